@@ -1,0 +1,209 @@
+"""From voltage to spikes: band-pass, robust noise level, negative peaks; all in float32 and in chunks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+import spikeinterface.core as sc
+import spikeinterface.preprocessing as spre
+from spikeinterface.sortingcomponents.peak_detection import detect_peaks
+
+from meagan_lib import InputError
+from meagan_lib.simulation import GroundTruth
+
+FILTER_MARGIN_MS = 20.0
+_JOBS = dict(n_jobs=1, chunk_duration="1s", progress_bar=False)
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """How spikes are found."""
+
+    band_hz: tuple[float, float] = (300.0, 6000.0)
+    """Pass band; its upper edge is lowered to 0.45 of the sampling rate where that is less."""
+    filter_order: int = 3
+    """Order of the Butterworth filter, which is run forward and backward (zero phase)."""
+    threshold_mad: float = 5.0
+    """Depth of a negative peak in noise levels."""
+    dead_time_ms: float = 0.5
+    """A peak is the lowest sample of its channel within this time on both sides."""
+
+    def band_at(self, sampling_rate_hz: float) -> tuple[float, float]:
+        """The pass band in Hz at a given sampling rate."""
+        low, high = self.band_hz
+        high = min(high, 0.45 * sampling_rate_hz)
+        if not 0 < low < high:
+            raise InputError(
+                f"the pass band from {low:g} Hz to {high:g} Hz is empty at {sampling_rate_hz:g} Hz: lower band_low_hz"
+            )
+        return low, high
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Negative peaks of a recording, sorted by frame, then channel.
+
+    ``frame`` int64 (n,) counts through the segments laid end to end; ``channel`` int32 (n,); ``amplitude`` float32
+    (n,) is the filtered voltage at the trough (negative); ``segment_starts`` int64 (segments + 1,) are the frames at
+    which segments begin, and the end; ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead channel.
+    """
+
+    frame: np.ndarray
+    channel: np.ndarray
+    amplitude: np.ndarray
+    segment_starts: np.ndarray
+    noise_mad: np.ndarray
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the recording."""
+        return int(self.segment_starts[-1])
+
+
+def bandpass(recording: sc.BaseRecording, config: DetectionConfig) -> sc.BaseRecording:
+    """Band-passed recording, lazily: float32, in µV where the source has a scale."""
+    scaled = spre.scale_to_uV(recording) if recording.has_scaleable_traces() else spre.astype(recording, "float32")
+    low, high = config.band_at(recording.get_sampling_frequency())
+    return spre.bandpass_filter(
+        scaled, freq_min=low, freq_max=high, filter_order=config.filter_order, margin_ms=FILTER_MARGIN_MS,
+        dtype="float32",
+    )
+
+
+def noise_levels(filtered: sc.BaseRecording, seed: int = 0) -> np.ndarray:
+    """Robust noise level of each channel, float32 (channels,): σ = median(|x − median(x)|) / 0.6745.
+
+    Estimated on twenty half-second slices a segment, drawn with ``seed`` (Quiroga et al. 2004,
+    doi:10.1162/089976604774201631).
+    """
+    shortest = min(filtered.get_num_samples(s) for s in range(filtered.get_num_segments()))
+    size = min(int(0.5 * filtered.get_sampling_frequency()), shortest // 2)
+    slices = dict(method="full_random", num_chunks_per_segment=20, chunk_size=size, seed=seed)
+    levels = sc.get_noise_levels(
+        filtered, return_in_uV=False, method="mad", force_recompute=True, random_slices_kwargs=slices, **_JOBS
+    )
+    return levels.astype(np.float32)
+
+
+def detect(filtered: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> Peaks:
+    """Find the negative peaks deeper than ``threshold_mad`` noise levels, channel by channel.
+
+    A dead channel (noise level 0) has none.
+    """
+    noise = noise_levels(filtered, seed)
+    found = detect_peaks(
+        filtered, method="by_channel",
+        method_kwargs=dict(
+            peak_sign="neg", detect_threshold=config.threshold_mad, exclude_sweep_ms=config.dead_time_ms,
+            noise_levels=np.where(noise > 0, noise, np.inf),
+        ),
+        job_kwargs=_JOBS,
+    )
+    sizes = [filtered.get_num_samples(s) for s in range(filtered.get_num_segments())]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    frame = found["sample_index"] + starts[found["segment_index"]]
+    order = np.lexsort((found["channel_index"], frame))
+    return Peaks(
+        frame[order].astype(np.int64), found["channel_index"][order].astype(np.int32),
+        found["amplitude"][order].astype(np.float32), starts, noise,
+    )
+
+
+def cut(
+    filtered: sc.BaseRecording, segment_starts: np.ndarray, frame: np.ndarray, channel: np.ndarray, half_window: int
+) -> np.ndarray:
+    """Cut windows float32 (n, 2 · half_window) around sorted frames: the peak stands at sample ``half_window``.
+
+    Reads the recording in chunks of a second; each window must lie within its segment.
+    """
+    windows = np.empty((len(frame), 2 * half_window), dtype=np.float32)
+    offsets = np.arange(-half_window, half_window)
+    chunk = int(filtered.get_sampling_frequency())
+    for segment, (start, end) in enumerate(zip(segment_starts[:-1], segment_starts[1:])):
+        for first in range(start, end, chunk):
+            a, b = np.searchsorted(frame, [first, min(first + chunk, end)])
+            if a == b:
+                continue
+            left, right = max(first - half_window, start), min(first + chunk + half_window, end)
+            traces = filtered.get_traces(segment, left - start, right - start)  # (frames, channels)
+            windows[a:b] = traces[frame[a:b, None] - left + offsets, channel[a:b, None]]
+    return windows
+
+
+@dataclass(frozen=True)
+class DetectionScore:
+    """How well detection finds the spikes of a simulation deeper than ``above_mad`` noise levels."""
+
+    above_mad: float
+    recall: float
+    precision: float
+    n_true: int
+    n_detected: int
+
+
+def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
+    """The true spike shapes (units, samples, channels) as they stand in the filtered recording."""
+    sos = scipy.signal.butter(
+        config.filter_order, config.band_at(sampling_rate_hz), btype="bandpass", fs=sampling_rate_hz, output="sos"
+    )
+    pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
+    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
+    return scipy.signal.sosfiltfilt(sos, padded, axis=1)[:, pad:-pad].astype(np.float32)
+
+
+def true_peaks(
+    truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, noise_mad: np.ndarray, above_mad: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where the true spikes should be seen: frame, channel, unit and depth in noise levels, sorted by frame.
+
+    One row for each spike and each channel on which it is deeper than ``above_mad`` noise levels.
+    """
+    templates = filtered_templates(truth, config, sampling_rate_hz)
+    trough = templates.argmin(axis=1) - truth.n_before  # (units, channels)
+    depth = -templates.min(axis=1) / np.where(noise_mad > 0, noise_mad, np.inf)
+    spike_depth = depth[truth.unit] * truth.amplitude_factor[:, None]  # (spikes, channels)
+    spike, channel = np.nonzero(spike_depth > above_mad)
+    unit = truth.unit[spike]
+    frame = truth.frame[spike] + trough[unit, channel]
+    order = np.argsort(frame, kind="stable")
+    return (
+        frame[order], channel[order].astype(np.int32), unit[order].astype(np.int32),
+        spike_depth[spike, channel][order].astype(np.float32),
+    )
+
+
+def nearest(
+    frame: np.ndarray, channel: np.ndarray, to_frame: np.ndarray, to_channel: np.ndarray, tolerance: int
+) -> np.ndarray:
+    """Index of the nearest event of the second train on the same channel, −1 where none is within ``tolerance``."""
+    match = np.full(len(frame), -1, dtype=np.int64)
+    for c in np.unique(channel):
+        mine, theirs = np.flatnonzero(channel == c), np.flatnonzero(to_channel == c)
+        if len(theirs) == 0:
+            continue
+        sorted_frames = to_frame[theirs]
+        right = np.searchsorted(sorted_frames, frame[mine]).clip(0, len(theirs) - 1)
+        left = (right - 1).clip(0)
+        closer_left = np.abs(sorted_frames[left] - frame[mine]) <= np.abs(sorted_frames[right] - frame[mine])
+        best = np.where(closer_left, left, right)
+        near = np.abs(sorted_frames[best] - frame[mine]) <= tolerance
+        match[mine[near]] = theirs[best[near]]
+    return match
+
+
+def score_detection(
+    peaks: Peaks, truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, above_mad: float = 6.0
+) -> DetectionScore:
+    """Recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
+
+    Recall: the share of true spikes deeper than that near which a peak was detected. Precision: the share of
+    detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
+    ``dead_time_ms``.
+    """
+    tolerance = int(round(config.dead_time_ms * sampling_rate_hz / 1000))
+    frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad)
+    found = nearest(frame, channel, peaks.frame, peaks.channel, tolerance) >= 0
+    deep = -peaks.amplitude > above_mad * peaks.noise_mad[peaks.channel]
+    frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad / 2)
+    right = nearest(peaks.frame[deep], peaks.channel[deep], frame, channel, tolerance) >= 0
+    return DetectionScore(above_mad, float(found.mean()), float(right.mean()), len(found), len(right))
