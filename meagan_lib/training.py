@@ -1,0 +1,445 @@
+"""GANTrainer: the adversarial loop (thesis 1.3.3, Algorithm 1), for any generator and discriminator.
+
+The trainer knows no model: it is given networks, real windows and a function that judges samples on validation data.
+"""
+
+import copy
+import csv
+import inspect
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from meagan_lib import InputError, losses
+from meagan_lib.files import atomic, write_json
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def seeded(build: Callable[[], Module], seed: int) -> Module:
+    """Build a network whose initial weights depend on ``seed`` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+@dataclass(frozen=True)
+class GANConfig:
+    """The recipe of a training run."""
+
+    seed: int = 0
+    steps: int = 4000
+    """Discriminator steps, each followed by one generator step."""
+    batch_size: int = 64
+    loss: str = "relativistic"
+    """A name of ``losses.LOSSES``."""
+    gamma: float = 0.1
+    """Weight of the gradient penalties R1 (real) and R2 (generated): ½ γ E‖∇D‖²."""
+    d_learning_rate: float = 1e-3
+    g_learning_rate: float = 2e-4
+    final_rate_share: float = 0.05
+    """Both rates fall along a cosine to this share of their first value."""
+    adam_betas: tuple[float, float] = (0.0, 0.9)
+    ema: float = 0.998
+    """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
+    validate_every: int = 400
+    """Steps between two looks at the validation score, which picks the weights that are kept."""
+    log_every: int = 20
+    checkpoint_every: int = 400
+
+
+@dataclass(frozen=True)
+class VAEGANConfig(GANConfig):
+    """The recipe of the VAE-GAN: stage 1 trains the VAE alone, stage 2 is adversarial."""
+
+    vae_steps: int = 1000
+    """Steps of stage 1."""
+    vae_learning_rate: float = 1e-3
+    kl_warmup_share: float = 0.5
+    """Share of stage 1 over which the weight of the KL term grows from 0 to 1."""
+    feature_weight: float = 0.1
+    """λ: weight of feature matching between windows and their reconstructions in stage 2."""
+    encoder_rate_share: float = 0.1
+    """The encoder's learning rate in stage 2, as a share of the generator's."""
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within, ``network`` lets gradients through but gathers none: the other player is at turn."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+@torch.no_grad()
+def draw(generator: nn.Module, n: int, rng: torch.Generator, batch: int = 500) -> np.ndarray:
+    """Windows float32 (n, samples) of a generator fed with z ~ N(0, I)."""
+    z = torch.randn(n, generator.latent, generator=rng)
+    return torch.cat([generator(part) for part in z.split(batch)]).numpy()
+
+
+def _state_hash(tensors: dict[str, Tensor]) -> str:
+    digest = sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class GANTrainer:
+    """Train a generator against a discriminator.
+
+    Parameters
+    ----------
+    generator
+        z (batch, latent) → windows (batch, samples); has ``latent``.
+    discriminator
+        Windows (batch, samples) → logits (batch,).
+    real
+        Training windows float32 (n, samples), as z-scores.
+    config
+        The recipe.
+    validate
+        Judges generated windows (m, samples): lower is better. Sees validation data, never test data.
+    folder
+        Where ``model.safetensors``, ``config.json``, ``history.csv`` and ``checkpoint.pt`` appear. A checkpoint of the
+        very same run found there is resumed, and ends in the same bits as an undisturbed run.
+    n_validate
+        Windows that ``validate`` is given.
+    """
+
+    COLUMNS = ("step", "d_loss", "g_loss", "d_real", "d_fake", "penalty", "d_learning_rate", "g_learning_rate")
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig,
+        validate: Callable[[np.ndarray], float] | None = None, folder: Path | None = None, n_validate: int = 1000,
+    ):
+        if config.loss not in losses.LOSSES:
+            raise InputError(f"loss '{config.loss}' is not known: choose one of {', '.join(losses.LOSSES)}")
+        self.generator, self.discriminator, self.config = generator, discriminator, config
+        self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32))
+        self.validate, self.folder, self.n_validate = validate, folder, n_validate
+        self.loss = losses.LOSSES[config.loss]
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+        self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
+        self.rng = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.validation: list[dict[str, float]] = []
+        self.optimisers = self._optimisers()
+
+    # What a subclass with more networks or another step replaces.
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.steps
+
+    @property
+    def adversarial_step(self) -> int:
+        """Adversarial steps done."""
+        return self.step
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Everything that is trained, by name."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        c = self.config
+        return {
+            "d": torch.optim.Adam(self.discriminator.parameters(), c.d_learning_rate, c.adam_betas),
+            "g": torch.optim.Adam(self.generator.parameters(), c.g_learning_rate, c.adam_betas),
+        }
+
+    def train_step(self) -> dict[str, float]:
+        """One discriminator step, then one generator step; returns what the history records."""
+        self._set_rates(self._cosine(self.step, self.config.steps))
+        z = self.latent(self.config.batch_size)
+        with torch.no_grad():
+            fake = self.generator(z)
+        row = self.discriminator_step(self.real_batch(), fake)
+        return row | self.generator_step(self.real_batch())
+
+    # The two players.
+
+    def discriminator_step(self, real: Tensor, fake: Tensor) -> dict[str, float]:
+        """Descend the discriminator's loss + ½ γ (R1 + R2); real and fake (batch, samples)."""
+        gamma, optimiser = self.config.gamma, self.optimisers["d"]
+        real, fake = real.requires_grad_(gamma > 0), fake.requires_grad_(gamma > 0)
+        on_real, on_fake = self.discriminator(real), self.discriminator(fake)
+        loss = self.loss.discriminator(on_real, on_fake)
+        penalty = torch.zeros(())
+        if gamma > 0:
+            penalty = losses.squared_gradient_norm(on_real, real) + losses.squared_gradient_norm(on_fake, fake)
+        optimiser.zero_grad(set_to_none=True)
+        (loss + 0.5 * gamma * penalty).backward()
+        optimiser.step()
+        return {
+            "d_loss": loss.item(), "penalty": penalty.item(),
+            "d_real": torch.sigmoid(on_real).mean().item(), "d_fake": torch.sigmoid(on_fake).mean().item(),
+        }
+
+    def generator_step(self, real: Tensor) -> dict[str, float]:
+        """Descend the generator's loss, then move the average."""
+        fake = self.generator(self.latent(self.config.batch_size))
+        with frozen(self.discriminator):
+            loss = self.loss.generator(self.discriminator(real).detach(), self.discriminator(fake))
+            self._descend(loss, "g")
+        self._move_average()
+        return {"g_loss": loss.item()}
+
+    # The loop.
+
+    def train(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
+
+        Raises
+        ------
+        InputError
+            When the loss is no longer finite: the step, and what to try.
+        """
+        self._fingerprint = self._describe()
+        self._resume()
+        while self.step < self.total_steps:
+            row = self.train_step()
+            self.step += 1
+            if not all(math.isfinite(value) for value in row.values()):
+                raise InputError(
+                    f"training diverged at step {self.step}: a loss is no longer finite; lower the learning rates or "
+                    f"raise gamma"
+                )
+            if self.step % self.config.log_every == 0 or self.step == self.total_steps:
+                self.history.append({"step": self.step} | row)
+            last = self.step == self.total_steps
+            if self.validate and self.adversarial_step and (self.step % self.config.validate_every == 0 or last):
+                self._keep_if_better()
+            if self.folder and (self.step % self.config.checkpoint_every == 0 or last):
+                self._save_checkpoint()
+            if progress:
+                progress(self.step, self.total_steps)
+        if self.validate is None:
+            self.best, self.best_step = copy.deepcopy(self.average.state_dict()), self.step
+        if self.folder:
+            self._save_results()
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """Draw windows float32 (n, samples), as z-scores, from the weights that validation chose."""
+        model = copy.deepcopy(self.average)
+        model.load_state_dict(self.best)
+        return draw(model, n, torch.Generator().manual_seed(seed))
+
+    # Draws: all from one generator, whose state the checkpoint keeps.
+
+    def latent(self, n: int) -> Tensor:
+        """z ~ N(0, I), (n, latent)."""
+        return torch.randn(n, self.generator.latent, generator=self.rng)
+
+    def real_batch(self) -> Tensor:
+        """Training windows (batch, samples), drawn with replacement."""
+        return self.real[torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)]
+
+    def _descend(self, loss: Tensor, *names: str) -> None:
+        for name in names:
+            self.optimisers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        for name in names:
+            self.optimisers[name].step()
+
+    def _move_average(self) -> None:
+        """average ← m · average + (1 − m) · generator; m grows to ``ema``, so that the start is soon forgotten."""
+        t = self.adversarial_step + 1
+        decay = min(self.config.ema, (1 + t) / (10 + t))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+
+    def _cosine(self, step: int, steps: int) -> float:
+        """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_share``."""
+        low = self.config.final_rate_share
+        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+
+    def _set_rates(self, share: float) -> None:
+        for name, first in (("d", self.config.d_learning_rate), ("g", self.config.g_learning_rate)):
+            for group in self.optimisers[name].param_groups:
+                group["lr"] = first * share
+
+    def _keep_if_better(self) -> None:
+        samples = draw(self.average, self.n_validate, torch.Generator().manual_seed(self.config.seed + 1))
+        score = float(self.validate(samples))
+        self.validation.append({"step": self.step, "score": score})
+        if score < self.best_score:
+            self.best, self.best_score, self.best_step = copy.deepcopy(self.average.state_dict()), score, self.step
+
+    # Files.
+
+    def _describe(self) -> dict:
+        """Everything that the bits of this run depend on."""
+        sources = {inspect.getfile(type(n)) for n in self.networks().values()}
+        sources |= {inspect.getfile(GANTrainer), losses.__file__}
+        return {
+            "config": asdict(self.config),
+            "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
+            "data": sha256(self.real.numpy().tobytes()).hexdigest(),
+            "sources": sha256(b"".join(Path(s).read_bytes() for s in sorted(sources))).hexdigest(),
+            "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+        }
+
+    def _save_checkpoint(self) -> None:
+        state = {
+            "fingerprint": json.dumps(self._fingerprint, sort_keys=True), "step": self.step, "rng": self.rng.get_state(),
+            "networks": {name: network.state_dict() for name, network in self.networks().items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "average": self.average.state_dict(), "best": self.best, "best_score": self.best_score,
+            "best_step": self.best_step, "history": self.history, "validation": self.validation,
+        }
+        with atomic(self.folder / "checkpoint.pt") as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        path = self.folder and self.folder / "checkpoint.pt"
+        if not path or not path.is_file():
+            return
+        try:
+            state = torch.load(path, weights_only=True)
+            if state["fingerprint"] != json.dumps(self._fingerprint, sort_keys=True):
+                return
+        except Exception:  # a checkpoint of another version or a damaged one: start anew
+            return
+        for name, network in self.networks().items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.average.load_state_dict(state["average"])
+        self.rng.set_state(state["rng"])
+        for name in ("step", "best", "best_score", "best_step", "history", "validation"):
+            setattr(self, name, state[name])
+
+    def _save_results(self) -> None:
+        with atomic(self.folder / "model.safetensors") as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in self.best.items()}, temporary)
+        write_json(
+            self.folder / "config.json",
+            self._fingerprint
+            | {"best_step": self.best_step, "validation": self.validation},
+        )
+        with atomic(self.folder / "history.csv") as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(self.history)
+
+
+class VAEGANTrainer(GANTrainer):
+    """Train a VAE-GAN through the same loop: stage 1 the VAE alone, stage 2 against the discriminator.
+
+    Stage 1 descends −ELBO = −E log p(x|z) + w KL(q(z|x) ‖ p(z)) (thesis 1.4.1), w growing from 0 to 1.
+    Stage 2: the discriminator sees real windows against prior samples and reconstructions, half and half; the decoder
+    descends the adversarial loss + λ · feature matching, the encoder KL + feature matching at a lower rate.
+
+    Parameters
+    ----------
+    vae
+        ``models.vae_gan.VAE``: encoder, decoder, ``log_noise``.
+    reparameterise
+        (μ, log σ², generator) → z.
+    discriminator
+        Has ``features(x)`` besides its logits.
+    """
+
+    COLUMNS = GANTrainer.COLUMNS + ("nll", "kl", "noise", "feature_loss")
+
+    def __init__(
+        self, vae: nn.Module, reparameterise: Callable[..., Tensor], discriminator: nn.Module, real: np.ndarray,
+        config: VAEGANConfig, **options,
+    ):
+        self.vae, self.reparameterise = vae, reparameterise
+        super().__init__(vae.decoder, discriminator, real, config, **options)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both stages."""
+        return self.config.vae_steps + self.config.steps
+
+    @property
+    def adversarial_step(self) -> int:
+        """Steps of stage 2 done."""
+        return max(self.step - self.config.vae_steps, 0)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The VAE, whose decoder is the generator, and the discriminator."""
+        return {"vae": self.vae, "discriminator": self.discriminator}
+
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        c = self.config
+        encoder = torch.optim.Adam(
+            self.vae.encoder.parameters(), c.g_learning_rate * c.encoder_rate_share, c.adam_betas
+        )
+        return super()._optimisers() | {
+            "vae": torch.optim.Adam(self.vae.parameters(), c.vae_learning_rate), "encoder": encoder,
+        }
+
+    def train_step(self) -> dict[str, float]:
+        """One step of the stage that the run is in."""
+        if self.step < self.config.vae_steps:
+            return self.vae_step(self.real_batch())
+        if self.adversarial_step == 0:
+            self.average.load_state_dict(self.generator.state_dict())
+        self._set_rates(self._cosine(self.adversarial_step, self.config.steps))
+        with torch.no_grad():
+            fake = self.generator(self.mixed_latent(self.real_batch())[0])
+        row = self.discriminator_step(self.real_batch(), fake)
+        return row | self.generator_step(self.real_batch())
+
+    def vae_step(self, x: Tensor) -> dict[str, float]:
+        """Stage 1: descend −ELBO on windows (batch, samples)."""
+        c = self.config
+        warmup = min(1.0, (self.step + 1) / max(c.kl_warmup_share * c.vae_steps, 1))
+        for group in self.optimisers["vae"].param_groups:
+            group["lr"] = c.vae_learning_rate * self._cosine(self.step, c.vae_steps)
+        mu, log_variance = self.vae.encoder(x)
+        mean = self.vae.decoder(self.reparameterise(mu, log_variance, self.rng))
+        nll = losses.gaussian_nll(x, mean, self.vae.log_noise)
+        kl = losses.gaussian_kl(mu, log_variance)
+        self._descend(nll + warmup * kl, "vae")
+        return {"nll": nll.item(), "kl": kl.item(), "noise": self.vae.log_noise.exp().item()}
+
+    def mixed_latent(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """z of half a batch of reconstructions, then of half a batch of prior samples; and μ, log σ² of the former."""
+        half = len(x) // 2
+        mu, log_variance = self.vae.encoder(x[:half])
+        z = torch.cat([self.reparameterise(mu, log_variance, self.rng), self.latent(len(x) - half)])
+        return z, mu, log_variance
+
+    def generator_step(self, real: Tensor) -> dict[str, float]:
+        """Descend the decoder's and the encoder's losses, each its own, then move the average."""
+        z, mu, log_variance = self.mixed_latent(real)
+        fake, half = self.generator(z), len(mu)
+        with frozen(self.discriminator):
+            adversarial = self.loss.generator(self.discriminator(real).detach(), self.discriminator(fake))
+            matching = losses.feature_matching(
+                self.discriminator.features(real[:half]).detach(), self.discriminator.features(fake[:half])
+            )
+            kl = losses.gaussian_kl(mu, log_variance)
+            self._assign_gradients("encoder", kl + matching, retain_graph=True)
+            self._assign_gradients("g", adversarial + self.config.feature_weight * matching)
+        for name in ("encoder", "g"):
+            self.optimisers[name].step()
+        self._move_average()
+        return {"g_loss": adversarial.item(), "feature_loss": matching.item(), "kl": kl.item()}
+
+    def _assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
+        """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""
+        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"]]
+        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, retain_graph=retain_graph)):
+            p.grad = gradient
