@@ -70,14 +70,35 @@ def bandpass(recording: sc.BaseRecording, config: DetectionConfig) -> sc.BaseRec
     )
 
 
+def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
+    """Impulse response (odd,), centred, of the upper edge of the pass band, cut where it is ``negligible``; sums to 1.
+
+    What a generator of windows needs in order not to have power where the recording chain leaves none.
+    """
+    _, high = config.band_at(sampling_rate_hz)
+    sos = scipy.signal.butter(config.filter_order, high, btype="lowpass", fs=sampling_rate_hz, output="sos")
+    impulse = np.zeros(401)
+    impulse[200] = 1.0
+    response = scipy.signal.sosfiltfilt(sos, impulse)
+    reach = np.abs(np.flatnonzero(np.abs(response) > negligible * response.max()) - 200).max()
+    taps = response[200 - reach : 201 + reach]
+    return (taps / taps.sum()).astype(np.float32)
+
+
 def noise_levels(filtered: sc.BaseRecording, seed: int = 0) -> np.ndarray:
     """Robust noise level of each channel, float32 (channels,): σ = median(|x − median(x)|) / 0.6745.
 
     Estimated on twenty half-second slices a segment, drawn with ``seed`` (Quiroga et al. 2004,
     doi:10.1162/089976604774201631).
     """
+    rate = filtered.get_sampling_frequency()
     shortest = min(filtered.get_num_samples(s) for s in range(filtered.get_num_segments()))
-    size = min(int(0.5 * filtered.get_sampling_frequency()), shortest // 2)
+    if shortest < 0.1 * rate:
+        raise InputError(
+            f"the recording lasts {1000 * shortest / rate:.1f} ms, and its noise level cannot be told from less than "
+            f"100 ms: use a longer recording"
+        )
+    size = min(int(0.5 * rate), shortest // 2)
     slices = dict(method="full_random", num_chunks_per_segment=20, chunk_size=size, seed=seed)
     levels = sc.get_noise_levels(
         filtered, return_in_uV=False, method="mad", force_recompute=True, random_slices_kwargs=slices, **_JOBS

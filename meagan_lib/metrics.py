@@ -91,21 +91,28 @@ def classifier_features(windows: Array, sampling_rate_hz: float) -> Array:
     return np.concatenate([windows, spectrum, shape], axis=1).astype(np.float32)
 
 
-def c2st_auc(real: Array, fake: Array, context: Context) -> Statistic:
-    """Area under the ROC curve of a classifier real against generated, three-fold cross-validated; 0.5 is ideal.
+def c2st_auc(real: Array, fake: Array, context: Context, n_trees: int = 120, n_folds: int = 3) -> Statistic:
+    """Area under the ROC curve of a classifier real against generated, cross-validated; 0.5 is ideal.
 
     Gradient-boosted trees on :func:`classifier_features`: a linear or quadratic classifier would pass a Gaussian.
     Lopez-Paz & Oquab 2017, arXiv:1610.06545.
     """
     x = classifier_features(np.concatenate([real, fake]), context.sampling_rate_hz)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
-    trees = HistGradientBoostingClassifier(max_iter=120, early_stopping=False, random_state=context.seed)
-    folds = StratifiedKFold(3, shuffle=True, random_state=context.seed)
+    trees = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False, random_state=context.seed)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=context.seed)
     p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
     p_real, p_fake = p[: len(real)], p[len(real) :]
     return lambda i, j: float(
         roc_auc_score(np.r_[np.ones(len(i)), np.zeros(len(j))], np.r_[p_real[i], p_fake[j]])
     )
+
+
+def validation_score(validation: Array, generated: Array, context: Context) -> float:
+    """What picks a checkpoint: a short two-sample test against validation windows, lower is better."""
+    n = min(len(validation), len(generated))
+    every = np.arange(n)
+    return c2st_auc(validation[:n], generated[:n], context, n_trees=40, n_folds=2)(every, every)
 
 
 def frechet_distance(real: Array, fake: Array, context: Context) -> Statistic:
@@ -182,7 +189,7 @@ def density(real: Array, fake: Array, context: Context) -> Statistic:
 
 
 class Metric(NamedTuple):
-    """A metric with its name in words and the value of a perfect generator (None: the floor itself)."""
+    """A metric with its name in words."""
 
     prepare: Callable[[Array, Array, Context], Statistic]
     label: str
@@ -265,3 +272,17 @@ def score_models(
         for name, (value, interval) in values.items():
             scores[name][metric] = asdict(Score(value, interval, floor, floor_interval, reach, value / reach))
     return scores
+
+
+def comparison(scores: dict[str, dict[str, dict]], model: str, rival: str) -> dict[str, tuple[float, bool]]:
+    """For each metric: by how much ``model`` is better than ``rival`` (negative: worse), and whether that is sure.
+
+    Sure: the 95 % intervals do not overlap. Better is smaller, or larger for coverage and density.
+    """
+    rows = {}
+    for name, metric in METRICS.items():
+        a, b = scores[model][name], scores[rival][name]
+        sign = 1 if metric.higher_is_better else -1
+        apart = a["interval"][0] > b["interval"][1] or b["interval"][0] > a["interval"][1]
+        rows[name] = (sign * (a["value"] - b["value"]), apart)
+    return rows

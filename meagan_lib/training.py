@@ -158,8 +158,8 @@ class GANTrainer:
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
         return {
-            "d": torch.optim.Adam(self.discriminator.parameters(), c.d_learning_rate, c.adam_betas),
-            "g": torch.optim.Adam(self.generator.parameters(), c.g_learning_rate, c.adam_betas),
+            "d": torch.optim.Adam(self.discriminator.parameters(), c.d_learning_rate, c.adam_betas, fused=True),
+            "g": torch.optim.Adam(self.generator.parameters(), c.g_learning_rate, c.adam_betas, fused=True),
         }
 
     def train_step(self) -> dict[str, float]:
@@ -175,18 +175,18 @@ class GANTrainer:
 
     def discriminator_step(self, real: Tensor, fake: Tensor) -> dict[str, float]:
         """Descend the discriminator's loss + ½ γ (R1 + R2); real and fake (batch, samples)."""
-        gamma, optimiser = self.config.gamma, self.optimisers["d"]
-        real, fake = real.requires_grad_(gamma > 0), fake.requires_grad_(gamma > 0)
-        on_real, on_fake = self.discriminator(real), self.discriminator(fake)
+        gamma = self.config.gamma
+        both = torch.cat([real, fake]).requires_grad_(gamma > 0)
+        logits = self.discriminator(both)
+        on_real, on_fake = logits.split([len(real), len(fake)])
         loss = self.loss.discriminator(on_real, on_fake)
         penalty = torch.zeros(())
-        if gamma > 0:
-            penalty = losses.squared_gradient_norm(on_real, real) + losses.squared_gradient_norm(on_fake, fake)
-        optimiser.zero_grad(set_to_none=True)
-        (loss + 0.5 * gamma * penalty).backward()
-        optimiser.step()
+        if gamma > 0:  # one pass for both: the mean over the joint batch is half of R1 + R2
+            penalty = 2 * losses.squared_gradient_norm(logits, both)
+        self._descend(loss + 0.5 * gamma * penalty, "d")
         return {
             "d_loss": loss.item(), "penalty": penalty.item(),
+            **{f"{name}_learning_rate": self.optimisers[name].param_groups[0]["lr"] for name in ("d", "g")},
             "d_real": torch.sigmoid(on_real).mean().item(), "d_fake": torch.sigmoid(on_fake).mean().item(),
         }
 
@@ -194,7 +194,8 @@ class GANTrainer:
         """Descend the generator's loss, then move the average."""
         fake = self.generator(self.latent(self.config.batch_size))
         with frozen(self.discriminator):
-            loss = self.loss.generator(self.discriminator(real).detach(), self.discriminator(fake))
+            on_real, on_fake = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
+            loss = self.loss.generator(on_real.detach(), on_fake)
             self._descend(loss, "g")
         self._move_average()
         return {"g_loss": loss.item()}
@@ -239,6 +240,14 @@ class GANTrainer:
         model.load_state_dict(self.best)
         return draw(model, n, torch.Generator().manual_seed(seed))
 
+    def history_columns(self) -> dict[str, np.ndarray]:
+        """The history by column, each (rows,), NaN where a stage records none."""
+        return {c: np.array([row.get(c, math.nan) for row in self.history]) for c in self.COLUMNS}
+
+    def validation_scores(self) -> np.ndarray:
+        """Step and score of each look at the validation data, (looks, 2)."""
+        return np.array([(look["step"], look["score"]) for look in self.validation]).reshape(-1, 2)
+
     # Draws: all from one generator, whose state the checkpoint keeps.
 
     def latent(self, n: int) -> Tensor:
@@ -261,8 +270,7 @@ class GANTrainer:
         t = self.adversarial_step + 1
         decay = min(self.config.ema, (1 + t) / (10 + t))
         with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
 
     def _cosine(self, step: int, steps: int) -> float:
         """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_share``."""
@@ -354,7 +362,7 @@ class VAEGANTrainer(GANTrainer):
     reparameterise
         (μ, log σ², generator) → z.
     discriminator
-        Has ``features(x)`` besides its logits.
+        D(x) = ``judge(features(x))``.
     """
 
     COLUMNS = GANTrainer.COLUMNS + ("nll", "kl", "noise", "feature_loss")
@@ -383,10 +391,10 @@ class VAEGANTrainer(GANTrainer):
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
         encoder = torch.optim.Adam(
-            self.vae.encoder.parameters(), c.g_learning_rate * c.encoder_rate_share, c.adam_betas
+            self.vae.encoder.parameters(), c.g_learning_rate * c.encoder_rate_share, c.adam_betas, fused=True
         )
         return super()._optimisers() | {
-            "vae": torch.optim.Adam(self.vae.parameters(), c.vae_learning_rate), "encoder": encoder,
+            "vae": torch.optim.Adam(self.vae.parameters(), c.vae_learning_rate, fused=True), "encoder": encoder,
         }
 
     def train_step(self) -> dict[str, float]:
@@ -426,10 +434,11 @@ class VAEGANTrainer(GANTrainer):
         z, mu, log_variance = self.mixed_latent(real)
         fake, half = self.generator(z), len(mu)
         with frozen(self.discriminator):
-            adversarial = self.loss.generator(self.discriminator(real).detach(), self.discriminator(fake))
-            matching = losses.feature_matching(
-                self.discriminator.features(real[:half]).detach(), self.discriminator.features(fake[:half])
-            )
+            features = self.discriminator.features(torch.cat([real, fake]))
+            of_real, of_fake = features.split([len(real), len(fake)])
+            on_real, on_fake = (self.discriminator.judge(f) for f in (of_real.detach(), of_fake))
+            adversarial = self.loss.generator(on_real, on_fake)
+            matching = losses.feature_matching(of_real[:half].detach(), of_fake[:half])
             kl = losses.gaussian_kl(mu, log_variance)
             self._assign_gradients("encoder", kl + matching, retain_graph=True)
             self._assign_gradients("g", adversarial + self.config.feature_weight * matching)

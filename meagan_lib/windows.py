@@ -208,6 +208,13 @@ def isolate(peaks: Peaks, guard: int, half_window: int, rule: str = "both") -> n
     return reason
 
 
+def intervals_ms(peaks: Peaks, sampling_rate_hz: float) -> np.ndarray:
+    """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together."""
+    order = np.lexsort((peaks.frame, peaks.channel))
+    same = np.diff(peaks.channel[order]) == 0
+    return np.diff(peaks.frame[order])[same] / sampling_rate_hz * 1000
+
+
 def split_in_time(
     frame: np.ndarray, n_frames: int, n_samples: int, shares: tuple[float, float, float] = (0.6, 0.1, 0.3),
     cycles: int = 1,

@@ -7,6 +7,7 @@ a Transformer as generator of signals: Li et al. 2022, TTS-GAN (arXiv:2202.02691
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -70,15 +71,20 @@ class Generator(nn.Module):
 
     One linear map turns z into tokens, one for each patch of samples; positions are added; Transformer blocks let
     the patches see one another; one linear map turns each token into its patch. No tanh: z-scores are unbounded.
+
+    Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the last, fixed
+    layer: a longer signal is generated, filtered and cut, so that nothing above the pass band gives it away.
     """
 
     def __init__(
-        self, samples: int, latent: int = 64, patch: int = 4, width: int = 64, depth: int = 3, heads: int = 4,
-        expansion: int = 2,
+        self, samples: int, lowpass: Sequence[float] = (1.0,), latent: int = 64, patch: int = 4, width: int = 64,
+        depth: int = 3, heads: int = 4, expansion: int = 2,
     ):
         super().__init__()
         self.samples, self.latent, self.width = samples, latent, width
-        self.tokens = math.ceil(samples / patch)
+        self.register_buffer("taps", torch.tensor(lowpass, dtype=torch.float32)[None, None], persistent=False)
+        self.uncut = samples + len(lowpass) - 1
+        self.tokens = math.ceil(self.uncut / patch)
         self.embed = nn.Linear(latent, self.tokens * width)
         self.register_buffer("positions", sinusoidal_positions(self.tokens, width), persistent=False)
         self.blocks = nn.Sequential(*(Block(width, heads, expansion) for _ in range(depth)))
@@ -89,7 +95,8 @@ class Generator(nn.Module):
         """(batch, latent) → (batch, samples)."""
         x = self.embed(z).view(len(z), self.tokens, self.width) + self.positions
         patches = self.head(self.norm(self.blocks(x)))  # (batch, tokens, patch)
-        return patches.flatten(1)[:, : self.samples]
+        signal = patches.flatten(1)[:, None, : self.uncut]
+        return nn.functional.conv1d(signal, self.taps).squeeze(1)
 
 
 class ConvolutionStack(nn.Sequential):
@@ -124,4 +131,8 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, samples) → (batch,)."""
-        return self.head(self.features(x)).squeeze(1)
+        return self.judge(self.features(x))
+
+    def judge(self, features: Tensor) -> Tensor:
+        """The logit (batch,) of features (batch, 2 · width)."""
+        return self.head(features).squeeze(1)

@@ -1,0 +1,223 @@
+"""The ``meagan`` command: run the notebooks of a run, look at one, check one."""
+
+import difflib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import sys
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.files import atomic
+from meagan_lib.notebooks import RESULTS, check_parameters, find_notebook
+
+PARAMS = ROOT / "params"
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+console = Console()
+
+
+@app.command()
+def run(
+    preset: Annotated[str, typer.Argument(help="smoke, quick or full: a file of params/")] = "quick",
+    recording: Annotated[str, typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'")] = "",
+    name: Annotated[str, typer.Option(help="name of the run: results/NAME and figures/NAME")] = "",
+    set_: Annotated[list[str], typer.Option("--set", help="notebook.parameter=value, as often as you like")] = [],
+    cores: Annotated[int, typer.Option(help="jobs side by side", min=1)] = os.cpu_count() or 1,
+) -> None:
+    """Execute the notebooks that are out of date, and show scores, figures and times."""
+    parameters = resolve(preset, recording, set_)
+    name = name or default_name(preset, recording)
+    if Path(name).name != name or name.startswith("."):
+        raise InputError(f"'{name}' cannot name a run: choose a name without slashes that starts with no dot")
+    for section in parameters.values():
+        section["name"] = name
+    parameters = {notebook: check_parameters(notebook, given) for notebook, given in parameters.items()}
+    first = parameters["01_preprocessing"]
+    if first["recording"] != "simulated":
+        from meagan_lib.recordings import open_recording
+
+        open_recording(first["recording"])  # refuses bad input before anything starts
+    with exclusive(name):
+        remove_stale(name)
+        for notebook, given in parameters.items():
+            write_if_changed(RESULTS / name / "params" / f"{notebook}.yaml", yaml.safe_dump(given))
+        console.print(f"run [bold]{name}[/bold] ({preset}), recording {first['recording']}")
+        run_graph(name, cores)
+    summary(name)
+
+
+@app.command()
+def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
+    """Show the scores, figures and times of a run."""
+    summary(name)
+
+
+@app.command()
+def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
+    """Check that the figures of a run are those of its manifest."""
+    from meagan_lib import figures
+
+    known = figures.manifest(name)
+    if not known:
+        raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
+    if complaints := figures.verify(name):
+        raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: " + "; ".join(complaints))
+    console.print(f"{len(known)} figures of '{name}' are as made")
+
+
+def resolve(preset: str, recording: str, overrides: list[str]) -> dict[str, dict]:
+    """Parameters of every notebook: ``params/<preset>.yaml``, then the recording, then ``notebook.name=value``.
+
+    Raises
+    ------
+    InputError
+        An unknown preset, notebook or form of an override.
+    """
+    presets = {path.stem: path for path in sorted(PARAMS.glob("*.yaml"))}
+    if preset not in presets:
+        near = difflib.get_close_matches(preset, presets, n=1)
+        raise InputError(
+            f"no run '{preset}'{f': did you mean {near[0]!r}?' if near else ''}; params/ has {', '.join(presets)}"
+        )
+    parameters = yaml.safe_load(presets[preset].read_text())
+    if recording:
+        # A path is one of the caller's folder; a name of the catalogue stays a name.
+        given = Path(recording).expanduser()
+        parameters["01_preprocessing"]["recording"] = str(given.resolve()) if given.exists() else recording
+    for override in overrides:
+        target, equals, value = override.partition("=")
+        notebook, dot, parameter = target.partition(".")
+        if not (equals and dot):
+            raise InputError(f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500")
+        if notebook not in parameters:
+            find_notebook(notebook)
+            raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
+        parameters[notebook][parameter] = yaml.safe_load(value)
+    return parameters
+
+
+def default_name(preset: str, recording: str) -> str:
+    """A run is called after its recording where one is given, after its preset otherwise."""
+    return Path(recording).stem if recording else preset
+
+
+@contextmanager
+def exclusive(name: str):
+    """One command at a time for a run; a killed one leaves no lock behind, for the kernel keeps it."""
+    folder = RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"run '{name}' is already going: waiting for it to end")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def remove_stale(name: str) -> None:
+    """Clear what a killed run left, and the receipts of results that have gone missing."""
+    results = RESULTS / name
+    for part in [*results.rglob(".*.part"), *(ROOT / "figures" / name).glob(".*.part")]:
+        part.unlink()
+    shutil.rmtree(results / ".staging", ignore_errors=True)
+    for path in (results / "receipts").glob("*.json"):
+        try:
+            receipt = json.loads(path.read_text())
+            made = [results / p for p in receipt["products"]]
+            made += [ROOT / "figures" / name / f"{id}.png" for id in receipt["figures"]]
+            made.append(results / "notebooks" / f"{path.stem}.ipynb")
+        except (ValueError, KeyError):
+            made = [path / "unreadable"]
+        if not all(file.exists() for file in made):
+            path.unlink()
+
+
+def write_if_changed(path: Path, content: str) -> None:
+    """Write a file only when its content is new: its time is what tells the graph that a parameter changed."""
+    if not path.is_file() or path.read_text() != content:
+        with atomic(path) as temporary:
+            temporary.write_text(content)
+
+
+def run_graph(name: str, cores: int) -> None:
+    """Run the Snakemake graph in this process; its own words go to ``results/<name>/snakemake.log``.
+
+    Raises
+    ------
+    InputError
+        When a notebook failed, with its sentence.
+    """
+    from snakemake.cli import main as snakemake
+
+    complaints = RESULTS / name / "receipts"
+    for old in complaints.glob("*.failed"):
+        old.unlink()
+    log = RESULTS / name / "snakemake.log"
+    arguments = [
+        "--cores", str(cores), "--config", f"run={name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
+        "--rerun-triggers", "mtime", "--keep-going",
+    ]
+    os.chdir(ROOT)
+    with open(log, "w") as file, redirect_stderr(file):
+        try:
+            snakemake(arguments)
+        except SystemExit as end:
+            code = end.code
+    if code:
+        told = [path.read_text().strip() for path in sorted(complaints.glob("*.failed"))]
+        raise InputError("; ".join(told) or f"the run stopped without a word; see {log.relative_to(ROOT)}")
+
+
+def summary(name: str) -> None:
+    """The closing tables: scores beside floor and reach, then figures and times."""
+    scores_file = RESULTS / name / "scores.json"
+    if not scores_file.is_file():
+        raise InputError(f"run '{name}' has no scores yet: make them with meagan run")
+    scores = json.loads(scores_file.read_text())
+    table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
+    for column in ("", *scores, "floor"):
+        table.add_column(column.replace("_", " "), justify="left" if not column else "right")
+    for metric, first in scores["reach"].items():
+        values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
+        table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
+    console.print(table)
+    times = Table(title=f"Figures in figures/{name}, notebooks in results/{name}/notebooks", title_justify="left")
+    for column in ("notebook", "seconds", "figures"):
+        times.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    for path in sorted((RESULTS / name / "receipts").glob("*.json")):
+        receipt = json.loads(path.read_text())
+        times.add_row(receipt["notebook"], f"{receipt['seconds']:.0f}", ", ".join(receipt["figures"]))
+    console.print(times)
+
+
+def main() -> None:
+    """Entry point: bad input ends in one sentence and exit code 1, an interrupt in 130."""
+    try:
+        app(standalone_mode=False)
+    except InputError as error:
+        print(f"meagan: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("meagan: the disk is full: free some space and run again; what was finished is kept", file=sys.stderr)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.exceptions.Exit, click.Abort) as end:
+        sys.exit(getattr(end, "exit_code", 130))

@@ -1,0 +1,289 @@
+"""Execute a notebook with papermill: strict parameters, figures that appear only on success, normalised output."""
+
+import argparse
+import ast
+import difflib
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from meagan_lib import ROOT, InputError, figures
+from meagan_lib.files import atomic, sha256, write_json
+
+NOTEBOOKS = ROOT / "notebooks"
+RESULTS = ROOT / "results"
+
+
+def find_notebook(name: str) -> Path:
+    """The source of a notebook, by its stem.
+
+    Raises
+    ------
+    InputError
+        No such notebook, with the nearest name.
+    """
+    stems = {path.stem: path for path in sorted(NOTEBOOKS.rglob("*.ipynb"))}
+    if name not in stems:
+        raise InputError(f"no notebook '{name}'{_nearest(name, stems)}")
+    return stems[name]
+
+
+def declared_parameters(notebook: Path) -> dict[str, object]:
+    """Names and default values of the cell tagged ``parameters``: literals only, one a line."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            statements = ast.parse(cell.source).body
+            return {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
+    return {}
+
+
+def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, object]:
+    """``given``, where each name is declared by the notebook and each value has the declared type.
+
+    An int serves as a float; the items of a list have the type of the declared ones.
+
+    Raises
+    ------
+    InputError
+        An unknown name (with the nearest one) or a value of another type.
+    """
+    declared = declared_parameters(find_notebook(notebook))
+    checked = {}
+    for name, value in given.items():
+        if name not in declared:
+            raise InputError(
+                f"notebook {notebook} has no parameter '{name}'{_nearest(name, declared)}; it has {', '.join(declared)}"
+            )
+        checked[name] = _of_type(value, declared[name], f"{notebook}.{name}")
+    return checked
+
+
+def _of_type(value: object, like: object, name: str) -> object:
+    if isinstance(like, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(like):
+        raise InputError(
+            f"parameter {name} is {_article(like)} (by default {like!r}), and {value!r} is {_article(value)}"
+        )
+    if isinstance(like, list) and like:
+        return [_of_type(item, like[0], f"{name}[{i}]") for i, item in enumerate(value)]
+    return value
+
+
+def _article(value: object) -> str:
+    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "list": "a list"}
+    return names.get(type(value).__name__, type(value).__name__)
+
+
+def _nearest(name: str, known) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean '{near[0]}'?" if near else ""
+
+
+def library_inputs(notebook: str) -> list[str]:
+    """Modules of the library that a notebook uses, directly or through others, as paths from the checkout.
+
+    An edit of one of these can change what the notebook gives; an edit of any other cannot.
+    """
+    cells = nbformat.read(find_notebook(notebook), as_version=4).cells
+    source = "\n".join(c.source for c in cells if c.cell_type == "code")
+    found: set[Path] = set()
+    waiting = _imported(source)
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting |= _imported(path.read_text())
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def _imported(source: str) -> set[Path]:
+    """Files of the library that a piece of Python imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "meagan_lib":
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {a.name for a in node.names if a.name.split(".")[0] == "meagan_lib"}
+    files = set()
+    for name in names:
+        base = ROOT.joinpath(*name.split("."))
+        files |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
+    return files
+
+
+def execute(
+    notebook: str, parameters: Mapping[str, object], run: str, products: list[str] = (), threads: int = 1
+) -> dict:
+    """Execute a notebook with papermill for a run and return its receipt.
+
+    Executed notebooks go to ``results/<run>/notebooks/`` as ``.ipynb`` and ``.html``, figures to ``figures/<run>/``,
+    the receipt (seconds, hashes of the ``products``) to ``results/<run>/receipts/``: all of them only on success.
+
+    Raises
+    ------
+    InputError
+        Bad parameters, bad input met by the notebook, a registered figure or product that was not made, or any other
+        failure of the notebook, told in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
+    """
+    import papermill
+    from nbclient.exceptions import CellExecutionError
+    from papermill.exceptions import PapermillExecutionError
+
+    source = find_notebook(notebook)
+    checked = check_parameters(notebook, parameters)
+    results = RESULTS / run
+    out = results / "notebooks"
+    out.mkdir(parents=True, exist_ok=True)
+    failed = out / f"{notebook}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    staging = results / ".staging" / notebook
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    draft = staging / f"{notebook}.ipynb"
+
+    started = time.monotonic()
+    with _environment({figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}):
+        try:
+            papermill.execute_notebook(
+                str(source), str(draft), parameters=checked, kernel_name="python3", progress_bar=False, cwd=str(ROOT),
+            )
+        except (PapermillExecutionError, CellExecutionError) as error:
+            if draft.is_file():
+                os.replace(draft, failed)
+            raise InputError(_sentence(error, failed)) from error
+    content = normalise(nbformat.read(draft, as_version=4))
+    seconds = time.monotonic() - started
+
+    missing = [p for p in products if not (results / p).is_file()]
+    if missing:
+        raise InputError(f"notebook {notebook} did not write {', '.join(missing)}")
+    provenance = {
+        "parameters": checked,
+        "library_sha256": {path: sha256(ROOT / path) for path in library_inputs(notebook)},
+    }
+    made = figures.publish(staging, run, notebook, provenance)
+    with atomic(out / f"{notebook}.ipynb") as temporary:
+        nbformat.write(content, temporary)
+    with atomic(out / f"{notebook}.html") as temporary:
+        temporary.write_text(to_html(content))
+    shutil.rmtree(staging)
+    receipt = {
+        "notebook": notebook, "seconds": round(seconds, 1), "figures": made,
+        "products": {p: sha256(results / p) for p in products},
+    }
+    write_json(results / "receipts" / f"{notebook}.json", receipt)
+    return receipt
+
+
+def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Take out what differs between two runs of the same: timings, paths, random cell ids."""
+    notebook.metadata.pop("papermill", None)
+    for i, cell in enumerate(notebook.cells):
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
+    return notebook
+
+
+def to_html(notebook: nbformat.NotebookNode) -> str:
+    """An executed notebook as one HTML page."""
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter(embed_images=True).from_notebook_node(notebook)[0]
+
+
+def _sentence(error: Exception, failed: Path) -> str:
+    """What went wrong in a notebook: the library's own sentence, or the error and where to look."""
+    name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
+    if name == "InputError":
+        return value
+    if name == "OSError" and "No space left" in value:
+        return "the disk is full: free some space and run again; what was finished is kept"
+    if name == "DeadKernelError":
+        return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
+    first = value.splitlines()[0] if value else ""
+    return f"{name}: {first} (in {failed.stem.removesuffix('.failed')}; the traceback is in {failed.relative_to(ROOT)})"
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]):
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def results_folder(run: str) -> Path:
+    """Where the results of a run lie: ``results/<run>/`` of the checkout, made when missing."""
+    folder = RESULTS / run
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def progress(label: str):
+    """A progress bar (done, total) for whoever sits before the notebook; silent when papermill executes it."""
+    from tqdm.auto import tqdm
+
+    if os.environ.get(figures.STAGING):
+        return None
+    bar = tqdm(desc=label)
+
+    def update(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return update
+
+
+def _die_with(parent: int) -> None:
+    """End this process when ``parent`` has died, so that a killed run leaves nothing behind that still writes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.3)
+        os._exit(137)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> int:
+    """``python -m meagan_lib.notebooks NOTEBOOK RUN PARAMETERS.yaml``: one job of the graph."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("notebook")
+    parser.add_argument("run")
+    parser.add_argument("parameters", type=Path)
+    parser.add_argument("--products", nargs="*", default=[])
+    parser.add_argument("--threads", type=int, default=1)
+    a = parser.parse_args()
+    _die_with(os.getppid())
+    complaint = RESULTS / a.run / "receipts" / f"{a.notebook}.failed"
+    complaint.parent.mkdir(parents=True, exist_ok=True)
+    complaint.unlink(missing_ok=True)
+    print(f"  {a.notebook} …", flush=True)
+    try:
+        receipt = execute(a.notebook, yaml.safe_load(a.parameters.read_text()), a.run, a.products, a.threads)
+    except InputError as error:
+        complaint.write_text(f"{error}\n")
+        return 1
+    print(f"  {a.notebook} done in {receipt['seconds']:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
