@@ -106,7 +106,9 @@ def save_figure(fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], 
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
     if stamp:
-        fig.text(0.998, 0.004, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+        if engine := fig.get_layout_engine():
+            engine.set(rect=(0, 0.03, 1, 0.97))
+        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic(target / f"{id}{suffix}") as temporary:
             fig.savefig(temporary, format=suffix[1:], metadata=metadata)

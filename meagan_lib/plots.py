@@ -58,7 +58,7 @@ def trace_detections(
     )
     below.set(xlabel="time (s)", ylabel=f"filtered {_voltage(unit)}")
     below.margins(x=0)
-    fig.legend(*below.get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    fig.legend(*below.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig
 
 
@@ -83,7 +83,7 @@ def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.nda
         axis.add_collection(collection)
         axis.set(
             xlim=(x.min() - pitch, x.max() + pitch), ylim=(y.max() + pitch, y.min() - pitch), aspect="equal",
-            xlabel="electrode" if in_a_row else "x (µm)", ylabel="" if in_a_row else "y (µm)",
+            xlabel="electrode" if in_a_row else "x (µm)", ylabel="" if in_a_row or axis is axes[1] else "y (µm)",
         )
         if in_a_row:
             axis.set(yticks=[], xticks=np.arange(len(noise)))
@@ -145,7 +145,7 @@ def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, b
         axis = axes.pop(0)
         axis.plot(step, history["nll"], color=colour, label="$-\\log p(x|z)$")
         axis.plot(step, history["kl"], color=COLOURS["real"], linestyle="--", label="KL")
-        axis.set(title="ELBO terms (nats)", yscale="symlog")
+        axis.set(title="ELBO (nats)", yscale="symlog")
         axis.legend(loc="upper right")
     axes[0].plot(step, history["d_loss"], color=COLOURS["real"], label="discriminator")
     axes[0].plot(step, history["g_loss"], color=colour, label="generator")
@@ -156,9 +156,7 @@ def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, b
     axes[1].set(title="D says real", ylim=(0, 1))
     axes[2].plot(step, history["d_learning_rate"], color=COLOURS["real"], label="discriminator")
     axes[2].plot(step, history["g_learning_rate"], color=colour, label="generator")
-    axes[2].set(title="learning rate", ylim=(0, None))
-    axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    axes[2].yaxis.get_offset_text().set_fontsize(6)
+    axes[2].set(title="learning rate", yscale="log")
     axes[3].plot(*validation.T, color=colour, marker="o", markersize=3, label="validation")
     axes[3].axvline(best_step, color=DROPPED, linestyle="--", linewidth=1, label="kept")
     axes[3].axhline(0.5, color="0.7", linewidth=0.8, zorder=0)

@@ -1,0 +1,54 @@
+"""Data for the tests: a small simulated recording, and spike-like windows made in no time."""
+
+import numpy as np
+import pytest
+
+from meagan_lib.detection import DetectionConfig, bandpass, detect
+from meagan_lib.recordings import ground_truth, open_recording
+from meagan_lib.simulation import SimulationConfig
+
+
+@pytest.fixture(scope="session")
+def simulation() -> SimulationConfig:
+    return SimulationConfig(duration_s=6.0, patch=4, n_units=12)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def recording(simulation, data_dir):
+    return open_recording("simulated", simulation=simulation, data_dir=data_dir)
+
+
+@pytest.fixture(scope="session")
+def truth(recording):
+    return ground_truth(recording)
+
+
+@pytest.fixture(scope="session")
+def detection() -> DetectionConfig:
+    return DetectionConfig()
+
+
+@pytest.fixture(scope="session")
+def filtered(recording, detection):
+    return bandpass(recording, detection)
+
+
+@pytest.fixture(scope="session")
+def peaks(filtered, detection):
+    return detect(filtered, detection)
+
+
+def spikes(n: int, samples: int = 32, seed: int = 0) -> np.ndarray:
+    """Spike-like z-scores (n, samples) of two shapes, in coloured noise."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(samples) - samples // 2
+    shapes = np.stack([-np.exp(-((t / 2.0) ** 2)) + 0.4 * np.exp(-(((t - 6) / 4.0) ** 2)), -0.6 * np.exp(-((t / 4.0) ** 2))])
+    noise = rng.standard_normal((n, samples + 2))
+    noise = 0.15 * (noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:])
+    amplitude = rng.normal(5.0, 0.6, (n, 1))
+    return (amplitude * shapes[rng.integers(2, size=n)] + noise).astype(np.float32)
