@@ -21,6 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.floating]
 Statistic = Callable[[np.ndarray, np.ndarray], float]
@@ -101,7 +102,8 @@ def c2st_auc(real: Array, fake: Array, context: Context, n_trees: int = 120, n_f
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
     trees = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False, random_state=context.seed)
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=context.seed)
-    p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
+    with threadpool_limits(1):  # its threads spin while they wait, which starves whatever runs beside
+        p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
     p_real, p_fake = p[: len(real)], p[len(real) :]
     return lambda i, j: float(
         roc_auc_score(np.r_[np.ones(len(i)), np.zeros(len(j))], np.r_[p_real[i], p_fake[j]])
