@@ -221,3 +221,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.exceptions.Exit, click.Abort) as end:
         sys.exit(getattr(end, "exit_code", 130))
+
+
+if __name__ == "__main__":
+    main()

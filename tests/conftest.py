@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from meagan_lib.detection import DetectionConfig, bandpass, detect
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
+
+
+torch.set_num_threads(1)  # small networks: more threads only wait for one another
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,71 @@
+"""The registry and the manifest: nothing unregistered, nothing missing, nothing changed."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from meagan_lib import InputError, figures, plots
+from meagan_lib.notebooks import NOTEBOOKS
+
+ID = "scores"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "folder", lambda run: tmp_path / run)
+    monkeypatch.delenv(figures.STAGING, raising=False)
+    return tmp_path
+
+
+def a_figure() -> Figure:
+    fig = Figure()
+    fig.subplots().plot([0, 1], [1, 2])
+    return fig
+
+
+def test_every_registered_figure_names_a_notebook_that_saves_it():
+    for id, entry in figures.registry().items():
+        source = (NOTEBOOKS / f"{entry.notebook}.ipynb").read_text()
+        assert f'\\"{id}\\"' in source, f"{entry.notebook} does not save {id}"
+        assert entry.chapter and entry.caption.endswith(".")
+
+
+def test_an_unregistered_id_raises_and_names_the_nearest():
+    with pytest.raises(InputError, match="'score' is not registered.*did you mean 'scores'"):
+        figures.save_figure(a_figure(), "score", run="x", data={})
+
+
+def test_a_saved_figure_has_picture_vector_data_and_a_line_in_the_manifest(home):
+    saved = figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)}, stamp="quick run")
+    assert {p.suffix for p in (home / "x").glob(f"{ID}.*")} == set(figures.SUFFIXES)
+    assert figures.manifest("x")[ID]["notebook"] == "04_results_comparison"
+    assert saved.caption in saved._repr_html_()
+    np.testing.assert_array_equal(np.load(home / "x" / f"{ID}.npz")["y"], np.arange(3))
+
+
+def test_the_same_figure_gives_the_same_bytes(home):
+    for run in ("a", "b"):
+        figures.save_figure(a_figure(), ID, run=run, data={"y": np.arange(3)})
+    for suffix in figures.SUFFIXES:
+        assert (home / "a" / f"{ID}{suffix}").read_bytes() == (home / "b" / f"{ID}{suffix}").read_bytes()
+
+
+def test_verification_notices_a_changed_picture_and_changed_data(home):
+    figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
+    assert figures.verify("x") == []
+    np.savez(home / "x" / f"{ID}.npz", y=np.arange(4))
+    assert "data differ" in figures.verify("x")[0]
+    figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
+    png = home / "x" / f"{ID}.png"
+    png.write_bytes(png.read_bytes() + b"x")
+    assert "picture differs" in figures.verify("x")[0]
+
+
+def test_a_registered_figure_that_was_not_made_fails_and_publishes_nothing(home):
+    with pytest.raises(InputError, match="did not make the figures registered for it: transformer_gan_training"):
+        figures.publish(home / "staging", "x", "02_transformer_gan", {})
+    assert not (home / "x").exists()
+
+
+def test_models_keep_their_colours_and_real_is_none_of_them():
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS) and set(plots.LABELS) == set(plots.COLOURS)

@@ -1,0 +1,98 @@
+"""Parameters are strict, sources are stripped, and the graph knows which module a notebook needs."""
+
+import json
+
+import nbformat
+import pytest
+import yaml
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.cli import PARAMS, default_name, resolve
+from meagan_lib.notebooks import (
+    NOTEBOOKS, check_parameters, declared_parameters, find_notebook, library_inputs, normalise,
+)
+
+ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
+def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
+    content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
+    assert sorted(content) == ALL
+    for notebook, given in content.items():
+        assert list(given) == list(declared_parameters(find_notebook(notebook)))
+        assert check_parameters(notebook, given) == given
+
+
+def test_the_defaults_of_the_notebooks_are_the_quick_run():
+    content = yaml.safe_load((PARAMS / "quick.yaml").read_text())
+    for notebook in ALL:
+        assert declared_parameters(find_notebook(notebook)) == content[notebook]
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="no parameter 'thresold_mad': did you mean 'threshold_mad'"):
+        check_parameters("01_preprocessing", {"thresold_mad": 4.0})
+    with pytest.raises(InputError, match="no notebook '01_preprocesing': did you mean '01_preprocessing'"):
+        check_parameters("01_preprocesing", {})
+
+
+@pytest.mark.parametrize("value", ["5", True, [5.0]])
+def test_a_parameter_of_another_type_is_refused(value):
+    with pytest.raises(InputError, match="threshold_mad is a number"):
+        check_parameters("01_preprocessing", {"threshold_mad": value})
+
+
+def test_a_whole_number_serves_as_a_number():
+    checked = check_parameters("01_preprocessing", {"threshold_mad": 4, "split_shares": [1, 1, 1]})
+    assert checked == {"threshold_mad": 4.0, "split_shares": [1.0, 1.0, 1.0]}
+    assert type(checked["threshold_mad"]) is float
+
+
+def test_overrides_and_names():
+    parameters = resolve("quick", "locust", ["02_transformer_gan.steps=7"])
+    assert parameters["02_transformer_gan"]["steps"] == 7
+    assert parameters["01_preprocessing"]["recording"] == "locust"
+    assert default_name("quick", "") == "quick" and default_name("quick", "some/chip.brw") == "chip"
+    for wrong in ("steps=7", "02_transformer_gan.steps", "09_none.steps=1"):
+        with pytest.raises(InputError):
+            resolve("quick", "", [wrong])
+
+
+@pytest.mark.parametrize("notebook", ALL)
+def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
+    content = json.loads(find_notebook(notebook).read_text())
+    for cell in content["cells"]:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+        if "parameters" in cell["metadata"].get("tags", []):
+            assert all("  # " in line for line in cell["source"])
+
+
+def test_an_edit_of_the_vae_gan_concerns_notebook_03_alone():
+    assert [n for n in ALL if "meagan_lib/models/vae_gan.py" in library_inputs(n)] == ["03_vae_gan"]
+    assert all("meagan_lib/windows.py" in library_inputs(n) for n in ALL)
+    assert not any("meagan_lib/cli.py" in library_inputs(n) for n in ALL)
+
+
+def test_normalising_takes_out_timings():
+    cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["injected-parameters"], "papermill": {"duration": 1}})
+    notebook = normalise(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "now"}}))
+    assert notebook.cells[0].id == "injected-parameters"
+    assert "papermill" not in notebook.cells[0].metadata and "papermill" not in notebook.metadata
+
+
+def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
+    import re
+    import tomllib
+
+    def plain(name):
+        return re.sub(r"[-_.]+", "-", name).lower()
+
+    pins = dict(l.split("==") for l in (ROOT / "constraints.txt").read_text().splitlines() if "==" in l)
+    pins = {plain(name): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {plain(n) for n in project["dependencies"] + project["optional-dependencies"]["test"]}
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
+    given = dict(line.split("==") for line in conda if "==" in line)
+    assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}
+    assert pins["torch"] == "2.13.0"
