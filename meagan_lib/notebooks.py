@@ -275,6 +275,8 @@ def main() -> int:
     complaint = RESULTS / a.run / "receipts" / f"{a.notebook}.failed"
     complaint.parent.mkdir(parents=True, exist_ok=True)
     complaint.unlink(missing_ok=True)
+    log = os.open(complaint.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
     print(f"  {a.notebook} …", flush=True)
     try:
         receipt = execute(a.notebook, yaml.safe_load(a.parameters.read_text()), a.run, a.products, a.threads)

@@ -48,7 +48,7 @@ def trace_detections(
     """Raw and filtered trace (samples,) of one electrode, its threshold, and its peaks, kept or dropped."""
     fig, ((above,), (below,)) = _figure(2, 1, 3.6, sharex=True)
     above.plot(time_s, raw, color="0.55", linewidth=0.6)
-    above.set(title=title, ylabel=f"raw {_voltage(unit)}")
+    above.set(title=title, ylabel=f"raw ({UNITS[unit]})")
     below.plot(time_s, filtered, color=COLOURS["real"], linewidth=0.6)
     below.axhline(threshold, color=DROPPED, linewidth=1, linestyle="--", label="threshold")
     below.plot(peak_time_s[kept], peak_amplitude[kept], "v", color=COLOURS["reach"], markersize=5, label="kept")
@@ -56,7 +56,7 @@ def trace_detections(
         peak_time_s[~kept], peak_amplitude[~kept], "v", markerfacecolor="white", markeredgecolor=DROPPED, markersize=5,
         label="dropped",
     )
-    below.set(xlabel="time (s)", ylabel=f"filtered {_voltage(unit)}")
+    below.set(xlabel="time (s)", ylabel=f"filtered ({UNITS[unit]})")
     below.margins(x=0)
     fig.legend(*below.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig
@@ -142,11 +142,10 @@ def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, b
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(2))
         axis.set_xlabel("step")
     if elbo:
-        axis = axes.pop(0)
-        axis.plot(step, history["nll"], color=colour, label="$-\\log p(x|z)$")
-        axis.plot(step, history["kl"], color=COLOURS["real"], linestyle="--", label="KL")
-        axis.set(title="ELBO (nats)", yscale="symlog")
-        axis.legend(loc="upper right")
+        first = axes.pop(0)
+        first.plot(step, history["nll"], color=colour, label="$-\\log p(x|z)$")
+        first.plot(step, history["kl"], color=COLOURS["real"], linestyle="--", label="KL")
+        first.set(title="ELBO (nats)", yscale="symlog")
     axes[0].plot(step, history["d_loss"], color=COLOURS["real"], label="discriminator")
     axes[0].plot(step, history["g_loss"], color=colour, label="generator")
     axes[0].set(title="loss")
@@ -161,7 +160,7 @@ def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, b
     axes[3].axvline(best_step, color=DROPPED, linestyle="--", linewidth=1, label="kept")
     axes[3].axhline(0.5, color="0.7", linewidth=0.8, zorder=0)
     axes[3].set(title="C2ST AUC")
-    for axis in axes:
+    for axis in [first, *axes] if elbo else axes:
         handles, names = axis.get_legend_handles_labels()
         axis.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, -0.28), handlelength=1.2)
     return fig
