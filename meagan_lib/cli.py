@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sys
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -169,11 +170,20 @@ def run_graph(name: str, cores: int) -> None:
         "--rerun-triggers", "mtime", "--keep-going",
     ]
     os.chdir(ROOT)
+    interrupted = []
+
+    def remember(number, frame):  # Snakemake answers an interrupt by itself and only says that it failed
+        interrupted.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, remember)
     with open(log, "w") as file, redirect_stderr(file):
         try:
             snakemake(arguments)
         except SystemExit as end:
             code = end.code
+    if interrupted:
+        raise KeyboardInterrupt
     if code:
         told = [path.read_text().strip() for path in sorted(complaints.glob("*.failed"))]
         raise InputError("; ".join(told) or f"the run stopped without a word; see {log.relative_to(ROOT)}")

@@ -101,7 +101,7 @@ def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mappi
     axes[0].set(
         xscale="log", xlabel="interval between peaks of an electrode (ms)", ylabel="number of intervals",
     )
-    axes[0].legend(loc="upper left")
+    axes[0].legend(loc="upper right")
     names, values = list(counts), np.array(list(counts.values()))
     bars = axes[1].barh(names, values, color=[COLOURS["reach"] if n == "kept" else DROPPED for n in names])
     total = max(values.sum(), 1)
