@@ -218,7 +218,7 @@ def main() -> None:
     except InputError as error:
         print(f"meagan: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # click turns the one into the other
         print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
@@ -229,8 +229,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.exceptions.Exit, click.Abort) as end:
-        sys.exit(getattr(end, "exit_code", 130))
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
 
 
 if __name__ == "__main__":
