@@ -214,7 +214,10 @@ def summary(name: str) -> None:
 def main() -> None:
     """Entry point: bad input ends in one sentence and exit code 1, an interrupt in 130."""
     try:
-        app(standalone_mode=False)
+        if code := app(standalone_mode=False):  # typer returns what it was asked to exit with: 130 after an interrupt
+            if code == 130:
+                raise KeyboardInterrupt
+            sys.exit(code)
     except InputError as error:
         print(f"meagan: {error}", file=sys.stderr)
         sys.exit(1)
