@@ -4,11 +4,21 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from meagan_lib import InputError
+
+
+DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
+
+
+def is_disk_full(error: Exception, folder: Path) -> bool:
+    """Whether a failed write failed for want of space. Libraries word it in their own ways, torch not at all."""
+    told = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    return told or shutil.disk_usage(folder).free < 2**16
 
 
 @contextmanager
@@ -28,8 +38,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC or "No space left" in str(error):
+    except Exception as error:
+        if is_disk_full(error, path.parent):
             raise InputError(
                 f"the disk is full: {path.name} was not written, what stood there before is untouched; "
                 f"free some space under {path.parent} and run again"

@@ -40,12 +40,12 @@ class SimulationConfig:
     patch: int = 8
     """Electrodes along one side of the square patch in the middle of the chip."""
     n_units: int = 60
-    burst_rate_hz: tuple[float, float] = (8.0, 40.0)
-    """Lowest and highest firing rate of a unit within a burst."""
-    rest_share: float = 0.12
+    burst_rate_hz: tuple[float, float] = (1.0, 7.0)
+    """Lowest and highest firing rate of a unit within a burst: about 1 Hz over all, as cells of organoids fire."""
+    rest_share: float = 0.2
     """Firing rate between bursts, as a share of the rate within."""
     burst_every_s: float = 4.0
-    burst_length_s: float = 0.4
+    burst_length_s: float = 0.6
     amplitude_cv: float = 0.10
     """Spike-to-spike standard deviation of the amplitude over its mean."""
     white_noise_uv: float = 3.0

@@ -1,11 +1,22 @@
 """Recordings open by name or path; what cannot be read is refused in one sentence."""
 
+import os
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
+import scipy.io
+import spikeinterface.extractors as se
 
 from meagan_lib import InputError, recordings
-from meagan_lib.recordings import amplitude_unit, catalogue, fetch, open_recording
+from meagan_lib.cutting import WindowConfig
+from meagan_lib.detection import DetectionConfig, detect
+from meagan_lib.precut import import_windows, open_windows
+from meagan_lib.recordings import (
+    READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording,
+)
+from meagan_lib.windows import SpikeWindows, Split
 
 
 def test_an_unknown_name_tells_the_known_ones():
@@ -20,22 +31,6 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path):
     (tmp_path / "fake.brw").write_text("hello")
     with pytest.raises(InputError, match="not an HDF5 file"):
         open_recording(tmp_path / "fake.brw")
-
-
-def test_an_hdf5_file_without_a_3brain_header_is_refused(tmp_path):
-    with h5py.File(tmp_path / "other.brw", "w") as file:
-        file["x"] = [1]
-    with pytest.raises(InputError, match="no 3Brain header"):
-        open_recording(tmp_path / "other.brw")
-
-
-@pytest.mark.parametrize("dataset, kind", [("WaveletBasedEncodedRaw", "wavelet"), ("EventsBasedSparseRaw", "events")])
-def test_compressed_brw_names_the_remedy(tmp_path, dataset, kind):
-    with h5py.File(tmp_path / "x.brw", "w") as file:
-        file["ExperimentSettings"] = "{}"
-        file[f"Well_A1/{dataset}"] = [1]
-    with pytest.raises(InputError, match=f"{kind}.*export it as raw with BrainWave"):
-        open_recording(tmp_path / "x.brw")
 
 
 def test_a_plain_binary_opens_with_the_yaml_beside_it(tmp_path):
@@ -57,6 +52,14 @@ def test_a_plain_binary_opens_with_the_yaml_beside_it(tmp_path):
         ("{sampling_rate_hz: 10000, dtype: int16}", "must give"),
         ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, gain: 3}", "nothing else"),
         ("{sampling_rate_hz: [", "is not YAML"),
+        ("{sampling_rate_hz: 0, n_channels: 3, dtype: int16}", "above zero"),
+        ("{sampling_rate_hz: 10000, n_channels: 0, dtype: int16}", "at least 1"),
+        ("{sampling_rate_hz: 10000, n_channels: three, dtype: int16}", "at least 1"),
+        ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int17}", "numpy's numbers"),
+        ("{sampling_rate_hz: 10000, n_channels: 3, dtype: object}", "numpy's numbers"),
+        ("{sampling_rate_hz: .inf, n_channels: 3, dtype: int16}", "above zero"),
+        ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, uv_per_step: 0}", "zero or not a number"),
+        ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, positions_um: [[0, 0]]}", "one pair for each"),
     ],
 )
 def test_a_wrong_description_of_a_binary_is_refused(tmp_path, description, complaint):
@@ -66,37 +69,241 @@ def test_a_wrong_description_of_a_binary_is_refused(tmp_path, description, compl
         open_recording(tmp_path / "chip.raw")
 
 
+def test_a_value_that_is_no_number_is_refused_when_it_is_read(tmp_path):
+    samples = np.zeros((300, 2), np.float32)
+    samples[200, 1] = np.nan
+    samples.tofile(tmp_path / "chip.raw")
+    (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 2, dtype: float32}")
+    recording = open_recording(tmp_path / "chip.raw")
+    assert recording.get_traces(end_frame=150).shape == (150, 2)
+    with pytest.raises(InputError, match="no finite number at frame 200"):
+        recording.get_traces(start_frame=150)
+
+
+def test_one_channel_goes_through_detection(tmp_path):
+    np.random.default_rng(0).normal(0, 100, 20_000).astype(np.int16).tofile(tmp_path / "one.raw")
+    (tmp_path / "one.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 1, dtype: int16}")
+    config = DetectionConfig(threshold_mad=3.0)
+    peaks = detect(open_recording(tmp_path / "one.raw"), config)
+    assert len(peaks.frame) > 0 and (peaks.channel == 0).all()
+
+
+def test_an_empty_recording_is_refused(tmp_path):
+    (tmp_path / "chip.raw").write_bytes(b"")
+    (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 2, dtype: int16}")
+    with pytest.raises(InputError, match="0 bytes"):
+        open_recording(tmp_path / "chip.raw")
+    scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(0, np.int16))
+    with pytest.raises(InputError, match="holds no samples"):
+        open_recording(tmp_path / "x.wav")
+
+
+def test_wells_are_asked_of_brw_files_only(tmp_path):
+    scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(50, np.int16))
+    with pytest.raises(InputError, match="has no wells"):
+        open_recording(tmp_path / "x.wav", well="A1")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.int32, np.float32])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_a_wav_file_is_a_recording_without_a_scale(tmp_path, dtype, n_channels):
+    samples = (np.arange(600).reshape(-1, n_channels) % 200).astype(dtype)
+    scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, samples[:, 0] if n_channels == 1 else samples)
+    recording = open_recording(tmp_path / "x.wav")
+    np.testing.assert_array_equal(recording.get_traces(), samples)
+    assert recording.get_sampling_frequency() == 10_000 and amplitude_unit(recording) == "ADU"
+
+
+@pytest.mark.parametrize("keep", [0, 10, 30, 60, 500])
+def test_a_wav_file_that_is_cut_short_is_refused(tmp_path, keep):
+    scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(1000, np.int16))
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:keep])
+    with pytest.raises(InputError, match="no complete WAV file"):
+        open_recording(tmp_path / "cut.wav")
+
+
+def test_every_reader_of_the_table_exists():
+    for reader in READERS.values():
+        assert callable(getattr(se, reader))
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_a_damaged_file_of_any_format_is_refused_in_one_sentence(tmp_path, suffix):
+    path = tmp_path / f"damaged{suffix}"
+    path.write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(InputError, match=f"could not be read as a {suffix} recording") as refusal:
+        open_recording(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_zarr_folder_opens(tmp_path):
+    np.arange(600, dtype=np.int16).tofile(tmp_path / "chip.raw")
+    (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16}")
+    binary = open_recording(tmp_path / "chip.raw")
+    binary.save(format="zarr", folder=tmp_path / "chip.zarr", verbose=False, progress_bar=False)
+    np.testing.assert_array_equal(open_recording(tmp_path / "chip.zarr").get_traces(), binary.get_traces())
+
+
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():
     for entry in catalogue().values():
         assert entry["title"] and entry["licence"] and entry["citation"]
+        assert entry["open"] in (*recordings._OPENERS, "windows")
         for file in entry["files"]:
             assert len(file["sha256"]) == 64
             assert any(len(part) == 40 for part in file["url"].split("/"))
 
 
-def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "locust").mkdir()
-    (tmp_path / "locust" / "locust_trial_01.raw").write_bytes(b"changed")
+@pytest.mark.parametrize("name", catalogue())
+def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch, name):
+    file = catalogue()[name]["files"][0]
+    (tmp_path / name).mkdir()
+    (tmp_path / name / file.get("name", file["url"].rsplit("/", 1)[1])).write_bytes(b"changed")
     monkeypatch.setenv("MEAGAN_DATA_MIRROR", str(tmp_path))
     with pytest.raises(InputError, match="SHA-256 differs"):
-        fetch("locust", tmp_path / "downloads")
+        (open_windows if holds_windows(name) else open_recording)(name, data_dir=tmp_path / "downloads")
 
 
-def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", catalogue())
+def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch, name):
     def refuse(*_, **__):
         raise ConnectionError("no network")
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
     monkeypatch.setattr(recordings.pooch, "retrieve", refuse)
     with pytest.raises(InputError, match="simulated"):
-        fetch("locust", tmp_path)
+        fetch(name, tmp_path)
+
+
+def mirrored(name: str) -> str:
+    """The name, where the mirror holds the entry; otherwise the test is skipped: tests download nothing."""
+    if not (Path(os.environ.get("MEAGAN_DATA_MIRROR", "no mirror")) / name).is_dir():
+        pytest.skip(f"no {name} in MEAGAN_DATA_MIRROR")
+    return name
 
 
 def test_locust_opens_as_two_trials_without_a_scale():
-    try:
-        recording = open_recording("locust")
-    except InputError as error:
-        pytest.skip(str(error))
+    recording = open_recording(mirrored("locust"))
     assert recording.get_num_segments() == 2 and recording.get_num_channels() == 4
     assert recording.get_sampling_frequency() == 15_000
     assert amplitude_unit(recording) == "ADU"
+
+
+def test_spikerbox_opens_as_one_channel():
+    recording = open_recording(mirrored("spikerbox"))
+    assert recording.get_num_channels() == 1 and recording.get_sampling_frequency() == 10_000
+    assert recording.get_num_samples() == 471_308
+
+
+def test_the_intracellular_spikes_of_the_tetrode_are_detected_within_a_sample():
+    recording = open_recording(mirrored("tetrode_truth"))
+    assert recording.get_traces().shape == (50_000, 4) and recording.get_sampling_frequency() == 10_000
+    frames = intracellular_frames("tetrode_truth")
+    assert frames.dtype == np.int64 and len(frames) == 11
+    config = DetectionConfig()
+    peaks = detect(recording, config)
+    assert np.abs(peaks.frame[:, None] - frames).min(axis=0).max() <= 1
+    assert len(np.unique(peaks.frame)) < 2_000  # so few that 11 matches are no chance
+    with pytest.raises(InputError, match="tetrode_truth has them"):
+        intracellular_frames("spikerbox")
+
+
+def test_the_retina_gives_labelled_windows_and_no_recording():
+    with pytest.raises(InputError, match="open_windows"):
+        open_recording("retina_hdmea")
+    windows = open_windows(mirrored("retina_hdmea"))
+    assert windows.windows.shape == (30_754, 22) and windows.pre_samples == 6
+    assert windows.amplitude_unit == "normalised" and len(windows.source_sha256) == 2
+    assert (windows.label >= 0).sum() == 29_297 and windows.label.max() == 31
+    assert (np.diff(windows.frame) >= 0).all()
+    assert windows.frame[-1] / windows.sampling_rate_hz == pytest.approx(1080, abs=0.1)
+    # Spikes of a unit keep a refractory period, duplicates of one spike (within 4 frames) left aside.
+    intervals = np.concatenate([np.diff(windows.frame[windows.label == unit]) for unit in range(32)])
+    assert ((intervals >= 5) & (intervals < 10)).sum() < 0.25 * ((intervals >= 20) & (intervals < 25)).sum() + 20
+
+
+def test_a_recording_is_not_opened_as_windows():
+    with pytest.raises(InputError, match="recording of voltage"):
+        open_windows("locust")
+    with pytest.raises(InputError, match="no windows at"):
+        open_windows("locus")
+
+
+def write_windows(path: Path, **arrays) -> Path:
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, value in arrays.items():
+                file[name] = value
+    return path
+
+
+def some_windows(n: int = 400, samples: int = 24) -> np.ndarray:
+    windows = np.random.default_rng(0).normal(size=(n, samples))
+    windows[:, 9] -= 8
+    return windows
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_windows_already_cut_are_split_in_time(tmp_path, suffix):
+    given, time_s = some_windows(), np.random.default_rng(1).uniform(0, 100, 400)
+    path = write_windows(
+        tmp_path / f"cut{suffix}", windows=given, sampling_rate_hz=20_000, time_s=time_s, label=np.arange(400),
+        channel=np.arange(400) % 7, amplitude_unit="uV",
+    )
+    assert holds_windows(path)
+    windows = import_windows(path, config=WindowConfig(split_shares=(0.5, 0.2, 0.3)))
+    assert windows.pre_samples == 9 and windows.amplitude_unit == "uV" and windows.sampling_rate_hz == 20_000
+    np.testing.assert_array_equal(windows.frame, np.rint(np.sort(time_s) * 20_000))
+    np.testing.assert_array_equal(windows.windows, given[windows.label].astype(np.float32))
+    np.testing.assert_array_equal(windows.channel, windows.label % 7)
+    latest = {split: windows.frame[windows.split == split].max() for split in Split}
+    assert latest[Split.TRAIN] < 50.1 * 20_000 < latest[Split.VALIDATION] < 70.1 * 20_000 < latest[Split.TEST]
+    windows.save(tmp_path / "windows.h5")
+    assert len(SpikeWindows.load(tmp_path / "windows.h5")) == len(windows)
+
+
+def test_windows_without_times_are_split_in_their_order(tmp_path):
+    path = write_windows(tmp_path / "cut.npz", windows=some_windows(), sampling_rate_hz=20_000, pre_samples=9)
+    windows = open_windows(path)
+    assert (windows.frame == -1).all() and (windows.label == -1).all() and (windows.channel == 0).all()
+    np.testing.assert_array_equal(np.bincount(windows.split), [240, 40, 120])
+    assert (np.diff(windows.split) >= 0).all() and windows.amplitude_unit == "ADU"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize("wrong, complaint", [
+    (dict(windows=None), "lacks windows"),
+    (dict(sampling_rate_hz=None), "lacks sampling_rate_hz"),
+    (dict(windows=np.zeros(30)), "must be .n, samples."),
+    (dict(windows=np.zeros((0, 30))), "must be .n, samples."),
+    (dict(windows=np.zeros((30, 4))), "8 samples or more"),
+    (dict(windows=np.where(np.arange(24) == 3, np.nan, some_windows())), "400 values in windows"),
+    (dict(windows=np.array([[b"x"] * 24])), "must be numbers"),
+    (dict(sampling_rate_hz=0), "above zero"),
+    (dict(sampling_rate_hz=-1), "above zero"),
+    (dict(sampling_rate_hz=np.nan), "not one finite number"),
+    (dict(sampling_rate_hz=[1, 2]), "not one finite number"),
+    (dict(label=np.arange(3)), "label of shape .3,."),
+    (dict(time_s=np.full(400, np.inf)), "400 values in time_s"),
+    (dict(time_s=np.full(400, -1.0)), "below zero"),
+    (dict(pre_samples=24), "not within"),
+    (dict(amplitude_unit="mV"), "must be one of uV"),
+])
+def test_wrong_windows_are_refused_with_their_cause(tmp_path, suffix, wrong, complaint):
+    arrays = dict(windows=some_windows(), sampling_rate_hz=20_000) | wrong
+    path = write_windows(tmp_path / f"cut{suffix}", **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(InputError, match=complaint):
+        import_windows(path)
+
+
+def test_files_that_are_no_windows_are_refused(tmp_path):
+    np.savez(tmp_path / "objects.npz", windows=np.array([{}], dtype=object), sampling_rate_hz=1)
+    (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "text.h5").write_text("hello")
+    for name in ("objects.npz", "text.npz", "text.h5"):
+        with pytest.raises(InputError, match="cannot be read as windows"):
+            import_windows(tmp_path / name)
+    assert not holds_windows(tmp_path / "text.npz") and not holds_windows(tmp_path / "absent.h5")
+    with pytest.raises(InputError, match="holds windows already cut"):
+        open_recording(tmp_path / "objects.npz")
