@@ -1,18 +1,17 @@
-"""From voltage to spikes: band-pass, robust noise level, negative peaks; all in float32 and in chunks."""
+"""From voltage to spikes: band-pass, robust noise level, negative peaks; and how well that finds known spikes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
 import spikeinterface.core as sc
-import spikeinterface.preprocessing as spre
-from spikeinterface.sortingcomponents.peak_detection import detect_peaks
 
-from meagan_lib import InputError
+from meagan_lib import InputError, streaming
 from meagan_lib.simulation import GroundTruth
+from meagan_lib.streaming import Filter, Search
 
 FILTER_MARGIN_MS = 20.0
-_JOBS = dict(n_jobs=1, chunk_duration="1s", progress_bar=False)
+SHORTEST_MS = 100.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,14 @@ class DetectionConfig:
             )
         return low, high
 
+    def dead(self, sampling_rate_hz: float) -> int:
+        """``dead_time_ms`` in frames."""
+        return int(round(self.dead_time_ms * sampling_rate_hz / 1000))
+
+    def filter(self, sampling_rate_hz: float) -> Filter:
+        """The band-pass at a given sampling rate."""
+        return Filter.design(self.filter_order, self.band_at(sampling_rate_hz), sampling_rate_hz)
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -60,14 +67,12 @@ class Peaks:
         return int(self.segment_starts[-1])
 
 
-def bandpass(recording: sc.BaseRecording, config: DetectionConfig) -> sc.BaseRecording:
-    """Band-passed recording, lazily: float32, in µV where the source has a scale."""
-    scaled = spre.scale_to_uV(recording) if recording.has_scaleable_traces() else spre.astype(recording, "float32")
-    low, high = config.band_at(recording.get_sampling_frequency())
-    return spre.bandpass_filter(
-        scaled, freq_min=low, freq_max=high, filter_order=config.filter_order, margin_ms=FILTER_MARGIN_MS,
-        dtype="float32",
-    )
+def filtered_traces(
+    recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int, segment: int = 0
+) -> np.ndarray:
+    """Band-passed frames start … stop of a segment, float32 (frames, channels), in µV where the source has a scale."""
+    steps = streaming.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
+    return steps * streaming.signs_and_gains(recording)[1]
 
 
 def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
@@ -85,70 +90,54 @@ def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: f
     return (taps / taps.sum()).astype(np.float32)
 
 
-def noise_levels(filtered: sc.BaseRecording, seed: int = 0) -> np.ndarray:
-    """Robust noise level of each channel, float32 (channels,): σ = median(|x − median(x)|) / 0.6745.
+def segment_starts(recording: sc.BaseRecording) -> np.ndarray:
+    """Frames int64 (segments + 1,) at which segments begin when laid end to end, and the end."""
+    sizes = [recording.get_num_samples(s) for s in range(recording.get_num_segments())]
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
-    Estimated on twenty half-second slices a segment, drawn with ``seed`` (Quiroga et al. 2004,
-    doi:10.1162/089976604774201631).
+
+def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> np.ndarray:
+    """Noise level of each band-passed channel, float32 (channels,), in steps: σ = median |x| / 0.6745.
+
+    Raises
+    ------
+    InputError
+        A segment shorter than 100 ms.
     """
-    rate = filtered.get_sampling_frequency()
-    shortest = min(filtered.get_num_samples(s) for s in range(filtered.get_num_segments()))
-    if shortest < 0.1 * rate:
+    rate = recording.get_sampling_frequency()
+    shortest = int(np.diff(segment_starts(recording)).min())
+    if shortest < SHORTEST_MS * rate / 1000:
         raise InputError(
             f"the recording lasts {1000 * shortest / rate:.1f} ms, and its noise level cannot be told from less than "
-            f"100 ms: use a longer recording"
+            f"{SHORTEST_MS:g} ms: use a longer recording"
         )
-    size = min(int(0.5 * rate), shortest // 2)
-    slices = dict(method="full_random", num_chunks_per_segment=20, chunk_size=size, seed=seed)
-    levels = sc.get_noise_levels(
-        filtered, return_in_uV=False, method="mad", force_recompute=True, random_slices_kwargs=slices, **_JOBS
-    )
-    return levels.astype(np.float32)
+    return streaming.noise_levels(recording, config.filter(rate), seed)
 
 
-def detect(filtered: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> Peaks:
+def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
+    """So many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
+    return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
+
+
+def detect(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> Peaks:
     """Find the negative peaks deeper than ``threshold_mad`` noise levels, channel by channel.
 
     A dead channel (noise level 0) has none.
     """
-    noise = noise_levels(filtered, seed)
-    found = detect_peaks(
-        filtered, method="by_channel",
-        method_kwargs=dict(
-            peak_sign="neg", detect_threshold=config.threshold_mad, exclude_sweep_ms=config.dead_time_ms,
-            noise_levels=np.where(noise > 0, noise, np.inf),
-        ),
-        job_kwargs=_JOBS,
+    rate, gain = recording.get_sampling_frequency(), streaming.signs_and_gains(recording)[1]
+    noise = noise_levels(recording, config, seed)
+    never = np.full(len(noise), np.inf, np.float32)
+    search = Search(
+        depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0
     )
-    sizes = [filtered.get_num_samples(s) for s in range(filtered.get_num_segments())]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    frame = found["sample_index"] + starts[found["segment_index"]]
-    order = np.lexsort((found["channel_index"], frame))
-    return Peaks(
-        frame[order].astype(np.int64), found["channel_index"][order].astype(np.int32),
-        found["amplitude"][order].astype(np.float32), starts, noise,
-    )
-
-
-def cut(
-    filtered: sc.BaseRecording, segment_starts: np.ndarray, frame: np.ndarray, channel: np.ndarray, half_window: int
-) -> np.ndarray:
-    """Cut windows float32 (n, 2 · half_window) around sorted frames: the peak stands at sample ``half_window``.
-
-    Reads the recording in chunks of a second; each window must lie within its segment.
-    """
-    windows = np.empty((len(frame), 2 * half_window), dtype=np.float32)
-    offsets = np.arange(-half_window, half_window)
-    chunk = int(filtered.get_sampling_frequency())
-    for segment, (start, end) in enumerate(zip(segment_starts[:-1], segment_starts[1:])):
-        for first in range(start, end, chunk):
-            a, b = np.searchsorted(frame, [first, min(first + chunk, end)])
-            if a == b:
-                continue
-            left, right = max(first - half_window, start), min(first + chunk + half_window, end)
-            traces = filtered.get_traces(segment, left - start, right - start)  # (frames, channels)
-            windows[a:b] = traces[frame[a:b, None] - left + offsets, channel[a:b, None]]
-    return windows
+    starts = segment_starts(recording)
+    found = [
+        (f.frame + start, f.channel, f.amplitude * gain[f.channel])
+        for segment, start in enumerate(starts[:-1])
+        for f in streaming.scan(recording, config.filter(rate), search, segment)
+    ]
+    frame, channel, amplitude = (np.concatenate(column) for column in zip(*found))
+    return Peaks(frame, channel, amplitude, starts, noise * gain)
 
 
 @dataclass(frozen=True)
@@ -221,7 +210,7 @@ def score_detection(
     detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
     ``dead_time_ms``.
     """
-    tolerance = int(round(config.dead_time_ms * sampling_rate_hz / 1000))
+    tolerance = config.dead(sampling_rate_hz)
     frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad)
     found = nearest(frame, channel, peaks.frame, peaks.channel, tolerance) >= 0
     deep = -peaks.amplitude > above_mad * peaks.noise_mad[peaks.channel]

@@ -1,19 +1,17 @@
-"""Spike windows: which peaks are kept and why, the split in time, scaling, and the file ``windows.h5``."""
+"""Spike windows: the file ``windows.h5``, the split in time, scaling, and several recordings in one."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 
 import h5py
 import numpy as np
-import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.detection import DetectionConfig, Peaks, cut, nearest, true_peaks
 from meagan_lib.files import atomic
-from meagan_lib.recordings import amplitude_unit, source_sha256
-from meagan_lib.simulation import GroundTruth
 
 
 class Split(IntEnum):
@@ -25,56 +23,47 @@ class Split(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a detected peak became a window, or did not. Each peak has one reason, the first that holds."""
+    """Why a detected peak became a window, or did not. Each peak has one reason, the first that holds in ``ORDER``."""
 
     KEPT = 0
     EDGE_OF_RECORDING = 1
     NEXT_TOO_CLOSE = 2
     PREVIOUS_TOO_CLOSE = 3
     EDGE_OF_SPLIT = 4
-
-
-ISOLATION_RULES = ("both", "next")
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """Which windows are cut, and how they are split."""
-
-    window_ms: float = 3.2
-    """Length of a window, centred on the trough."""
-    guard_ms: float = 2.0
-    """Nothing else may peak on the channel within this time of a kept spike."""
-    isolation: str = "both"
-    """``both``: the next and the previous peak are far; ``next``: the thesis' rule as worded."""
-    split_shares: tuple[float, float, float] = (0.6, 0.1, 0.3)
-    """Shares of the time for training, validation and test."""
-    split_cycles: int = 1
-    """How often training, validation and test time follow one another."""
-
-    def half_window(self, sampling_rate_hz: float) -> int:
-        """Samples on either side of the trough."""
-        half = int(round(self.window_ms / 2 * sampling_rate_hz / 1000))
-        if half < 4:
-            raise InputError(
-                f"a window of {self.window_ms:g} ms has only {2 * half} samples at {sampling_rate_hz:g} Hz: raise window_ms"
-            )
-        return half
+    GUARD_PEAK_IN_WINDOW = 5
+    ARTEFACT = 6
+    CLIPPED = 7
+    BAD_CHANNEL = 8
+    NEIGHBOUR_ACTIVE = 9
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Every detected peak with what became of it: ``frame`` int64, ``channel`` int32, ``amplitude`` float32 and
-    ``reason`` uint8 (a :class:`Reason`), each (peaks,)."""
+    """Every detected peak with what became of it: ``frame`` int64, ``channel`` int32, ``amplitude`` float32,
+    ``reason`` uint8 (a :class:`Reason`) and ``recording`` uint16 (0 unless given), each (peaks,)."""
 
     frame: np.ndarray
     channel: np.ndarray
     amplitude: np.ndarray
     reason: np.ndarray
+    recording: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _first_recording(self, "recording", self.frame)
 
     def counts(self) -> dict[str, int]:
         """Number of peaks for each reason, in words."""
         return {r.name.lower().replace("_", " "): int((self.reason == r).sum()) for r in Reason}
+
+
+COLUMNS = ("channel", "frame", "label", "split", "recording", "noise_mad", "noise_recording")
+"""Arrays of a file of windows, beside the windows themselves."""
+
+
+def _first_recording(owner: object, name: str, like: np.ndarray) -> None:
+    """Fill the column ``name`` of a frozen object with zeros where it was not given: all from the first recording."""
+    if getattr(owner, name) is None:
+        object.__setattr__(owner, name, np.zeros(len(like), np.uint16))
 
 
 @dataclass(frozen=True)
@@ -97,6 +86,12 @@ class SpikeWindows:
         float32 (channels,): noise level of each channel, in ``amplitude_unit``.
     ledger
         Of real windows; None for synthetic ones.
+    recording
+        uint16 (n,): index into ``recordings``; 0 unless given.
+    recordings
+        Names of the recordings: one, or several after :func:`merge`. Frames and channels count within a recording.
+    noise_recording
+        uint16 (channels,): the recording that each value of ``noise_mad`` belongs to; 0 unless given.
     """
 
     windows: np.ndarray
@@ -111,6 +106,13 @@ class SpikeWindows:
     source_sha256: list[str] = field(default_factory=list)
     noise_mad: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     ledger: Ledger | None = None
+    recording: np.ndarray | None = None
+    recordings: list[str] = field(default_factory=lambda: ["recording"])
+    noise_recording: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _first_recording(self, "recording", self.frame)
+        _first_recording(self, "noise_recording", self.noise_mad)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -126,32 +128,40 @@ class SpikeWindows:
         return (np.arange(self.n_samples) - self.pre_samples) / self.sampling_rate_hz * 1000
 
     def of(self, split: Split) -> np.ndarray:
-        """The windows (m, samples) of one split, in order of time."""
+        """The windows (m, samples) of one split, recording by recording, each in order of time."""
         return self.windows[self.split == split]
 
     def synthetic(self, windows: np.ndarray) -> "SpikeWindows":
-        """The same kind of object for generated windows (m, samples): no channel, no time, no unit."""
+        """The same kind of object for generated windows (m, samples): no channel, time, unit or recording."""
         n = len(windows)
         return replace(
             self, windows=windows.astype(np.float32), channel=np.full(n, -1, np.int32), frame=np.full(n, -1, np.int64),
             label=np.full(n, -1, np.int32), split=np.full(n, Split.TEST, np.uint8), ledger=None,
+            recording=None, recordings=["synthetic"], noise_recording=None,
         )
 
     def save(self, path: Path | str) -> None:
         """Write to HDF5, atomically; the same windows give the same bytes."""
         with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-            for name in ("windows", "channel", "frame", "label", "split", "noise_mad"):
+            file.create_dataset("windows", data=self.windows)
+            self.write(file)
+
+    def write(self, file: h5py.File) -> None:
+        """Write everything but the windows themselves."""
+        for name in COLUMNS:
+            if name != "windows":
                 file.create_dataset(name, data=getattr(self, name))
-            file.attrs["sampling_rate_hz"] = self.sampling_rate_hz
-            file.attrs["pre_samples"] = self.pre_samples
-            file.attrs["amplitude_unit"] = self.amplitude_unit
-            file.attrs["detection"] = json.dumps(self.detection, sort_keys=True)
-            file.attrs["source_sha256"] = json.dumps(self.source_sha256)
-            if self.ledger is not None:
-                group = file.create_group("ledger")
-                for name, values in self.ledger.__dict__.items():
-                    group.create_dataset(name, data=values)
-                group.attrs["reasons"] = json.dumps({r.name.lower(): int(r) for r in Reason})
+        file.attrs["sampling_rate_hz"] = self.sampling_rate_hz
+        file.attrs["pre_samples"] = self.pre_samples
+        file.attrs["amplitude_unit"] = self.amplitude_unit
+        file.attrs["detection"] = json.dumps(self.detection, sort_keys=True)
+        file.attrs["source_sha256"] = json.dumps(self.source_sha256)
+        file.attrs["recordings"] = json.dumps(self.recordings)
+        if self.ledger is not None:
+            group = file.create_group("ledger")
+            for name, values in self.ledger.__dict__.items():
+                group.create_dataset(name, data=values)
+            group.attrs["reasons"] = json.dumps({r.name.lower(): int(r) for r in Reason})
 
     @classmethod
     def load(cls, path: Path | str) -> "SpikeWindows":
@@ -170,49 +180,30 @@ class SpikeWindows:
                 ledger = None
                 if "ledger" in file:
                     ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
-                arrays = ("windows", "channel", "frame", "label", "split", "noise_mad")
                 return cls(
-                    **{name: file[name][:] for name in arrays},
+                    **{name: file[name][:] for name in ("windows", *COLUMNS)},
                     sampling_rate_hz=float(file.attrs["sampling_rate_hz"]), pre_samples=int(file.attrs["pre_samples"]),
                     amplitude_unit=str(file.attrs["amplitude_unit"]), detection=json.loads(file.attrs["detection"]),
                     source_sha256=json.loads(file.attrs["source_sha256"]), ledger=ledger,
+                    recordings=json.loads(file.attrs["recordings"]),
                 )
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
 
 
-def isolate(peaks: Peaks, guard: int, half_window: int, rule: str = "both") -> np.ndarray:
-    """Reason uint8 (peaks,) of each peak: kept when no other peak of its channel lies within ``guard`` frames.
-
-    ``rule="both"`` looks at the next and the previous peak; ``rule="next"`` at the next alone, which is the rule of
-    the thesis (2.3.1) as worded. A window must lie within its segment.
-    """
-    if rule not in ISOLATION_RULES:
-        raise InputError(f"isolation '{rule}' is not known: choose one of {', '.join(ISOLATION_RULES)}")
-    segment = np.searchsorted(peaks.segment_starts, peaks.frame, side="right") - 1
-    order = np.lexsort((peaks.frame, segment, peaks.channel))
-    same = np.diff(peaks.channel[order]) == 0
-    same &= np.diff(segment[order]) == 0
-    close = same & (np.diff(peaks.frame[order]) <= guard)
-    next_close, previous_close = np.zeros((2, len(order)), dtype=bool)
-    next_close[order[:-1]] = close
-    previous_close[order[1:]] = close
-
-    first, end = peaks.segment_starts[segment], peaks.segment_starts[segment + 1]
-    outside = (peaks.frame < first + half_window) | (peaks.frame + half_window > end)
-    reason = np.full(len(order), Reason.KEPT, dtype=np.uint8)
-    if rule == "both":
-        reason[previous_close] = Reason.PREVIOUS_TOO_CLOSE
-    reason[next_close] = Reason.NEXT_TOO_CLOSE
-    reason[outside] = Reason.EDGE_OF_RECORDING
-    return reason
-
-
-def intervals_ms(peaks: Peaks, sampling_rate_hz: float) -> np.ndarray:
+def intervals_ms(peaks: Ledger, sampling_rate_hz: float) -> np.ndarray:
     """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together."""
     order = np.lexsort((peaks.frame, peaks.channel))
     same = np.diff(peaks.channel[order]) == 0
     return np.diff(peaks.frame[order])[same] / sampling_rate_hz * 1000
+
+
+def spike_counts(peaks: Ledger, n_frames: int, n_channels: int, bin_frames: int) -> np.ndarray:
+    """Number of peaks int64 (bins, channels) of each channel in each bin of time; an incomplete last bin is left out."""
+    n_bins = n_frames // bin_frames
+    inside = peaks.frame < n_bins * bin_frames
+    index = peaks.frame[inside] // bin_frames * n_channels + peaks.channel[inside]
+    return np.bincount(index, minlength=n_bins * n_channels).reshape(n_bins, n_channels)
 
 
 def split_in_time(
@@ -234,48 +225,127 @@ def split_in_time(
     return (block % 3).astype(np.uint8), distance < n_samples
 
 
-def cut_windows(
-    filtered: sc.BaseRecording, peaks: Peaks, detection: DetectionConfig, config: WindowConfig,
-    truth: GroundTruth | None = None,
-) -> SpikeWindows:
-    """Cut the isolated spikes of a filtered recording, split them in time, and account for every other peak.
+SPLIT_BY = ("recording", "time")
 
-    With the ``truth`` of a simulation each window is labelled with the unit that fired, −1 where none did.
+
+def require_splittable(names: list[str], by: str) -> None:
+    """Raise when recordings cannot be divided ``by`` recording or time.
 
     Raises
     ------
     InputError
-        A recording shorter than a window.
+        Fewer than three recordings to split by recording, or another word than those of ``SPLIT_BY``.
     """
-    rate = filtered.get_sampling_frequency()
-    half = config.half_window(rate)
-    shortest = int(np.diff(peaks.segment_starts).min())
-    if shortest < 2 * half:
-        raise InputError(f"the recording has {shortest} samples, less than one window ({2 * half}): lower window_ms")
-    reason = isolate(peaks, int(round(config.guard_ms * rate / 1000)), half, config.isolation)
-    split, between = split_in_time(peaks.frame, peaks.n_frames, 2 * half, config.split_shares, config.split_cycles)
-    reason[(reason == Reason.KEPT) & between] = Reason.EDGE_OF_SPLIT
-    kept = reason == Reason.KEPT
-    frame, channel = peaks.frame[kept], peaks.channel[kept]
-    return SpikeWindows(
-        windows=cut(filtered, peaks.segment_starts, frame, channel, half), channel=channel, frame=frame,
-        label=_units(frame, channel, peaks, truth, detection, rate), split=split[kept], sampling_rate_hz=rate,
-        pre_samples=half, amplitude_unit=amplitude_unit(filtered), detection=asdict(detection) | asdict(config),
-        source_sha256=source_sha256(filtered), noise_mad=peaks.noise_mad,
-        ledger=Ledger(peaks.frame, peaks.channel, peaks.amplitude, reason),
+    if by not in SPLIT_BY:
+        raise InputError(f"split_by '{by}' is not known: choose one of {', '.join(SPLIT_BY)}")
+    if by == "recording" and len(names) < len(Split):
+        raise InputError(
+            f"splitting by recording needs 3 recordings with spikes, one each for training, validation and test, and "
+            f'there are {len(names)}: add recordings, or ask for split_by = "time" '
+            f"(--set merge.split_by=time), which splits each recording in time"
+        )
+
+
+def require_same(values: Mapping[str, object], what: str) -> None:
+    """Raise when the ``values`` of ``what``, by recording, are not all the same.
+
+    Raises
+    ------
+    InputError
+        Naming the first recording whose value is not that of most.
+    """
+    common, _ = Counter(values.values()).most_common(1)[0]
+    for name, value in values.items():
+        if value != common:
+            raise InputError(
+                f"recording '{name}' cannot be merged with the others: its {what} is {value}, and theirs {common}; "
+                f"leave it out, or make it alike first"
+            )
+
+
+def merge(
+    parts: Mapping[str, SpikeWindows], by: str = "recording", shares: tuple[float, float, float] = (0.6, 0.1, 0.3),
+    seed: int = 0,
+) -> SpikeWindows:
+    """One set of windows from the windows of several recordings, by name.
+
+    The columns stand one recording after the other; ``recording`` tells which. Channels and frames count within their
+    recording; units keep apart (those of a later recording are counted on from the earlier ones, −1 stays −1).
+
+    Parameters
+    ----------
+    parts
+        Windows of one recording each.
+    by
+        ``"recording"``: whole recordings go to training, validation or test, so that the windows come closest to the
+        ``shares``, the largest recording first; among recordings of the same size the ``seed`` decides. ``"time"``:
+        every recording keeps its own split in time, and is then in training, validation and test alike.
+    shares, seed
+        Shares of the windows for training, validation and test, and the seed, for ``by="recording"``.
+
+    Raises
+    ------
+    InputError
+        Recordings that differ in sampling rate, length of a window, amplitude unit or parameters of detection; the
+        same recording twice; fewer than three recordings with windows, for ``by="recording"``.
+    """
+    names, windows = list(parts), list(parts.values())
+    sizes = np.array([len(w) for w in windows])
+    require_splittable(names if by == "time" else [n for n, size in zip(names, sizes) if size], by)
+    for what, value in {
+        "sampling rate in Hz": lambda w: w.sampling_rate_hz,
+        "number of samples in a window": lambda w: w.n_samples,
+        "sample of the peak": lambda w: w.pre_samples,
+        "amplitude unit": lambda w: w.amplitude_unit,
+        "detection": lambda w: json.dumps(w.detection, sort_keys=True),
+    }.items():
+        require_same({name: value(w) for name, w in parts.items()}, what)
+    owner: dict[str, str] = {}
+    for name, w in parts.items():
+        for sha in w.source_sha256:
+            if owner.setdefault(sha, name) != name:
+                raise InputError(f"recordings '{owner[sha]}' and '{name}' are the same file: leave one of them out")
+
+    def column(name: str, of: list) -> np.ndarray:
+        return np.concatenate([getattr(o, name) for o in of])
+
+    def index(of: list) -> np.ndarray:
+        return np.repeat(np.arange(len(of), dtype=np.uint16), [len(o) for o in of])
+
+    units = [int(w.label.max(initial=-1)) + 1 for w in windows]
+    label = column("label", windows)
+    label[label >= 0] += np.repeat(np.cumsum([0, *units[:-1]]), sizes).astype(np.int32)[label >= 0]
+    split = column("split", windows)
+    if by == "recording":
+        split = np.repeat(_whole_to_splits(sizes, shares, seed), sizes)
+    ledger = None
+    if all(w.ledger is not None for w in windows):
+        ledgers = [w.ledger for w in windows]
+        columns = {name: column(name, ledgers) for name in Ledger.__dataclass_fields__}
+        ledger = Ledger(**columns | {"recording": index([part.frame for part in ledgers])})
+    return replace(
+        windows[0], windows=column("windows", windows), channel=column("channel", windows),
+        frame=column("frame", windows), label=label, split=split, detection=windows[0].detection | {"split_by": by},
+        source_sha256=[sha for w in windows for sha in w.source_sha256], noise_mad=column("noise_mad", windows),
+        ledger=ledger, recording=index(windows), recordings=names,
+        noise_recording=index([w.noise_mad for w in windows]),
     )
 
 
-def _units(
-    frame: np.ndarray, channel: np.ndarray, peaks: Peaks, truth: GroundTruth | None, detection: DetectionConfig,
-    rate: float,
-) -> np.ndarray:
-    """Unit int32 of each window: of the nearest true spike deeper than two noise levels; −1 without truth."""
-    if truth is None:
-        return np.full(len(frame), -1, np.int32)
-    true_frame, true_channel, unit, _ = true_peaks(truth, detection, rate, peaks.noise_mad, above_mad=2.0)
-    match = nearest(frame, channel, true_frame, true_channel, int(round(detection.dead_time_ms * rate / 1000)))
-    return np.where(match >= 0, unit[match], -1).astype(np.int32)
+def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed: int) -> np.ndarray:
+    """Split uint8 (recordings,) of whole recordings with ``sizes`` windows; none of the three stays empty.
+
+    The largest goes first, each to the split that still lacks most of its share.
+    """
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    lack = np.array(shares) * sizes.sum()
+    split, empty = np.zeros(len(sizes), np.uint8), np.ones(len(Split), bool)
+    for left, i in zip(range(np.count_nonzero(sizes), -len(sizes), -1), order):
+        choice = np.argmax(np.where(empty, lack, -np.inf) if empty.sum() == left else lack)
+        split[i], empty[choice] = choice, False
+        lack[choice] -= sizes[i]
+    return split
 
 
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
@@ -288,9 +358,9 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """
     train, validation, test = ((windows.split == s).sum() for s in Split)
     if train < minimum or validation < minimum / 10 or test < minimum / 4:
-        n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows)
+        n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
         raise InputError(
-            f"too few isolated spikes: {len(windows)} windows of {n_peaks} detected peaks ({train} to train, "
+            f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
             f"{validation} to validate, {test} to test), and training needs {minimum}: use a longer recording, or relax "
             f"threshold_mad, guard_ms or window_ms"
         )

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import scipy.signal
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.detection import DetectionConfig, Peaks, bandpass, cut, detect, lowpass_taps, nearest, score_detection
+from meagan_lib.detection import DetectionConfig, Peaks, detect, lowpass_taps, nearest, score_detection
 
 
 def test_recall_and_precision_above_six_sigma(peaks, truth, detection):
@@ -22,29 +21,10 @@ def test_the_score_falls_when_spikes_are_missed_or_made_up(peaks, truth, detecti
     assert score_detection(moved, truth, detection, 20_000).precision < 0.5
 
 
-def test_the_filter_is_scipys_in_float32(recording, filtered, detection):
-    traces = recording.get_traces(return_in_uV=True).astype(np.float64)
-    sos = scipy.signal.butter(3, detection.band_hz, btype="bandpass", fs=20_000, output="sos")
-    reference = scipy.signal.sosfiltfilt(sos, traces, axis=0)
-    got = filtered.get_traces(0, 30_000, 50_000)
-    assert got.dtype == np.float32
-    np.testing.assert_allclose(got, reference[30_000:50_000], atol=0.05)
-
-
-def test_a_peak_is_the_lowest_sample_of_its_surroundings(peaks, filtered, detection):
-    traces = filtered.get_traces()
+def test_a_peak_is_the_lowest_sample_of_its_surroundings(peaks, traces):
     for frame, channel in list(zip(peaks.frame, peaks.channel))[:200]:
         around = traces[max(frame - 9, 0) : frame + 10, channel]
         assert traces[frame, channel] == around.min() < -4.9 * peaks.noise_mad[channel]
-
-
-def test_cut_windows_are_the_filtered_signal(peaks, filtered):
-    inside = (peaks.frame > 40) & (peaks.frame < peaks.n_frames - 40)
-    frame, channel = peaks.frame[inside], peaks.channel[inside]
-    windows = cut(filtered, peaks.segment_starts, frame, channel, 32)
-    traces = filtered.get_traces()
-    expected = np.stack([traces[f - 32 : f + 32, c] for f, c in zip(frame, channel)])
-    np.testing.assert_allclose(windows, expected, atol=0.05)
 
 
 def test_a_dead_channel_has_no_peaks():
@@ -53,14 +33,14 @@ def test_a_dead_channel_has_no_peaks():
     traces[:, 1] = 7.0
     recording = sc.NumpyRecording([traces], 20_000)
     config = DetectionConfig(threshold_mad=3.0)
-    peaks = detect(bandpass(recording, config), config)
+    peaks = detect(recording, config)
     assert len(peaks.frame) > 0 and (peaks.channel == 0).all()
 
 
 def test_a_recording_too_short_for_a_noise_level_is_refused(detection):
     recording = sc.NumpyRecording([np.zeros((500, 2), np.float32)], 20_000)
     with pytest.raises(InputError, match="25.0 ms.*longer recording"):
-        detect(bandpass(recording, detection), detection)
+        detect(recording, detection)
 
 
 def test_the_pass_band_follows_the_sampling_rate():

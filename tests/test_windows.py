@@ -1,4 +1,7 @@
-"""Isolation, the split in time, scaling and the file of spike windows."""
+"""The split in time, scaling, the file of spike windows, and several recordings in one."""
+
+import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -7,47 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.detection import Peaks
 from meagan_lib.files import sha256
 from meagan_lib.windows import (
-    Reason, SpikeWindows, Split, Standardiser, WindowConfig, cut_windows, isolate, require_enough, split_in_time,
+    Ledger, Reason, SpikeWindows, Split, Standardiser, merge, require_enough, split_in_time,
 )
-
-
-def train(frames, channels=None, n_frames=10_000) -> Peaks:
-    frames = np.sort(np.array(frames, dtype=np.int64))
-    channels = np.zeros(len(frames), np.int32) if channels is None else np.array(channels, np.int32)
-    return Peaks(frames, channels, np.full(len(frames), -1.0, np.float32), np.array([0, n_frames]), np.ones(2, np.float32))
-
-
-@pytest.fixture(scope="module")
-def windows(filtered, peaks, detection, truth) -> SpikeWindows:
-    return cut_windows(filtered, peaks, detection, WindowConfig(), truth)
-
-
-def test_both_rules_of_isolation():
-    peaks = train([1000, 1030, 5000])
-    assert isolate(peaks, 40, 32).tolist() == [Reason.NEXT_TOO_CLOSE, Reason.PREVIOUS_TOO_CLOSE, Reason.KEPT]
-    assert isolate(peaks, 40, 32, rule="next").tolist() == [Reason.NEXT_TOO_CLOSE, Reason.KEPT, Reason.KEPT]
-    with pytest.raises(InputError, match="choose one of both, next"):
-        isolate(peaks, 40, 32, rule="nearest")
-
-
-def test_other_channels_do_not_disturb():
-    assert isolate(train([1000, 1030], [0, 1]), 40, 32).tolist() == [Reason.KEPT, Reason.KEPT]
-
-
-def test_windows_over_an_edge_of_the_recording_are_dropped():
-    assert isolate(train([31, 32, 9968, 9969]), 0, 32).tolist() == [1, 0, 0, 1]
-
-
-@given(st.lists(st.integers(0, 9_999), min_size=1, max_size=60, unique=True), st.integers(1, 300))
-def test_kept_peaks_have_no_neighbour_within_the_guard(frames, guard):
-    peaks = train(frames)
-    kept = np.flatnonzero(isolate(peaks, guard, 1) == Reason.KEPT)
-    for i in kept:
-        others = np.delete(peaks.frame, i)
-        assert len(others) == 0 or np.abs(others - peaks.frame[i]).min() > guard
 
 
 @given(st.integers(2_000, 100_000), st.integers(2, 100), st.integers(1, 5))
@@ -102,9 +68,12 @@ def test_windows_survive_their_file(windows, tmp_path):
 def test_the_file_keeps_its_contract(windows, tmp_path):
     windows.save(tmp_path / "windows.h5")
     with h5py.File(tmp_path / "windows.h5") as file:
-        types = {name: file[name].dtype.name for name in ("windows", "channel", "frame", "label", "split")}
-        assert types == dict(windows="float32", channel="int32", frame="int64", label="int32", split="uint8")
-        assert set(file["ledger"]) == {"frame", "channel", "amplitude", "reason"}
+        types = {name: file[name].dtype.name for name in ("windows", "channel", "frame", "label", "split", "recording")}
+        assert types == dict(
+            windows="float32", channel="int32", frame="int64", label="int32", split="uint8", recording="uint16"
+        )
+        assert set(file["ledger"]) == {"frame", "channel", "amplitude", "reason", "recording"}
+        assert not file["recording"][:].any() and len(json.loads(file.attrs["recordings"])) == 1
 
 
 def test_synthetic_windows_have_no_place_or_time(windows):
@@ -138,3 +107,100 @@ def test_scaling_comes_back_and_keeps_amplitudes(mean, std):
 def test_the_scale_is_that_of_the_training_windows(windows):
     scale = Standardiser.fit(windows.of(Split.TRAIN))
     assert scale.transform(windows.of(Split.TRAIN)).std() == pytest.approx(1, abs=1e-3)
+
+
+def part_of(n: int, seed: int, channels: int = 3, dropped: int = 2) -> SpikeWindows:
+    """Windows of a recording that no other has: each value is drawn anew."""
+    rng = np.random.default_rng(seed)
+    frame = np.sort(rng.integers(0, 100_000, n + dropped))
+    channel = rng.integers(0, channels, n + dropped).astype(np.int32)
+    reason = np.r_[np.full(n, Reason.KEPT), np.full(dropped, Reason.NEXT_TOO_CLOSE)].astype(np.uint8)
+    kept = reason == Reason.KEPT
+    return SpikeWindows(
+        windows=rng.standard_normal((n, 8)).astype(np.float32), channel=channel[kept], frame=frame[kept],
+        label=rng.integers(-1, 3, n).astype(np.int32), split=rng.integers(0, 3, n).astype(np.uint8),
+        sampling_rate_hz=20_000.0, pre_samples=4, amplitude_unit="uV", detection={"guard_ms": 2.0},
+        source_sha256=[f"hash {seed}"], noise_mad=rng.uniform(1, 2, channels).astype(np.float32),
+        ledger=Ledger(frame, channel, rng.standard_normal(n + dropped).astype(np.float32), reason),
+    )
+
+
+SIZES = st.lists(st.integers(0, 60), min_size=3, max_size=9).filter(lambda sizes: sum(n > 0 for n in sizes) >= 3)
+
+
+@given(SIZES, st.integers(0, 99), st.sampled_from(["recording", "time"]))
+def test_a_merge_loses_nothing_and_keeps_its_columns_together(sizes, seed, by):
+    parts = {f"r{i}": part_of(n, 100 * seed + i, channels=2 + i) for i, n in enumerate(sizes)}
+    merged = merge(parts, by, seed=seed)
+    assert merged.recordings == list(parts) and len(merged) == sum(sizes)
+    seen: set[int] = set()
+    for i, own in enumerate(parts.values()):
+        mine = merged.recording == i
+        for name in ("windows", "channel", "frame") + (("split",) if by == "time" else ()):
+            np.testing.assert_array_equal(getattr(merged, name)[mine], getattr(own, name))
+        np.testing.assert_array_equal(merged.noise_mad[merged.noise_recording == i], own.noise_mad)
+        for name in ("frame", "channel", "amplitude", "reason"):
+            np.testing.assert_array_equal(
+                getattr(merged.ledger, name)[merged.ledger.recording == i], getattr(own.ledger, name)
+            )
+        label = merged.label[mine]
+        np.testing.assert_array_equal(label == -1, own.label == -1)
+        units = set(label[label >= 0].tolist())
+        assert len(units) == len(set(own.label[own.label >= 0].tolist())) and not units & seen
+        seen |= units
+    kept = merged.ledger.reason == Reason.KEPT
+    np.testing.assert_array_equal(merged.ledger.frame[kept], merged.frame)
+    np.testing.assert_array_equal(merged.ledger.recording[kept], merged.recording)
+
+
+@given(SIZES, st.integers(0, 99))
+def test_no_recording_straddles_the_split_and_no_split_is_empty(sizes, seed):
+    merged = merge({f"r{i}": part_of(n, i) for i, n in enumerate(sizes)}, seed=seed)
+    for i in range(len(sizes)):
+        assert len(set(merged.split[merged.recording == i])) <= 1
+    assert set(merged.split) == set(Split)
+
+
+def test_recordings_of_the_same_size_are_shared_out_as_asked():
+    merged = merge({f"r{i}": part_of(50, i) for i in range(10)})
+    assert np.bincount(merged.split).tolist() == [300, 50, 150]
+    drawn = {tuple(merge({f"r{i}": part_of(5, i) for i in range(10)}, seed=seed).split) for seed in range(5)}
+    assert len(drawn) > 1
+
+
+def test_merged_windows_survive_their_file(tmp_path):
+    merged = merge({name: part_of(n, n) for name, n in (("a", 5), ("b", 9), ("c", 7))})
+    merged.save(tmp_path / "windows.h5")
+    again = SpikeWindows.load(tmp_path / "windows.h5")
+    assert again.recordings == ["a", "b", "c"] and again.source_sha256 == ["hash 5", "hash 9", "hash 7"]
+    for one, two in ((again, merged), (again.ledger, merged.ledger)):
+        assert one.recording.dtype == np.uint16
+        np.testing.assert_array_equal(one.recording, two.recording)
+    np.testing.assert_array_equal(again.noise_recording, merged.noise_recording)
+    assert again.synthetic(np.zeros((2, 8))).recording.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"sampling_rate_hz": 15_000.0}, "'odd' cannot be merged.*sampling rate in Hz is 15000.0, and theirs 20000.0"),
+        ({"windows": np.zeros((6, 10), np.float32)}, "'odd' cannot be merged.*number of samples in a window is 10"),
+        ({"amplitude_unit": "ADU"}, "'odd' cannot be merged.*amplitude unit is ADU, and theirs uV"),
+        ({"detection": {}}, "'odd' cannot be merged.*detection"),
+        ({"source_sha256": ["hash 1"]}, "'odd' and 'b' are the same file"),
+    ],
+)
+def test_recordings_that_do_not_fit_together_are_named(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        merge({"odd": replace(part_of(6, 0), **change), "b": part_of(6, 1), "c": part_of(6, 2)})
+
+
+def test_two_recordings_are_split_in_time_only_when_asked():
+    parts = {"a": part_of(6, 0), "b": part_of(6, 1)}
+    with pytest.raises(InputError, match='needs 3 recordings.*there are 2.*split_by = "time"'):
+        merge(parts)
+    with pytest.raises(InputError, match="needs 3 recordings with spikes.*there are 2"):
+        merge(parts | {"silent": part_of(0, 2)})
+    with pytest.raises(InputError, match="choose one of recording, time"):
+        merge(parts, "channel")
+    assert set(merge(parts, "time").split) == set(Split)

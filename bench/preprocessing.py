@@ -1,0 +1,167 @@
+"""Speed and memory of preprocessing: ``make bench`` prints the tables and writes them to ``bench/RESULTS.md``.
+
+Side by side in one run: this library's pass against SpikeInterface's own detect-and-cut at two jobs, on 256 channels;
+then recordings of 4096 channels of growing length, each in a process of its own, against merely reading the file.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+RATE = 20_000
+BENCH = Path(__file__).parent
+LARGE_S = (6, 12, 24)
+
+
+def write_recording(path: Path, n_channels: int, seconds: int) -> None:
+    """A BRW 3.x file: a second of coloured noise with a spike a second on each channel, over and over, shifted."""
+    rng = np.random.default_rng(0)
+    second = rng.standard_normal((RATE, n_channels), dtype=np.float32)
+    second[1:] += 0.7 * second[:-1]
+    second *= 4
+    shape = np.array([-2, -8, -20, -40, -30, -18, -9, -3, 2, 4, 3], np.float32)
+    channel, start = np.arange(n_channels), rng.integers(20, RATE - 20, n_channels)
+    for k, value in enumerate(shape):
+        second[start + k, channel] += 2 * value
+    codes = np.rint(second + 2048).clip(0, 4095).astype(np.uint16)
+    chs = np.empty(n_channels, dtype=[("Row", "<i2"), ("Col", "<i2")])
+    chs["Row"], chs["Col"] = np.divmod(np.arange(n_channels), 64)[0] + 1, np.arange(n_channels) % 64 + 1
+    variables = {"BitDepth": np.uint8(12), "MaxVolt": 4125.0, "MinVolt": -4125.0, "SignalInversion": 1.0}
+    variables |= {"NRecFrames": np.int64(seconds * RATE), "SamplingRate": float(RATE)}
+    with h5py.File(path, "w") as file:
+        info = file.create_group("3BRecInfo")
+        info.attrs["Version"] = np.int32(102)
+        for name, value in variables.items():
+            info.create_dataset(f"3BRecVars/{name}", data=np.array([value]))
+        for name in ("NRows", "NCols"):
+            info.create_dataset(f"3BMeaChip/{name}", data=np.array([64], dtype=np.uint32))
+        info.create_dataset("3BMeaStreams/Raw/Chs", data=chs)
+        data = file.create_group("3BData")
+        data.attrs["Version"] = np.int32(102)
+        size = RATE * n_channels
+        raw = data.create_dataset("Raw", (seconds * size,), "<u2", chunks=(2000 * n_channels,))
+        for s in range(seconds):
+            raw[s * size : (s + 1) * size] = np.roll(codes, 997 * s, axis=0).ravel()
+
+
+def opened(path: Path, seconds: int):
+    """The first seconds of a recording."""
+    from meagan_lib.recordings import open_recording
+
+    recording = open_recording(path)
+    files = recording.get_annotation("files")
+    recording = recording.frame_slice(0, seconds * RATE)
+    recording.annotate(files=files)
+    return recording
+
+
+def ours(path: Path, seconds: int, out: Path | None = None) -> dict:
+    """One pass of ``cut_windows``, noise level and writing included."""
+    from meagan_lib import cutting
+    from meagan_lib.detection import DetectionConfig
+
+    # The SHA-256 of the source reads the whole file once more and is no part of the pass.
+    cutting.source_sha256 = lambda recording: []
+    recording = opened(path, seconds)
+    start = time.perf_counter()
+    found = cutting.cut_windows(recording, DetectionConfig(), cutting.WindowConfig(), path=out)
+    return {"seconds": time.perf_counter() - start, "peaks": len(found.ledger.frame), "windows": len(found)}
+
+
+def spikeinterfaces(path: Path, seconds: int) -> dict:
+    """SpikeInterface's detection by channel with cutting of the windows in the same pass, two jobs."""
+    import spikeinterface.core as sc
+    import spikeinterface.preprocessing as spre
+    from spikeinterface.core.node_pipeline import ExtractDenseWaveforms, run_node_pipeline
+    from spikeinterface.sortingcomponents.peak_detection.by_channel import ByChannelPeakDetector
+
+    recording = opened(path, seconds)
+    jobs = dict(n_jobs=2, chunk_duration="1s", progress_bar=False)
+    start = time.perf_counter()
+    filtered = spre.bandpass_filter(recording, freq_min=300, freq_max=6000, filter_order=3, dtype="float32")
+    noise = sc.get_noise_levels(filtered, return_in_uV=False, random_slices_kwargs={"seed": 0}, **jobs)
+    detector = ByChannelPeakDetector(filtered, detect_threshold=5, exclude_sweep_ms=0.5, noise_levels=noise)
+    cut = ExtractDenseWaveforms(filtered, parents=[detector], ms_before=1.6, ms_after=1.6, return_output=True)
+    peaks = run_node_pipeline(filtered, [detector, cut], jobs)[0]
+    return {"seconds": time.perf_counter() - start, "peaks": len(peaks)}
+
+
+def read(path: Path, seconds: int) -> dict:
+    """Merely read the samples, a second at a time."""
+    start = time.perf_counter()
+    with h5py.File(path, "r") as file:
+        raw = file["3BData/Raw"]
+        step = len(file["3BRecInfo/3BMeaStreams/Raw/Chs"]) * RATE
+        into = np.empty(step, np.uint16)
+        for s in range(seconds):
+            raw.read_direct(into, np.s_[s * step : (s + 1) * step])
+    return {"seconds": time.perf_counter() - start}
+
+
+def alone(task: str, path: Path, seconds: int, repeats: int = 3) -> dict:
+    """The fastest of some runs of a task, in a process of its own, with its peak resident memory."""
+    code = (
+        f"import sys, json, resource; sys.path.insert(0, {str(BENCH)!r}); import preprocessing as p; from pathlib import Path\n"
+        f"import tempfile; out = Path(tempfile.mkdtemp()) / 'windows.h5'\n"
+        f"runs = [p.{task}(Path({str(path)!r}), {seconds}{', out' if task == 'ours' else ''}) for _ in range({repeats})]\n"
+        f"best = min(runs, key=lambda r: r['seconds'])\n"
+        f"best['peak_gb'] = int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1e6\n"
+        f"print(json.dumps(best))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def machine() -> str:
+    """What this ran on."""
+    import os
+
+    model = "unknown processor"
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        model = next((x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")), model)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+
+
+def tables() -> str:
+    """Measure, and return both tables as Markdown."""
+    lines = ["# Preprocessing, measured", "", f"{machine()}. The fastest of three runs; the files are in the page cache.", ""]
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Path(folder) / "small.brw", Path(folder) / "large.brw"
+        write_recording(small, 256, 30)
+        rows = {name: alone(name, small, 30) for name in ("ours", "spikeinterfaces", "read")}
+        lines += ["## 256 channels, 30 s", "", "| | seconds | channel-seconds per second | peaks | ratio |", "|---|---|---|---|---|"]
+        label = {"ours": "this library", "spikeinterfaces": "SpikeInterface, 2 jobs", "read": "reading alone"}
+        for name, row in rows.items():
+            lines.append(
+                f"| {label[name]} | {row['seconds']:.2f} | {256 * 30 / row['seconds']:,.0f} | {row.get('peaks', '')} | "
+                f"{row['seconds'] / rows['ours']['seconds']:.2f} |"
+            )
+        small.unlink()
+        write_recording(large, 4096, max(LARGE_S))
+        lines += [
+            "", "## 4096 channels", "",
+            "| recording | seconds | channel-seconds per second | peak memory | reading alone | ratio to reading |",
+            "|---|---|---|---|---|---|",
+        ]
+        for seconds in LARGE_S:
+            row, reading = alone("ours", large, seconds), alone("read", large, seconds)
+            lines.append(
+                f"| {seconds} s | {row['seconds']:.2f} | {4096 * seconds / row['seconds']:,.0f} | {row['peak_gb']:.2f} GB | "
+                f"{reading['seconds']:.2f} s | {row['seconds'] / reading['seconds']:.1f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    text = tables()
+    print(text)
+    (BENCH / "RESULTS.md").write_text(text)

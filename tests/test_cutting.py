@@ -1,0 +1,129 @@
+"""Isolation, alignment and contamination of windows, reason by reason."""
+
+import json
+
+import numpy as np
+import pytest
+import spikeinterface.core as sc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meagan_lib import InputError
+from meagan_lib.cutting import Isolation, WindowConfig, contaminated, cut_windows
+from meagan_lib.detection import DetectionConfig, detect, filtered_traces
+from meagan_lib.recordings import ground_truth, open_recording
+from meagan_lib.simulation import SimulationConfig
+from meagan_lib.windows import Reason
+
+
+def planted(frames, channels=None, depths=None, n_frames=40_000, n_channels=3, shift=0.0) -> sc.BaseRecording:
+    """Quiet noise with clean spikes whose troughs stand ``shift`` of a sample behind the given frames."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n_frames, n_channels)).astype(np.float32)
+    channels = np.zeros(len(frames), int) if channels is None else channels
+    depths = np.full(len(frames), 60.0) if depths is None else depths
+    t = np.arange(-40, 41)
+    for frame, channel, depth in zip(frames, channels, depths):
+        x[frame + t, channel] -= depth * (np.exp(-(((t - shift) / 3) ** 2)))
+    recording = sc.NumpyRecording([x], 20_000)
+    recording.annotate(files=[])
+    recording.set_dummy_probe_from_locations(np.array([[0.0, 0.0], [42.0, 0.0], [84.0, 0.0]])[:n_channels])
+    return recording
+
+
+def reasons_of(recording, frames, bad=None, **config) -> list[str]:
+    """What became of the peaks near ``frames``."""
+    isolation = Isolation(**{k: config.pop(k) for k in list(config) if k in Isolation.__dataclass_fields__})
+    windows = cut_windows(recording, DetectionConfig(), WindowConfig(isolation=isolation, **config), bad=bad)
+    ledger = windows.ledger
+    return [Reason(ledger.reason[np.abs(ledger.frame - f).argmin()]).name for f in frames]
+
+
+def test_each_rule_of_isolation_drops_its_peaks():
+    frames = [5000, 5030, 15_000]
+    recording = planted(frames)
+    assert reasons_of(recording, frames) == ["NEXT_TOO_CLOSE", "PREVIOUS_TOO_CLOSE", "KEPT"]
+    assert reasons_of(recording, frames, sides="next", guard_mad=0.0) == ["NEXT_TOO_CLOSE", "KEPT", "KEPT"]
+    assert Isolation.thesis() == Isolation(2.0, "next", 0.0, 0.0)
+    with pytest.raises(InputError, match="choose one of both, next"):
+        Isolation(sides="nearest")
+
+
+def test_a_second_trough_below_the_threshold_of_detection_spoils_a_window():
+    recording = planted([5000, 5025, 15_000], depths=[60.0, 6.0, 60.0])
+    noise = detect(recording, DetectionConfig()).noise_mad[0]
+    second = -filtered_traces(recording, DetectionConfig(), 5015, 5035)[:, 0].min() / noise
+    assert 2.0 < second < 5.0
+    for guard_mad, fate in ((0.9 * second, "GUARD_PEAK_IN_WINDOW"), (1.1 * second, "KEPT"), (0.0, "KEPT")):
+        assert reasons_of(recording, [5000], guard_ms=0.0, guard_mad=guard_mad) == [fate]
+
+
+def test_other_electrodes_disturb_only_when_asked():
+    frames, channels = [5000, 5030, 15_000, 15_003, 25_000, 25_030], [0, 1, 0, 1, 0, 2]
+    recording = planted(frames, channels)
+    assert set(reasons_of(recording, frames)) == {"KEPT"}
+    # 15 000 and 15 003 are one spike on two electrodes; channel 2 is 84 µm away.
+    assert reasons_of(recording, frames, neighbours_um=50.0) == ["NEIGHBOUR_ACTIVE"] * 2 + ["KEPT"] * 4
+    bare = sc.NumpyRecording([recording.get_traces()], 20_000)
+    bare.annotate(files=[])
+    with pytest.raises(InputError, match="positions"):
+        reasons_of(bare, frames, neighbours_um=50.0)
+
+
+def test_artefacts_clipped_windows_bad_channels_and_edges_have_their_own_reasons():
+    frames, channels, depths = [25, 5000, 15_000, 39_975], [0, 0, 1, 0], [60, 60, 600, 60]
+    recording = planted(np.clip(frames, 40, 39_959), channels, depths)
+    assert reasons_of(recording, [5000, 15_000], artefact=300.0) == ["KEPT", "ARTEFACT"]
+    bad = np.array([True, False, False])
+    assert reasons_of(recording, [5000, 15_000], bad=bad) == ["BAD_CHANNEL", "KEPT"]
+    codes = (recording.get_traces() + 300).clip(0, 1000).astype(np.uint16)
+    clipped = sc.NumpyRecording([codes], 20_000)
+    clipped.annotate(files=[], adc_range=(0, 4095))
+    assert reasons_of(clipped, [5000, 15_000], guard_mad=0.0) == ["KEPT", "CLIPPED"]
+    near = planted([45, 20_000, 39_955])
+    assert reasons_of(near, [45, 20_000, 39_955], window_ms=5.0) == ["EDGE_OF_RECORDING", "KEPT", "EDGE_OF_RECORDING"]
+
+
+@given(st.lists(st.integers(100, 39_900), min_size=1, max_size=60, unique=True), st.floats(0.6, 10.0))
+@settings(max_examples=25, deadline=None)
+def test_kept_peaks_have_no_neighbour_within_the_guard(frames, guard_ms):
+    recording = planted(sorted(frames), n_channels=1)
+    ledger = cut_windows(recording, DetectionConfig(), WindowConfig(isolation=Isolation(guard_ms))).ledger
+    for i in np.flatnonzero(ledger.reason == Reason.KEPT):
+        others = np.delete(ledger.frame, i)
+        assert len(others) == 0 or np.abs(others - ledger.frame[i]).min() > round(guard_ms * 20)
+
+
+@pytest.mark.parametrize("shift", [-0.4, -0.2, 0.0, 0.1, 0.3, 0.5])
+def test_interpolation_puts_the_trough_in_the_middle(shift):
+    frames = np.arange(1000, 39_000, 1000)
+    recording = planted(frames, shift=shift)
+    middle = {}
+    for alignment in ("trough", "interpolated"):
+        config = WindowConfig(alignment=alignment, isolation=Isolation(guard_mad=0.0), split_shares=(0.98, 0.01, 0.01))
+        windows = cut_windows(recording, DetectionConfig(), config)
+        assert windows.detection["alignment"] == alignment
+        mean = windows.windows.mean(axis=0)
+        left, here, right = mean[31:34]
+        middle[alignment] = 0.5 * (left - right) / (left - 2 * here + right)  # vertex of the parabola
+    expected = shift if shift < 0.5 else None
+    assert abs(middle["interpolated"]) < 0.03
+    if expected is not None:
+        assert middle["trough"] == pytest.approx(expected, abs=0.1)
+
+
+def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(data_dir):
+    recording = open_recording("simulated", simulation=SimulationConfig(), data_dir=data_dir)
+    truth, detection, shares = ground_truth(recording), DetectionConfig(), {}
+    for name, rule in {"default": Isolation(), "thesis": Isolation.thesis()}.items():
+        windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
+        shares[name] = contaminated(windows, truth, detection).mean()
+    assert shares["default"] <= 0.012 < shares["thesis"]
+
+
+def test_a_file_written_as_windows_come_is_the_one_that_is_saved(recording, detection, truth, windows, tmp_path):
+    again = cut_windows(recording, detection, WindowConfig(), truth, path=tmp_path / "windows.h5")
+    for name in ("windows", "channel", "frame", "label", "split", "noise_mad"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(windows, name))
+    np.testing.assert_array_equal(again.ledger.reason, windows.ledger.reason)
+    assert again.detection == json.loads(json.dumps(windows.detection))
