@@ -19,9 +19,16 @@ class AdversarialLoss(NamedTuple):
     generator: Callable[[Tensor, Tensor], Tensor]
 
 
-def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """−E log D(x) − E log(1 − D(G(z))): the discriminator of the minimax game (thesis 1.1)."""
-    return softplus(-real).mean() + softplus(fake).mean()
+def bce_discriminator(
+    real: Tensor, fake: Tensor, real_labels: Tensor | float = 1.0, fake_labels: Tensor | float = 0.0
+) -> Tensor:
+    """−E log D(x) − E log(1 − D(G(z))): the discriminator of the minimax game (thesis 1.1).
+
+    With labels y other than 1 and 0, soft or flipped (thesis 1.3.5), each term is −y log D − (1 − y) log(1 − D).
+    """
+    on_real = real_labels * softplus(-real) + (1 - real_labels) * softplus(real)
+    on_fake = fake_labels * softplus(-fake) + (1 - fake_labels) * softplus(fake)
+    return on_real.mean() + on_fake.mean()
 
 
 def saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
@@ -32,6 +39,11 @@ def saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
 def non_saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
     """−E log D(G(z)) (thesis 1.3)."""
     return softplus(-fake).mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E max(0, 1 − D(x)) + E max(0, 1 + D(G(z))) (Lim & Ye 2017, arXiv:1705.02894); G's side is WGAN's."""
+    return torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
 
 
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -72,6 +84,7 @@ LOSSES: dict[str, AdversarialLoss] = {
     "minimax": AdversarialLoss(bce_discriminator, saturating_generator),
     "non_saturating": AdversarialLoss(bce_discriminator, non_saturating_generator),
     "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
+    "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
     "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
     "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator),
 }
@@ -91,6 +104,18 @@ def squared_gradient_norm(logits: Tensor, x: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor
+) -> Tensor:
+    """E (‖∇ D(x̂)‖ − 1)² at x̂ = share · x + (1 − share) · G(z), the norm over the whole window (WGAN-GP).
+
+    Gulrajani et al. 2017, arXiv:1704.00028. ``share`` (batch, 1) is uniform in [0, 1]; weight it with λ = 10.
+    """
+    between = (share * real + (1 - share) * fake).requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 def gaussian_kl(mu: Tensor, log_variance: Tensor) -> Tensor:

@@ -33,27 +33,60 @@ def seeded(build: Callable[[], Module], seed: int) -> Module:
         return build()
 
 
+SCHEDULES = ("constant", "step", "cosine", "plateau")
+OPTIMISERS = ("adam", "sgd")
+LABELLED = ("minimax", "non_saturating")
+"""Losses that compare with labels, which can be soft or flipped."""
+
+
 @dataclass(frozen=True)
 class GANConfig:
     """The recipe of a training run."""
 
     seed: int = 0
     steps: int = 4000
-    """Discriminator steps, each followed by one generator step."""
+    """Generator steps, each after ``d_steps`` discriminator steps."""
     batch_size: int = 64
+    prior: str = "gaussian"
+    """Where z comes from: a name of ``PRIORS``; a VAE-GAN's is Gaussian."""
     loss: str = "relativistic"
     """A name of ``losses.LOSSES``."""
     gamma: float = 0.1
     """Weight of the gradient penalties R1 (real) and R2 (generated): ½ γ E‖∇D‖²."""
     d_learning_rate: float = 1e-3
     g_learning_rate: float = 2e-4
+    d_schedule: str = "cosine"
+    g_schedule: str = "cosine"
+    """How the rates fall: a name of ``SCHEDULES``."""
     final_rate_share: float = 0.05
-    """Both rates fall along a cosine to this share of their first value."""
+    """Share of its first value to which a cosine takes a rate."""
+    halve_every: int = 1000
+    """Steps after which the schedule ``step`` halves a rate, again and again."""
+    plateau_looks: int = 2
+    """Looks at the validation score without a gain after which the schedule ``plateau`` halves a rate."""
+    optimiser: str = "adam"
+    """``adam``, or ``sgd``: stochastic gradient descent with momentum, the original of Algorithm 1."""
     adam_betas: tuple[float, float] = (0.0, 0.9)
+    momentum: float = 0.5
+    d_steps: int = 1
+    """k of Algorithm 1: discriminator steps before a generator step."""
+    gradient_penalty: float = 0.0
+    """λ of WGAN-GP: weight of E (‖∇D‖ − 1)² between real and generated windows."""
+    clip_weights: float = 0.0
+    """WGAN: the discriminator's weights are kept in ± this; 0: not at all."""
+    clip_gradient: float = 0.0
+    """Largest norm of a player's gradient; 0: no limit."""
+    smooth_labels: bool = False
+    """Soft labels, real ones uniform in [0.7, 1.2], generated ones in [0, 0.3] (thesis 1.3.5)."""
+    flip_labels: float = 0.0
+    """Share of noisy labels: windows whose label is that of the other side."""
+    patience: int = 0
+    """Looks at the validation score without a gain after which training stops early; 0: never."""
     ema: float = 0.998
     """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
     validate_every: int = 400
-    """Steps between two looks at the validation score, which picks the weights that are kept."""
+    """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
+    second half: a score is noisy, and among many looks an early one may win by luck."""
     log_every: int = 20
     checkpoint_every: int = 400
 
@@ -83,10 +116,28 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
+PRIORS = ("gaussian", "uniform", "correlated")
+
+
+def prior(name: str, n: int, latent: int, rng: torch.Generator) -> Tensor:
+    """Latent vectors (n, latent) with mean 0 and variance 1 (thesis 1.3.5).
+
+    ``gaussian``: z ~ N(0, I). ``uniform``: each number uniform in ± √3. ``correlated``: z ~ N(0, C) with
+    C_ij = ½^|i − j|.
+    """
+    if name == "uniform":
+        return (2 * torch.rand(n, latent, generator=rng) - 1) * math.sqrt(3)
+    z = torch.randn(n, latent, generator=rng)
+    if name == "correlated":
+        i = torch.arange(latent)
+        z = z @ torch.linalg.cholesky(0.5 ** (i[:, None] - i).abs().float()).T
+    return z
+
+
 @torch.no_grad()
-def draw(generator: nn.Module, n: int, rng: torch.Generator, batch: int = 500) -> np.ndarray:
-    """Windows float32 (n, samples) of a generator fed with z ~ N(0, I)."""
-    z = torch.randn(n, generator.latent, generator=rng)
+def draw(generator: nn.Module, n: int, rng: torch.Generator, batch: int = 500, of: str = "gaussian") -> np.ndarray:
+    """Windows float32 (n, samples) of a generator fed with z of a prior."""
+    z = prior(of, n, generator.latent, rng)
     return torch.cat([generator(part) for part in z.split(batch)]).numpy()
 
 
@@ -119,14 +170,25 @@ class GANTrainer:
         Windows that ``validate`` is given.
     """
 
-    COLUMNS = ("step", "d_loss", "g_loss", "d_real", "d_fake", "penalty", "d_learning_rate", "g_learning_rate")
+    COLUMNS = (
+        "step", "d_loss", "g_loss", "d_real", "d_fake", "penalty", "d_gradient", "g_gradient", "d_learning_rate",
+        "g_learning_rate",
+    )
 
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig,
         validate: Callable[[np.ndarray], float] | None = None, folder: Path | None = None, n_validate: int = 1000,
     ):
-        if config.loss not in losses.LOSSES:
-            raise InputError(f"loss '{config.loss}' is not known: choose one of {', '.join(losses.LOSSES)}")
+        for what, value, known in (
+            ("loss", config.loss, losses.LOSSES), ("optimiser", config.optimiser, OPTIMISERS), ("prior", config.prior, PRIORS),
+            ("d_schedule", config.d_schedule, SCHEDULES), ("g_schedule", config.g_schedule, SCHEDULES),
+        ):
+            if value not in known:
+                raise InputError(f"{what} '{value}' is not known: choose one of {', '.join(known)}")
+        if (config.smooth_labels or config.flip_labels) and config.loss not in LABELLED:
+            raise InputError(
+                f"the loss {config.loss} knows no labels to smooth or flip: choose one of {', '.join(LABELLED)}"
+            )
         self.generator, self.discriminator, self.config = generator, discriminator, config
         self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32))
         self.validate, self.folder, self.n_validate = validate, folder, n_validate
@@ -158,34 +220,49 @@ class GANTrainer:
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
         return {
-            "d": torch.optim.Adam(self.discriminator.parameters(), c.d_learning_rate, c.adam_betas, fused=True),
-            "g": torch.optim.Adam(self.generator.parameters(), c.g_learning_rate, c.adam_betas, fused=True),
+            "d": self._optimiser(self.discriminator, c.d_learning_rate),
+            "g": self._optimiser(self.generator, c.g_learning_rate),
         }
 
+    def _optimiser(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
+        c = self.config
+        if c.optimiser == "sgd":
+            return torch.optim.SGD(network.parameters(), rate, c.momentum, fused=True)
+        return torch.optim.Adam(network.parameters(), rate, c.adam_betas, fused=True)
+
     def train_step(self) -> dict[str, float]:
-        """One discriminator step, then one generator step; returns what the history records."""
-        self._set_rates(self._cosine(self.step, self.config.steps))
-        z = self.latent(self.config.batch_size)
-        with torch.no_grad():
-            fake = self.generator(z)
-        row = self.discriminator_step(self.real_batch(), fake)
+        """``d_steps`` discriminator steps, then one generator step; returns what the history records."""
+        self._set_rates(self.step)
+        for _ in range(self.config.d_steps):
+            with torch.no_grad():
+                fake = self.generator(self.latent(self.config.batch_size))
+            row = self.discriminator_step(self.real_batch(), fake)
         return row | self.generator_step(self.real_batch())
 
     # The two players.
 
     def discriminator_step(self, real: Tensor, fake: Tensor) -> dict[str, float]:
-        """Descend the discriminator's loss + ½ γ (R1 + R2); real and fake (batch, samples)."""
-        gamma = self.config.gamma
+        """Descend the discriminator's loss + ½ γ (R1 + R2) + λ · gradient penalty; real and fake (batch, samples)."""
+        c, gamma = self.config, self.config.gamma
         both = torch.cat([real, fake]).requires_grad_(gamma > 0)
         logits = self.discriminator(both)
         on_real, on_fake = logits.split([len(real), len(fake)])
-        loss = self.loss.discriminator(on_real, on_fake)
+        loss = self.loss.discriminator(on_real, on_fake, *self.labels(len(real), len(fake)))
         penalty = torch.zeros(())
         if gamma > 0:  # one pass for both: the mean over the joint batch is half of R1 + R2
             penalty = 2 * losses.squared_gradient_norm(logits, both)
-        self._descend(loss + 0.5 * gamma * penalty, "d")
+        total = loss + 0.5 * gamma * penalty
+        if c.gradient_penalty:
+            share = torch.rand(len(real), 1, generator=self.rng)
+            between = losses.gradient_penalty(self.discriminator, real, fake[: len(real)], share)
+            penalty, total = penalty + between, total + c.gradient_penalty * between
+        norm = self._descend(total, "d")
+        if c.clip_weights:
+            with torch.no_grad():
+                for p in self.discriminator.parameters():
+                    p.clamp_(-c.clip_weights, c.clip_weights)
         return {
-            "d_loss": loss.item(), "penalty": penalty.item(),
+            "d_loss": loss.item(), "penalty": penalty.item(), "d_gradient": norm,
             **{f"{name}_learning_rate": self.optimisers[name].param_groups[0]["lr"] for name in ("d", "g")},
             "d_real": torch.sigmoid(on_real).mean().item(), "d_fake": torch.sigmoid(on_fake).mean().item(),
         }
@@ -196,9 +273,19 @@ class GANTrainer:
         with frozen(self.discriminator):
             on_real, on_fake = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
             loss = self.loss.generator(on_real.detach(), on_fake)
-            self._descend(loss, "g")
+            norm = self._descend(loss, "g")
         self._move_average()
-        return {"g_loss": loss.item()}
+        return {"g_loss": loss.item(), "g_gradient": norm}
+
+    def labels(self, n_real: int, n_fake: int) -> tuple[Tensor, ...]:
+        """Labels (n_real,) and (n_fake,) for the discriminator; none where they are plainly 1 and 0."""
+        c = self.config
+        if not (c.smooth_labels or c.flip_labels):
+            return ()
+        uniform = torch.rand(n_real + n_fake, generator=self.rng).split([n_real, n_fake])
+        ones, zeros = (0.7 + 0.5 * uniform[0], 0.3 * uniform[1]) if c.smooth_labels else (torch.ones(n_real), torch.zeros(n_fake))
+        flip = torch.rand(n_real + n_fake, generator=self.rng).lt(c.flip_labels).split([n_real, n_fake])
+        return torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
 
     # The loop.
 
@@ -212,20 +299,24 @@ class GANTrainer:
         """
         self._fingerprint = self._describe()
         self._resume()
-        while self.step < self.total_steps:
+        while self.step < self.total_steps and not self.out_of_patience():
             row = self.train_step()
             self.step += 1
-            if not all(math.isfinite(value) for value in row.values()):
+            if broken := [name for name, value in row.items() if not math.isfinite(value)]:
+                kept = ""
+                if self.folder and self.best_step:
+                    self._save_results()
+                    kept = f"; the weights of step {self.best_step} are kept"
                 raise InputError(
-                    f"training diverged at step {self.step}: a loss is no longer finite; lower the learning rates or "
-                    f"raise gamma"
+                    f"training diverged at step {self.step}: {broken[0]} is no longer finite; lower the learning rates, "
+                    f"raise gamma or set clip_gradient{kept}"
                 )
             if self.step % self.config.log_every == 0 or self.step == self.total_steps:
                 self.history.append({"step": self.step} | row)
             last = self.step == self.total_steps
             if self.validate and self.adversarial_step and (self.step % self.config.validate_every == 0 or last):
                 self._keep_if_better()
-            if self.folder and (self.step % self.config.checkpoint_every == 0 or last):
+            if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
                 self._save_checkpoint()
             if progress:
                 progress(self.step, self.total_steps)
@@ -238,7 +329,7 @@ class GANTrainer:
         """Draw windows float32 (n, samples), as z-scores, from the weights that validation chose."""
         model = copy.deepcopy(self.average)
         model.load_state_dict(self.best)
-        return draw(model, n, torch.Generator().manual_seed(seed))
+        return draw(model, n, torch.Generator().manual_seed(seed), of=self.config.prior)
 
     def history_columns(self) -> dict[str, np.ndarray]:
         """The history by column, each (rows,), NaN where a stage records none."""
@@ -251,19 +342,35 @@ class GANTrainer:
     # Draws: all from one generator, whose state the checkpoint keeps.
 
     def latent(self, n: int) -> Tensor:
-        """z ~ N(0, I), (n, latent)."""
-        return torch.randn(n, self.generator.latent, generator=self.rng)
+        """z of the prior, (n, latent)."""
+        return prior(self.config.prior, n, self.generator.latent, self.rng)
 
     def real_batch(self) -> Tensor:
         """Training windows (batch, samples), drawn with replacement."""
         return self.real[torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)]
 
-    def _descend(self, loss: Tensor, *names: str) -> None:
-        for name in names:
-            self.optimisers[name].zero_grad(set_to_none=True)
+    def _descend(self, loss: Tensor, name: str) -> float:
+        self.optimisers[name].zero_grad(set_to_none=True)
         loss.backward()
-        for name in names:
-            self.optimisers[name].step()
+        return self._update(name)
+
+    def _update(self, name: str) -> float:
+        """Step one optimiser, its gradient clipped where asked; returns the gradient's norm."""
+        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        if self.config.clip_gradient:
+            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, norm)
+        self.optimisers[name].step()
+        return norm.item()
+
+    def looks_without_gain(self) -> int:
+        """Looks at the validation score since the best one."""
+        scores = [look["score"] for look in self.validation]
+        return len(scores) - 1 - int(np.argmin(scores)) if scores else 0
+
+    def out_of_patience(self) -> bool:
+        """Whether ``patience`` looks have brought no gain."""
+        return 0 < self.config.patience <= self.looks_without_gain()
 
     def _move_average(self) -> None:
         """average ← m · average + (1 − m) · generator; m grows to ``ema``, so that the start is soon forgotten."""
@@ -277,16 +384,32 @@ class GANTrainer:
         low = self.config.final_rate_share
         return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
-    def _set_rates(self, share: float) -> None:
-        for name, first in (("d", self.config.d_learning_rate), ("g", self.config.g_learning_rate)):
+    def _plateau(self) -> float:
+        """Share of a rate that is halved whenever ``plateau_looks`` looks have brought no gain."""
+        best, waited, share = math.inf, 0, 1.0
+        for look in self.validation:
+            best, waited = (look["score"], 0) if look["score"] < best else (best, waited + 1)
+            if waited == self.config.plateau_looks:
+                share, waited = share / 2, 0
+        return share
+
+    def _set_rates(self, step: int) -> None:
+        c = self.config
+        shares = {
+            "constant": lambda: 1.0, "step": lambda: 0.5 ** (step // c.halve_every),
+            "cosine": lambda: self._cosine(step, c.steps), "plateau": self._plateau,
+        }
+        for name, first, schedule in (("d", c.d_learning_rate, c.d_schedule), ("g", c.g_learning_rate, c.g_schedule)):
             for group in self.optimisers[name].param_groups:
-                group["lr"] = first * share
+                group["lr"] = first * shares[schedule]()
 
     def _keep_if_better(self) -> None:
-        samples = draw(self.average, self.n_validate, torch.Generator().manual_seed(self.config.seed + 1))
+        rng = torch.Generator().manual_seed(self.config.seed + 1)
+        samples = draw(self.average, self.n_validate, rng, of=self.config.prior)
         score = float(self.validate(samples))
         self.validation.append({"step": self.step, "score": score})
-        if score < self.best_score:
+        settled = self.adversarial_step >= self.config.steps / 2 or self.config.patience
+        if settled and score < self.best_score:
             self.best, self.best_score, self.best_step = copy.deepcopy(self.average.state_dict()), score, self.step
 
     # Files.
@@ -371,6 +494,8 @@ class VAEGANTrainer(GANTrainer):
         self, vae: nn.Module, reparameterise: Callable[..., Tensor], discriminator: nn.Module, real: np.ndarray,
         config: VAEGANConfig, **options,
     ):
+        if config.prior != "gaussian":
+            raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
         self.vae, self.reparameterise = vae, reparameterise
         super().__init__(vae.decoder, discriminator, real, config, **options)
 
@@ -390,9 +515,7 @@ class VAEGANTrainer(GANTrainer):
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
-        encoder = torch.optim.Adam(
-            self.vae.encoder.parameters(), c.g_learning_rate * c.encoder_rate_share, c.adam_betas, fused=True
-        )
+        encoder = self._optimiser(self.vae.encoder, c.g_learning_rate * c.encoder_rate_share)
         return super()._optimisers() | {
             "vae": torch.optim.Adam(self.vae.parameters(), c.vae_learning_rate, fused=True), "encoder": encoder,
         }
@@ -403,10 +526,11 @@ class VAEGANTrainer(GANTrainer):
             return self.vae_step(self.real_batch())
         if self.adversarial_step == 0:
             self.average.load_state_dict(self.generator.state_dict())
-        self._set_rates(self._cosine(self.adversarial_step, self.config.steps))
-        with torch.no_grad():
-            fake = self.generator(self.mixed_latent(self.real_batch())[0])
-        row = self.discriminator_step(self.real_batch(), fake)
+        self._set_rates(self.adversarial_step)
+        for _ in range(self.config.d_steps):
+            with torch.no_grad():
+                fake = self.generator(self.mixed_latent(self.real_batch())[0])
+            row = self.discriminator_step(self.real_batch(), fake)
         return row | self.generator_step(self.real_batch())
 
     def vae_step(self, x: Tensor) -> dict[str, float]:
@@ -442,10 +566,11 @@ class VAEGANTrainer(GANTrainer):
             kl = losses.gaussian_kl(mu, log_variance)
             self._assign_gradients("encoder", kl + matching, retain_graph=True)
             self._assign_gradients("g", adversarial + self.config.feature_weight * matching)
-        for name in ("encoder", "g"):
-            self.optimisers[name].step()
+        norms = {name: self._update(name) for name in ("encoder", "g")}
         self._move_average()
-        return {"g_loss": adversarial.item(), "feature_loss": matching.item(), "kl": kl.item()}
+        return {
+            "g_loss": adversarial.item(), "g_gradient": norms["g"], "feature_loss": matching.item(), "kl": kl.item(),
+        }
 
     def _assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
         """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""

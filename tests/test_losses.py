@@ -13,6 +13,7 @@ FORMULAS = {
     "minimax": (-(P.log() + (1 - Q).log()).mean(), (1 - Q).log().mean()),
     "non_saturating": (-(P.log() + (1 - Q).log()).mean(), -Q.log().mean()),
     "wasserstein": (FAKE.mean() - REAL.mean(), -FAKE.mean()),
+    "hinge": ((1 - REAL).clamp(min=0).mean() + (1 + FAKE).clamp(min=0).mean(), -FAKE.mean()),
     "least_squares": (0.5 * ((REAL - 1) ** 2 + FAKE**2).mean(), 0.5 * ((FAKE - 1) ** 2).mean()),
     "relativistic": ((1 + (FAKE - REAL).exp()).log().mean(), (1 + (REAL - FAKE).exp()).log().mean()),
 }
@@ -29,6 +30,32 @@ def test_the_gradient_norm_of_a_linear_discriminator_is_its_weight():
     weight = torch.tensor([3.0, -4.0, 12.0])
     x = torch.randn(5, 3, requires_grad=True)
     torch.testing.assert_close(losses.squared_gradient_norm(x @ weight, x), torch.tensor(169.0))
+
+
+def test_soft_and_flipped_labels_are_binary_cross_entropy():
+    y, t = torch.tensor([0.9, 1.0, 0.0]), torch.tensor([0.1, 0.0, 1.0])
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    torch.testing.assert_close(losses.bce_discriminator(REAL, FAKE, y, t), bce(REAL, y) + bce(FAKE, t))
+
+
+def test_the_gradient_penalty_of_a_linear_discriminator_is_analytic():
+    weight = torch.tensor([3.0, -4.0, 12.0])
+    real, fake = torch.randn(2, 5, 3)
+    penalty = losses.gradient_penalty(lambda x: x @ weight, real, fake, torch.rand(5, 1))
+    torch.testing.assert_close(penalty, torch.tensor((13.0 - 1) ** 2))
+
+
+def test_the_gradient_penalty_is_taken_between_real_and_generated_windows():
+    real, fake, share = torch.ones(4, 2), -torch.ones(4, 2), torch.tensor([[0.0], [0.25], [0.5], [1.0]])
+    penalty = losses.gradient_penalty(lambda x: 0.5 * x.square().sum(1), real, fake, share)  # ∇D(x) = x
+    norms = (2 * share - 1).abs().squeeze(1) * 2**0.5
+    torch.testing.assert_close(penalty, (norms - 1).square().mean())
+
+
+def test_wgan_measures_the_shift_of_a_known_pair():
+    """W₁ of two point masses, 1-Lipschitz D(x) = x: the loss is minus their distance."""
+    x, y = torch.full((8,), 2.5), torch.full((8,), -1.0)
+    torch.testing.assert_close(LOSSES["wasserstein"].discriminator(x, y), torch.tensor(-3.5))
 
 
 def test_kl_agrees_with_torch_distributions():

@@ -127,3 +127,15 @@ def test_a_comparison_is_signed_and_knows_when_it_is_sure():
     assert rows["c2st_auc"] == (pytest.approx(0.3), True)
     assert rows["coverage"] == (pytest.approx(-0.3), True)
     assert comparison({"a": row(0.2), "b": row(0.3)}, "a", "b")["c2st_auc"][1] is False
+
+
+def test_the_spectral_floor_holds_19_of_20_halvings():
+    rng = np.random.default_rng(0)
+    windows = rng.standard_normal((400, 32)) * rng.gamma(3, size=(400, 1))
+    floor, power = metrics.spectral_floor(windows), metrics.power_spectra(windows)
+    inside = []
+    for _ in range(300):
+        order = rng.permutation(400)
+        a, b = power[order[:200]].mean(axis=0), power[order[200:]].mean(axis=0)
+        inside.append(np.abs(np.log(a / b)) < floor)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)

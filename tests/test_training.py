@@ -13,7 +13,7 @@ from meagan_lib import InputError
 from meagan_lib.metrics import METRICS, Context
 from meagan_lib.models.transformer_gan import Discriminator, Generator
 from meagan_lib.models.vae_gan import VAE, Encoder, reparameterise
-from meagan_lib.training import GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, seeded
+from meagan_lib.training import PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, prior, seeded
 
 REAL = spikes(400, 16)
 SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2)
@@ -82,13 +82,22 @@ CHANGES = {
     "seed": 1, "steps": 13, "batch_size": 9, "loss": "non_saturating", "gamma": 0.0, "d_learning_rate": 2e-3,
     "g_learning_rate": 1e-3, "final_rate_share": 0.5, "adam_betas": (0.5, 0.9), "ema": 0.1, "validate_every": 3,
     "log_every": 2, "checkpoint_every": 2, "vae_steps": 7, "vae_learning_rate": 5e-3, "kl_warmup_share": 1.0,
-    "feature_weight": 1.0, "encoder_rate_share": 1.0,
+    "d_schedule": "constant", "g_schedule": "step", "halve_every": 3, "plateau_looks": 1, "optimiser": "sgd", "momentum": 0.0,
+    "d_steps": 2, "gradient_penalty": 10.0, "clip_weights": 0.01, "clip_gradient": 0.01, "smooth_labels": True,
+    "flip_labels": 0.5, "patience": 1, "feature_weight": 1.0, "encoder_rate_share": 1.0,
 }
 
 
-def trace(config: VAEGANConfig, folder) -> tuple:
+NEEDS = {  # what an option is an option of
+    "halve_every": {"d_schedule": "step"}, "plateau_looks": {"d_schedule": "plateau", "steps": 30},
+    "momentum": {"optimiser": "sgd"}, "smooth_labels": {"loss": "minimax"}, "flip_labels": {"loss": "minimax"},
+    "patience": {"steps": 30},
+}
+
+
+def trace(config: VAEGANConfig, folder, **options) -> tuple:
     """Everything that a run leaves."""
-    trainer, sizes = vae_gan(config, folder=folder), []
+    trainer, sizes = vae_gan(config, folder=folder, **options), []
     checkpoint = folder / "checkpoint.pt"
     trainer.train(lambda *_: sizes.append(checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0))
     weights = torch.cat([p.flatten() for p in trainer.vae.parameters()])
@@ -96,9 +105,83 @@ def trace(config: VAEGANConfig, folder) -> tuple:
     return weights.tolist(), ema.tolist(), str(trainer.validation), str(trainer.history), len(set(sizes))
 
 
-@pytest.mark.parametrize("field", VAEGANConfig.__dataclass_fields__)
+@pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f != "prior"])
 def test_every_option_changes_the_run(field, tmp_path):
-    assert trace(VAEGAN, tmp_path / "a") != trace(replace(VAEGAN, **{field: CHANGES[field]}), tmp_path / "b")
+    base = replace(VAEGAN, **NEEDS.get(field, {}))
+    # Samples calm down as training goes on: a score that asks for the opposite gains nothing from look to look.
+    worse = {"validate": lambda x: -float(x.std())} if field in ("plateau_looks", "patience") else {}
+    changed = replace(base, **{field: CHANGES[field]})
+    assert trace(base, tmp_path / "a", **worse) != trace(changed, tmp_path / "b", **worse)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_every_prior_has_unit_variance_and_a_run_of_its_own(name):
+    z = prior(name, 20_000, 4, torch.Generator().manual_seed(0))
+    covariance = torch.cov(z.T)
+    expected = 0.5 ** (torch.arange(4)[:, None] - torch.arange(4)).abs() if name == "correlated" else torch.eye(4)
+    torch.testing.assert_close(covariance, expected.float(), atol=0.03, rtol=0)
+    assert (float(z.abs().max()) <= 3**0.5) == (name == "uniform")
+    trainers = [gan(replace(GAN, prior=of)) for of in ("gaussian", name)]
+    for trainer in trainers:
+        trainer.train()
+    assert np.array_equal(trainers[0].sample(3), trainers[1].sample(3)) == (name == "gaussian")
+
+
+def test_the_prior_of_a_vae_gan_is_gaussian():
+    with pytest.raises(InputError, match="KL term"):
+        vae_gan(replace(VAEGAN, prior="uniform"))
+
+
+def test_training_stops_when_patience_runs_out_and_keeps_the_best():
+    scores = iter([3.0, 1.0, 2.0, 2.5, 0.5])
+    trainer = gan(replace(GAN, steps=100, validate_every=4, patience=2), validate=lambda x: next(scores))
+    trainer.train()
+    assert (trainer.step, trainer.best_step, trainer.best_score) == (16, 8, 1.0)
+
+
+@pytest.mark.parametrize("schedule, shares", [
+    ("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25]),
+])
+def test_the_rates_follow_their_schedule(schedule, shares):
+    trainer = gan(replace(GAN, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_looks=2))
+    for step, share, looks in zip((0, 50, 100), shares, (1, 3, 5)):
+        trainer.validation = [{"step": i, "score": 1.0} for i in range(looks)]
+        trainer._set_rates(step)
+        rates = [trainer.optimisers[name].param_groups[0]["lr"] for name in "dg"]
+        assert rates == pytest.approx([share * GAN.d_learning_rate, GAN.g_learning_rate])
+
+
+def test_clipping_keeps_weights_and_gradients_small():
+    trainer = gan(replace(GAN, loss="wasserstein", gamma=0.0, clip_weights=0.01))
+    trainer.train()
+    assert max(float(p.detach().abs().max()) for p in trainer.discriminator.parameters()) <= 0.01
+    trainer = gan(replace(GAN, clip_gradient=1e-3))
+    trainer.train_step()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in trainer.generator.parameters()])
+    assert float(norm) == pytest.approx(1e-3, rel=0.01)
+
+
+def test_labels_are_soft_in_the_ranges_of_the_thesis_and_flipped_as_often_as_asked():
+    trainer = gan(replace(GAN, loss="non_saturating", smooth_labels=True))
+    ones, zeros = trainer.labels(5000, 5000)
+    assert 0.7 <= ones.min() < 0.71 and 1.19 < ones.max() <= 1.2 and 0 <= zeros.min() and 0.29 < zeros.max() <= 0.3
+    ones, zeros = gan(replace(GAN, loss="minimax", flip_labels=0.1)).labels(5000, 5000)
+    assert float(ones.mean()) == pytest.approx(0.9, abs=0.02) and float(zeros.mean()) == pytest.approx(0.1, abs=0.02)
+    with pytest.raises(InputError, match="knows no labels"):
+        gan(replace(GAN, loss="hinge", flip_labels=0.1))
+
+
+def test_divergence_keeps_the_weights_that_were_best(tmp_path):
+    config = replace(GAN, steps=200, loss="wasserstein", gamma=0.0, patience=100)
+    trainer = gan(config, folder=tmp_path)
+
+    def explode(step, total):
+        if step == 10:
+            trainer.optimisers["d"].param_groups[0]["params"][0].data.fill_(float("nan"))
+
+    with pytest.raises(InputError, match=r"step 11: d_loss.*the weights of step [48] are kept"):
+        trainer.train(explode)
+    assert (tmp_path / "model.safetensors").is_file()
 
 
 def test_an_unknown_loss_is_refused():
@@ -137,6 +220,13 @@ def test_samples_come_from_the_average_that_validation_chose():
     assert (trainer.best_step, trainer.best_score) == (8, 1.0)
     moved = any(not torch.equal(trainer.best[n], p) for n, p in trainer.generator.state_dict().items())
     assert moved, "the average equals the raw weights"
+
+
+def test_an_early_look_is_never_kept():
+    scores = iter([0.1, 0.9, 0.7, 0.8])
+    trainer = gan(replace(GAN, steps=8, validate_every=2), validate=lambda windows: next(scores))
+    trainer.train()
+    assert (trainer.best_step, trainer.best_score) == (6, 0.7) and len(trainer.validation) == 4
 
 
 def test_the_penalty_is_r1_plus_r2():

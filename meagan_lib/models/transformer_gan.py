@@ -1,6 +1,6 @@
 """The Transformer-GAN of chapter 3 (reconstruction: the thesis is known there by its headings only).
 
-Generator: latent vector → tokens + positions → Transformer encoder → patches of a window.
+Generator: latent vector → tokens + positions → Transformer encoder → patches of a window, added to a Gaussian.
 Discriminator: strided convolutions beside a dense look at the whole window.
 Sources: Vaswani et al. 2017 (arXiv:1706.03762); pre-norm blocks: Xiong et al. 2020 (arXiv:2002.04745);
 a Transformer as generator of signals: Li et al. 2022, TTS-GAN (arXiv:2202.02691).
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from meagan_lib.models.baselines import Gaussian
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -72,13 +74,18 @@ class Generator(nn.Module):
     One linear map turns z into tokens, one for each patch of samples; positions are added; Transformer blocks let
     the patches see one another; one linear map turns each token into its patch. No tanh: z-scores are unbounded.
 
-    Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the last, fixed
-    layer: a longer signal is generated, filtered and cut, so that nothing above the pass band gives it away.
+    The patches are added to x̄ + W z, a draw from ``gaussian``, the mean and the covariance of the training windows.
+    It is fixed and the last linear map starts at zero: untrained, G *is* that Gaussian, and the game is about what a
+    Gaussian leaves out. Without it the patches stand alone.
+
+    Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the fixed last
+    layer of the patches: a longer signal is generated, filtered and cut, so that nothing above the pass band gives it
+    away.
     """
 
     def __init__(
-        self, samples: int, lowpass: Sequence[float] = (1.0,), latent: int = 64, patch: int = 4, width: int = 64,
-        depth: int = 3, heads: int = 4, expansion: int = 2,
+        self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
+        patch: int = 8, width: int = 64, depth: int = 3, heads: int = 4, expansion: int = 2,
     ):
         super().__init__()
         self.samples, self.latent, self.width = samples, latent, width
@@ -90,13 +97,36 @@ class Generator(nn.Module):
         self.blocks = nn.Sequential(*(Block(width, heads, expansion) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, patch)
+        self.on_gaussian = gaussian is not None
+        if self.on_gaussian:
+            self.register_buffer("mean", torch.tensor(gaussian.mean, dtype=torch.float32))
+            self.register_buffer("colouring", torch.tensor(gaussian.colouring(latent), dtype=torch.float32))
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, z: Tensor) -> Tensor:
         """(batch, latent) → (batch, samples)."""
         x = self.embed(z).view(len(z), self.tokens, self.width) + self.positions
         patches = self.head(self.norm(self.blocks(x)))  # (batch, tokens, patch)
         signal = patches.flatten(1)[:, None, : self.uncut]
-        return nn.functional.conv1d(signal, self.taps).squeeze(1)
+        x = nn.functional.conv1d(signal, self.taps).squeeze(1)
+        return x + torch.addmm(self.mean, z, self.colouring.T) if self.on_gaussian else x
+
+
+@torch.no_grad()
+def attention_maps(generator: Generator, z: Tensor) -> Tensor:
+    """Weights of every self-attention while ``generator`` turns z (batch, latent) into windows.
+
+    (blocks, batch, heads, tokens, tokens): the last axis is what a token looks at, over which weights sum to 1.
+    """
+    maps: list[Tensor] = []
+    hooks = [b.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])) for b in generator.blocks]
+    try:
+        generator(z)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.stack(maps)
 
 
 class ConvolutionStack(nn.Sequential):
@@ -136,3 +166,37 @@ class Discriminator(nn.Module):
     def judge(self, features: Tensor) -> Tensor:
         """The logit (batch,) of features (batch, 2 · width)."""
         return self.head(features).squeeze(1)
+
+
+class TransformerDiscriminator(nn.Module):
+    """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
+
+    Patches of samples become tokens, positions are added, Transformer blocks let them see one another, and the mean
+    token is judged. Every derivative exists, for :func:`attention` is written out: gradient penalties need the second.
+    """
+
+    def __init__(self, samples: int, patch: int = 4, width: int = 64, depth: int = 2, heads: int = 4, expansion: int = 2):
+        super().__init__()
+        self.patch, self.tokens = patch, math.ceil(samples / patch)
+        self.embed = nn.Linear(patch, width)
+        self.register_buffer("positions", sinusoidal_positions(self.tokens, width), persistent=False)
+        self.blocks = nn.Sequential(*(Block(width, heads, expansion) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The mean token, (batch, width)."""
+        x = nn.functional.pad(x, (0, self.tokens * self.patch - x.shape[1]))
+        tokens = self.embed(x.view(len(x), self.tokens, self.patch)) + self.positions
+        return self.norm(self.blocks(tokens)).mean(dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, samples) → (batch,)."""
+        return self.judge(self.features(x))
+
+    def judge(self, features: Tensor) -> Tensor:
+        """The logit (batch,) of features (batch, width)."""
+        return self.head(features).squeeze(1)
+
+
+DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDiscriminator}

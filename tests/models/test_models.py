@@ -7,7 +7,10 @@ from torch import nn
 
 from meagan_lib.losses import squared_gradient_norm
 from meagan_lib.models.baselines import Gaussian
-from meagan_lib.models.transformer_gan import Discriminator, Generator, attention, sinusoidal_positions
+from meagan_lib.models.transformer_gan import (
+    DISCRIMINATORS, Discriminator, Generator, TransformerDiscriminator, attention, attention_maps,
+    sinusoidal_positions,
+)
 from meagan_lib.models.vae_gan import Encoder, reparameterise
 
 
@@ -45,6 +48,27 @@ def test_attention_agrees_with_torch_and_its_weights_sum_to_one():
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4, 7))
 
 
+@pytest.mark.parametrize("heads, depth", [(4, 3), (2, 1)])
+def test_maps_of_attention_sum_to_one_and_leave_the_generator_as_it_was(heads, depth):
+    generator, z = Generator(32, [0.25, 0.5, 0.25], latent=16, patch=4, heads=heads, depth=depth), torch.randn(5, 16)
+    before = generator(z)
+    maps = attention_maps(generator, z)
+    assert maps.shape == (depth, 5, heads, generator.tokens, generator.tokens) and not maps.requires_grad
+    torch.testing.assert_close(maps.sum(-1), torch.ones(maps.shape[:-1]))
+    after = generator(z)
+    assert torch.equal(before, after) and after.requires_grad
+    assert not any(block.attention._forward_hooks for block in generator.blocks)
+
+
+def test_maps_of_attention_are_those_of_the_formula():
+    generator, z = Generator(32, latent=16, patch=4), torch.randn(2, 16)
+    x = generator.embed(z).view(2, generator.tokens, generator.width) + generator.positions
+    maps = attention_maps(generator, z)
+    for block, weights in zip(generator.blocks, maps):
+        torch.testing.assert_close(block.attention(block.norm_attention(x))[1], weights)
+        x = block(x)
+
+
 def test_without_positions_tokens_could_be_swapped():
     """Attention is equivariant; positions are what breaks it."""
     generator = Generator(32, patch=4).eval()
@@ -55,15 +79,23 @@ def test_without_positions_tokens_could_be_swapped():
     assert not torch.allclose(generator.blocks(tokens + generator.positions)[:, order], moved, atol=1e-3)
 
 
-def test_the_discriminator_can_be_differentiated_twice():
-    network = Discriminator(32)
-    x = torch.randn(4, 32, requires_grad=True)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+@pytest.mark.parametrize("samples", [32, 21])
+def test_discriminators_can_be_differentiated_twice(kind, samples):
+    network = DISCRIMINATORS[kind](samples)
+    x = torch.randn(4, samples, requires_grad=True)
     squared_gradient_norm(network(x), x).backward()
     assert all(p.grad is not None for name, p in network.named_parameters() if "bias" not in name)
 
 
-def test_judging_the_features_is_judging_the_window():
-    network, x = Discriminator(32), torch.randn(4, 32)
+def test_the_second_derivative_of_the_transformer_discriminator_is_right():
+    network = TransformerDiscriminator(8, width=8, heads=2, depth=1).double()
+    torch.autograd.gradgradcheck(network, torch.randn(2, 8, dtype=torch.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+def test_judging_the_features_is_judging_the_window(kind):
+    network, x = DISCRIMINATORS[kind](32), torch.randn(4, 32)
     torch.testing.assert_close(network.judge(network.features(x)), network(x))
 
 
@@ -80,3 +112,22 @@ def test_the_gaussian_has_the_mean_and_covariance_of_its_windows():
     np.testing.assert_allclose(drawn.mean(0), windows.mean(0), atol=0.1)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(windows.T), atol=0.35)
     np.testing.assert_array_equal(Gaussian(windows).sample(5, seed=1), Gaussian(windows).sample(5, seed=1))
+
+
+def test_an_untrained_generator_is_the_gaussian_of_the_training_windows():
+    rng = np.random.default_rng(0)
+    windows = rng.standard_normal((500, 24)) @ rng.standard_normal((24, 24)) + rng.standard_normal(24)
+    gaussian = Gaussian(windows)
+    for latent in (24, 40):
+        w = gaussian.colouring(latent)
+        np.testing.assert_allclose(w @ w.T, gaussian.covariance, atol=1e-9)
+        z = torch.randn(7, latent)
+        generated = Generator(24, [0.5, 0.5, 0.0], gaussian, latent=latent)(z)
+        np.testing.assert_allclose(generated.detach(), gaussian.mean + z.numpy() @ w.T, atol=1e-4)
+
+
+def test_fewer_latent_numbers_keep_the_strongest_axes():
+    windows = np.random.default_rng(0).standard_normal((300, 6)) * np.array([5, 1, 1, 4, 1, 1])
+    w = Gaussian(windows).colouring(2)
+    assert w.shape == (6, 2)
+    assert np.linalg.norm(w, axis=0) ** 2 == pytest.approx(np.linalg.eigvalsh(Gaussian(windows).covariance)[-2:][::-1])
