@@ -1,19 +1,26 @@
-# make figures · make test · make lab; each sets up .venv when it is missing or when the pins have changed.
+# make figures · make test · make lab · make bench; each sets up .venv when it is missing or when the pins have changed.
 #   make figures RECORDING=path-or-name RUN=smoke|quick|full NAME=my_chip
+#   make figures RECORDING="a.brw b.brw c.brw" NAME=three    one data set of several recordings
 RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
+# A path with spaces in it is one recording when it exists.
+RECORDINGS = $(if $(shell test -e "$(RECORDING)" && echo one),--recording "$(RECORDING)",$(foreach \
+	r,$(RECORDING),--recording "$(r)"))
 
-.PHONY: figures test lab
+.PHONY: figures test lab bench
 figures: $(READY)
-	@$(VENV)/bin/meagan run $(RUN) $(if $(RECORDING),--recording "$(RECORDING)") $(if $(NAME),--name "$(NAME)")
+	@$(VENV)/bin/meagan run $(RUN) $(if $(RECORDING),$(RECORDINGS)) $(if $(NAME),--name "$(NAME)")
 
 test: $(READY)
 	@$(VENV)/bin/python -m pytest
 
 lab: $(READY)
 	@$(VENV)/bin/jupyter lab notebooks
+
+bench: $(READY)
+	@$(VENV)/bin/python bench/preprocessing.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,13 +1,19 @@
 # The graph of a run: which notebook needs what. `meagan run` calls it; every job executes one notebook.
+# Of several recordings each is a run of notebook 01 within the run, and one job merges their windows.
 #
 # A job's output is its receipt, not its results: results are replaced one by one, each atomically, so that a failing
 # job leaves the earlier ones whole. `meagan run` removes the receipt of results that have gone missing.
 
 import sys
 
-from meagan_lib.notebooks import library_inputs
+import yaml
+
+from meagan_lib import merging
+from meagan_lib.notebooks import library_inputs, part
 
 RUN = config["run"]
+with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
+    RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -26,8 +32,8 @@ GRAPH = {
 }
 
 
-def receipt(notebook):
-    return f"results/{RUN}/receipts/{notebook}.json"
+def receipt(notebook, run=RUN):
+    return f"results/{run}/receipts/{notebook}.json"
 
 
 rule all:
@@ -36,22 +42,39 @@ rule all:
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():
+    _run = part(RUN, "{label}") if RECORDINGS and _notebook == merging.FIRST else RUN
 
     rule:
         name:
             _notebook
         input:
             source=f"notebooks/{_notebook}.ipynb",
-            parameters=f"results/{RUN}/params/{_notebook}.yaml",
+            parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
         output:
-            receipt(_notebook),
+            receipt(_notebook, _run),
         params:
             notebook=_notebook,
+            run=_run,
             products=" ".join(_products),
             python=sys.executable,
         threads: _threads
         shell:
-            "exec {params.python} -m meagan_lib.notebooks {params.notebook} {RUN} {input.parameters}"
+            "exec {params.python} -m meagan_lib.notebooks {params.notebook} {params.run} {input.parameters}"
             " --threads {threads} --products {params.products}"
+
+
+if RECORDINGS:
+
+    rule merge:
+        input:
+            parameters=f"results/{RUN}/params/{merging.FIRST}.yaml",
+            library=library_inputs("meagan_lib.merging"),
+            parts=[receipt(merging.FIRST, part(RUN, label)) for label in RECORDINGS],
+        output:
+            receipt(merging.FIRST),
+        params:
+            python=sys.executable,
+        shell:
+            "exec {params.python} -m meagan_lib.merging {RUN} {input.parameters}"

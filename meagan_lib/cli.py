@@ -8,19 +8,20 @@ import os
 import shutil
 import signal
 import sys
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Annotated
 
 import click
+import psutil
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError
-from meagan_lib.files import atomic
-from meagan_lib.notebooks import RESULTS, check_parameters, find_notebook
+from meagan_lib import ROOT, InputError, merging
+from meagan_lib.files import DISK_FULL, atomic
+from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
 PARAMS = ROOT / "params"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -30,7 +31,9 @@ console = Console()
 @app.command()
 def run(
     preset: Annotated[str, typer.Argument(help="smoke, quick or full: a file of params/")] = "quick",
-    recording: Annotated[str, typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'")] = "",
+    recording: Annotated[
+        list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")
+    ] = [],
     name: Annotated[str, typer.Option(help="name of the run: results/NAME and figures/NAME")] = "",
     set_: Annotated[list[str], typer.Option("--set", help="notebook.parameter=value, as often as you like")] = [],
     cores: Annotated[int, typer.Option(help="jobs side by side", min=1)] = os.cpu_count() or 1,
@@ -40,19 +43,14 @@ def run(
     name = name or default_name(preset, recording)
     if Path(name).name != name or name.startswith("."):
         raise InputError(f"'{name}' cannot name a run: choose a name without slashes that starts with no dot")
-    for section in parameters.values():
-        section["name"] = name
-    parameters = {notebook: check_parameters(notebook, given) for notebook, given in parameters.items()}
-    first = parameters["01_preprocessing"]
-    if first["recording"] != "simulated":
-        from meagan_lib.recordings import open_recording
-
-        open_recording(first["recording"])  # refuses bad input before anything starts
+    files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
-        for notebook, given in parameters.items():
-            write_if_changed(RESULTS / name / "params" / f"{notebook}.yaml", yaml.safe_dump(given))
-        console.print(f"run [bold]{name}[/bold] ({preset}), recording {first['recording']}")
+        for path, given in files.items():
+            write_if_changed(path, yaml.safe_dump(given))
+        recordings = parameters["01_preprocessing"]["recording"]
+        told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
+        console.print(f"run [bold]{name}[/bold] ({preset}), {told}")
         run_graph(name, cores)
     summary(name)
 
@@ -68,16 +66,19 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     """Check that the figures of a run are those of its manifest."""
     from meagan_lib import figures
 
-    known = figures.manifest(name)
+    runs = [name, *figures.parts(name)]
+    known = [id for run in runs for id in figures.manifest(run)]
     if not known:
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
-    if complaints := figures.verify(name):
+    complaints = [f"{run}/{told}".removeprefix(f"{name}/") for run in runs for told in figures.verify(run)]
+    if complaints:
         raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: " + "; ".join(complaints))
     console.print(f"{len(known)} figures of '{name}' are as made")
 
 
-def resolve(preset: str, recording: str, overrides: list[str]) -> dict[str, dict]:
-    """Parameters of every notebook: ``params/<preset>.yaml``, then the recording, then ``notebook.name=value``.
+def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
+    """Parameters of every notebook and of the merge: ``params/<preset>.yaml``, then the recordings, then
+    ``notebook.name=value``. A single recording is a text, several are a list.
 
     Raises
     ------
@@ -91,10 +92,12 @@ def resolve(preset: str, recording: str, overrides: list[str]) -> dict[str, dict
             f"no run '{preset}'{f': did you mean {near[0]!r}?' if near else ''}; params/ has {', '.join(presets)}"
         )
     parameters = yaml.safe_load(presets[preset].read_text())
-    if recording:
+    if recordings:
         # A path is one of the caller's folder; a name of the catalogue stays a name.
-        given = Path(recording).expanduser()
-        parameters["01_preprocessing"]["recording"] = str(given.resolve()) if given.exists() else recording
+        paths = [Path(recording).expanduser() for recording in recordings]
+        parameters["01_preprocessing"]["recording"] = [
+            str(path.resolve()) if path.exists() else recording for path, recording in zip(paths, recordings)
+        ]
     for override in overrides:
         target, equals, value = override.partition("=")
         notebook, dot, parameter = target.partition(".")
@@ -104,12 +107,50 @@ def resolve(preset: str, recording: str, overrides: list[str]) -> dict[str, dict
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
         parameters[notebook][parameter] = yaml.safe_load(value)
+    first = parameters["01_preprocessing"]
+    if first["recording"] == []:
+        raise InputError("parameter 01_preprocessing.recording is an empty list: name at least one recording")
+    if isinstance(first["recording"], list) and len(first["recording"]) == 1:
+        first["recording"] = first["recording"][0]
     return parameters
 
 
-def default_name(preset: str, recording: str) -> str:
-    """A run is called after its recording where one is given, after its preset otherwise."""
-    return Path(recording).stem if recording else preset
+def default_name(preset: str, recordings: list[str]) -> str:
+    """A run is called after its recording where one is given, after the first of several, or else after its preset."""
+    if not recordings:
+        return preset
+    return Path(recordings[0]).stem + (f"_and_{len(recordings) - 1}_more" if len(recordings) > 1 else "")
+
+
+def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
+    """The files of parameters that the graph of run ``name`` reads, with their contents.
+
+    Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run.
+
+    Raises
+    ------
+    InputError
+        An unknown parameter, a value of another type, or a recording that cannot be used.
+    """
+    given = {notebook: section | {"name": name} for notebook, section in parameters.items() if notebook != "merge"}
+    merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
+    first = given[merging.FIRST]
+    checked = {}
+    if parts := merging.parts(first):
+        check_parameters(merging.FIRST, given.pop(merging.FIRST) | {"recording": "one of several"})
+        for label, section in parts.items():
+            checked[part(name, label), merging.FIRST] = check_parameters(merging.FIRST, section)
+    for notebook, section in given.items():
+        checked[name, notebook] = check_parameters(notebook, section)
+    if parts:
+        merging.refuse_early(parts, merge["split_by"])
+        checked[name, merging.FIRST] = first | merge
+    elif first["recording"] != "simulated":
+        from meagan_lib.recordings import holds_windows, open_recording
+
+        if not holds_windows(first["recording"]):
+            open_recording(first["recording"], well=first.get("well") or None)  # refuses bad input before anything starts
+    return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
 @contextmanager
@@ -129,19 +170,22 @@ def exclusive(name: str):
 def remove_stale(name: str) -> None:
     """Clear what a killed run left, and the receipts of results that have gone missing."""
     results = RESULTS / name
-    for part in [*results.rglob(".*.part"), *(ROOT / "figures" / name).glob(".*.part")]:
-        part.unlink()
+    for leftover in [*results.rglob(".*.part"), *(ROOT / "figures" / name).glob(".*.part")]:
+        leftover.unlink()
     shutil.rmtree(results / ".staging", ignore_errors=True)
     for path in (results / "receipts").glob("*.json"):
         try:
             receipt = json.loads(path.read_text())
             made = [results / p for p in receipt["products"]]
             made += [ROOT / "figures" / name / f"{id}.png" for id in receipt["figures"]]
-            made.append(results / "notebooks" / f"{path.stem}.ipynb")
+            if receipt["notebook"] == path.stem:  # the merge of several recordings is no notebook
+                made.append(executed(path.stem, name))
         except (ValueError, KeyError):
             made = [path / "unreadable"]
         if not all(file.exists() for file in made):
             path.unlink()
+    for folder in results.glob("recordings/*/"):
+        remove_stale(part(name, folder.name))
 
 
 def write_if_changed(path: Path, content: str) -> None:
@@ -161,8 +205,11 @@ def run_graph(name: str, cores: int) -> None:
     """
     from snakemake.cli import main as snakemake
 
-    complaints = RESULTS / name / "receipts"
-    for old in complaints.glob("*.failed"):
+    def complaints() -> list[Path]:
+        folder = RESULTS / name
+        return [*sorted(folder.glob("recordings/*/receipts/*.failed")), *sorted(folder.glob("receipts/*.failed"))]
+
+    for old in complaints():
         old.unlink()
     log = RESULTS / name / "snakemake.log"
     arguments = [
@@ -174,6 +221,9 @@ def run_graph(name: str, cores: int) -> None:
 
     def remember(number, frame):  # Snakemake answers an interrupt by itself and only says that it failed
         interrupted.append(number)
+        for job in psutil.Process().children(recursive=True):  # they resume from their checkpoints
+            with suppress(psutil.NoSuchProcess):
+                job.terminate()
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, remember)
@@ -185,8 +235,10 @@ def run_graph(name: str, cores: int) -> None:
     if interrupted:
         raise KeyboardInterrupt
     if code:
-        told = [path.read_text().strip() for path in sorted(complaints.glob("*.failed"))]
-        raise InputError("; ".join(told) or f"the run stopped without a word; see {log.relative_to(ROOT)}")
+        told = [path.read_text().strip() for path in complaints()]
+        if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(told):
+            raise InputError(DISK_FULL)
+        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or f"the run stopped without a word; see {log.relative_to(ROOT)}")
 
 
 def summary(name: str) -> None:
@@ -202,12 +254,25 @@ def summary(name: str) -> None:
         values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
         table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
     console.print(table)
-    times = Table(title=f"Figures in figures/{name}, notebooks in results/{name}/notebooks", title_justify="left")
+    receipts = [json.loads(path.read_text()) for path in sorted((RESULTS / name / "receipts").glob("*.json"))]
+    recordings = {label: counts for receipt in receipts for label, counts in receipt.get("recordings", {}).items()}
+    for label in recordings:
+        for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
+            receipt = json.loads(path.read_text())
+            receipts.append(receipt | {"notebook": f"{receipt['notebook']} {label}"})
+    where = f"figures/{name}" + (f" and figures/{name}/recordings" if recordings else "")
+    times = Table(title=f"Figures in {where}, notebooks in results/{name}/notebooks", title_justify="left")
     for column in ("notebook", "seconds", "figures"):
         times.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
-    for path in sorted((RESULTS / name / "receipts").glob("*.json")):
-        receipt = json.loads(path.read_text())
+    for receipt in receipts:
         times.add_row(receipt["notebook"], f"{receipt['seconds']:.0f}", ", ".join(receipt["figures"]))
+    if recordings:
+        shares = Table(title="Windows by recording", title_justify="left")
+        for column in ("", *(splits := ("train", "validation", "test"))):
+            shares.add_column(column, justify="right" if column else "left")
+        for label, counts in recordings.items():
+            shares.add_row(label, *(str(counts[split]) for split in splits))
+        console.print(shares)
     console.print(times)
 
 
@@ -227,7 +292,7 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        print("meagan: the disk is full: free some space and run again; what was finished is kept", file=sys.stderr)
+        print(f"meagan: {DISK_FULL}", file=sys.stderr)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

@@ -12,6 +12,7 @@ import html
 import json
 import os
 import shutil
+from collections.abc import Container
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,8 @@ class Entry:
     chapter: str
     notebook: str
     caption: str
+    needs: str = ""
+    """What a run may lack, such as the truth of a simulation: without it the figure is not missed."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,12 @@ class SavedFigure:
     caption: str
 
     def _repr_html_(self) -> str:
-        picture = base64.b64encode(self.png.read_bytes()).decode()
+        moving = self.png.with_suffix(".gif")
+        shown = moving if moving.is_file() else self.png
+        picture = base64.b64encode(shown.read_bytes()).decode()
         return (
             f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{html.escape(self.caption)}" '
-            f'src="data:image/png;base64,{picture}"><figcaption><i>{html.escape(self.caption)}</i></figcaption></figure>'
+            f'src="data:image/{shown.suffix[1:]};base64,{picture}"><figcaption><i>{html.escape(self.caption)}</i></figcaption></figure>'
         )
 
 
@@ -87,7 +92,9 @@ def folder(run: str) -> Path:
     return ROOT / "figures" / run
 
 
-def save_figure(fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "") -> SavedFigure:
+def save_figure(
+    fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
+) -> SavedFigure:
     """Save a figure under its registered id, with the arrays that it shows.
 
     Parameters
@@ -102,6 +109,8 @@ def save_figure(fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], 
         The plotted arrays.
     stamp
         A few words for the lower right corner, such as "quick run".
+    animation
+        The same figure in motion, as the bytes of a GIF, saved beside it.
     """
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
@@ -114,10 +123,15 @@ def save_figure(fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], 
             fig.savefig(temporary, format=suffix[1:], metadata=metadata)
     with atomic(target / f"{id}.npz") as temporary, open(temporary, "wb") as file:
         np.savez(file, **data)
+    if animation is not None:
+        with atomic(target / f"{id}.gif") as temporary:
+            temporary.write_bytes(animation)
     line = {
         "chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run,
         "data_sha256": data_sha256(data), "png_sha256": sha256(target / f"{id}.png"),
     }
+    if animation is not None:
+        line["gif_sha256"] = sha256(target / f"{id}.gif")
     _record(target, {id: line})
     return SavedFigure(target / f"{id}.png", e.caption)
 
@@ -149,15 +163,16 @@ def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[st
     """
     path = staging / "manifest.json"
     made = json.loads(path.read_text()) if path.is_file() else {}
-    missing = [id for id in figures_of(notebook) if id not in made]
+    missing = [id for id in figures_of(notebook) if id not in made and not registry()[id].needs]
     if missing:
         raise InputError(
             f"notebook {notebook} did not make the figure{'s' * (len(missing) > 1)} registered for it: {', '.join(missing)}"
         )
     target = folder(run)
     target.mkdir(parents=True, exist_ok=True)
-    for id in made:
-        for suffix in SUFFIXES:
+    withdraw(run, notebook, keep=made)
+    for id, line in made.items():
+        for suffix in (*SUFFIXES, *([".gif"] if "gif_sha256" in line else [])):
             with atomic(target / f"{id}{suffix}") as temporary:
                 shutil.copyfile(staging / f"{id}{suffix}", temporary)
     _record(target, {id: line | provenance for id, line in made.items()})
@@ -171,6 +186,24 @@ def _record(target: Path, lines: dict[str, dict]) -> None:
     with _locked(target / ".manifest.lock"):
         content = json.loads(path.read_text()) if path.is_file() else {}
         write_json(path, content | lines)
+
+
+def withdraw(run: str, notebook: str, keep: Container[str] = ()) -> None:
+    """Take the figures of a notebook out of a run and its manifest: they show what the run no longer uses."""
+    target = folder(run)
+    stale = [id for id in figures_of(notebook) if id in manifest(run) and id not in keep]
+    if not stale:
+        return
+    with _locked(target / ".manifest.lock"):
+        write_json(target / "manifest.json", {id: line for id, line in manifest(run).items() if id not in stale})
+    for id in stale:
+        for suffix in (*SUFFIXES, ".gif"):
+            (target / f"{id}{suffix}").unlink(missing_ok=True)
+
+
+def parts(run: str) -> list[str]:
+    """Runs within a run that have figures: one for each of several recordings (``<run>/recordings/<label>``)."""
+    return [f"{run}/recordings/{path.parent.name}" for path in sorted(folder(run).glob("recordings/*/manifest.json"))]
 
 
 @contextmanager
@@ -193,4 +226,7 @@ def verify(run: str) -> list[str]:
                 complaints.append(f"{id}: the plotted data differ from the manifest")
         if sha256(png) != line["png_sha256"]:
             complaints.append(f"{id}: the picture differs from the manifest")
+        gif = png.with_suffix(".gif")
+        if "gif_sha256" in line and not (gif.is_file() and sha256(gif) == line["gif_sha256"]):
+            complaints.append(f"{id}: the animation differs from the manifest")
     return complaints

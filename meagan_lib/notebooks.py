@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import nbformat
 import yaml
 
 from meagan_lib import ROOT, InputError, figures
-from meagan_lib.files import atomic, sha256, write_json
+from meagan_lib.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
 
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
@@ -55,14 +55,24 @@ def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, ob
     InputError
         An unknown name (with the nearest one) or a value of another type.
     """
-    declared = declared_parameters(find_notebook(notebook))
+    return check_names_and_types(f"notebook {notebook}", given, declared_parameters(find_notebook(notebook)))
+
+
+def check_names_and_types(owner: str, given: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, object]:
+    """``given``, where each name is ``declared`` and each value has the type of the declared one.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_parameters`; the sentence begins with the ``owner`` of the parameters.
+    """
     checked = {}
     for name, value in given.items():
         if name not in declared:
             raise InputError(
-                f"notebook {notebook} has no parameter '{name}'{_nearest(name, declared)}; it has {', '.join(declared)}"
+                f"{owner} has no parameter '{name}'{_nearest(name, declared)}; it has {', '.join(declared)}"
             )
-        checked[name] = _of_type(value, declared[name], f"{notebook}.{name}")
+        checked[name] = _of_type(value, declared[name], f"{owner.split()[-1]}.{name}")
     return checked
 
 
@@ -91,10 +101,14 @@ def _nearest(name: str, known) -> str:
 def library_inputs(notebook: str) -> list[str]:
     """Modules of the library that a notebook uses, directly or through others, as paths from the checkout.
 
-    An edit of one of these can change what the notebook gives; an edit of any other cannot.
+    An edit of one of these can change what the notebook gives; an edit of any other cannot. A job that is a module of
+    the library, such as ``meagan_lib.merging``, counts as a notebook that imports it.
     """
-    cells = nbformat.read(find_notebook(notebook), as_version=4).cells
-    source = "\n".join(c.source for c in cells if c.cell_type == "code")
+    if notebook.startswith("meagan_lib."):
+        source = f"import {notebook}"
+    else:
+        cells = nbformat.read(find_notebook(notebook), as_version=4).cells
+        source = "\n".join(c.source for c in cells if c.cell_type == "code")
     found: set[Path] = set()
     waiting = _imported(source)
     while waiting:
@@ -120,6 +134,20 @@ def _imported(source: str) -> set[Path]:
     return files
 
 
+def part(run: str, label: str) -> str:
+    """The run within ``run`` that prepares one of its several recordings: ``<run>/recordings/<label>``.
+
+    It is a run like any other, with parameters, windows, figures and receipts of its own.
+    """
+    return f"{run}/recordings/{label}"
+
+
+def executed(notebook: str, run: str, suffix: str = "ipynb") -> Path:
+    """Where an executed notebook lies: all of a run in one folder, those of a :func:`part` with its label."""
+    whole, _, label = run.partition("/recordings/")
+    return RESULTS / whole / "notebooks" / ".".join(filter(None, (notebook, label, suffix)))
+
+
 def execute(
     notebook: str, parameters: Mapping[str, object], run: str, products: list[str] = (), threads: int = 1
 ) -> dict:
@@ -141,9 +169,8 @@ def execute(
     source = find_notebook(notebook)
     checked = check_parameters(notebook, parameters)
     results = RESULTS / run
-    out = results / "notebooks"
-    out.mkdir(parents=True, exist_ok=True)
-    failed = out / f"{notebook}.failed.ipynb"
+    failed = executed(notebook, run, "failed.ipynb")
+    failed.parent.mkdir(parents=True, exist_ok=True)
     failed.unlink(missing_ok=True)
     staging = results / ".staging" / notebook
     shutil.rmtree(staging, ignore_errors=True)
@@ -171,9 +198,9 @@ def execute(
         "library_sha256": {path: sha256(ROOT / path) for path in library_inputs(notebook)},
     }
     made = figures.publish(staging, run, notebook, provenance)
-    with atomic(out / f"{notebook}.ipynb") as temporary:
+    with atomic(executed(notebook, run)) as temporary:
         nbformat.write(content, temporary)
-    with atomic(out / f"{notebook}.html") as temporary:
+    with atomic(executed(notebook, run, "html")) as temporary:
         temporary.write_text(to_html(content))
     shutil.rmtree(staging)
     receipt = {
@@ -208,7 +235,7 @@ def _sentence(error: Exception, failed: Path) -> str:
     if name == "InputError":
         return value
     if name == "OSError" and "No space left" in value:
-        return "the disk is full: free some space and run again; what was finished is kept"
+        return DISK_FULL
     if name == "DeadKernelError":
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
     first = value.splitlines()[0] if value else ""
@@ -262,6 +289,35 @@ def _die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def job(name: str, run: str, work: Callable[[], dict]) -> int:
+    """Do one job of the graph and return its exit code; ``work`` writes the receipt and returns it.
+
+    What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``.
+    """
+    _die_with(os.getppid())
+    _, _, label = run.partition("/recordings/")
+    title = f"{name} {label}".strip()
+    complaint = RESULTS / run / "receipts" / f"{name}.failed"
+    complaint.parent.mkdir(parents=True, exist_ok=True)
+    complaint.unlink(missing_ok=True)
+    log = os.open(complaint.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
+    print(f"  {title} …", flush=True)
+    try:
+        receipt = work()
+    except InputError as error:
+        complaint.write_text(f"recording {label}: {error}\n" if label else f"{error}\n")
+        return 1
+    except OSError as error:
+        if not is_disk_full(error, complaint.parent):
+            raise
+        shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
+        complaint.write_text(f"{DISK_FULL}\n")
+        return 1
+    print(f"  {title} done in {receipt['seconds']:.0f} s", flush=True)
+    return 0
+
+
 def main() -> int:
     """``python -m meagan_lib.notebooks NOTEBOOK RUN PARAMETERS.yaml``: one job of the graph."""
     parser = argparse.ArgumentParser()
@@ -271,20 +327,8 @@ def main() -> int:
     parser.add_argument("--products", nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
     a = parser.parse_args()
-    _die_with(os.getppid())
-    complaint = RESULTS / a.run / "receipts" / f"{a.notebook}.failed"
-    complaint.parent.mkdir(parents=True, exist_ok=True)
-    complaint.unlink(missing_ok=True)
-    log = os.open(complaint.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
-    print(f"  {a.notebook} …", flush=True)
-    try:
-        receipt = execute(a.notebook, yaml.safe_load(a.parameters.read_text()), a.run, a.products, a.threads)
-    except InputError as error:
-        complaint.write_text(f"{error}\n")
-        return 1
-    print(f"  {a.notebook} done in {receipt['seconds']:.0f} s", flush=True)
-    return 0
+    parameters = yaml.safe_load(a.parameters.read_text())
+    return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads))
 
 
 if __name__ == "__main__":

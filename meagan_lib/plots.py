@@ -4,13 +4,19 @@ Importing this module sets the house style: one font, one palette that colour-bl
 (Okabe & Ito 2008), in which real windows and each model keep their colour everywhere.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
+from scipy.spatial import cKDTree
 
 COLOURS = {
     "real": "#3C3C3C", "transformer_gan": "#0072B2", "vae_gan": "#D55E00", "gaussian": "#CC79A7", "reach": "#009E73",
@@ -21,7 +27,16 @@ LABELS = {
 }
 DROPPED = "#E69F00"
 UNITS = {"uV": "µV", "ADU": "ADC steps", "normalised": "normalised"}
+SERIES = (("#009E73", "o"), ("#E69F00", "s"), ("#56B4E9", "^"), ("#3C3C3C", "D"))
+"""Colour and marker of series that are neither real windows nor a model."""
+FAULTS = ("#3C3C3C", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")
+"""Colours of what may be wrong with an electrode; one that is good is light grey."""
+BLANK = "0.87"
+NEAR_S = 0.5
+"""Time shown on either side of an instant, in s."""
 WIDTH = 7.2
+ROW = 32
+"""Electrodes to a row where their positions are not known."""
 
 sns.set_theme(context="paper", style="ticks", font="DejaVu Sans")
 mpl.rcParams.update({
@@ -62,33 +77,66 @@ def trace_detections(
     return fig
 
 
+def _places(positions_um: np.ndarray | None, n: int) -> np.ndarray:
+    """Positions (n, 2) with their least at 0; without any, in rows of 32 with a pitch of 1."""
+    if positions_um is None:
+        return np.stack(np.divmod(np.arange(n), ROW), axis=1)[:, ::-1].astype(float)
+    return positions_um - positions_um.min(axis=0)
+
+
+def _electrodes(
+    axis: Axes, positions: np.ndarray, values: np.ndarray, in_a_row: bool, pitch: float | None = None, **options
+) -> PolyCollection:
+    """Draw a square at each of ``positions`` (n, 2), coloured by ``values`` (n,), and label the axes.
+
+    One collection however many electrodes: 4096 patches would take seconds. ``options`` are those of the collection.
+    """
+    pitch = pitch or _pitch(positions)
+    many = len(values) > 500  # then gaps between the squares would be finer than a pixel
+    corners = (0.5 if many else 0.45) * pitch * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    squares = PolyCollection(
+        positions[:, None] + corners, linewidths=0, antialiaseds=not many, rasterized=many, **options
+    )
+    squares.set_array(values)
+    axis.add_collection(squares)
+    margin = (0.6 if in_a_row else 1.0) * pitch
+    (left, top), (right, bottom) = positions.min(axis=0) - margin, positions.max(axis=0) + margin
+    axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+    if not in_a_row:
+        axis.set(xlabel="x (µm)", ylabel="y (µm)")
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    elif len(values) > ROW:
+        axis.set(xlabel=f"electrode (+ {ROW} a row)", ylabel="row")
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
+    else:
+        axis.set(xlabel="electrode", xticks=range(0, len(values), 1 + len(values) // 16), yticks=[])
+        axis.spines["left"].set_visible(False)
+    return squares
+
+
+def _pitch(positions: np.ndarray) -> float:
+    """Least distance along x or y between two electrodes; 1 for a single one."""
+    if len(positions) < 2:
+        return 1.0
+    distance = cKDTree(positions).query(positions, k=2, p=np.inf)[0][:, 1]
+    return float(distance[distance > 0].min()) if (distance > 0).any() else 1.0
+
+
 def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.ndarray, unit: str) -> Figure:
     """Noise level and spike rate (channels,) at the electrodes' positions (channels, 2); in a row without positions."""
     in_a_row = positions_um is None
-    if in_a_row:
-        positions_um = np.stack([np.arange(len(noise)), np.zeros(len(noise))], axis=1)
-    fig, (axes,) = _figure(1, 2, 1.7 if in_a_row else 3.2)
-    x, y = (positions_um - positions_um.min(axis=0)).T
-    steps = np.diff(np.unique(np.r_[x, y]))
-    pitch = steps[steps > 0].min() if (steps > 0).any() else 1.0
+    flat = in_a_row and len(noise) <= ROW
+    fig, (axes,) = _figure(1, 2, 2.0 if flat else 3.2)
+    places = _places(positions_um, len(noise))
     for axis, values, name, colours in (
         (axes[0], noise, f"noise level ({UNITS[unit]})", "viridis"),
         (axes[1], rate_hz, "spike rate (Hz)", "magma"),
     ):
-        squares = [
-            mpl.patches.Rectangle((a - 0.45 * pitch, b - 0.45 * pitch), 0.9 * pitch, 0.9 * pitch) for a, b in zip(x, y)
-        ]
-        collection = mpl.collections.PatchCollection(squares, cmap=colours)
-        collection.set_array(values)
-        axis.add_collection(collection)
-        axis.set(
-            xlim=(x.min() - pitch, x.max() + pitch), ylim=(y.max() + pitch, y.min() - pitch), aspect="equal",
-            xlabel="electrode" if in_a_row else "x (µm)", ylabel="" if in_a_row or axis is axes[1] else "y (µm)",
-        )
-        if in_a_row:
-            axis.set(yticks=[], xticks=np.arange(len(noise)))
-            axis.spines["left"].set_visible(False)
-        fig.colorbar(collection, ax=axis, label=name, location="top" if in_a_row else "right", shrink=0.8)
+        squares = _electrodes(axis, places, values, in_a_row, cmap=colours)
+        bar = fig.colorbar(squares, ax=axis, label=name, location="top" if flat else "right", shrink=0.8)
+        bar.locator = mpl.ticker.MaxNLocator(5)
+    axes[1].set_ylabel("")
     return fig
 
 
@@ -102,17 +150,22 @@ def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mappi
         xscale="log", xlabel="interval between peaks of an electrode (ms)", ylabel="number of intervals",
     )
     axes[0].legend(loc="upper right")
-    names, values = list(counts), np.array(list(counts.values()))
-    bars = axes[1].barh(names, values, color=[COLOURS["reach"] if n == "kept" else DROPPED for n in names])
-    total = max(values.sum(), 1)
-    axes[1].bar_label(bars, [f" {v}  ({v / total:.1%})" for v in values], fontsize=7)
-    axes[1].invert_yaxis()
-    axes[1].set(xlabel="detected peaks", xlim=(0, 1.45 * max(values.max(), 1)))
-    axes[1].xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+    _reason_bars(axes[1], counts, room=1.45)
     return fig
 
 
-def windows_by_channel(time_ms: np.ndarray, by_channel: Mapping[int, np.ndarray], unit: str) -> Figure:
+def _reason_bars(axis: Axes, counts: Mapping[str, int], room: float) -> None:
+    """A bar with count and share for each reason; the axis is ``room`` times as long as the longest."""
+    names, values = list(counts), np.array(list(counts.values()))
+    bars = axis.barh(names, values, color=[COLOURS["reach"] if n == "kept" else DROPPED for n in names])
+    total = max(values.sum(), 1)
+    axis.bar_label(bars, [f" {v}  ({v / total:.1%})" for v in values], fontsize=7)
+    axis.invert_yaxis()
+    axis.set(xlabel="detected peaks", xlim=(0, room * max(values.max(), 1)))
+    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=True))
+
+
+def windows_by_channel(time_ms: np.ndarray, by_channel: Mapping[str, np.ndarray], unit: str) -> Figure:
     """Windows (n, samples) of some channels, one panel each, and their mean; all panels share their axes."""
     columns = min(4, len(by_channel))
     rows = -(-len(by_channel) // columns)
@@ -120,11 +173,277 @@ def windows_by_channel(time_ms: np.ndarray, by_channel: Mapping[int, np.ndarray]
     for axis, (channel, windows) in zip(axes.flat, by_channel.items()):
         axis.plot(time_ms, windows.T, color=COLOURS["real"], linewidth=0.4, alpha=0.25)
         axis.plot(time_ms, windows.mean(axis=0), color=DROPPED, linewidth=1.6)
-        axis.set_title(f"electrode {channel}", fontweight="normal")
+        axis.set_title(channel, fontweight="normal")
     for axis in axes.flat[len(by_channel) :]:
         axis.set_visible(False)
     fig.supxlabel("time from trough (ms)", fontsize=8)
     fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def quality_map(
+    positions_um: np.ndarray | None, verdict: np.ndarray, noise: np.ndarray, names: Sequence[str], unit: str
+) -> Figure:
+    """Verdict (channels,) of each electrode at its position (channels, 2), and the noise (channels,) by verdict.
+
+    ``verdict`` counts through ``names``, of which the first stands for a good electrode. The names with their counts,
+    to the right, are the legend of both panels. Without positions, electrodes stand in rows.
+    """
+    flat = positions_um is None and len(verdict) <= ROW
+    fig, (axes,) = _figure(1, 2, 2.2 if flat else 3.0, width_ratios=[1.15, 1])
+    colours = [BLANK, *FAULTS][: len(names)]
+    _electrodes(
+        axes[0], _places(positions_um, len(verdict)), verdict, positions_um is None,
+        cmap=mpl.colors.ListedColormap(colours), clim=(-0.5, len(names) - 0.5),
+    )
+    many = len(verdict) > 500
+    for v, colour in enumerate(colours):
+        mine = noise[verdict == v]
+        spread = 0.3 * np.sin(2.4 * np.arange(len(mine)))  # even, and the same every time
+        axes[1].scatter(
+            mine, v + spread, s=4 if many else 14, color="0.7" if v == 0 else colour, linewidths=0, clip_on=False,
+            rasterized=many,
+        )
+    axes[1].scatter(
+        np.full(len(names), 1.05), range(len(names)), s=36, marker="s", color=colours, clip_on=False,
+        transform=axes[1].get_yaxis_transform(),
+    )
+    axes[1].yaxis.tick_right()
+    axes[1].spines["left"].set_visible(False)
+    axes[1].grid(axis="y", color="0.93")
+    axes[1].set_axisbelow(True)
+    axes[1].tick_params("y", length=0, pad=18, labelsize=8)
+    axes[1].set(
+        xlabel=f"noise level ({UNITS[unit]})", yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5),
+        yticklabels=[f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)],
+    )
+    positive = noise[noise > 0]
+    if len(positive):
+        typical = np.median(positive)
+        axes[1].set_xscale("symlog", linthresh=0.2 * typical, linscale=0.5)
+        axes[1].set_xlim(-0.02 * typical, 1.3 * positive.max())
+        axes[1].xaxis.set_major_formatter("{x:g}")
+    return fig
+
+
+def activity_frame(
+    positions_um: np.ndarray | None, activity: np.ndarray, time_s: np.ndarray, rate_hz: np.ndarray, shown_s: float,
+    label: str, chip_um: tuple[float, float] | None = None, limit: float | None = None,
+) -> Figure:
+    """One instant of a recording: activity of each electrode, and when that was.
+
+    Parameters
+    ----------
+    positions_um
+        (channels, 2), counted from the chip's first electrode; None puts the electrodes in rows.
+    activity
+        (channels,): spikes or voltage at the instant; with negative values colours are centred on zero.
+    time_s, rate_hz
+        (bins,): middles of time bins, and spike rate of the whole array in them, a mean over electrodes.
+    shown_s
+        The instant.
+    label
+        What ``activity`` is, with its unit.
+    chip_um
+        Width and height of the chip. Where electrodes cover less than half of either, a small panel shows which part;
+        otherwise the chip is outlined around them.
+    limit
+        Where the colours end; by default the largest absolute activity.
+    """
+    return _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, limit)[0]
+
+
+def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, limit):
+    """The figure of :func:`activity_frame`, its squares, and the marks of the instant: two lines and a dot."""
+    in_a_row = positions_um is None
+    places = _places(None, len(activity)) if in_a_row else np.asarray(positions_um, float)
+    pitch = _pitch(places)
+    if len(places) == 1 and chip_um:
+        pitch = chip_um[0] / 64
+    extent = np.ptp(places, axis=0) + pitch
+    part = chip_um is not None and not in_a_row and (extent < 0.5 * np.array(chip_um)).any()
+
+    flat = in_a_row and len(activity) <= ROW
+    fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    if flat:
+        axes = fig.subplot_mosaic([["frame", "frame"], ["rate", "near"]])
+    else:
+        axes = fig.subplot_mosaic(
+            [["frame", "rate", "rate"], ["frame", "near", "chip" if part else "near"]], width_ratios=[2.1, 1.7, 0.8]
+        )
+    frame = axes["frame"]
+    limit = limit or float(np.abs(activity).max()) or 1.0
+    signed = activity.min() < 0
+    squares = _electrodes(
+        frame, places, activity, in_a_row, pitch, cmap="RdBu" if signed else "magma",
+        clim=(-limit if signed else 0, limit),
+    )
+    outline = dict(facecolor="0.95", edgecolor="0.6", linewidth=0.8, zorder=0)
+    if chip_um and not in_a_row:
+        chip = mpl.patches.Rectangle((-pitch / 2, -pitch / 2), *chip_um, **outline)
+        if part:
+            key = axes["chip"]
+            key.add_patch(chip)
+            corner = places.min(axis=0) - pitch / 2
+            key.add_patch(mpl.patches.Rectangle(corner, *extent, facecolor=COLOURS["real"]))
+            key.set(xlim=(-pitch, chip_um[0]), ylim=(chip_um[1], -pitch), aspect="equal", xticks=[], yticks=[])
+            key.set_xlabel("part of the chip", fontsize=7)
+            key.spines[:].set_visible(False)
+        else:
+            frame.add_patch(chip)
+            frame.set(xlim=(-pitch, chip_um[0]), ylim=(chip_um[1], -pitch))
+    bar = fig.colorbar(squares, ax=frame, label=label, shrink=0.85)
+    bar.locator = mpl.ticker.MaxNLocator(4, integer=np.array_equal(activity, np.rint(activity)))
+    frame.set_title(f"{shown_s:.3f} s", fontweight="normal")
+    marks = []
+    for axis, linewidth in ((axes["rate"], 0.5), (axes["near"], 1.0)):
+        axis.plot(time_s, rate_hz, color=COLOURS["real"], linewidth=linewidth)
+        marks.append(axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0))
+        axis.set(ylim=(0, 1.05 * max(rate_hz.max(), 1e-9)), ylabel="spikes / s")
+        axis.margins(x=0)
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+    axes["rate"].set_title("mean spike rate of the electrodes", fontweight="normal", fontsize=8)
+    marks += axes["near"].plot(shown_s, np.interp(shown_s, time_s, rate_hz), "o", color=DROPPED, markersize=5)
+    if flat:
+        axes["rate"].set_xlabel("time (s)")
+    axes["near"].set(xlabel="time (s)", xlim=(shown_s - NEAR_S, shown_s + NEAR_S))
+    return fig, squares, marks
+
+
+def activity_animation(
+    positions_um: np.ndarray | None, activity: np.ndarray, shown_s: np.ndarray, time_s: np.ndarray,
+    rate_hz: np.ndarray, label: str, chip_um: tuple[float, float] | None = None, frame_ms: int = 120, dpi: int = 100,
+) -> bytes:
+    """A GIF of :func:`activity_frame` for each row of ``activity`` (frames, channels) at ``shown_s`` (frames,).
+
+    All frames share their colours, which end at the largest absolute activity, and one palette of 128 colours; the same
+    input gives the same bytes. ``frame_ms`` is how long a frame stands. For the rest see there.
+    """
+    limit = float(np.abs(activity).max()) or 1.0
+    lowest = activity[activity.min(axis=1).argmin()]
+    fig, squares, marks = _activity(positions_um, lowest, time_s, rate_hz, shown_s[0], label, chip_um, limit)
+    marks[1].axes.set_xlim(shown_s[0] - NEAR_S / 4, shown_s[-1] + NEAR_S / 4)
+    fig.set_dpi(dpi)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    fig.set_layout_engine("none")  # laid out once: nothing moves but what is shown
+    pictures = []
+    for values, instant in zip(activity, shown_s):
+        squares.set_array(values)
+        squares.axes.set_title(f"{instant:.3f} s", fontweight="normal")
+        for line in marks[:2]:
+            line.set_xdata([instant, instant])
+        marks[2].set_data([instant], [np.interp(instant, time_s, rate_hz)])
+        canvas.draw()
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    strongest = np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4]
+    montage = Image.fromarray(np.concatenate([np.asarray(pictures[i]) for i in strongest]))
+    palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours = np.array(palette.getpalette()).reshape(-1, 3)
+    colours[(colours > 248).all(axis=1)] = 255  # the paper stays white
+    palette.putpalette(colours.ravel().tolist())
+    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0, optimize=False)
+    return buffer.getvalue()
+
+
+def contamination(curves: Mapping[str, Mapping[str, np.ndarray]], default: tuple[str, float]) -> Figure:
+    """What isolation costs and buys: contaminated windows against windows kept, a curve for each rule.
+
+    Parameters
+    ----------
+    curves
+        rule → arrays (guards,): ``guard_ms``; ``kept``, the share of peaks that became windows; ``contaminated``, the
+        share of windows that hold a second spike; ``low`` and ``high``, the ends of its 95 % interval. Shares are from
+        0 to 1.
+    default
+        Rule and guard in ms that are marked.
+    """
+    fig, ((axis,),) = _figure(1, 1, 3.0)
+    lowest = min(curves, key=lambda rule: np.mean(curves[rule]["contaminated"]))
+    for (rule, curve), (colour, marker) in zip(curves.items(), SERIES):
+        x, y = 100 * np.asarray(curve["kept"]), 100 * np.asarray(curve["contaminated"])
+        error = np.abs(100 * np.stack([curve["low"], curve["high"]]) - y)
+        axis.errorbar(
+            x, y, error, color=colour, marker=marker, markersize=4.5, linewidth=1.2, elinewidth=0.8, label=rule,
+        )
+        below = rule == lowest
+        for guard, *point in zip(curve["guard_ms"], x, y):
+            axis.annotate(
+                f"{guard:g}", point, (7, -10) if below else (-7, 5), textcoords="offset points", color=colour,
+                ha="left" if below else "right", fontsize=7,
+            )
+        if rule == default[0]:
+            at = np.isclose(curve["guard_ms"], default[1])
+            axis.plot(
+                x[at], y[at], "o", markersize=11, markerfacecolor="none", markeredgecolor=COLOURS["real"],
+                linestyle="none", label="default",
+            )
+    axis.set(xlabel="peaks kept as windows (%)", ylabel="windows with a second spike (%)")
+    axis.set_ylim(bottom=0)
+    axis.margins(x=0.06, y=0.12)
+    legend = axis.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1), title="isolation rule;\nnumbers: guard (ms)", title_fontsize=7,
+    )
+    legend.set_alignment("left")
+    return fig
+
+
+def _panels(n: int) -> tuple[Figure, np.ndarray]:
+    """A figure with ``n`` small panels (n,), four to a row, that share their axes; axis labels are the figure's."""
+    columns = min(4, n)
+    rows = -(-n // columns)
+    fig, axes = _figure(rows, columns, 2.6 if n == 1 else 1.55 * rows + 0.4, sharex=True, sharey=True)
+    for i, axis in enumerate(axes.flat[n:], n):
+        axis.set_visible(False)
+        axes.flat[i - columns].tick_params("x", labelbottom=True)
+    for axis in axes.flat:
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 5, 10]))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+    return fig, axes.flat[:n]
+
+
+def window_density(time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str, bins: int = 60) -> Figure:
+    """How often windows (n, samples) pass through a voltage at a time (samples,): a panel for each of ``groups``.
+
+    The colour is the share of a group's windows in one of ``bins`` bins of voltage, on one logarithmic scale for all
+    panels; the voltage axis leaves out the extremes of one window in two hundred, on either side.
+    """
+    fig, axes = _panels(len(groups))
+    pooled = np.concatenate(list(groups.values()))
+    low, high = -1.0, 1.0
+    if len(pooled):
+        low, high = np.quantile(pooled.min(axis=1), 0.005), np.quantile(pooled.max(axis=1), 0.995)
+    edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
+    step = np.diff(time_ms).mean() if len(time_ms) > 1 else 1.0
+    time_edges = np.r_[time_ms - step / 2, time_ms[-1] + step / 2]
+    most = max((len(w) for w in groups.values()), default=0)
+    norm = mpl.colors.LogNorm(100 / max(most, 10), 100 if most < 20 else 40)
+    for axis, (name, windows) in zip(axes, groups.items()):
+        counts = np.stack([np.histogram(column, edges)[0] for column in windows.T], axis=1)
+        share = np.ma.masked_equal(100 * counts / max(len(windows), 1), 0)
+        mesh = axis.pcolormesh(time_edges, edges, share, norm=norm, cmap="viridis", rasterized=True)
+        axis.set_title(f"{name}  (n = {len(windows)})", fontweight="normal", fontsize=8)
+    fig.colorbar(mesh, ax=list(axes), label="windows in a bin (%)", shrink=0.9, aspect=30, pad=0.015, format="{x:g}")
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def mean_sd(time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str) -> Figure:
+    """Mean ± standard deviation of the windows (n, samples) of each of ``groups``, a panel each."""
+    fig, axes = _panels(len(groups))
+    for axis, (name, windows) in zip(axes, groups.items()):
+        axis.axhline(0, color="0.85", linewidth=0.8, zorder=0)
+        if len(windows):
+            mean, sd = windows.mean(axis=0), windows.std(axis=0)
+            axis.fill_between(time_ms, mean - sd, mean + sd, color=COLOURS["real"], alpha=0.22, linewidth=0)
+            axis.plot(time_ms, mean, color=COLOURS["real"], linewidth=1.4)
+        axis.set_title(f"{name}  (n = {len(windows)})", fontweight="normal", fontsize=8)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    fig.supylabel(_voltage(unit) + ", mean ± SD", fontsize=8)
     return fig
 
 
@@ -186,6 +505,172 @@ def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model:
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
     fig.supxlabel("time from trough (ms)", fontsize=8)
     fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def _ramp(model: str, n: int) -> list[tuple[float, float, float]]:
+    """``n`` shades of the colour of ``model``, from light to dark."""
+    light, own = sns.light_palette(COLOURS[model], 10)[4], COLOURS[model]
+    return [tuple(c[:3]) for c in sns.blend_palette([light, own, sns.dark_palette(own, 10)[3]], n)]
+
+
+def positional_encoding(encoding: np.ndarray) -> Figure:
+    """The positional encoding (tokens, width), and the cosine between any two of its rows."""
+    fig, (axes,) = _figure(1, 2, 2.4, width_ratios=[2.2, 1])
+    tokens, width = encoding.shape
+    rows = encoding / np.linalg.norm(encoding, axis=1, keepdims=True)
+    options = dict(origin="upper", aspect="auto", interpolation="nearest")
+    for axis, values, limits, colours, label, x, title in (
+        (axes[0], encoding, (-1, 1), "RdBu", "encoding", "dimension of a token", "what is added to each token"),
+        (axes[1], rows @ rows.T, (0, 1), "viridis", "cosine", "token", "how alike two positions are"),
+    ):
+        mesh = axis.imshow(values, vmin=limits[0], vmax=limits[1], cmap=colours, **options)
+        fig.colorbar(mesh, ax=axis, label=label, ticks=np.linspace(*limits, 3), shrink=0.9)
+        axis.set_title(title, fontweight="normal", fontsize=8)
+        axis.set(xlabel=x, ylabel="token")
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
+        axis.spines[:].set_visible(False)
+    return fig
+
+
+def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_time_ms: np.ndarray) -> Figure:
+    """Attention of each head (columns) in each block (rows), a mean window above each column to find one's way.
+
+    Parameters
+    ----------
+    maps
+        (blocks, heads, tokens, tokens), a mean over samples: row i holds the weights of what token i looks at.
+    time_ms
+        (tokens,): the middle of the patch that each token becomes, from the trough. Patches follow one another.
+    window, window_time_ms
+        (samples,): a mean window and its times.
+    """
+    blocks, heads, tokens, _ = maps.shape
+    step = (time_ms[-1] - time_ms[0]) / (tokens - 1) if tokens > 1 else np.ptp(window_time_ms) or 1.0
+    low, high = time_ms[0] - step / 2, time_ms[-1] + step / 2
+    fig, axes = _figure(
+        1 + blocks, heads, 0.8 + 1.3 * blocks, sharex=True, sharey="row", height_ratios=[0.45] + [1] * blocks
+    )
+    for h in range(heads):
+        above = axes[0, h]
+        above.plot(window_time_ms, window, color=COLOURS["real"])
+        above.set_title(f"head {h + 1}", fontweight="normal", fontsize=8, loc="center")
+        above.set_yticks([])
+        above.spines[:].set_visible(False)
+        above.tick_params("x", length=0)
+        for b in range(blocks):
+            axis = axes[1 + b, h]
+            mesh = axis.imshow(
+                maps[b, h], extent=(low, high, high, low), vmin=0, vmax=maps.max(), cmap="viridis", aspect="auto",
+                interpolation="nearest",
+            )
+            axis.axvline(0, color="white", linewidth=0.6, alpha=0.6)
+            axis.axhline(0, color="white", linewidth=0.6, alpha=0.6)
+            axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 5, 10]))
+            axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 5, 10]))
+            axis.spines[:].set_visible(False)
+            axis.tick_params(left=h == 0, bottom=b == blocks - 1)
+    for b in range(blocks):
+        axes[1 + b, 0].set_ylabel(f"block {b + 1}")
+    axes[0, 0].set_xlim(low, high)
+    bar = fig.colorbar(mesh, ax=axes[1:], label=f"weight (even: {1 / tokens:.2g})", shrink=0.7, aspect=30, pad=0.015)
+    bar.locator = mpl.ticker.MaxNLocator(4)
+    fig.supxlabel("patch that is looked at: time from trough (ms)", fontsize=8)
+    fig.supylabel("patch that looks: time from trough (ms)", fontsize=8)
+    return fig
+
+
+def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
+    """Windows (steps, samples) on the way from one z to another, light to dark; the first one again in grey.
+
+    Each panel says how far along the way it is.
+    """
+    steps = len(windows)
+    fig, (axes,) = _figure(1, steps, 1.8, sharex=True, sharey=True)
+    for i, (axis, colour) in enumerate(zip(axes, _ramp(model, steps))):
+        if i:
+            axis.plot(time_ms, windows[0], color="0.75", linewidth=0.9)
+        axis.plot(time_ms, windows[i], color=colour, linewidth=1.3)
+        axis.set_title(f"{i / max(steps - 1, 1):.0%}", fontweight="normal", fontsize=8)
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(2, steps=[1, 2, 5, 10]))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+        if i:
+            axis.spines["left"].set_visible(False)
+            axis.tick_params("y", length=0)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def filmstrip(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
+    """What the same z become over training: windows (k, n_z, samples) at ``steps`` (k,), a panel for each step.
+
+    Each z keeps its shade in all panels.
+    """
+    fig, axes = _panels(len(steps))
+    for axis, step, at_step in zip(axes, steps, windows):
+        for window, colour in zip(at_step, _ramp(model, windows.shape[1])):
+            axis.plot(time_ms, window, color=colour, linewidth=1.1)
+        axis.set_title(f"step {step}", fontweight="normal", fontsize=8)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+HALF = (0.39, 0.3)
+"""Half the width and half the height of a box of :func:`architecture`; boxes are 1 apart."""
+SHAPE_ROOM = 0.32
+"""Height of the words below a box."""
+
+
+def _box(axis: Axes, x: float, y: float, label: str, shape: str, colour: str, shade: float) -> None:
+    """A box around ``label``, with ``shape`` below it."""
+    w, h = HALF
+    axis.add_patch(mpl.patches.FancyBboxPatch(
+        (x - w, y - h), 2 * w, 2 * h, boxstyle="round,pad=0,rounding_size=0.06", linewidth=1, edgecolor=colour,
+        facecolor=mpl.colors.to_rgba(colour, shade),
+    ))
+    axis.text(x, y, label, ha="center", va="center", fontsize=7.5, linespacing=1.25)
+    axis.text(x, y - h - 0.06, shape, ha="center", va="top", fontsize=7, color="0.35")
+
+
+def architecture(
+    shapes: Mapping[str, Sequence[tuple[str, str]]], bypass: Mapping[str, tuple[str, str, int]] | None = None
+) -> Figure:
+    """Networks as rows of boxes, from left to right.
+
+    Parameters
+    ----------
+    shapes
+        For each network, label and shape of what each box gives; the first box is the input.
+    bypass
+        For a network, one box below the row: label, shape, and the index of the box that it leads to from the first.
+    """
+    bypass = bypass or {}
+    (w, h), wide = HALF, max(map(len, shapes.values()))
+    floor, lower = -h - SHAPE_ROOM, -1.2
+    lows = [lower + floor if name in bypass else floor for name in shapes]
+    heights = [h - low for low in lows]
+    fig, axes = _figure(len(shapes), 1, 0.75 * sum(heights) + 0.25 * len(shapes), height_ratios=heights)
+    line = dict(arrowstyle="-|>", color="0.35", linewidth=0.9, shrinkA=0, shrinkB=0, mutation_scale=8)
+    colours = [COLOURS["transformer_gan"], *[COLOURS["real"]] * (len(shapes) - 1)]
+    for (name, boxes), axis, low, colour in zip(shapes.items(), axes[:, 0], lows, colours):
+        for i, (label, shape) in enumerate(boxes):
+            _box(axis, i, 0, label, shape, colour, 0.12 if i else 0)
+            if i:
+                axis.annotate("", (i - w, 0), (i - 1 + w, 0), arrowprops=line)
+        if name in bypass:
+            label, shape, to = bypass[name]
+            _box(axis, to / 2, lower, label, shape, colour, 0.12)
+            for head, tail, bend in (
+                ((to / 2 - w, lower), (0, floor), "angle,angleA=-90,angleB=180,rad=4"),
+                ((to, floor), (to / 2 + w, lower), "angle,angleA=0,angleB=-90,rad=4"),
+            ):
+                axis.annotate("", head, tail, arrowprops=line | dict(connectionstyle=bend))
+        axis.set(xlim=(-0.5, wide - 0.5), ylim=(low, h + 0.05))
+        axis.set_title(name, fontsize=8, color=colour)
+        axis.axis("off")
     return fig
 
 

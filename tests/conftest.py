@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from meagan_lib.detection import DetectionConfig, bandpass, detect
+from meagan_lib.cutting import WindowConfig, cut_windows
+from meagan_lib.detection import DetectionConfig, detect, filtered_traces
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
 
@@ -14,7 +15,7 @@ torch.set_num_threads(1)  # small networks: more threads only wait for one anoth
 
 @pytest.fixture(scope="session")
 def simulation() -> SimulationConfig:
-    return SimulationConfig(duration_s=6.0, patch=4, n_units=12)
+    return SimulationConfig(duration_s=12.0, patch=4, n_units=12, burst_rate_hz=(4.0, 12.0))
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +39,20 @@ def detection() -> DetectionConfig:
 
 
 @pytest.fixture(scope="session")
-def filtered(recording, detection):
-    return bandpass(recording, detection)
+def traces(recording, detection):
+    """All band-passed frames of the recording, (frames, channels)."""
+    return filtered_traces(recording, detection, 0, recording.get_num_samples())
 
 
 @pytest.fixture(scope="session")
-def peaks(filtered, detection):
-    return detect(filtered, detection)
+def peaks(recording, detection):
+    return detect(recording, detection)
+
+
+@pytest.fixture(scope="session")
+def windows(recording, detection, truth):
+    """The windows of the recording, cut as by default."""
+    return cut_windows(recording, detection, WindowConfig(), truth)
 
 
 def spikes(n: int, samples: int = 32, seed: int = 0) -> np.ndarray:

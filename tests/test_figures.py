@@ -62,9 +62,18 @@ def test_verification_notices_a_changed_picture_and_changed_data(home):
 
 
 def test_a_registered_figure_that_was_not_made_fails_and_publishes_nothing(home):
-    with pytest.raises(InputError, match="did not make the figures registered for it: transformer_gan_training"):
+    with pytest.raises(InputError, match="did not make the figures registered for it: transformer_gan_architecture"):
         figures.publish(home / "staging", "x", "02_transformer_gan", {})
     assert not (home / "x").exists()
+
+
+def test_withdrawn_figures_leave_folder_and_manifest_and_those_of_parts_are_found(home):
+    for run, id in (("x", ID), ("x", "chip_map"), ("x/recordings/a", "chip_map")):
+        figures.save_figure(a_figure(), id, run=run, data={"y": np.arange(3)})
+    figures.withdraw("x", "01_preprocessing")
+    figures.withdraw("nothing", "01_preprocessing")
+    assert list(figures.manifest("x")) == [ID] and not list((home / "x").glob("chip_map.*"))
+    assert figures.verify("x") == [] and figures.parts("x") == ["x/recordings/a"]
 
 
 def test_models_keep_their_colours_and_real_is_none_of_them():

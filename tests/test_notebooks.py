@@ -6,10 +6,10 @@ import nbformat
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError
-from meagan_lib.cli import PARAMS, default_name, resolve
+from meagan_lib import ROOT, InputError, merging
+from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.notebooks import (
-    NOTEBOOKS, check_parameters, declared_parameters, find_notebook, library_inputs, normalise,
+    NOTEBOOKS, check_names_and_types, check_parameters, declared_parameters, find_notebook, library_inputs, normalise,
 )
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -18,6 +18,7 @@ ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
+    assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
     assert sorted(content) == ALL
     for notebook, given in content.items():
         assert list(given) == list(declared_parameters(find_notebook(notebook)))
@@ -50,13 +51,46 @@ def test_a_whole_number_serves_as_a_number():
 
 
 def test_overrides_and_names():
-    parameters = resolve("quick", "locust", ["02_transformer_gan.steps=7"])
+    parameters = resolve("quick", ["locust"], ["02_transformer_gan.steps=7"])
     assert parameters["02_transformer_gan"]["steps"] == 7
     assert parameters["01_preprocessing"]["recording"] == "locust"
-    assert default_name("quick", "") == "quick" and default_name("quick", "some/chip.brw") == "chip"
+    assert default_name("quick", []) == "quick" and default_name("quick", ["some/chip.brw"]) == "chip"
+    assert default_name("quick", ["some/chip.brw", "b", "c"]) == "chip_and_2_more"
+    assert resolve("quick", ["a", "b"], [])["01_preprocessing"]["recording"] == ["a", "b"]
+    assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
     for wrong in ("steps=7", "02_transformer_gan.steps", "09_none.steps=1"):
         with pytest.raises(InputError):
-            resolve("quick", "", [wrong])
+            resolve("quick", [], [wrong])
+    with pytest.raises(InputError, match="at least one recording"):
+        resolve("quick", [], ["01_preprocessing.recording=[]"])
+
+
+def test_recordings_have_labels_of_their_own():
+    given = ["day1/chip.brw", "day2/chip.brw", "locust", "chip-2.brw", "a 'b'.nwb"]
+    assert merging.labels(given) == ["chip", "chip-2", "locust", "chip-2-2", "a_b_"]
+
+
+def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
+    with pytest.raises(InputError, match="merge has no parameter 'splt_by': did you mean 'split_by'"):
+        check_names_and_types("merge", {"splt_by": "time"}, merging.DECLARED)
+    with pytest.raises(InputError, match="parameter merge.split_by is a text"):
+        check_names_and_types("merge", {"split_by": 3}, merging.DECLARED)
+    for override, sentence in (
+        ("merge.split_by=recording", "needs 3 recordings"),
+        ("merge.split_by=channel", "choose one of recording, time"),
+        ("merge.split_by=time", "recording a: no recording"),
+        ("01_preprocessing.split_by=time", "no parameter 'split_by'"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            check("both", resolve("smoke", ["a.brw", "b.brw"], [override]))
+    with pytest.raises(InputError, match="'simulated' is given twice"):
+        check("both", resolve("smoke", ["simulated", "simulated"], ["merge.split_by=time"]))
+    first = {"name": "both", "recording": ["x/a.brw", "b"], "min_train_windows": 500, "split_by": "time"}
+    assert merging.parts(first) == {
+        "a": {"name": "both/recordings/a", "recording": "x/a.brw", "min_train_windows": 1},
+        "b": {"name": "both/recordings/b", "recording": "b", "min_train_windows": 1},
+    }
+    assert merging.parts(first | {"recording": "b"}) == {}
 
 
 @pytest.mark.parametrize("notebook", ALL)
@@ -71,6 +105,8 @@ def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
 def test_an_edit_of_the_vae_gan_concerns_notebook_03_alone():
     assert [n for n in ALL if "meagan_lib/models/vae_gan.py" in library_inputs(n)] == ["03_vae_gan"]
     assert all("meagan_lib/windows.py" in library_inputs(n) for n in ALL)
+    assert "meagan_lib/windows.py" in library_inputs("meagan_lib.merging")
+    assert not any("meagan_lib/training.py" in library_inputs(n) for n in ("01_preprocessing", "meagan_lib.merging"))
     assert not any("meagan_lib/cli.py" in library_inputs(n) for n in ALL)
 
 

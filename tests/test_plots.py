@@ -1,0 +1,196 @@
+"""Every figure of the preprocessing stands on odd input: one channel, no positions, an empty category."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from meagan_lib import plots
+
+VERDICTS = ["good", "constant", "dead", "clipped", "noisy", "mains"]
+CHIP_UM = (64 * 42.0, 64 * 42.0)
+TIME_S = np.arange(800) / 100
+RATE_HZ = 5 + 40 * np.exp(-(((TIME_S - 3) / 0.2) ** 2))
+TIME_MS = (np.arange(64) - 32) / 20
+
+
+def grid(side: int, first: int = 0) -> np.ndarray:
+    """Positions (side², 2) in µm."""
+    return 42.0 * (first + np.stack(np.divmod(np.arange(side * side), side), axis=1))
+
+
+def windows(n: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal((n, 64))
+    return 10 * noise - 100 * np.exp(-((TIME_MS / 0.2) ** 2))
+
+
+def draw(fig: Figure) -> None:
+    """Draw it, with every warning an error, as when a label finds no room."""
+    assert isinstance(fig, Figure)
+    FigureCanvasAgg(fig).draw()
+
+
+def texts(fig: Figure) -> str:
+    """All labels of a figure, its axes and its legends."""
+    return " ".join(t.get_text() for t in fig.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.mark.parametrize("positions", [grid(8, 28), None, grid(64), grid(1), grid(3) + [1e4, 0]])
+def test_a_quality_map_counts_each_verdict_in_its_legend(positions):
+    n = 9 if positions is None else len(positions)
+    verdict = np.arange(n) % 5  # no mains
+    fig = plots.quality_map(positions, verdict, np.where(verdict == 1, 0, 10.0), VERDICTS, "uV")
+    draw(fig)
+    assert "mains: 0" in texts(fig) and f"good: {(verdict == 0).sum()}" in texts(fig)
+    assert "noise level (µV)" in texts(fig) and ("electrode" if positions is None else "x (µm)") in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 4, 100])
+def test_without_positions_electrodes_stand_in_rows_and_none_is_hidden(n):
+    places = plots._places(None, n)
+    assert len(np.unique(places, axis=0)) == n and places.max() < max(plots.ROW, n / plots.ROW)
+    fig = plots.quality_map(None, np.zeros(n, int), np.zeros(n), VERDICTS, "ADU")
+    draw(fig)
+    assert len(fig.axes[0].get_xticks()) <= 16 and (fig.axes[0].get_xticks() % 1 == 0).all()
+    draw(plots.chip_map(None, np.ones(n), np.ones(n), "ADU"))
+
+
+def test_a_whole_chip_is_one_collection_and_not_thousands_of_patches():
+    values = np.random.default_rng(0).random(4096)
+    fig = plots.chip_map(grid(64), values, values, "uV")
+    draw(fig)
+    assert [len(axis.collections) + len(axis.patches) for axis in fig.axes[:2]] == [1, 1]
+
+
+@pytest.mark.parametrize("positions", [grid(8, 28), grid(64), grid(1), None])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("chip_um", [None, CHIP_UM])
+def test_a_frame_of_activity_marks_its_instant(positions, sign, chip_um):
+    activity = sign * (np.arange(9 if positions is None else len(positions)) % 4)
+    fig = plots.activity_frame(positions, activity, TIME_S, RATE_HZ, 3.0, "spikes in 10 ms", chip_um)
+    draw(fig)
+    assert "3.000 s" in texts(fig) and "spikes in 10 ms" in texts(fig) and "spikes / s" in texts(fig)
+    part = chip_um is not None and positions is not None and len(positions) < 4096
+    assert ("part of the chip" in texts(fig)) == part
+
+
+def test_silence_can_be_shown():
+    draw(plots.activity_frame(grid(2), np.zeros(4), TIME_S, np.zeros(800), 0.0, "spikes in 10 ms"))
+
+
+def test_an_animation_has_its_frames_is_small_and_always_the_same():
+    activity = np.random.default_rng(0).poisson(1.0, (40, 64))
+    make = lambda: plots.activity_animation(  # noqa: E731
+        grid(8, 28), activity, TIME_S[280:320], TIME_S, RATE_HZ, "spikes in 10 ms", CHIP_UM
+    )
+    gif = make()
+    assert gif == make() and len(gif) < 1_500_000
+    picture = Image.open(io.BytesIO(gif))
+    assert picture.n_frames == 40 and picture.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+    first = np.asarray(picture.convert("RGB"))
+    picture.seek(20)
+    assert (np.asarray(picture.convert("RGB")) != first).any()
+
+
+@pytest.mark.parametrize("counts", [{"kept": 80, "next too close": 20, "edge of split": 0}, {"kept": 0}])
+def test_reasons_have_counts_and_shares(counts):
+    fig = plots.intervals_isolation(np.array([1.0, 5.0]), 2.0, counts)
+    draw(fig)
+    assert "detected peaks" in texts(fig) and ("80  (80.0%)" if counts["kept"] else "0  (0.0%)") in texts(fig)
+
+
+def test_the_default_is_marked_on_its_curve():
+    share = np.array([0.1, 0.08, 0.07])
+    curve = dict(
+        guard_ms=np.array([1.0, 2.0, 3.0]), kept=np.array([0.95, 0.9, 0.85]), contaminated=share, low=share - 0.01,
+        high=share + 0.01,
+    )
+    fig = plots.contamination({"both": curve, "next": curve | {"contaminated": share + 0.02}}, ("both", 2.0))
+    draw(fig)
+    (ring,) = [line for line in fig.axes[0].lines if line.get_label() == "default"]
+    np.testing.assert_allclose(ring.get_xydata(), [[90, 8]])
+    assert "(%)" in fig.axes[0].get_xlabel() and "(%)" in fig.axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize("sizes", [[200], [30, 0], [1, 5, 9, 20, 40], [0], [2] * 8])
+@pytest.mark.parametrize("plot", [plots.window_density, plots.mean_sd])
+def test_panels_name_their_group_and_its_size(plot, sizes):
+    groups = {f"unit {i}": windows(n, i) for i, n in enumerate(sizes)}
+    fig = plot(TIME_MS, groups, "uV")
+    draw(fig)
+    for i, n in enumerate(sizes):
+        assert f"unit {i}  (n = {n})" in texts(fig)
+    assert "time from trough (ms)" in texts(fig) and "voltage (µV)" in texts(fig)
+    assert len({axis.get_xlim() for axis in fig.axes[: len(sizes)]}) == 1
+
+
+@pytest.mark.parametrize("tokens, width", [(11, 64), (1, 4), (40, 16)])
+def test_an_encoding_is_shown_whole(tokens, width):
+    encoding = np.cos(np.outer(np.arange(tokens), np.arange(width)))
+    fig = plots.positional_encoding(encoding)
+    draw(fig)
+    np.testing.assert_array_equal(fig.axes[0].images[0].get_array(), encoding)
+    np.testing.assert_allclose(np.diag(fig.axes[1].images[0].get_array()), 1)
+    assert "dimension of a token" in texts(fig) and "cosine" in texts(fig)
+
+
+@pytest.mark.parametrize("blocks, heads, tokens", [(3, 4, 11), (1, 1, 1), (1, 2, 5)])
+def test_attention_lies_at_the_times_of_its_patches(blocks, heads, tokens):
+    maps = np.random.default_rng(0).dirichlet(np.ones(tokens), (blocks, heads, tokens))
+    time_ms = 0.4 * (np.arange(tokens) - tokens // 2)
+    fig = plots.attention(maps, time_ms, windows(9).mean(axis=0), TIME_MS)
+    draw(fig)
+    pictures = [axis.images[0] for axis in fig.axes if axis.images]
+    assert len(pictures) == blocks * heads
+    step = 0.4 if tokens > 1 else np.ptp(TIME_MS)
+    left, right, bottom, top = pictures[-1].get_extent()
+    assert (left, right) == pytest.approx((time_ms[0] - step / 2, time_ms[-1] + step / 2))
+    assert (top, bottom) == pytest.approx((left, right))  # the first patch is the top row
+    np.testing.assert_array_equal(pictures[-1].get_array(), maps[-1, -1])
+    assert f"head {heads}" in texts(fig) and f"block {blocks}" in texts(fig)
+    assert texts(fig).count("time from trough (ms)") == 2 and f"even: {1 / tokens:.2g}" in texts(fig)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_an_interpolation_goes_from_light_to_dark(steps):
+    fig = plots.interpolation(TIME_MS, windows(steps), "uV", "transformer_gan")
+    draw(fig)
+    assert len(fig.axes) == steps and "0%" in texts(fig) and ("100%" in texts(fig)) == (steps > 1)
+    light = [sum(axis.lines[-1].get_color()) for axis in fig.axes]
+    assert light == sorted(light, reverse=True) and len(set(light)) == steps
+    assert "time from trough (ms)" in texts(fig) and "voltage (µV)" in texts(fig)
+
+
+@pytest.mark.parametrize("k, n_z", [(1, 1), (4, 3), (6, 5)])
+def test_in_a_filmstrip_each_z_keeps_its_shade(k, n_z):
+    shown = windows(k * n_z).reshape(k, n_z, 64)
+    fig = plots.filmstrip(TIME_MS, 100 * np.arange(k), shown, "ADU", "vae_gan")
+    draw(fig)
+    for i, axis in enumerate(fig.axes[:k]):
+        assert axis.get_title(loc="left") == f"step {100 * i}"
+        assert [line.get_color() for line in axis.lines] == [line.get_color() for line in fig.axes[0].lines]
+        np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], shown[i])
+    assert "voltage (ADC steps)" in texts(fig)
+
+
+def test_boxes_of_a_network_have_their_shapes_and_words_stay_inside():
+    shapes = {
+        "generator": [("$z$", "64"), ("linear map,\n+ positions", "11 × 64"), ("sum", "48")],
+        "discriminator": [("window $x$", "48"), ("logit", "1")],
+    }
+    fig = plots.architecture(shapes, {"generator": ("Gaussian", "48", 2)})
+    draw(fig)
+    assert [len(axis.patches) for axis in fig.axes] == [4, 2]
+    for words in ("generator", "Gaussian", "11 × 64", "logit"):
+        assert words in texts(fig)
+    for axis in fig.axes:
+        for text in axis.texts:
+            box = text.get_window_extent()
+            assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
+    draw(plots.architecture({"alone": shapes["generator"]}))
