@@ -118,6 +118,7 @@ def save_figure(
         if engine := fig.get_layout_engine():
             engine.set(rect=(0, 0.03, 1, 0.97))
         fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+    settle_layout(fig)
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic(target / f"{id}{suffix}") as temporary:
             fig.savefig(temporary, format=suffix[1:], metadata=metadata)
@@ -134,6 +135,23 @@ def save_figure(
         line["gif_sha256"] = sha256(target / f"{id}.gif")
     _record(target, {id: line})
     return SavedFigure(target / f"{id}.png", e.caption)
+
+
+def settle_layout(fig: Figure) -> None:
+    """Lay the figure out once and for all, everything on a grid of 2⁻²⁰ of its size.
+
+    The solver behind constrained layout sums in the order of memory addresses: its last bits change from run to run.
+    """
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+
+    def on_grid(values: np.ndarray) -> np.ndarray:
+        return np.round(np.asarray(values) * 2**20) / 2**20
+
+    for axis in fig.axes:
+        axis.set_position(on_grid(axis.get_position(original=True).bounds), which="original")
+    for text in fig.texts:
+        text.set_position(on_grid(text.get_position()))
 
 
 def data_sha256(data: dict[str, np.ndarray]) -> str:

@@ -50,6 +50,14 @@ def test_the_same_figure_gives_the_same_bytes(home):
         assert (home / "a" / f"{ID}{suffix}").read_bytes() == (home / "b" / f"{ID}{suffix}").read_bytes()
 
 
+def test_the_last_bits_of_a_layout_do_not_reach_the_file(home):
+    for run, shift in (("a", 0.0), ("b", 1e-12)):
+        fig = a_figure()
+        fig.axes[0].set_position(np.array([0.123456, 0.2, 0.7, 0.6]) + shift)
+        figures.save_figure(fig, ID, run=run, data={})
+    assert (home / "a" / f"{ID}.svg").read_bytes() == (home / "b" / f"{ID}.svg").read_bytes()
+
+
 def test_verification_notices_a_changed_picture_and_changed_data(home):
     figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
     assert figures.verify("x") == []
