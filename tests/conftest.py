@@ -1,16 +1,38 @@
 """Data for the tests: a small simulated recording, and spike-like windows made in no time."""
 
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from meagan_lib import figures
 from meagan_lib.cutting import WindowConfig, cut_windows
 from meagan_lib.detection import DetectionConfig, detect, filtered_traces
+from meagan_lib.notebooks import RESULTS
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
 
 
 torch.set_num_threads(1)  # small networks: more threads only wait for one another
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first: the two workers share out files, and these take longest."""
+    items.sort(key=lambda item: ("test_run" not in item.nodeid, "several_recordings" in item.nodeid))
+
+
+def meagan(*arguments: str) -> subprocess.CompletedProcess:
+    """The command, as from a terminal."""
+    return subprocess.run([sys.executable, "-m", "meagan_lib.cli", *arguments], capture_output=True, text=True)
+
+
+def forget(run: str) -> None:
+    """Remove what a run left."""
+    shutil.rmtree(RESULTS / run, ignore_errors=True)
+    shutil.rmtree(figures.folder(run), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

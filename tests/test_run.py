@@ -2,33 +2,20 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-import yaml
 
-from meagan_lib import ROOT, InputError, cli, figures
+from meagan_lib import ROOT, figures
 from meagan_lib.files import sha256
 from meagan_lib.notebooks import RESULTS
-from meagan_lib.simulation import SimulationConfig, simulate
-from meagan_lib.windows import SpikeWindows, Split
+from tests.conftest import forget, meagan
 
-RUN, KILLED, MANY = "test-run", "test-killed", "test-many"
+RUN, KILLED = "test-run", "test-killed"
 SLOWER = ["--set", "02_transformer_gan.steps=120"]
-
-
-def meagan(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "meagan_lib.cli", *arguments], capture_output=True, text=True)
-
-
-def forget(name: str) -> None:
-    shutil.rmtree(RESULTS / name, ignore_errors=True)
-    shutil.rmtree(figures.folder(name), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -138,54 +125,3 @@ def test_too_few_spikes_stop_the_run_and_leave_the_earlier_results(smoke):
     assert told.returncode == 1 and "too few isolated spikes" in told.stderr
     assert sha256(RESULTS / RUN / "windows.h5") == before
     assert figures.verify(RUN) == [] and set(figures.manifest(RUN)) == set(figures.registry())
-
-
-@pytest.fixture
-def several(tmp_path):
-    """Two small simulated recordings, and one of the second's name that holds nothing but noise."""
-    forget(MANY)
-    rng = np.random.default_rng(0)
-    for seed, label in enumerate("ab"):
-        simulate(SimulationConfig(seed=seed, duration_s=6.0, patch=4, n_units=12), tmp_path / f"{label}.brw")
-    rng.normal(0, 10, (40_000, 16)).astype(np.int16).tofile(tmp_path / "b.raw")
-    (tmp_path / "b.yaml").write_text("{sampling_rate_hz: 20000, n_channels: 16, dtype: int16, uv_per_step: 1.0}")
-    yield tmp_path
-    forget(MANY)
-
-
-def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(several, capsys):
-    asked = ["merge.split_by=time", "01_preprocessing.min_train_windows=100"]
-    a, noise, b = (str(several / file) for file in ("a.brw", "b.raw", "b.brw"))
-    receipts = [RESULTS / MANY / "recordings" / label / "receipts" / "01_preprocessing.json" for label in "ab"]
-    told = meagan(
-        "run", "smoke", "--recording", a, "--recording", noise, "--name", MANY, *(f"--set={one}" for one in asked)
-    )
-    assert told.returncode == 1 and told.stderr.startswith("meagan: recording b: too few isolated spikes")
-    assert told.stderr.count("\n") == 1 and receipts[0].exists() and not receipts[1].exists()
-
-    # The graph as far as the merge: what follows it is the run of a single recording.
-    before = receipts[0].stat().st_mtime_ns
-    for path, parameters in cli.check(MANY, cli.resolve("smoke", [a, b], asked)).items():
-        cli.write_if_changed(path, yaml.safe_dump(parameters))
-    graph = [
-        sys.executable, "-m", "snakemake", f"results/{MANY}/receipts/01_preprocessing.json", "--cores", "2", "--config",
-        f"run={MANY}", "--nolock", "--rerun-triggers", "mtime",
-    ]
-    done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert receipts[0].stat().st_mtime_ns == before and receipts[1].exists()
-    merged = SpikeWindows.load(RESULTS / MANY / "windows.h5")
-    assert merged.recordings == ["a", "b"] and set(merged.recording) == {0, 1}
-    for i, label in enumerate("ab"):
-        own = SpikeWindows.load(RESULTS / MANY / "recordings" / label / "windows.h5")
-        np.testing.assert_array_equal(merged.windows[merged.recording == i], own.windows)
-        assert set(merged.split[merged.recording == i]) == set(Split)
-        assert (RESULTS / MANY / "notebooks" / f"01_preprocessing.{label}.html").exists()
-    cli.verify(MANY)
-    n = sum(len(figures.manifest(part)) for part in figures.parts(MANY))
-    assert n >= 16 and f"{n} figures" in capsys.readouterr().out
-    next(figures.folder(MANY).glob("recordings/b/*.png")).write_bytes(b"")
-    with pytest.raises(InputError, match=f"1 of {n} .*: recordings/b/.*: the picture differs"):
-        cli.verify(MANY)
-    again = subprocess.run([*graph, "--dry-run"], capture_output=True, text=True, cwd=ROOT)
-    assert "Nothing to be done" in again.stdout + again.stderr
