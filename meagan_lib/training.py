@@ -5,6 +5,8 @@ The trainer knows no model: it is given networks, real windows and a function th
 
 import copy
 import csv
+import dataclasses
+import difflib
 import inspect
 import json
 import math
@@ -41,9 +43,31 @@ LABELLED = ("minimax", "non_saturating")
 
 @dataclass(frozen=True)
 class GANConfig:
-    """The recipe of a training run."""
+    """The recipe of a training run: the networks, the game, the optimisers, the looks."""
 
     seed: int = 0
+    latent: int = 64
+    """Numbers in z."""
+    patch: int = 8
+    """Samples that one token of the generator becomes."""
+    width: int = 64
+    """Numbers of a token."""
+    depth: int = 3
+    """Transformer blocks of the generator."""
+    heads: int = 4
+    """Heads of its attention."""
+    positions: str = "sinusoidal"
+    """``sinusoidal`` or ``learned``."""
+    on_gaussian: bool = True
+    """Whether the generator adds to a draw from the Gaussian of the training windows, or stands alone."""
+    discriminator: str = "convolutional"
+    """``convolutional`` or ``transformer``."""
+    d_dropout: float = 0.0
+    g_dropout: float = 0.0
+    """Share of a layer's outputs that training leaves out at random."""
+    d_batch_norm: bool = False
+    g_batch_norm: bool = False
+    """Batch normalisation (of the generator: in place of layer normalisation)."""
     steps: int = 4000
     """Generator steps, each after ``d_steps`` discriminator steps."""
     batch_size: int = 64
@@ -84,9 +108,14 @@ class GANConfig:
     """Looks at the validation score without a gain after which training stops early; 0: never."""
     ema: float = 0.998
     """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
+    calibrate: bool = True
+    """Whether the weights that are judged and kept end in the linear map that gives the windows the mean and covariance
+    of the training windows."""
     validate_every: int = 400
     """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
     second half: a score is noisy, and among many looks an early one may win by luck."""
+    film_frames: int = 25
+    """Adversarial steps, from the first to the last, at which windows of the same few z are kept."""
     log_every: int = 20
     checkpoint_every: int = 400
 
@@ -104,6 +133,35 @@ class VAEGANConfig(GANConfig):
     """λ: weight of feature matching between windows and their reconstructions in stage 2."""
     encoder_rate_share: float = 0.1
     """The encoder's learning rate in stage 2, as a share of the generator's."""
+
+
+Config = TypeVar("Config", bound=GANConfig)
+
+
+def recipe(kind: type[Config], **fields: object) -> Config:
+    """A :class:`GANConfig` or :class:`VAEGANConfig` of the fields that are given.
+
+    Raises
+    ------
+    InputError
+        A field that is not known, with the nearest that is, or one of another type.
+    """
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    for name, value in fields.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise InputError(
+                f"'{name}' is no option of {kind.__name__}{f': did you mean {near[0]!r}?' if near else ''}; "
+                "meagan_lib/training.py lists them"
+            )
+        default = known[name].default
+        if isinstance(default, tuple) and isinstance(value, list):
+            fields[name] = tuple(value)
+        elif isinstance(default, bool) != isinstance(value, bool) or not isinstance(
+            value, (int, float) if isinstance(default, float) else type(default)
+        ):
+            raise InputError(f"option {name} is {value!r}, but must be like {default!r}")
+    return kind(**fields)
 
 
 @contextmanager
@@ -135,10 +193,19 @@ def prior(name: str, n: int, latent: int, rng: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def draw(generator: nn.Module, n: int, rng: torch.Generator, batch: int = 500, of: str = "gaussian") -> np.ndarray:
-    """Windows float32 (n, samples) of a generator fed with z of a prior."""
-    z = prior(of, n, generator.latent, rng)
-    return torch.cat([generator(part) for part in z.split(batch)]).numpy()
+def draw(
+    generator: nn.Module, n: int, rng: torch.Generator, batch: int = 500, of: str = "gaussian",
+    labels: Tensor | None = None,
+) -> np.ndarray:
+    """Windows float32 (n, samples) of a generator fed with z of a prior, and with labels (n,) where it has classes."""
+    z = (prior(of, n, generator.latent, rng), *([] if labels is None else [labels]))
+    return torch.cat([generator(*part) for part in zip(*(t.split(batch) for t in z))]).numpy()
+
+
+CALIBRATION_WINDOWS = 10_000
+"""Generated windows from which the mean and covariance of a generator are estimated."""
+FILMED = 5
+"""Latent vectors whose windows are kept while training goes on."""
 
 
 def _state_hash(tensors: dict[str, Tensor]) -> str:
@@ -154,11 +221,13 @@ class GANTrainer:
     Parameters
     ----------
     generator
-        z (batch, latent) → windows (batch, samples); has ``latent``.
+        z (batch, latent) → windows (batch, samples); has ``latent``, and ``calibrate`` for the option of that name.
     discriminator
         Windows (batch, samples) → logits (batch,).
     real
         Training windows float32 (n, samples), as z-scores.
+    labels
+        Of the windows, int (n,) from 0: both players are told them as a second argument. None: they have no classes.
     config
         The recipe.
     validate
@@ -178,6 +247,7 @@ class GANTrainer:
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig,
         validate: Callable[[np.ndarray], float] | None = None, folder: Path | None = None, n_validate: int = 1000,
+        labels: np.ndarray | None = None,
     ):
         for what, value, known in (
             ("loss", config.loss, losses.LOSSES), ("optimiser", config.optimiser, OPTIMISERS), ("prior", config.prior, PRIORS),
@@ -191,14 +261,16 @@ class GANTrainer:
             )
         self.generator, self.discriminator, self.config = generator, discriminator, config
         self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32))
+        self.real_labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
         self.validate, self.folder, self.n_validate = validate, folder, n_validate
         self.loss = losses.LOSSES[config.loss]
-        self.average = copy.deepcopy(generator).requires_grad_(False)
+        self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
         self.rng = torch.Generator().manual_seed(config.seed)
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.validation: list[dict[str, float]] = []
+        self.film: dict[int, Tensor] = {}
         self.optimisers = self._optimisers()
 
     # What a subclass with more networks or another step replaces.
@@ -234,18 +306,22 @@ class GANTrainer:
         """``d_steps`` discriminator steps, then one generator step; returns what the history records."""
         self._set_rates(self.step)
         for _ in range(self.config.d_steps):
+            real, *label = self.real_batch()
             with torch.no_grad():
-                fake = self.generator(self.latent(self.config.batch_size))
-            row = self.discriminator_step(self.real_batch(), fake)
-        return row | self.generator_step(self.real_batch())
+                fake = self.generator(self.latent(len(real)), *label)
+            row = self.discriminator_step(real, fake, *label)
+        return row | self.generator_step(*self.real_batch())
 
     # The two players.
 
-    def discriminator_step(self, real: Tensor, fake: Tensor) -> dict[str, float]:
-        """Descend the discriminator's loss + ½ γ (R1 + R2) + λ · gradient penalty; real and fake (batch, samples)."""
+    def discriminator_step(self, real: Tensor, fake: Tensor, *label: Tensor) -> dict[str, float]:
+        """Descend the discriminator's loss + ½ γ (R1 + R2) + λ · gradient penalty.
+
+        Real and fake (batch, samples) share their labels (batch,), where there are any.
+        """
         c, gamma = self.config, self.config.gamma
         both = torch.cat([real, fake]).requires_grad_(gamma > 0)
-        logits = self.discriminator(both)
+        logits = self.discriminator(both, *(torch.cat([y, y]) for y in label))
         on_real, on_fake = logits.split([len(real), len(fake)])
         loss = self.loss.discriminator(on_real, on_fake, *self.labels(len(real), len(fake)))
         penalty = torch.zeros(())
@@ -254,7 +330,7 @@ class GANTrainer:
         total = loss + 0.5 * gamma * penalty
         if c.gradient_penalty:
             share = torch.rand(len(real), 1, generator=self.rng)
-            between = losses.gradient_penalty(self.discriminator, real, fake[: len(real)], share)
+            between = losses.gradient_penalty(lambda x: self.discriminator(x, *label), real, fake, share)
             penalty, total = penalty + between, total + c.gradient_penalty * between
         norm = self._descend(total, "d")
         if c.clip_weights:
@@ -267,11 +343,12 @@ class GANTrainer:
             "d_real": torch.sigmoid(on_real).mean().item(), "d_fake": torch.sigmoid(on_fake).mean().item(),
         }
 
-    def generator_step(self, real: Tensor) -> dict[str, float]:
+    def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
         """Descend the generator's loss, then move the average."""
-        fake = self.generator(self.latent(self.config.batch_size))
+        fake = self.generator(self.latent(len(real)), *label)
         with frozen(self.discriminator):
-            on_real, on_fake = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
+            logits = self.discriminator(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label))
+            on_real, on_fake = logits.split([len(real), len(fake)])
             loss = self.loss.generator(on_real.detach(), on_fake)
             norm = self._descend(loss, "g")
         self._move_average()
@@ -289,8 +366,10 @@ class GANTrainer:
 
     # The loop.
 
-    def train(self, progress: Callable[[int, int], None] | None = None) -> None:
+    def train(self, *callbacks: Callable[["GANTrainer"], None]) -> None:
         """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
+
+        Every callback is given the trainer after every step: ``step``, ``history`` and all else can be looked at.
 
         Raises
         ------
@@ -298,7 +377,17 @@ class GANTrainer:
             When the loss is no longer finite: the step, and what to try.
         """
         self._fingerprint = self._describe()
-        self._resume()
+        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
+            torch.manual_seed(self.config.seed)
+            self._resume()
+            self._keep_film()
+            self._loop(callbacks)
+        if self.validate is None:
+            self.best, self.best_step = self._settled().state_dict(), self.step
+        if self.folder:
+            self._save_results()
+
+    def _loop(self, callbacks: tuple[Callable[["GANTrainer"], None], ...]) -> None:
         while self.step < self.total_steps and not self.out_of_patience():
             row = self.train_step()
             self.step += 1
@@ -313,23 +402,39 @@ class GANTrainer:
                 )
             if self.step % self.config.log_every == 0 or self.step == self.total_steps:
                 self.history.append({"step": self.step} | row)
+            self._keep_film()
             last = self.step == self.total_steps
             if self.validate and self.adversarial_step and (self.step % self.config.validate_every == 0 or last):
                 self._keep_if_better()
             if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
                 self._save_checkpoint()
-            if progress:
-                progress(self.step, self.total_steps)
-        if self.validate is None:
-            self.best, self.best_step = copy.deepcopy(self.average.state_dict()), self.step
-        if self.folder:
-            self._save_results()
+            for callback in callbacks:
+                callback(self)
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw windows float32 (n, samples), as z-scores, from the weights that validation chose."""
+    def chosen(self) -> nn.Module:
+        """The generator with the weights that validation chose."""
         model = copy.deepcopy(self.average)
         model.load_state_dict(self.best)
-        return draw(model, n, torch.Generator().manual_seed(seed), of=self.config.prior)
+        return model
+
+    def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
+        """Draw windows float32 (n, samples), as z-scores, from the weights that validation chose.
+
+        ``labels`` (n,) of the windows, where there are classes; by default :meth:`draw_labels`.
+        """
+        if labels is None and self.real_labels is not None:
+            labels = self.draw_labels(n, seed)
+        labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        rng = torch.Generator().manual_seed(seed)
+        return draw(self.chosen(), n, rng, of=self.config.prior, labels=labels)
+
+    def draw_labels(self, n: int, seed: int = 0) -> np.ndarray:
+        """Labels (n,) as often as among the training windows."""
+        return self.real_labels[torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))].numpy()
+
+    def film_strip(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (frames,) and windows (frames, ``FILMED``, samples) of the same z, as training went on."""
+        return np.array(list(self.film)), torch.stack(list(self.film.values())).numpy()
 
     def history_columns(self) -> dict[str, np.ndarray]:
         """The history by column, each (rows,), NaN where a stage records none."""
@@ -345,9 +450,10 @@ class GANTrainer:
         """z of the prior, (n, latent)."""
         return prior(self.config.prior, n, self.generator.latent, self.rng)
 
-    def real_batch(self) -> Tensor:
-        """Training windows (batch, samples), drawn with replacement."""
-        return self.real[torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)]
+    def real_batch(self) -> tuple[Tensor, ...]:
+        """Training windows (batch, samples), drawn with replacement, and their labels (batch,) where there are any."""
+        drawn = torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)
+        return (self.real[drawn],) if self.real_labels is None else (self.real[drawn], self.real_labels[drawn])
 
     def _descend(self, loss: Tensor, name: str) -> float:
         self.optimisers[name].zero_grad(set_to_none=True)
@@ -378,6 +484,8 @@ class GANTrainer:
         decay = min(self.config.ema, (1 + t) / (10 + t))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+            for mine, its in zip(self.average.buffers(), self.generator.buffers()):  # of batch normalisation
+                mine.copy_(its)
 
     def _cosine(self, step: int, steps: int) -> float:
         """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_share``."""
@@ -404,13 +512,31 @@ class GANTrainer:
                 group["lr"] = first * shares[schedule]()
 
     def _keep_if_better(self) -> None:
-        rng = torch.Generator().manual_seed(self.config.seed + 1)
-        samples = draw(self.average, self.n_validate, rng, of=self.config.prior)
-        score = float(self.validate(samples))
+        settled = self._settled()
+        score = float(self.validate(self._draw(settled, self.n_validate, self.config.seed + 1)))
         self.validation.append({"step": self.step, "score": score})
-        settled = self.adversarial_step >= self.config.steps / 2 or self.config.patience
-        if settled and score < self.best_score:
-            self.best, self.best_score, self.best_step = copy.deepcopy(self.average.state_dict()), score, self.step
+        late = self.adversarial_step >= self.config.steps / 2 or self.config.patience
+        if late and score < self.best_score:
+            self.best, self.best_score, self.best_step = settled.state_dict(), score, self.step
+
+    def _draw(self, model: nn.Module, n: int, seed: int) -> np.ndarray:
+        """Windows (n, samples) of a generator, with labels as often as among the training windows."""
+        labels = None if self.real_labels is None else torch.from_numpy(self.draw_labels(n, seed))
+        return draw(model, n, torch.Generator().manual_seed(seed), of=self.config.prior, labels=labels)
+
+    def _settled(self) -> nn.Module:
+        """The average as it is now, calibrated where the recipe says so."""
+        model = copy.deepcopy(self.average)
+        if self.config.calibrate:
+            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.numpy())
+        return model
+
+    def _keep_film(self) -> None:
+        """Keep a frame at adversarial steps that lie ever further apart: steps · (i / (frames − 1))²."""
+        frames = max(self.config.film_frames, 2)
+        if self.adversarial_step in {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}:
+            if self.adversarial_step not in self.film:
+                self.film[self.adversarial_step] = torch.from_numpy(self._draw(self.average, FILMED, self.config.seed + 2))
 
     # Files.
 
@@ -421,11 +547,14 @@ class GANTrainer:
         return {
             "config": asdict(self.config),
             "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
-            "data": sha256(self.real.numpy().tobytes()).hexdigest(),
+            "data": sha256(self.real.numpy().tobytes() + self._label_bytes()).hexdigest(),
             "sources": sha256(b"".join(Path(s).read_bytes() for s in sorted(sources))).hexdigest(),
             "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
         }
+
+    def _label_bytes(self) -> bytes:
+        return b"" if self.real_labels is None else self.real_labels.numpy().tobytes()
 
     def _save_checkpoint(self) -> None:
         state = {
@@ -433,7 +562,8 @@ class GANTrainer:
             "networks": {name: network.state_dict() for name, network in self.networks().items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "average": self.average.state_dict(), "best": self.best, "best_score": self.best_score,
-            "best_step": self.best_step, "history": self.history, "validation": self.validation,
+            "best_step": self.best_step, "history": self.history, "validation": self.validation, "film": self.film,
+            "dropout": torch.get_rng_state(),
         }
         with atomic(self.folder / "checkpoint.pt") as temporary:
             torch.save(state, temporary)
@@ -454,7 +584,8 @@ class GANTrainer:
             optimiser.load_state_dict(state["optimisers"][name])
         self.average.load_state_dict(state["average"])
         self.rng.set_state(state["rng"])
-        for name in ("step", "best", "best_score", "best_step", "history", "validation"):
+        torch.set_rng_state(state["dropout"])
+        for name in ("step", "best", "best_score", "best_step", "history", "validation", "film"):
             setattr(self, name, state[name])
 
     def _save_results(self) -> None:
@@ -523,44 +654,45 @@ class VAEGANTrainer(GANTrainer):
     def train_step(self) -> dict[str, float]:
         """One step of the stage that the run is in."""
         if self.step < self.config.vae_steps:
-            return self.vae_step(self.real_batch())
+            return self.vae_step(*self.real_batch())
         if self.adversarial_step == 0:
             self.average.load_state_dict(self.generator.state_dict())
         self._set_rates(self.adversarial_step)
         for _ in range(self.config.d_steps):
+            real, *label = self.real_batch()
             with torch.no_grad():
-                fake = self.generator(self.mixed_latent(self.real_batch())[0])
-            row = self.discriminator_step(self.real_batch(), fake)
-        return row | self.generator_step(self.real_batch())
+                fake = self.generator(self.mixed_latent(real, *label)[0], *label)
+            row = self.discriminator_step(real, fake, *label)
+        return row | self.generator_step(*self.real_batch())
 
-    def vae_step(self, x: Tensor) -> dict[str, float]:
+    def vae_step(self, x: Tensor, *label: Tensor) -> dict[str, float]:
         """Stage 1: descend −ELBO on windows (batch, samples)."""
         c = self.config
         warmup = min(1.0, (self.step + 1) / max(c.kl_warmup_share * c.vae_steps, 1))
         for group in self.optimisers["vae"].param_groups:
             group["lr"] = c.vae_learning_rate * self._cosine(self.step, c.vae_steps)
-        mu, log_variance = self.vae.encoder(x)
-        mean = self.vae.decoder(self.reparameterise(mu, log_variance, self.rng))
+        mu, log_variance = self.vae.encoder(x, *label)
+        mean = self.vae.decoder(self.reparameterise(mu, log_variance, self.rng), *label)
         nll = losses.gaussian_nll(x, mean, self.vae.log_noise)
         kl = losses.gaussian_kl(mu, log_variance)
         self._descend(nll + warmup * kl, "vae")
         return {"nll": nll.item(), "kl": kl.item(), "noise": self.vae.log_noise.exp().item()}
 
-    def mixed_latent(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z of half a batch of reconstructions, then of half a batch of prior samples; and μ, log σ² of the former."""
         half = len(x) // 2
-        mu, log_variance = self.vae.encoder(x[:half])
+        mu, log_variance = self.vae.encoder(x[:half], *(y[:half] for y in label))
         z = torch.cat([self.reparameterise(mu, log_variance, self.rng), self.latent(len(x) - half)])
         return z, mu, log_variance
 
-    def generator_step(self, real: Tensor) -> dict[str, float]:
+    def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
         """Descend the decoder's and the encoder's losses, each its own, then move the average."""
-        z, mu, log_variance = self.mixed_latent(real)
-        fake, half = self.generator(z), len(mu)
+        z, mu, log_variance = self.mixed_latent(real, *label)
+        fake, half = self.generator(z, *label), len(mu)
         with frozen(self.discriminator):
             features = self.discriminator.features(torch.cat([real, fake]))
             of_real, of_fake = features.split([len(real), len(fake)])
-            on_real, on_fake = (self.discriminator.judge(f) for f in (of_real.detach(), of_fake))
+            on_real, on_fake = (self.discriminator.judge(f, *label) for f in (of_real.detach(), of_fake))
             adversarial = self.loss.generator(on_real, on_fake)
             matching = losses.feature_matching(of_real[:half].detach(), of_fake[:half])
             kl = losses.gaussian_kl(mu, log_variance)

@@ -11,29 +11,36 @@ from safetensors.torch import load_file
 
 from meagan_lib import InputError
 from meagan_lib.metrics import METRICS, Context
-from meagan_lib.models.transformer_gan import Discriminator, Generator
-from meagan_lib.models.vae_gan import VAE, Encoder, reparameterise
-from meagan_lib.training import PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, prior, seeded
+from meagan_lib.models.transformer_gan import build_discriminator, build_generator
+from meagan_lib.models.vae_gan import build_vae, reparameterise
+from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, prior, recipe
 
 REAL = spikes(400, 16)
-SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2)
-GAN = GANConfig(steps=12, batch_size=8, validate_every=4, checkpoint_every=5, log_every=1)
-VAEGAN = VAEGANConfig(steps=10, vae_steps=6, batch_size=8, validate_every=4, checkpoint_every=4, log_every=1)
+LABELS = np.arange(400) % 3
+SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2, batch_size=8, validate_every=4, log_every=1, film_frames=4)
+SMALL["on_gaussian"] = SMALL["calibrate"] = False
+GAN = GANConfig(steps=12, checkpoint_every=5, **SMALL)
+VAEGAN = VAEGANConfig(steps=10, vae_steps=6, checkpoint_every=4, **SMALL)
 
 
-def gan(config=GAN, **options) -> GANTrainer:
-    generator = seeded(lambda: Generator(16, **SMALL), 0)
-    options = {"validate": lambda x: float(x.std()), "n_validate": 10} | options
-    return GANTrainer(generator, seeded(lambda: Discriminator(16, 8), 1), REAL, config, **options)
+def gan(config=GAN, labels=None, **options) -> GANTrainer:
+    networks = build_generator(config, REAL, labels=labels), build_discriminator(config, 16, labels)
+    options = {"validate": lambda x: float(x.std()), "n_validate": 10, "labels": labels} | options
+    return GANTrainer(*networks, REAL, config, **options)
 
 
-def vae_gan(config=VAEGAN, **options) -> VAEGANTrainer:
-    vae = seeded(lambda: VAE(Encoder(16, 8, 8), Generator(16, **SMALL)), 0)
-    options = {"validate": lambda x: float(x.std()), "n_validate": 10} | options
-    return VAEGANTrainer(vae, reparameterise, seeded(lambda: Discriminator(16, 8), 1), REAL, config, **options)
+def vae_gan(config=VAEGAN, labels=None, **options) -> VAEGANTrainer:
+    networks = build_vae(config, REAL, labels=labels), reparameterise, build_discriminator(config, 16, labels)
+    options = {"validate": lambda x: float(x.std()), "n_validate": 10, "labels": labels} | options
+    return VAEGANTrainer(*networks, REAL, config, **options)
 
 
-@pytest.mark.parametrize("build", [gan, vae_gan])
+NOISY = dict(d_dropout=0.2, g_dropout=0.2, d_batch_norm=True, g_batch_norm=True)
+
+
+@pytest.mark.parametrize("build", [
+    gan, vae_gan, lambda **o: gan(replace(GAN, **NOISY), LABELS, **o), lambda **o: vae_gan(replace(VAEGAN, **NOISY), LABELS, **o),
+], ids=["gan", "vae_gan", "gan with labels, dropout and batch norm", "vae_gan with labels, dropout and batch norm"])
 def test_an_interrupted_run_ends_in_the_bits_of_an_undisturbed_one(build, tmp_path):
     whole = build(folder=tmp_path / "whole")
     whole.train()
@@ -41,23 +48,25 @@ def test_an_interrupted_run_ends_in_the_bits_of_an_undisturbed_one(build, tmp_pa
     class Killed(BaseException):
         pass
 
-    def kill(step, total):
-        if step == 9:
+    def kill(trainer):
+        if trainer.step == 9:
             raise Killed
 
     with pytest.raises(Killed):
         build(folder=tmp_path / "killed").train(kill)
     again, steps_done = build(folder=tmp_path / "killed"), []
-    again.train(lambda step, total: steps_done.append(step))
+    again.train(lambda trainer: steps_done.append(trainer.step))
     assert 1 < steps_done[0] <= 9, "the checkpoint was not used"
     for file in ("model.safetensors", "history.csv", "config.json"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
+    for one, two in zip(whole.film_strip(), again.film_strip()):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_checkpoint_of_another_recipe_is_not_resumed(tmp_path):
     gan(folder=tmp_path).train()
     other, steps_done = gan(replace(GAN, gamma=0.3), folder=tmp_path), []
-    other.train(lambda step, total: steps_done.append(step))
+    other.train(lambda trainer: steps_done.append(trainer.step))
     assert steps_done[0] == 1
 
 
@@ -79,7 +88,9 @@ def test_the_seed_alone_decides():
 
 
 CHANGES = {
-    "seed": 1, "steps": 13, "batch_size": 9, "loss": "non_saturating", "gamma": 0.0, "d_learning_rate": 2e-3,
+    "latent": 9, "patch": 8, "width": 8, "depth": 2, "heads": 1, "positions": "learned", "on_gaussian": True, "calibrate": True,
+    "discriminator": "transformer", "d_dropout": 0.5, "g_dropout": 0.5, "d_batch_norm": True, "g_batch_norm": True,
+    "film_frames": 5, "seed": 1, "steps": 13, "batch_size": 9, "loss": "non_saturating", "gamma": 0.0, "d_learning_rate": 2e-3,
     "g_learning_rate": 1e-3, "final_rate_share": 0.5, "adam_betas": (0.5, 0.9), "ema": 0.1, "validate_every": 3,
     "log_every": 2, "checkpoint_every": 2, "vae_steps": 7, "vae_learning_rate": 5e-3, "kl_warmup_share": 1.0,
     "d_schedule": "constant", "g_schedule": "step", "halve_every": 3, "plateau_looks": 1, "optimiser": "sgd", "momentum": 0.0,
@@ -102,7 +113,7 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
     trainer.train(lambda *_: sizes.append(checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0))
     weights = torch.cat([p.flatten() for p in trainer.vae.parameters()])
     ema = torch.cat([p.flatten() for p in trainer.average.parameters()])
-    return weights.tolist(), ema.tolist(), str(trainer.validation), str(trainer.history), len(set(sizes))
+    return weights.tolist(), ema.tolist(), str(trainer.validation), str(trainer.history), list(trainer.film), len(set(sizes))
 
 
 @pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f != "prior"])
@@ -175,8 +186,8 @@ def test_divergence_keeps_the_weights_that_were_best(tmp_path):
     config = replace(GAN, steps=200, loss="wasserstein", gamma=0.0, patience=100)
     trainer = gan(config, folder=tmp_path)
 
-    def explode(step, total):
-        if step == 10:
+    def explode(trainer):
+        if trainer.step == 10:
             trainer.optimisers["d"].param_groups[0]["params"][0].data.fill_(float("nan"))
 
     with pytest.raises(InputError, match=r"step 11: d_loss.*the weights of step [48] are kept"):
@@ -189,6 +200,85 @@ def test_an_unknown_loss_is_refused():
         gan(replace(GAN, loss="wgan"))
 
 
+def test_a_recipe_refuses_what_it_does_not_know():
+    assert recipe(GANConfig, steps=3, gamma=1, adam_betas=[0.5, 0.9]) == GANConfig(steps=3, gamma=1, adam_betas=(0.5, 0.9))
+    with pytest.raises(InputError, match="'gama' is no option of GANConfig: did you mean 'gamma'"):
+        recipe(GANConfig, gama=1.0)
+    for wrong in ({"steps": 3.5}, {"smooth_labels": 1}, {"loss": 3}, {"steps": True}):
+        with pytest.raises(InputError, match="must be like"):
+            recipe(GANConfig, **wrong)
+    for wrong, known in (({"positions": "none"}, "learned"), ({"heads": 3}, "divisor")):
+        with pytest.raises(InputError, match=known):
+            gan(replace(GAN, **wrong))
+    with pytest.raises(InputError, match="choose one of convolutional"):
+        gan(replace(GAN, discriminator="dense"))
+
+
+def test_the_film_goes_from_the_untrained_generator_to_the_last_step():
+    trainer = gan()
+    untrained = trainer._draw(trainer.average, FILMED, GAN.seed + 2)
+    trainer.train()
+    steps, windows = trainer.film_strip()
+    assert steps.tolist() == [0, 1, 5, 12] and windows.shape == (4, FILMED, 16)
+    np.testing.assert_array_equal(windows[0], untrained)
+    np.testing.assert_array_equal(windows[-1], trainer._draw(trainer.average, FILMED, GAN.seed + 2))
+    steps, _ = (other := vae_gan(), other.train(), other.film_strip())[2]
+    assert steps.tolist() == [0, 1, 4, 10]
+
+
+def two_classes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (n, 16) of two amplitudes in noise, and which."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, size=n)
+    shape = -np.exp(-((np.arange(16) - 8) ** 2) / 4)
+    return ((1 + labels[:, None]) * shape + 0.1 * rng.standard_normal((n, 16))).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("on_gaussian", [True, False])
+@pytest.mark.parametrize("model", ["gan", "vae_gan"])
+def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gaussian):
+    real, labels = two_classes(500, 0)
+    steps = dict(steps=1 if on_gaussian else 250, batch_size=32, ema=0.9, g_learning_rate=2e-3, on_gaussian=on_gaussian)
+    if model == "gan":
+        config = replace(GAN, **steps)
+        networks = build_generator(config, real, labels=labels), build_discriminator(config, 16, labels)
+        trainer = GANTrainer(*networks, real, config, labels=labels)
+    else:
+        config = replace(VAEGAN, **steps, vae_steps=1 if on_gaussian else 150)
+        networks = build_vae(config, real, labels=labels), reparameterise, build_discriminator(config, 16, labels)
+        trainer = VAEGANTrainer(*networks, real, config, labels=labels)
+    trainer.train()
+    depth = [trainer.sample(200, labels=np.full(200, k))[:, 8].mean() for k in (0, 1)]
+    assert depth == pytest.approx([-1, -2], abs=0.35)
+    drawn = trainer.draw_labels(2000)
+    assert drawn.mean() == pytest.approx(labels.mean(), abs=0.05)
+    assert trainer.sample(2000)[:, 8].mean() == pytest.approx(real[:, 8].mean(), abs=0.35)
+
+
+@pytest.mark.parametrize("build, base", [(gan, GAN), (vae_gan, VAEGAN)])
+def test_a_calibrated_generator_has_the_mean_and_covariance_of_the_training_windows(build, base):
+    trainer = build(replace(base, calibrate=True))
+    trainer.train()
+    made = trainer.sample(20_000)
+    np.testing.assert_allclose(made.mean(0), REAL.mean(0), atol=0.05)
+    np.testing.assert_allclose(np.cov(made.T), np.cov(REAL.T), atol=0.15)
+    assert torch.equal(trainer.generator.correction, torch.eye(16)), "what is trained is not corrected"
+
+
+def test_samples_are_drawn_without_dropout():
+    trainer = gan(replace(GAN, **NOISY))
+    trainer.train()
+    np.testing.assert_array_equal(trainer.sample(4), trainer.sample(4))
+    assert not trainer.average.training and trainer.generator.training
+
+
+def test_the_average_carries_the_statistics_of_batch_normalisation():
+    trainer = gan(replace(GAN, g_batch_norm=True))
+    trainer.train()
+    norm, its = (network.encoder.norm for network in (trainer.average, trainer.generator))
+    assert torch.equal(norm.running_mean, its.running_mean) and norm.running_mean.abs().sum() > 0
+
+
 def test_divergence_stops_with_the_step_and_a_remedy():
     with pytest.raises(InputError, match=r"diverged at step \d+.*lower the learning rates"):
         gan(replace(GAN, steps=200, loss="wasserstein", gamma=0.0, d_learning_rate=1e18)).train()
@@ -197,10 +287,10 @@ def test_divergence_stops_with_the_step_and_a_remedy():
 def test_each_player_leaves_the_other_alone():
     trainer = gan()
     before = [p.clone() for p in trainer.generator.parameters()]
-    trainer.discriminator_step(trainer.real_batch(), torch.randn(8, 16))
+    trainer.discriminator_step(*trainer.real_batch(), torch.randn(8, 16))
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.generator.parameters()))
     before = [p.clone() for p in trainer.discriminator.parameters()]
-    trainer.generator_step(trainer.real_batch())
+    trainer.generator_step(*trainer.real_batch())
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.discriminator.parameters()))
 
 
@@ -231,7 +321,7 @@ def test_an_early_look_is_never_kept():
 
 def test_the_penalty_is_r1_plus_r2():
     trainer = gan()
-    real, fake = trainer.real_batch(), torch.randn(8, 16)
+    (real,), fake = trainer.real_batch(), torch.randn(8, 16)
     expected = 0.0
     for x in (real, fake):
         x = x.clone().requires_grad_()
@@ -259,9 +349,8 @@ def test_the_learning_rates_fall_to_their_last_share():
 
 
 def test_training_brings_samples_nearer_to_the_real_ones():
-    config = GANConfig(steps=400, batch_size=32, ema=0.99, log_every=100, g_learning_rate=1e-3)
-    trainer = GANTrainer(
-        seeded(lambda: Generator(16, **SMALL), 0), seeded(lambda: Discriminator(16, 32), 1), REAL, config
+    trainer = gan(
+        replace(GAN, steps=400, batch_size=32, ema=0.99, g_learning_rate=1e-3), validate=None
     )
     held_out = spikes(300, 16, seed=1)
     distance = METRICS["sliced_wasserstein"].prepare

@@ -4,11 +4,21 @@ import numpy as np
 
 
 class Gaussian:
-    """Multivariate normal with the mean and the full covariance of the training windows."""
+    """Multivariate normal with the mean and the full covariance of the training windows.
 
-    def __init__(self, windows: np.ndarray):
-        """Fit to windows (n, samples)."""
+    With labels (n,) from 0, each class has a mean of its own, and all share the covariance within the classes.
+    """
+
+    def __init__(self, windows: np.ndarray, labels: np.ndarray | None = None):
+        """Fit to windows (n, samples); ``mean`` is (samples,), or (classes, samples) with labels."""
         self.mean = windows.mean(axis=0, dtype=np.float64)
+        if labels is not None:
+            whole = self.mean
+            self.mean = np.stack([
+                windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
+                for k in range(labels.max() + 1)
+            ])
+            windows = windows - self.mean[labels]
         self.covariance = np.cov(windows, rowvar=False, dtype=np.float64)
 
     def colouring(self, latent: int) -> np.ndarray:
@@ -21,6 +31,25 @@ class Gaussian:
         return np.pad(scaled, ((0, 0), (0, latent - scaled.shape[1])))
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw windows float32 (n, samples)."""
+        """Draw windows float32 (n, samples), of a Gaussian without labels."""
         rng = np.random.default_rng(seed)
         return rng.multivariate_normal(self.mean, self.covariance, size=n, method="eigh").astype(np.float32)
+
+
+def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A (samples, samples) and b (samples,): x → A x + b gives windows ``source`` the mean and covariance of ``target``.
+
+    Both (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between Gaussians):
+    A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X.
+    """
+    def root(matrix: np.ndarray) -> np.ndarray:
+        values, axes = np.linalg.eigh(matrix)
+        return (axes * np.sqrt(values.clip(0))) @ axes.T
+
+    s, t = (np.cov(x, rowvar=False, dtype=np.float64) for x in (source, target))
+    ridge = 1e-9 * np.trace(s) / len(s) * np.eye(len(s))  # a direction that S lacks is left as it is
+    half = root(s + ridge)
+    inverse = np.linalg.inv(half)
+    a = inverse @ root(half @ (t + ridge) @ half) @ inverse
+    a = (a + a.T) / 2
+    return a, target.mean(axis=0, dtype=np.float64) - a @ source.mean(axis=0, dtype=np.float64)

@@ -1,7 +1,8 @@
 """The Transformer-GAN of chapter 3 (reconstruction: the thesis is known there by its headings only).
 
 Generator: latent vector → tokens + positions → Transformer encoder → patches of a window, added to a Gaussian.
-Discriminator: strided convolutions beside a dense look at the whole window.
+Discriminators: strided convolutions beside a dense look at the whole window, or a Transformer. Both players may be
+told a label (Mirza & Osindero 2014, cGAN, arXiv:1411.1784).
 Sources: Vaswani et al. 2017 (arXiv:1706.03762); pre-norm blocks: Xiong et al. 2020 (arXiv:2002.04745);
 a Transformer as generator of signals: Li et al. 2022, TTS-GAN (arXiv:2202.02691).
 """
@@ -9,10 +10,13 @@ a Transformer as generator of signals: Li et al. 2022, TTS-GAN (arXiv:2202.02691
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meagan_lib.models.baselines import Gaussian
+from meagan_lib import InputError
+from meagan_lib.models.baselines import Gaussian, gaussian_transport
+from meagan_lib.training import GANConfig, seeded
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -52,27 +56,67 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(batch, tokens, width)), weights
 
 
-class Block(nn.Module):
-    """Pre-norm Transformer encoder block: attention, then an MLP, each added to its input."""
-
-    def __init__(self, width: int, heads: int, expansion: int):
-        super().__init__()
-        self.norm_attention = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads)
-        self.norm_mlp = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
+class TokenBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (batch, tokens, width): each feature over all tokens of all windows of the batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) → the same."""
-        x = x + self.attention(self.norm_attention(x))[0]
-        return x + self.mlp(self.norm_mlp(x))
+        return super().forward(x.flatten(0, 1)).view_as(x)
+
+
+class Block(nn.Module):
+    """Pre-norm Transformer encoder block: attention, then an MLP, each added to its input."""
+
+    def __init__(self, width: int, heads: int, expansion: int, dropout: float = 0.0, batch_norm: bool = False):
+        super().__init__()
+        norm = TokenBatchNorm if batch_norm else nn.LayerNorm
+        self.norm_attention = norm(width)
+        self.attention = SelfAttention(width, heads)
+        self.norm_mlp = norm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
+        x = x + self.dropout(self.attention(self.norm_attention(x))[0])
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+
+POSITIONS = ("sinusoidal", "learned")
+
+
+class TransformerEncoder(nn.Module):
+    """Positions, then Transformer blocks and a last normalisation: tokens (batch, tokens, width) → the same.
+
+    ``positions``: ``sinusoidal``, fixed, or ``learned``, a row of parameters for each token.
+    """
+
+    def __init__(
+        self, tokens: int, width: int, depth: int, heads: int, expansion: int, positions: str = "sinusoidal",
+        dropout: float = 0.0, batch_norm: bool = False,
+    ):
+        super().__init__()
+        if positions not in POSITIONS:
+            raise InputError(f"positions '{positions}' are not known: choose one of {', '.join(POSITIONS)}")
+        if width % heads:
+            raise InputError(f"{heads} heads cannot share a width of {width}: choose a divisor of it")
+        if positions == "learned":
+            self.positions = nn.Parameter(0.02 * torch.randn(tokens, width))
+        else:
+            self.register_buffer("positions", sinusoidal_positions(tokens, width), persistent=False)
+        self.blocks = nn.Sequential(*(Block(width, heads, expansion, dropout, batch_norm) for _ in range(depth)))
+        self.norm = TokenBatchNorm(width) if batch_norm else nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
+        return self.norm(self.blocks(tokens + self.positions))
 
 
 class Generator(nn.Module):
     """z (batch, latent) → windows (batch, samples), as z-scores.
 
     One linear map turns z into tokens, one for each patch of samples; positions are added; Transformer blocks let
-    the patches see one another; one linear map turns each token into its patch. No tanh: z-scores are unbounded.
+    the patches see one another; one linear map turns each token into its patch.
 
     The patches are added to x̄ + W z, a draw from ``gaussian``, the mean and the covariance of the training windows.
     It is fixed and the last linear map starts at zero: untrained, G *is* that Gaussian, and the game is about what a
@@ -81,48 +125,74 @@ class Generator(nn.Module):
     Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the fixed last
     layer of the patches: a longer signal is generated, filtered and cut, so that nothing above the pass band gives it
     away.
+
+    With ``classes``, a label (batch,) is added to every token as a row of its own, and the Gaussian has a mean for
+    each class. ``bounded`` ends in tanh, for windows scaled to [−1, 1]; z-scores need none, for they are unbounded.
+
+    Last comes x → A x + b, the identity while it is trained; :meth:`calibrate` sets it.
     """
 
     def __init__(
         self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
         patch: int = 8, width: int = 64, depth: int = 3, heads: int = 4, expansion: int = 2,
+        positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+        bounded: bool = False,
     ):
         super().__init__()
-        self.samples, self.latent, self.width = samples, latent, width
+        self.samples, self.latent, self.width, self.bounded = samples, latent, width, bounded
         self.register_buffer("taps", torch.tensor(lowpass, dtype=torch.float32)[None, None], persistent=False)
         self.uncut = samples + len(lowpass) - 1
         self.tokens = math.ceil(self.uncut / patch)
         self.embed = nn.Linear(latent, self.tokens * width)
-        self.register_buffer("positions", sinusoidal_positions(self.tokens, width), persistent=False)
-        self.blocks = nn.Sequential(*(Block(width, heads, expansion) for _ in range(depth)))
-        self.norm = nn.LayerNorm(width)
+        self.classes = nn.Embedding(classes, width) if classes else None
+        self.encoder = TransformerEncoder(
+            self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
+        )
         self.head = nn.Linear(width, patch)
         self.on_gaussian = gaussian is not None
         if self.on_gaussian:
-            self.register_buffer("mean", torch.tensor(gaussian.mean, dtype=torch.float32))
+            means = np.broadcast_to(gaussian.mean, (max(classes, 1), samples))
+            self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
             self.register_buffer("colouring", torch.tensor(gaussian.colouring(latent), dtype=torch.float32))
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
+        self.register_buffer("correction", torch.eye(samples))
+        self.register_buffer("shift", torch.zeros(samples))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(batch, latent) → (batch, samples)."""
-        x = self.embed(z).view(len(z), self.tokens, self.width) + self.positions
-        patches = self.head(self.norm(self.blocks(x)))  # (batch, tokens, patch)
-        signal = patches.flatten(1)[:, None, : self.uncut]
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples)."""
+        tokens = self.embed(z).view(len(z), self.tokens, self.width)
+        if self.classes is not None:
+            tokens = tokens + self.classes(label)[:, None]
+        signal = self.head(self.encoder(tokens)).flatten(1)[:, None, : self.uncut]
         x = nn.functional.conv1d(signal, self.taps).squeeze(1)
-        return x + torch.addmm(self.mean, z, self.colouring.T) if self.on_gaussian else x
+        if self.on_gaussian:
+            mean = self.mean.squeeze(0) if self.classes is None else self.mean[label]
+            x = x + mean + z @ self.colouring.T
+        return x.tanh() if self.bounded else torch.addmm(self.shift, x, self.correction.T)
+
+    def calibrate(self, made: np.ndarray, real: np.ndarray) -> None:
+        """Give windows the mean and covariance of ``real``, judging by ``made``, which it generated; both (·, samples).
+
+        A bounded generator stays as it is: after tanh nothing else may come.
+        """
+        if not self.bounded:
+            a, b = gaussian_transport(made, real)
+            self.correction.copy_(torch.tensor(a, dtype=torch.float32))
+            self.shift.copy_(torch.tensor(b, dtype=torch.float32))
 
 
 @torch.no_grad()
-def attention_maps(generator: Generator, z: Tensor) -> Tensor:
+def attention_maps(generator: Generator, z: Tensor, label: Tensor | None = None) -> Tensor:
     """Weights of every self-attention while ``generator`` turns z (batch, latent) into windows.
 
     (blocks, batch, heads, tokens, tokens): the last axis is what a token looks at, over which weights sum to 1.
     """
     maps: list[Tensor] = []
-    hooks = [b.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])) for b in generator.blocks]
+    blocks = generator.encoder.blocks
+    hooks = [b.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])) for b in blocks]
     try:
-        generator(z)
+        generator(z, label)
     finally:
         for hook in hooks:
             hook.remove()
@@ -130,73 +200,135 @@ def attention_maps(generator: Generator, z: Tensor) -> Tensor:
 
 
 class ConvolutionStack(nn.Sequential):
-    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU, no normalisation layers."""
+    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU.
 
-    def __init__(self, samples: int, channels: tuple[int, ...]):
+    With ``batch_norm`` every convolution but the first is normalised over the batch. A discriminator has real and
+    generated windows in one batch, and sees them normalised together.
+    """
+
+    def __init__(self, samples: int, channels: tuple[int, ...], dropout: float = 0.0, batch_norm: bool = False):
         layers: list[nn.Module] = [nn.Unflatten(1, (1, samples))]
         length, previous = samples, 1
-        for channel in channels:
-            layers += [nn.Conv1d(previous, channel, 5, stride=2, padding=2), nn.LeakyReLU(0.2)]
+        for i, channel in enumerate(channels):
+            layers.append(nn.Conv1d(previous, channel, 5, stride=2, padding=2))
+            if batch_norm and i:
+                layers.append(nn.BatchNorm1d(channel))
+            layers.append(nn.LeakyReLU(0.2))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
             length, previous = (length + 1) // 2, channel
         super().__init__(*layers, nn.Flatten())
         self.features = length * previous
 
 
-class Discriminator(nn.Module):
-    """Windows (batch, samples) → logits (batch,): positive says real.
+class Judge(nn.Module):
+    """What discriminators share: features f of a window → its logit w · f + b, positive says real.
+
+    With ``classes`` a label y adds e(y) · f, e(y) a row of parameters: does this window suit its label? (projection
+    discriminator, Miyato & Koyama 2018, arXiv:1802.05637).
+    """
+
+    def __init__(self, features: int, classes: int = 0):
+        super().__init__()
+        self.head = nn.Linear(features, 1)
+        self.classes = nn.Embedding(classes, features) if classes else None
+
+    def features(self, x: Tensor) -> Tensor:
+        """Windows (batch, samples) → (batch, features)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, samples), and labels (batch,) where there are classes → (batch,)."""
+        return self.judge(self.features(x), label)
+
+    def judge(self, features: Tensor, label: Tensor | None = None) -> Tensor:
+        """The logit (batch,) of features (batch, features)."""
+        logit = self.head(features).squeeze(1)
+        return logit if self.classes is None else logit + (self.classes(label) * features).sum(1)
+
+
+class Discriminator(Judge):
+    """Windows (batch, samples) → logits (batch,).
 
     Convolutions see local shape, a dense branch sees the window as a whole.
     """
 
-    def __init__(self, samples: int, width: int = 128, channels: tuple[int, ...] = (16, 32, 64)):
-        super().__init__()
-        self.convolutions = ConvolutionStack(samples, channels)
+    def __init__(
+        self, samples: int, width: int = 128, channels: tuple[int, ...] = (16, 32, 64), dropout: float = 0.0,
+        batch_norm: bool = False, classes: int = 0,
+    ):
+        super().__init__(2 * width, classes)
+        self.convolutions = ConvolutionStack(samples, channels, dropout, batch_norm)
         self.local = nn.Sequential(nn.Linear(self.convolutions.features, width), nn.LeakyReLU(0.2))
         self.whole = nn.Sequential(nn.Linear(samples, width), nn.LeakyReLU(0.2))
-        self.head = nn.Linear(2 * width, 1)
 
     def features(self, x: Tensor) -> Tensor:
         """The last layer before the logit, (batch, 2 · width)."""
         return torch.cat([self.local(self.convolutions(x)), self.whole(x)], dim=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, samples) → (batch,)."""
-        return self.judge(self.features(x))
 
-    def judge(self, features: Tensor) -> Tensor:
-        """The logit (batch,) of features (batch, 2 · width)."""
-        return self.head(features).squeeze(1)
-
-
-class TransformerDiscriminator(nn.Module):
+class TransformerDiscriminator(Judge):
     """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
 
     Patches of samples become tokens, positions are added, Transformer blocks let them see one another, and the mean
     token is judged. Every derivative exists, for :func:`attention` is written out: gradient penalties need the second.
     """
 
-    def __init__(self, samples: int, patch: int = 4, width: int = 64, depth: int = 2, heads: int = 4, expansion: int = 2):
-        super().__init__()
+    def __init__(
+        self, samples: int, patch: int = 4, width: int = 64, depth: int = 2, heads: int = 4, expansion: int = 2,
+        positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+    ):
+        super().__init__(width, classes)
         self.patch, self.tokens = patch, math.ceil(samples / patch)
         self.embed = nn.Linear(patch, width)
-        self.register_buffer("positions", sinusoidal_positions(self.tokens, width), persistent=False)
-        self.blocks = nn.Sequential(*(Block(width, heads, expansion) for _ in range(depth)))
-        self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 1)
+        self.encoder = TransformerEncoder(
+            self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
+        )
 
     def features(self, x: Tensor) -> Tensor:
         """The mean token, (batch, width)."""
         x = nn.functional.pad(x, (0, self.tokens * self.patch - x.shape[1]))
-        tokens = self.embed(x.view(len(x), self.tokens, self.patch)) + self.positions
-        return self.norm(self.blocks(tokens)).mean(dim=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, samples) → (batch,)."""
-        return self.judge(self.features(x))
-
-    def judge(self, features: Tensor) -> Tensor:
-        """The logit (batch,) of features (batch, width)."""
-        return self.head(features).squeeze(1)
+        return self.encoder(self.embed(x.view(len(x), self.tokens, self.patch))).mean(dim=1)
 
 
 DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDiscriminator}
+
+
+def build_generator(
+    config: GANConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
+    bounded: bool = False,
+) -> Generator:
+    """The generator of a recipe, for training windows (n, samples) with labels (n,) from 0 where it is to be told them.
+
+    Its first weights depend on ``config.seed`` alone.
+    """
+    c, samples = config, train.shape[1]
+    # Under tanh the Gaussian lives before it: it fits artanh(x).
+    fitted = np.arctanh(train.clip(-0.999, 0.999)) if bounded else train
+    gaussian = Gaussian(fitted, labels) if c.on_gaussian else None
+    return seeded(
+        lambda: Generator(
+            samples, lowpass, gaussian, c.latent, c.patch, c.width, c.depth, c.heads, positions=c.positions,
+            dropout=c.g_dropout, batch_norm=c.g_batch_norm, classes=n_classes(labels), bounded=bounded,
+        ),
+        c.seed,
+    )
+
+
+def build_discriminator(config: GANConfig, samples: int, labels: np.ndarray | None = None) -> Judge:
+    """The discriminator of a recipe, for windows of ``samples``; its first weights depend on ``config.seed`` alone."""
+    if config.discriminator not in DISCRIMINATORS:
+        known = ", ".join(DISCRIMINATORS)
+        raise InputError(f"discriminator '{config.discriminator}' is not known: choose one of {known}")
+    kind = DISCRIMINATORS[config.discriminator]
+    return seeded(
+        lambda: kind(
+            samples, dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=n_classes(labels)
+        ),
+        config.seed + 1,
+    )
+
+
+def n_classes(labels: np.ndarray | None) -> int:
+    """Number of classes of labels (n,) that count from 0; none without labels."""
+    return 0 if labels is None else int(labels.max()) + 1

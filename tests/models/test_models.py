@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from meagan_lib.losses import squared_gradient_norm
-from meagan_lib.models.baselines import Gaussian
+from meagan_lib.models.baselines import Gaussian, gaussian_transport
 from meagan_lib.models.transformer_gan import (
     DISCRIMINATORS, Discriminator, Generator, TransformerDiscriminator, attention, attention_maps,
-    sinusoidal_positions,
+    build_generator, sinusoidal_positions,
 )
 from meagan_lib.models.vae_gan import Encoder, reparameterise
+from meagan_lib.training import GANConfig
 
 
 @pytest.mark.parametrize("samples, patch, taps", [(64, 4, 1), (48, 8, 25), (21, 2, 3), (33, 8, 1)])
@@ -57,14 +58,14 @@ def test_maps_of_attention_sum_to_one_and_leave_the_generator_as_it_was(heads, d
     torch.testing.assert_close(maps.sum(-1), torch.ones(maps.shape[:-1]))
     after = generator(z)
     assert torch.equal(before, after) and after.requires_grad
-    assert not any(block.attention._forward_hooks for block in generator.blocks)
+    assert not any(block.attention._forward_hooks for block in generator.encoder.blocks)
 
 
 def test_maps_of_attention_are_those_of_the_formula():
     generator, z = Generator(32, latent=16, patch=4), torch.randn(2, 16)
-    x = generator.embed(z).view(2, generator.tokens, generator.width) + generator.positions
+    x = generator.embed(z).view(2, generator.tokens, generator.width) + generator.encoder.positions
     maps = attention_maps(generator, z)
-    for block, weights in zip(generator.blocks, maps):
+    for block, weights in zip(generator.encoder.blocks, maps):
         torch.testing.assert_close(block.attention(block.norm_attention(x))[1], weights)
         x = block(x)
 
@@ -74,9 +75,9 @@ def test_without_positions_tokens_could_be_swapped():
     generator = Generator(32, patch=4).eval()
     tokens = torch.randn(1, 8, 64)
     order = torch.randperm(8)
-    torch.testing.assert_close(generator.blocks(tokens)[:, order], generator.blocks(tokens[:, order]))
-    moved = generator.blocks((tokens[:, order] + generator.positions))
-    assert not torch.allclose(generator.blocks(tokens + generator.positions)[:, order], moved, atol=1e-3)
+    torch.testing.assert_close(generator.encoder.blocks(tokens)[:, order], generator.encoder.blocks(tokens[:, order]))
+    moved = generator.encoder.blocks((tokens[:, order] + generator.encoder.positions))
+    assert not torch.allclose(generator.encoder.blocks(tokens + generator.encoder.positions)[:, order], moved, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
@@ -97,6 +98,63 @@ def test_the_second_derivative_of_the_transformer_discriminator_is_right():
 def test_judging_the_features_is_judging_the_window(kind):
     network, x = DISCRIMINATORS[kind](32), torch.randn(4, 32)
     torch.testing.assert_close(network.judge(network.features(x)), network(x))
+
+
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+def test_with_dropout_batch_norm_and_labels_too_discriminators_can_be_differentiated_twice(kind):
+    network = DISCRIMINATORS[kind](32, dropout=0.1, batch_norm=True, classes=3)
+    x = torch.randn(4, 32, requires_grad=True)
+    squared_gradient_norm(network(x, torch.tensor([0, 1, 2, 0])), x).backward()
+    assert network.classes.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+def test_on_a_gpu_too_discriminators_can_be_differentiated_twice(kind):
+    network = DISCRIMINATORS[kind](32).cuda()
+    x = torch.randn(4, 32, device="cuda", requires_grad=True)
+    squared_gradient_norm(network(x), x).backward()
+
+
+def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_covariance_within_them():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=3000)
+    windows = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 8)) + 10 * rng.standard_normal((3, 8))[labels]
+    config = GANConfig(latent=8, patch=4, width=16, depth=1)
+    generator = build_generator(config, windows.astype(np.float32), labels=labels)
+    for k in range(3):
+        made = generator(torch.randn(20_000, 8), torch.full((20_000,), k)).detach().numpy()
+        np.testing.assert_allclose(made.mean(0), windows[labels == k].mean(0), atol=0.1)
+        np.testing.assert_allclose(np.cov(made.T), np.cov(windows[labels == k].T), atol=1.2)
+
+
+def test_the_map_between_gaussians_moves_one_to_the_other_and_nothing_more_than_it_must():
+    rng = np.random.default_rng(0)
+    source = rng.standard_normal((5000, 6)) @ rng.standard_normal((6, 6)) + 1
+    target = rng.standard_normal((4000, 6)) @ rng.standard_normal((6, 6)) - 1
+    a, b = gaussian_transport(source, target)
+    moved = source @ a.T + b
+    np.testing.assert_allclose(moved.mean(0), target.mean(0), atol=1e-9)
+    np.testing.assert_allclose(np.cov(moved.T), np.cov(target.T), atol=1e-6)
+    np.testing.assert_allclose(a, a.T)  # the gradient of a convex function: the map of least displacement
+    assert np.linalg.eigvalsh(a).min() > 0
+    a, b = gaussian_transport(source, source)
+    np.testing.assert_allclose(a, np.eye(6), atol=1e-6)
+    np.testing.assert_allclose(b, 0, atol=1e-6)
+
+
+def test_a_bounded_generator_stays_within_one_and_starts_as_the_gaussian_of_artanh():
+    windows = np.tanh(np.random.default_rng(0).normal(0.2, 0.5, (4000, 8))).astype(np.float32)
+    config = GANConfig(latent=8, patch=4, width=16, depth=1)
+    made = build_generator(config, windows, bounded=True)(torch.randn(4000, 8)).detach().numpy()
+    assert np.abs(made).max() < 1
+    np.testing.assert_allclose([made.mean(), made.std()], [windows.mean(), windows.std()], atol=0.02)
+
+
+def test_learned_positions_are_parameters():
+    config = GANConfig(latent=8, patch=4, width=16, depth=1, positions="learned")
+    names = dict(build_generator(config, np.eye(16, dtype=np.float32)).named_parameters())
+    assert names["encoder.positions"].shape == (4, 16)
 
 
 def test_reparameterisation_recovers_mean_and_deviation():
