@@ -220,6 +220,23 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def distance_to_train(windows: Array, train: Array) -> Array:
+    """Euclidean distance (n,) from each window (n, samples) to the nearest training window, computed exactly."""
+    return NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train).kneighbors(windows)[0][:, 0]
+
+
+def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:
+    """How often a generated window lies nearer to the training windows than a test window does, and its standard error.
+
+    P(d_generated < d_test) + ½ P(=), of distances (n,) and (m,) from :func:`distance_to_train`: ½ where the model is as
+    far from its training windows as new real ones are, towards 1 where it copies. The Mann–Whitney statistic behind C_T
+    of Meehan, Chaudhuri & Dasgupta 2020 (arXiv:2004.05675).
+    """
+    n, m = len(generated), len(test)
+    share = float(scipy.stats.mannwhitneyu(test, generated).statistic) / (n * m)
+    return share, float(np.sqrt((n + m + 1) / (12 * n * m)))
+
+
 @dataclass(frozen=True)
 class Score:
     """A value with its 95 % interval, beside the floor with its own, and the reach; ``ratio`` = value / reach."""

@@ -337,8 +337,12 @@ def activity_animation(
         marks[2].set_data([instant], [np.interp(instant, time_s, rate_hz)])
         canvas.draw()
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    strongest = np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4]
-    montage = Image.fromarray(np.concatenate([np.asarray(pictures[i]) for i in strongest]))
+    return _gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], frame_ms)
+
+
+def _gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int | Sequence[int]) -> bytes:
+    """Pictures of one size as a GIF, with the palette of 128 colours that suits the ``typical`` ones."""
+    montage = Image.fromarray(np.concatenate([np.asarray(pictures[i]) for i in typical]))
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     colours[(colours > 248).all(axis=1)] = 255  # the paper stays white
@@ -432,16 +436,27 @@ def window_density(time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: 
     return fig
 
 
-def mean_sd(time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str) -> Figure:
-    """Mean ± standard deviation of the windows (n, samples) of each of ``groups``, a panel each."""
+def mean_sd(
+    time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str, made: Mapping[str, np.ndarray] | None = None,
+    model: str = "",
+) -> Figure:
+    """Mean ± standard deviation of the windows (n, samples) of each of ``groups``, a panel each.
+
+    With ``made``, those that ``model`` generated for the same groups are drawn over them.
+    """
     fig, axes = _panels(len(groups))
-    for axis, (name, windows) in zip(axes, groups.items()):
+    sources = [("real", groups), *([(model, made)] if made else [])]
+    for axis, name in zip(axes, groups):
         axis.axhline(0, color="0.85", linewidth=0.8, zorder=0)
-        if len(windows):
-            mean, sd = windows.mean(axis=0), windows.std(axis=0)
-            axis.fill_between(time_ms, mean - sd, mean + sd, color=COLOURS["real"], alpha=0.22, linewidth=0)
-            axis.plot(time_ms, mean, color=COLOURS["real"], linewidth=1.4)
-        axis.set_title(f"{name}  (n = {len(windows)})", fontweight="normal", fontsize=8)
+        for source, by_group in sources:
+            windows = by_group[name]
+            if len(windows):
+                mean, sd = windows.mean(axis=0), windows.std(axis=0)
+                axis.fill_between(time_ms, mean - sd, mean + sd, color=COLOURS[source], alpha=0.22, linewidth=0)
+                axis.plot(time_ms, mean, color=COLOURS[source], linewidth=1.4, label=LABELS[source])
+        axis.set_title(f"{name}  (n = {len(groups[name])})", fontweight="normal", fontsize=8)
+    if made:
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     fig.supxlabel("time from trough (ms)", fontsize=8)
     fig.supylabel(_voltage(unit) + ", mean ± SD", fontsize=8)
     return fig
@@ -603,18 +618,58 @@ def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: st
     return fig
 
 
-def filmstrip(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
-    """What the same z become over training: windows (k, n_z, samples) at ``steps`` (k,), a panel for each step.
+def filmstrip(
+    time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, panels: int = 8
+) -> Figure:
+    """What the same z become over training: windows (frames, n_z, samples) at ``steps`` (frames,), in some panels.
 
     Each z keeps its shade in all panels.
     """
-    fig, axes = _panels(len(steps))
-    for axis, step, at_step in zip(axes, steps, windows):
-        for window, colour in zip(at_step, _ramp(model, windows.shape[1])):
+    shown = np.unique(np.linspace(0, len(steps) - 1, panels).round().astype(int))
+    fig, axes = _panels(len(shown))
+    for axis, i in zip(axes, shown):
+        for window, colour in zip(windows[i], _ramp(model, windows.shape[1])):
             axis.plot(time_ms, window, color=colour, linewidth=1.1)
-        axis.set_title(f"step {step}", fontweight="normal", fontsize=8)
+        axis.set_title(f"step {steps[i]}", fontweight="normal", fontsize=8)
     fig.supxlabel("time from trough (ms)", fontsize=8)
     fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def film(
+    time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, frame_ms: int = 160, dpi: int = 100
+) -> bytes:
+    """:func:`filmstrip` as a GIF: every frame in its turn, what was there at first in grey; the last one stands longer."""
+    fig, ((axis,),) = _figure(1, 1, 3.0)
+    axis.plot(time_ms, windows[0].T, color="0.85", linewidth=1)
+    lines = [
+        axis.plot(time_ms, window, color=colour, linewidth=1.3)[0]
+        for window, colour in zip(windows[0], _ramp(model, windows.shape[1]))
+    ]
+    low, high = windows.min(), windows.max()
+    axis.set(xlabel="time from trough (ms)", ylabel=_voltage(unit), ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)))
+    axis.set_title("step 0", fontweight="normal")
+    fig.set_dpi(dpi)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    fig.set_layout_engine("none")
+    pictures = []
+    for step, at_step in zip(steps, windows):
+        for line, window in zip(lines, at_step):
+            line.set_ydata(window)
+        axis.set_title(f"step {step}", fontweight="normal")
+        canvas.draw()
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    return _gif(pictures, [len(pictures) - 1], [*[frame_ms] * (len(pictures) - 1), 10 * frame_ms])
+
+
+def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
+    """Share of windows within a distance of the nearest training window, a curve for each source of ``distances`` (n,)."""
+    fig, ((axis,),) = _figure(1, 1, 2.6)
+    for source, d in distances.items():
+        axis.plot(np.sort(d), (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
+    axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", ylim=(0, 1), xlim=(0, None))
+    axis.legend(loc="lower right")
     return fig
 
 

@@ -109,8 +109,8 @@ class GANConfig:
     ema: float = 0.998
     """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
     calibrate: bool = True
-    """Whether the weights that are judged and kept end in the linear map that gives the windows the mean and covariance
-    of the training windows."""
+    """Whether the weights that are judged and kept end in the linear map that gives generated windows the mean and
+    covariance of the training windows."""
     validate_every: int = 400
     """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
     second half: a score is noisy, and among many looks an early one may win by luck."""
@@ -204,6 +204,19 @@ def draw(
 
 CALIBRATION_WINDOWS = 10_000
 """Generated windows from which the mean and covariance of a generator are estimated."""
+def latent_path(name: str, ends: Tensor, steps: int) -> Tensor:
+    """Latent vectors (steps, latent) on the way between two draws of a prior, ``ends`` (2, latent).
+
+    Along an arc, z₀ cos θ + z₁ sin θ, every vector is again a draw of a Gaussian prior; of a uniform one it is a
+    straight line that stays in the cube.
+    """
+    if name == "uniform":
+        share = torch.linspace(0, 1, steps)
+        return torch.stack([1 - share, share], dim=1) @ ends
+    angle = torch.linspace(0, math.pi / 2, steps)
+    return torch.stack([angle.cos(), angle.sin()], dim=1) @ ends
+
+
 FILMED = 5
 """Latent vectors whose windows are kept while training goes on."""
 

@@ -131,13 +131,47 @@ class SpikeWindows:
         """The windows (m, samples) of one split, recording by recording, each in order of time."""
         return self.windows[self.split == split]
 
-    def synthetic(self, windows: np.ndarray) -> "SpikeWindows":
-        """The same kind of object for generated windows (m, samples): no channel, time, unit or recording."""
+    def classes(self, by: str, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Classes of the windows of one split, for a model that is told them.
+
+        Parameters
+        ----------
+        by
+            ``unit`` or ``channel``, each counted within its recording.
+
+        Returns
+        -------
+        index
+            int64 (m,), from 0.
+        of
+            int64 (classes, 2): recording and unit (−1: unknown) or channel of each class.
+
+        Raises
+        ------
+        InputError
+            Another ``by``, or units that are not known.
+        """
+        columns = {"unit": self.label, "channel": self.channel}
+        if by not in columns:
+            raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
+        of, index = np.unique(
+            np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64), axis=0, return_inverse=True
+        )
+        if by == "unit" and (of[:, 1] < 0).all():
+            raise InputError("the units of this recording are not known: tell the model the channel instead, or nothing")
+        return index.ravel(), of
+
+    def synthetic(self, windows: np.ndarray, **columns: np.ndarray) -> "SpikeWindows":
+        """The same kind of object for generated windows (m, samples).
+
+        They have no channel, time, unit or recording, but those ``columns`` that are given.
+        """
         n = len(windows)
         return replace(
-            self, windows=windows.astype(np.float32), channel=np.full(n, -1, np.int32), frame=np.full(n, -1, np.int64),
-            label=np.full(n, -1, np.int32), split=np.full(n, Split.TEST, np.uint8), ledger=None,
+            self, windows=windows.astype(np.float32), split=np.full(n, Split.TEST, np.uint8), ledger=None,
             recording=None, recordings=["synthetic"], noise_recording=None,
+            **{"channel": np.full(n, -1, np.int32), "frame": np.full(n, -1, np.int64), "label": np.full(n, -1, np.int32)}
+            | {name: np.asarray(column, np.int32) for name, column in columns.items()},
         )
 
     def save(self, path: Path | str) -> None:
@@ -368,23 +402,84 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Global z-score: one mean and one standard deviation for all windows, so that amplitudes survive.
+    """x' = (x − centre) / scale, the same two numbers for all windows, so that amplitudes survive (thesis 1.3.5).
 
-    x' = (x − mean) / std (thesis 1.3.5, input normalisation); fitted on training windows only.
+    Fitted on training windows only. ``bounded``: training windows lie in [−1, 1].
     """
 
-    mean: float
-    std: float
+    centre: float
+    scale: float
+    bounded: bool = False
 
     @classmethod
     def fit(cls, windows: np.ndarray) -> "Standardiser":
-        """From windows (n, samples)."""
+        """The z-score: mean and standard deviation of windows (n, samples)."""
         return cls(float(windows.mean(dtype=np.float64)), float(windows.std(dtype=np.float64)))
 
+    @classmethod
+    def fit_range(cls, windows: np.ndarray) -> "Standardiser":
+        """Min–max: the lowest sample of all windows (n, samples) becomes −1, the highest 1."""
+        low, high = float(windows.min()), float(windows.max())
+        return cls((high + low) / 2, (high - low) / 2, bounded=True)
+
     def transform(self, windows: np.ndarray) -> np.ndarray:
-        """To z-scores, float32."""
-        return ((windows - self.mean) / self.std).astype(np.float32)
+        """From the amplitude unit, float32."""
+        return ((windows - self.centre) / self.scale).astype(np.float32)
 
     def inverse(self, windows: np.ndarray) -> np.ndarray:
         """Back to the amplitude unit, float32."""
-        return (windows * self.std + self.mean).astype(np.float32)
+        return (windows * self.scale + self.centre).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class WindowStandardiser:
+    """Each window to mean 0 and standard deviation 1 by itself: a model of such windows never sees an amplitude.
+
+    On the way back each window gets mean and standard deviation of a training window that is drawn at random, so that
+    amplitudes are right on the whole and wrong for the shape that carries them.
+
+    Attributes
+    ----------
+    centres, scales
+        Mean and standard deviation (n,) of each training window.
+    seed
+        Of the draw.
+    """
+
+    centres: np.ndarray
+    scales: np.ndarray
+    seed: int = 0
+    bounded: bool = False
+
+    @classmethod
+    def fit(cls, windows: np.ndarray) -> "WindowStandardiser":
+        """From windows (n, samples)."""
+        return cls(windows.mean(axis=1, dtype=np.float64), windows.std(axis=1, dtype=np.float64))
+
+    def transform(self, windows: np.ndarray) -> np.ndarray:
+        """From the amplitude unit, float32."""
+        own = windows.std(axis=1, keepdims=True)
+        return ((windows - windows.mean(axis=1, keepdims=True)) / np.where(own > 0, own, 1)).astype(np.float32)
+
+    def inverse(self, windows: np.ndarray) -> np.ndarray:
+        """Back to the amplitude unit, float32."""
+        drawn = np.random.default_rng(self.seed).integers(len(self.scales), size=(len(windows), 1))
+        return (windows * self.scales[drawn] + self.centres[drawn]).astype(np.float32)
+
+
+NORMALISATIONS = {
+    "z_score": Standardiser.fit, "min_max": Standardiser.fit_range, "per_window": WindowStandardiser.fit,
+}
+
+
+def fit_normalisation(name: str, windows: np.ndarray) -> Standardiser | WindowStandardiser:
+    """The normalisation called ``name``, fitted on training windows (n, samples).
+
+    Raises
+    ------
+    InputError
+        A name that is not known.
+    """
+    if name not in NORMALISATIONS:
+        raise InputError(f"normalisation '{name}' is not known: choose one of {', '.join(NORMALISATIONS)}")
+    return NORMALISATIONS[name](windows)

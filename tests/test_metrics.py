@@ -139,3 +139,13 @@ def test_the_spectral_floor_holds_19_of_20_halvings():
         a, b = power[order[:200]].mean(axis=0), power[order[200:]].mean(axis=0)
         inside.append(np.abs(np.log(a / b)) < floor)
     assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def test_copies_lie_nearer_to_the_training_windows_and_new_windows_do_not():
+    to_test = metrics.distance_to_train(REAL, TRAIN)
+    assert to_test[7] == pytest.approx(np.linalg.norm(TRAIN - REAL[7], axis=1).min(), rel=1e-4)
+    noise = 0.01 * np.random.default_rng(0).standard_normal((600, 32)).astype(np.float32)
+    copied, error = metrics.nearer_to_train(metrics.distance_to_train(TRAIN[:600] + noise, TRAIN), to_test)
+    assert copied > 0.99
+    new, error = metrics.nearer_to_train(metrics.distance_to_train(OTHER, TRAIN), to_test)
+    assert abs(new - 0.5) < 3 * error < 0.06

@@ -167,6 +167,29 @@ def test_an_interpolation_goes_from_light_to_dark(steps):
     assert "time from trough (ms)" in texts(fig) and "voltage (µV)" in texts(fig)
 
 
+def test_a_filmstrip_shows_the_first_and_the_last_frame_and_the_film_all_of_them():
+    shown = windows(20 * 2).reshape(20, 2, 64)
+    fig = plots.filmstrip(TIME_MS, np.arange(20), shown, "uV", "vae_gan")
+    titles = [axis.get_title(loc="left") for axis in fig.axes]
+    assert len(titles) == 8 and titles[0] == "step 0" and titles[-1] == "step 19"
+    moving = Image.open(io.BytesIO(plots.film(TIME_MS, np.arange(3), shown[:3], "uV", "vae_gan", dpi=40)))
+    assert moving.n_frames == 3
+
+
+def test_made_windows_are_drawn_over_the_real_ones_of_their_class():
+    groups = {"unit 1": windows(5), "unit 2": windows(4)}
+    fig = plots.mean_sd(TIME_MS, groups, "uV", {k: w + 1 for k, w in groups.items()}, "transformer_gan")
+    draw(fig)
+    assert plots.LABELS["transformer_gan"] in [t.get_text() for t in fig.legends[0].get_texts()]
+    for axis, own in zip(fig.axes, groups.values()):
+        np.testing.assert_allclose(axis.lines[2].get_ydata(), own.mean(axis=0) + 1, rtol=1e-6)
+
+
+def test_the_curve_of_distances_is_their_distribution():
+    fig = plots.distance_to_train({"real": np.array([3.0, 1.0]), "transformer_gan": np.array([2.0])})
+    np.testing.assert_array_equal(fig.axes[0].lines[0].get_xydata(), [[1, 0.25], [3, 0.75]])
+
+
 @pytest.mark.parametrize("k, n_z", [(1, 1), (4, 3), (6, 5)])
 def test_in_a_filmstrip_each_z_keeps_its_shade(k, n_z):
     shown = windows(k * n_z).reshape(k, n_z, 64)

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from meagan_lib import InputError
 from meagan_lib.metrics import METRICS, Context
+from meagan_lib.models.baselines import without_farthest
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
 from meagan_lib.models.vae_gan import build_vae, reparameterise
-from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, prior, recipe
+from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, latent_path, prior, recipe
 
 REAL = spikes(400, 16)
 LABELS = np.arange(400) % 3
@@ -138,6 +139,17 @@ def test_every_prior_has_unit_variance_and_a_run_of_its_own(name):
     assert np.array_equal(trainers[0].sample(3), trainers[1].sample(3)) == (name == "gaussian")
 
 
+@pytest.mark.parametrize("name", PRIORS)
+def test_the_way_between_two_draws_begins_and_ends_there_and_stays_in_the_prior(name):
+    ends = prior(name, 2, 3000, torch.Generator().manual_seed(0))
+    path = latent_path(name, ends, 5)
+    torch.testing.assert_close(path[[0, -1]], ends, atol=1e-3, rtol=0)
+    if name == "uniform":
+        assert path.abs().max() <= 3**0.5
+    else:
+        assert path.std(dim=1).tolist() == pytest.approx([1] * 5, abs=0.06)
+
+
 def test_the_prior_of_a_vae_gan_is_gaussian():
     with pytest.raises(InputError, match="KL term"):
         vae_gan(replace(VAEGAN, prior="uniform"))
@@ -259,9 +271,9 @@ def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gau
 def test_a_calibrated_generator_has_the_mean_and_covariance_of_the_training_windows(build, base):
     trainer = build(replace(base, calibrate=True))
     trainer.train()
-    made = trainer.sample(20_000)
-    np.testing.assert_allclose(made.mean(0), REAL.mean(0), atol=0.05)
-    np.testing.assert_allclose(np.cov(made.T), np.cov(REAL.T), atol=0.15)
+    made, real = (without_farthest(x, 0.01) for x in (trainer.sample(20_000), REAL))
+    np.testing.assert_allclose(made.mean(0), real.mean(0), atol=0.05)
+    np.testing.assert_allclose(np.cov(made.T), np.cov(real.T), atol=0.15)
     assert torch.equal(trainer.generator.correction, torch.eye(16)), "what is trained is not corrected"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.files import sha256
 from meagan_lib.windows import (
-    Ledger, Reason, SpikeWindows, Split, Standardiser, merge, require_enough, split_in_time,
+    Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, merge, require_enough, split_in_time,
 )
 
 
@@ -107,6 +107,41 @@ def test_scaling_comes_back_and_keeps_amplitudes(mean, std):
 def test_the_scale_is_that_of_the_training_windows(windows):
     scale = Standardiser.fit(windows.of(Split.TRAIN))
     assert scale.transform(windows.of(Split.TRAIN)).std() == pytest.approx(1, abs=1e-3)
+
+
+@given(st.floats(-50, 50), st.floats(0.1, 100))
+def test_min_max_fills_minus_one_to_one_and_comes_back(mean, std):
+    x = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32) * np.float32(std) + np.float32(mean)
+    scale = fit_normalisation("min_max", x)
+    scaled = scale.transform(x)
+    assert scale.bounded and scaled.min() == pytest.approx(-1, abs=1e-3) and scaled.max() == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(scale.inverse(scaled), x, rtol=1e-3, atol=1e-3 * (std + abs(mean)))
+
+
+def test_scaling_each_window_by_itself_loses_which_amplitude_went_with_which_shape():
+    rng = np.random.default_rng(0)
+    x = (rng.uniform(1, 9, (4000, 1)) * rng.standard_normal((4000, 12)) + 5).astype(np.float32)
+    scale = fit_normalisation("per_window", x)
+    scaled = scale.transform(x)
+    np.testing.assert_allclose([scaled.mean(axis=1), scaled.std(axis=1)], [np.zeros(4000), np.ones(4000)], atol=1e-4)
+    back = scale.inverse(scaled)
+    assert np.quantile(back.std(axis=1), [0.1, 0.9]) == pytest.approx(np.quantile(x.std(axis=1), [0.1, 0.9]), rel=0.05)
+    assert abs(np.corrcoef(back.std(axis=1), x.std(axis=1))[0, 1]) < 0.1
+    assert np.isfinite(scale.transform(np.zeros((2, 12)))).all()
+    with pytest.raises(InputError, match="choose one of z_score, min_max, per_window"):
+        fit_normalisation("zscore", x)
+
+
+def test_classes_count_from_zero_and_name_recording_and_unit():
+    merged = merge({"a": part_of(60, 0), "b": part_of(60, 1)}, "time")
+    index, of = merged.classes("channel", Split.TRAIN)
+    chosen = merged.split == Split.TRAIN
+    np.testing.assert_array_equal(of[index], np.stack([merged.recording[chosen], merged.channel[chosen]], axis=1))
+    assert set(index) == set(range(len(of))) and len(of) == 6
+    with pytest.raises(InputError, match="choose one of unit, channel"):
+        merged.classes("colour", Split.TRAIN)
+    with pytest.raises(InputError, match="not known"):
+        replace(merged, label=np.full(len(merged), -1, np.int32)).classes("unit", Split.TRAIN)
 
 
 def part_of(n: int, seed: int, channels: int = 3, dropped: int = 2) -> SpikeWindows:

@@ -36,6 +36,12 @@ class Gaussian:
         return rng.multivariate_normal(self.mean, self.covariance, size=n, method="eigh").astype(np.float32)
 
 
+def without_farthest(windows: np.ndarray, share: float) -> np.ndarray:
+    """Windows (n, samples) but for the ``share`` that lie farthest from their median: artefacts weigh as squares."""
+    distance = np.linalg.norm(windows - np.median(windows, axis=0), axis=1)
+    return windows[distance <= np.quantile(distance, 1 - share)]
+
+
 def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A (samples, samples) and b (samples,): x → A x + b gives windows ``source`` the mean and covariance of ``target``.
 

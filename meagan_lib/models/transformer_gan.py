@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from meagan_lib import InputError
-from meagan_lib.models.baselines import Gaussian, gaussian_transport
+from meagan_lib.models.baselines import Gaussian, gaussian_transport, without_farthest
 from meagan_lib.training import GANConfig, seeded
 
 
@@ -171,13 +171,31 @@ class Generator(nn.Module):
             x = x + mean + z @ self.colouring.T
         return x.tanh() if self.bounded else torch.addmm(self.shift, x, self.correction.T)
 
+    def outline(self) -> list[tuple[str, str]]:
+        """What each step does, and the shape of what it gives."""
+        tokens, samples = f"{self.tokens} × {self.width}", str(self.samples)
+        rows = [
+            ("random\nnumbers $z$", str(self.latent)),
+            ("linear map,\n+ positions" + ("\n+ label" if self.classes is not None else ""), tokens),
+            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            ("linear map\nto patches", f"{self.tokens} × {self.head.out_features}"),
+            ("low-pass,\ncut: $T(z)$", samples),
+        ]
+        last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
+        return [*rows, (last, samples)]
+
+    def bypass(self) -> tuple[str, str, int] | None:
+        """Label and shape of what goes past the Transformer, and the step of the outline that it joins."""
+        return ("Gaussian:\n$\\bar{x} + W z$", str(self.samples), 5) if self.on_gaussian else None
+
     def calibrate(self, made: np.ndarray, real: np.ndarray) -> None:
         """Give windows the mean and covariance of ``real``, judging by ``made``, which it generated; both (·, samples).
 
-        A bounded generator stays as it is: after tanh nothing else may come.
+        The hundredth of either that lies farthest out is not counted. A bounded generator stays as it is: after tanh
+        nothing else may come.
         """
         if not self.bounded:
-            a, b = gaussian_transport(made, real)
+            a, b = gaussian_transport(without_farthest(made, 0.01), without_farthest(real, 0.01))
             self.correction.copy_(torch.tensor(a, dtype=torch.float32))
             self.shift.copy_(torch.tensor(b, dtype=torch.float32))
 
@@ -266,6 +284,21 @@ class Discriminator(Judge):
         """The last layer before the logit, (batch, 2 · width)."""
         return torch.cat([self.local(self.convolutions(x)), self.whole(x)], dim=1)
 
+    def outline(self) -> list[tuple[str, str]]:
+        """What each step does, and the shape of what it gives."""
+        dense = self.local[0].out_features
+        return [
+            ("window $x$", str(self.whole[0].in_features)),
+            ("strided\nconvolutions", str(self.convolutions.features)),
+            ("dense:\nlocal shape", str(dense)),
+            ("both,\nside by side", str(2 * dense)),
+            ("logit", "1"),
+        ]
+
+    def bypass(self) -> tuple[str, str, int] | None:
+        """Label and shape of what goes past the convolutions, and the step of the outline that it joins."""
+        return "dense:\nthe whole", str(self.whole[0].out_features), 3
+
 
 class TransformerDiscriminator(Judge):
     """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
@@ -279,7 +312,7 @@ class TransformerDiscriminator(Judge):
         positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
     ):
         super().__init__(width, classes)
-        self.patch, self.tokens = patch, math.ceil(samples / patch)
+        self.samples, self.patch, self.tokens = samples, patch, math.ceil(samples / patch)
         self.embed = nn.Linear(patch, width)
         self.encoder = TransformerEncoder(
             self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
@@ -289,6 +322,21 @@ class TransformerDiscriminator(Judge):
         """The mean token, (batch, width)."""
         x = nn.functional.pad(x, (0, self.tokens * self.patch - x.shape[1]))
         return self.encoder(self.embed(x.view(len(x), self.tokens, self.patch))).mean(dim=1)
+
+    def outline(self) -> list[tuple[str, str]]:
+        """What each step does, and the shape of what it gives."""
+        tokens = f"{self.tokens} × {self.embed.out_features}"
+        return [
+            ("window $x$", str(self.samples)),
+            ("patches", f"{self.tokens} × {self.patch}"),
+            ("linear map,\n+ positions", tokens),
+            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            ("mean\ntoken", str(self.embed.out_features)),
+            ("logit", "1"),
+        ]
+
+    def bypass(self) -> None:
+        """Nothing goes past the blocks."""
 
 
 DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDiscriminator}

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from meagan_lib.losses import squared_gradient_norm
-from meagan_lib.models.baselines import Gaussian, gaussian_transport
+from meagan_lib.models.baselines import Gaussian, gaussian_transport, without_farthest
 from meagan_lib.models.transformer_gan import (
     DISCRIMINATORS, Discriminator, Generator, TransformerDiscriminator, attention, attention_maps,
     build_generator, sinusoidal_positions,
@@ -141,6 +141,12 @@ def test_the_map_between_gaussians_moves_one_to_the_other_and_nothing_more_than_
     a, b = gaussian_transport(source, source)
     np.testing.assert_allclose(a, np.eye(6), atol=1e-6)
     np.testing.assert_allclose(b, 0, atol=1e-6)
+
+
+def test_the_farthest_windows_are_left_out():
+    windows = np.r_[np.random.default_rng(0).standard_normal((99, 4)), np.full((1, 4), 50.0)]
+    np.testing.assert_array_equal(without_farthest(windows, 0.01), windows[:99])
+    np.testing.assert_array_equal(without_farthest(windows, 0.0), windows)
 
 
 def test_a_bounded_generator_stays_within_one_and_starts_as_the_gaussian_of_artanh():
