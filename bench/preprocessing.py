@@ -22,6 +22,8 @@ LARGE_S = (6, 12, 24)
 
 def write_recording(path: Path, n_channels: int, seconds: int) -> None:
     """A BRW 3.x file: a second of coloured noise with a spike a second on each channel, over and over, shifted."""
+    from meagan_lib.simulation import CHIP_ELECTRODES, create_brw
+
     rng = np.random.default_rng(0)
     second = rng.standard_normal((RATE, n_channels), dtype=np.float32)
     second[1:] += 0.7 * second[:-1]
@@ -31,22 +33,10 @@ def write_recording(path: Path, n_channels: int, seconds: int) -> None:
     for k, value in enumerate(shape):
         second[start + k, channel] += 2 * value
     codes = np.rint(second + 2048).clip(0, 4095).astype(np.uint16)
-    chs = np.empty(n_channels, dtype=[("Row", "<i2"), ("Col", "<i2")])
-    chs["Row"], chs["Col"] = np.divmod(np.arange(n_channels), 64)[0] + 1, np.arange(n_channels) % 64 + 1
-    variables = {"BitDepth": np.uint8(12), "MaxVolt": 4125.0, "MinVolt": -4125.0, "SignalInversion": 1.0}
-    variables |= {"NRecFrames": np.int64(seconds * RATE), "SamplingRate": float(RATE)}
+    electrodes = np.divmod(np.arange(n_channels), CHIP_ELECTRODES)
     with h5py.File(path, "w") as file:
-        info = file.create_group("3BRecInfo")
-        info.attrs["Version"] = np.int32(102)
-        for name, value in variables.items():
-            info.create_dataset(f"3BRecVars/{name}", data=np.array([value]))
-        for name in ("NRows", "NCols"):
-            info.create_dataset(f"3BMeaChip/{name}", data=np.array([64], dtype=np.uint32))
-        info.create_dataset("3BMeaStreams/Raw/Chs", data=chs)
-        data = file.create_group("3BData")
-        data.attrs["Version"] = np.int32(102)
+        raw = create_brw(file, electrodes, RATE, seconds * RATE, frames_per_chunk=2000)
         size = RATE * n_channels
-        raw = data.create_dataset("Raw", (seconds * size,), "<u2", chunks=(2000 * n_channels,))
         for s in range(seconds):
             raw[s * size : (s + 1) * size] = np.roll(codes, 997 * s, axis=0).ravel()
 
