@@ -22,10 +22,10 @@ from spikeinterface.generation import (
     generate_templates,
 )
 
+from meagan_lib.brw import CHIP_ELECTRODES
+from meagan_lib.brw import DEFAULT_PITCH_UM as PITCH_UM
 from meagan_lib.files import atomic
 
-CHIP_ELECTRODES = 64
-PITCH_UM = 42.0
 MAX_UV, BIT_DEPTH = 4125.0, 12
 UV_PER_STEP = 2 * MAX_UV / 2**BIT_DEPTH
 
