@@ -92,8 +92,10 @@ class WindowConfig:
         return half
 
 
-def reasons(flags: np.ndarray, isolation: Isolation, outside: np.ndarray, bad: np.ndarray, busy: np.ndarray,
-            between: np.ndarray) -> np.ndarray:
+def reasons(
+    flags: np.ndarray, isolation: Isolation, outside: np.ndarray, bad: np.ndarray, busy: np.ndarray,
+    between: np.ndarray,
+) -> np.ndarray:
     """Reason uint8 (peaks,) of each peak: the first of ``ORDER`` that holds.
 
     Parameters
@@ -254,8 +256,7 @@ def cut_windows(
     seed
         Of the blocks on which the noise level is estimated.
     path
-        Where the windows are written as they come; they are then read from there when asked for. Without it they are
-        gathered in memory.
+        Where the windows are written as they come; in the end the whole file is read back into memory.
     min_train
         Training windows that there must be for the file to be written.
 
@@ -319,7 +320,7 @@ def _units(
 
 
 def contaminated(
-    windows: "SpikeWindows", truth: GroundTruth, detection: DetectionConfig, above_mad: float = 3.0
+    windows: SpikeWindows, truth: GroundTruth, detection: DetectionConfig, above_mad: float = 3.0
 ) -> np.ndarray:
     """Whether bool (n,) each window of a simulation holds a second true spike deeper than ``above_mad`` noise levels."""
     frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
