@@ -72,7 +72,8 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
     complaints = [f"{run}/{told}".removeprefix(f"{name}/") for run in runs for told in figures.verify(run)]
     if complaints:
-        raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: " + "; ".join(complaints))
+        told = "; ".join(complaints)
+        raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
 
 
@@ -102,7 +103,9 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         target, equals, value = override.partition("=")
         notebook, dot, parameter = target.partition(".")
         if not (equals and dot):
-            raise InputError(f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500")
+            raise InputError(
+                f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500"
+            )
         if notebook not in parameters:
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
@@ -148,8 +151,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     elif first["recording"] != "simulated":
         from meagan_lib.recordings import holds_windows, open_recording
 
-        if not holds_windows(first["recording"]):
-            open_recording(first["recording"], well=first.get("well") or None)  # refuses bad input before anything starts
+        if not holds_windows(first["recording"]):  # bad input is refused before anything starts
+            open_recording(first["recording"], well=first.get("well") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
@@ -238,7 +241,8 @@ def run_graph(name: str, cores: int) -> None:
         told = [path.read_text().strip() for path in complaints()]
         if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(told):
             raise InputError(DISK_FULL)
-        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or f"the run stopped without a word; see {log.relative_to(ROOT)}")
+        silent = f"the run stopped without a word; see {log.relative_to(ROOT)}"
+        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
 
 
 def summary(name: str) -> None:

@@ -761,7 +761,8 @@ def scores(
             axis.plot(score["interval"], [y, y], color=COLOURS[model], linewidth=1.5)
             axis.plot(score["value"], y, "o", color=COLOURS[model], markersize=5)
         axis.set_title(labels[metric], fontweight="normal", fontsize=8)
-        axis.set_xlabel("higher is better" if higher_is_better[metric] else "lower is better", fontsize=6.5, color="0.4")
+        word = "higher" if higher_is_better[metric] else "lower"
+        axis.set_xlabel(f"{word} is better", fontsize=6.5, color="0.4")
         axis.set(yticks=range(len(models)), yticklabels=[LABELS[m] for m in models], ylim=(len(models) - 0.5, -0.5))
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
     for axis in axes.flat[len(labels) :]:

@@ -199,7 +199,7 @@ def intervals_ms(peaks: Ledger, sampling_rate_hz: float) -> np.ndarray:
 
 
 def spike_counts(peaks: Ledger, n_frames: int, n_channels: int, bin_frames: int) -> np.ndarray:
-    """Number of peaks int64 (bins, channels) of each channel in each bin of time; an incomplete last bin is left out."""
+    """Number of peaks int64 (bins, channels) of each channel in each bin of time, without an incomplete last bin."""
     n_bins = n_frames // bin_frames
     inside = peaks.frame < n_bins * bin_frames
     index = peaks.frame[inside] // bin_frames * n_channels + peaks.channel[inside]
@@ -361,8 +361,8 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
         n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
         raise InputError(
             f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
-            f"{validation} to validate, {test} to test), and training needs {minimum}: use a longer recording, or relax "
-            f"threshold_mad, guard_ms or window_ms"
+            f"{validation} to validate, {test} to test), and training needs {minimum}: use a longer recording, or "
+            f"relax threshold_mad, guard_ms or window_ms"
         )
 
 
