@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -41,8 +42,8 @@ def run(
     """Execute the notebooks that are out of date, and show scores, figures and times."""
     parameters = resolve(preset, recording, set_)
     name = name or default_name(preset, recording)
-    if Path(name).name != name or name.startswith("."):
-        raise InputError(f"'{name}' cannot name a run: choose a name without slashes that starts with no dot")
+    if not re.fullmatch(r"\w[\w.-]*", name):  # it goes into paths and into command lines
+        raise InputError(f"'{name}' cannot name a run: take letters, digits, '_', '-' and '.', a letter or digit first")
     files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
@@ -122,7 +123,7 @@ def default_name(preset: str, recordings: list[str]) -> str:
     """A run is called after its recording where one is given, after the first of several, or else after its preset."""
     if not recordings:
         return preset
-    return Path(recordings[0]).stem + (f"_and_{len(recordings) - 1}_more" if len(recordings) > 1 else "")
+    return merging.labels(recordings)[0] + (f"_and_{len(recordings) - 1}_more" if len(recordings) > 1 else "")
 
 
 def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
@@ -215,8 +216,9 @@ def run_graph(name: str, cores: int) -> None:
     for old in complaints():
         old.unlink()
     log = RESULTS / name / "snakemake.log"
+    # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     arguments = [
-        "--cores", str(cores), "--config", f"run={name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
+        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
         "--rerun-triggers", "mtime", "--keep-going",
     ]
     os.chdir(ROOT)

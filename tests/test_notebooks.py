@@ -56,6 +56,7 @@ def test_overrides_and_names():
     assert parameters["01_preprocessing"]["recording"] == "locust"
     assert default_name("quick", []) == "quick" and default_name("quick", ["some/chip.brw"]) == "chip"
     assert default_name("quick", ["some/chip.brw", "b", "c"]) == "chip_and_2_more"
+    assert default_name("quick", ["some/my chip.brw"]) == "my_chip"
     assert resolve("quick", ["a", "b"], [])["01_preprocessing"]["recording"] == ["a", "b"]
     assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
     for wrong in ("steps=7", "02_transformer_gan.steps", "09_none.steps=1"):

@@ -110,6 +110,7 @@ def test_a_changed_figure_is_noticed(smoke):
         (["run", "smoke", "--recording", "nowhere.brw"], "neither a file nor a name"),
         (["run", "smoke", "--set", "01_preprocessing.guard=3"], "did you mean 'guard_ms'"),
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
+        (["run", "smoke", "--name", "my chip"], "cannot name a run"),
         (["verify", "no-such-run"], "no figures of a run"),
     ],
 )
