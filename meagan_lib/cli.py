@@ -107,6 +107,8 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
             raise InputError(
                 f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500"
             )
+        if parameter == "name":
+            raise InputError(f"--set {override}: all notebooks of a run share its name, so give it with --name")
         if notebook not in parameters:
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
