@@ -64,7 +64,7 @@ def open_recording(
     data_dir
         Where simulated and downloaded files are kept; ``data/`` of the checkout by default.
     well
-        Of a BRW file with several wells, such as ``"A1"``.
+        Of a BRW file with several wells, such as ``"A1"``; refused for every other recording.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def open_recording(
         path = simulated_path(config, data_dir)
         if not (path.exists() and truth_path(path).exists()):
             simulate(config, path)
-        return _join([BrwRecording(path)], [path])
+        return _join([BrwRecording(path, well)], [path])
     if holds_windows(recording):
         raise InputError(
             f"'{recording}' holds windows already cut and no voltage to detect in: "
@@ -92,6 +92,7 @@ def open_recording(
         )
     entries = catalogue()
     if str(recording) in entries:
+        _refuse_well(well, str(recording))
         entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)
     path = _find(recording, entries)
@@ -264,13 +265,17 @@ class _FiniteSegment(BasePreprocessorSegment):
         return traces
 
 
+def _refuse_well(well: str | None, name: str) -> None:
+    if well is not None:
+        raise InputError(f"{name} is no BRW file and has no wells: leave the well out")
+
+
 def _open_file(path: Path, well: str | None) -> sc.BaseRecording:
     """A file by its suffix, or by the YAML beside it."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
     if suffix == ".brw":
         return BrwRecording(path, well)
-    if well is not None:
-        raise InputError(f"{path.name} is no BRW file and has no wells: leave the well out")
+    _refuse_well(well, path.name)
     if suffix == ".wav":
         return _open_wav(path, {})
     known = max((s for s in READERS if path.name.lower().endswith(s)), key=len, default=None)

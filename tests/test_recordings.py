@@ -100,8 +100,9 @@ def test_an_empty_recording_is_refused(tmp_path):
 
 def test_wells_are_asked_of_brw_files_only(tmp_path):
     scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(50, np.int16))
-    with pytest.raises(InputError, match="has no wells"):
-        open_recording(tmp_path / "x.wav", well="A1")
+    for name in (tmp_path / "x.wav", "locust"):
+        with pytest.raises(InputError, match="has no wells"):
+            open_recording(name, well="A1")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.int32, np.float32])
