@@ -110,7 +110,8 @@ def holds_windows(recording: str | Path) -> bool:
     if path.suffix != ".npz":
         return _in_hdf5(path, "windows")
     try:
-        return "windows.npy" in zipfile.ZipFile(path).namelist()
+        with zipfile.ZipFile(path) as file:
+            return "windows.npy" in file.namelist()
     except Exception:  # a damaged file raises anything; opening it says what is wrong
         return False
 
@@ -170,7 +171,7 @@ def rails(recording: sc.BaseRecording) -> tuple[float, float]:
 
 
 def source_sha256(recording: sc.BaseRecording) -> list[str]:
-    """SHA-256 of each file that the recording was read from."""
+    """SHA-256 of each file, or folder, that the recording was read from."""
     return [sha256(path) for path in recording.get_annotation("files")]
 
 
@@ -306,7 +307,7 @@ def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} is not YAML: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path.name} is not YAML: {first_line(error)}") from error
     if not isinstance(content, dict) or not BINARY_REQUIRED <= content.keys() <= BINARY_KEYS:
         raise InputError(
             f"{path.name} must give sampling_rate_hz, n_channels and dtype, and may give "
