@@ -155,7 +155,7 @@ def first_line(error: Exception) -> str:
 
 def _small(dataset: h5py.Dataset) -> np.ndarray:
     """The values of a header dataset, which a damaged size must not turn into a read of gigabytes."""
-    if dataset.size > 2**16:
+    if dataset.size > 2**22:
         raise ValueError(f"{dataset.name} has {dataset.size} entries")
     return dataset[()]
 

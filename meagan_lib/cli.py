@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -41,8 +42,8 @@ def run(
     """Execute the notebooks that are out of date, and show scores, figures and times."""
     parameters = resolve(preset, recording, set_)
     name = name or default_name(preset, recording)
-    if Path(name).name != name or name.startswith("."):
-        raise InputError(f"'{name}' cannot name a run: choose a name without slashes that starts with no dot")
+    if not re.fullmatch(r"\w[\w.-]*", name):  # it goes into paths and into command lines
+        raise InputError(f"'{name}' cannot name a run: take letters, digits, '_', '-' and '.', a letter or digit first")
     files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
@@ -72,7 +73,8 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
     complaints = [f"{run}/{told}".removeprefix(f"{name}/") for run in runs for told in figures.verify(run)]
     if complaints:
-        raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: " + "; ".join(complaints))
+        told = "; ".join(complaints)
+        raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
 
 
@@ -102,7 +104,11 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         target, equals, value = override.partition("=")
         notebook, dot, parameter = target.partition(".")
         if not (equals and dot):
-            raise InputError(f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500")
+            raise InputError(
+                f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500"
+            )
+        if parameter == "name":
+            raise InputError(f"--set {override}: all notebooks of a run share its name, so give it with --name")
         if notebook not in parameters:
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
@@ -119,7 +125,7 @@ def default_name(preset: str, recordings: list[str]) -> str:
     """A run is called after its recording where one is given, after the first of several, or else after its preset."""
     if not recordings:
         return preset
-    return Path(recordings[0]).stem + (f"_and_{len(recordings) - 1}_more" if len(recordings) > 1 else "")
+    return merging.labels(recordings)[0] + (f"_and_{len(recordings) - 1}_more" if len(recordings) > 1 else "")
 
 
 def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
@@ -148,8 +154,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     elif first["recording"] != "simulated":
         from meagan_lib.recordings import holds_windows, open_recording
 
-        if not holds_windows(first["recording"]):
-            open_recording(first["recording"], well=first.get("well") or None)  # refuses bad input before anything starts
+        if not holds_windows(first["recording"]):  # bad input is refused before anything starts
+            open_recording(first["recording"], well=first.get("well") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
@@ -212,8 +218,9 @@ def run_graph(name: str, cores: int) -> None:
     for old in complaints():
         old.unlink()
     log = RESULTS / name / "snakemake.log"
+    # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     arguments = [
-        "--cores", str(cores), "--config", f"run={name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
+        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
         "--rerun-triggers", "mtime", "--keep-going",
     ]
     os.chdir(ROOT)
@@ -238,7 +245,8 @@ def run_graph(name: str, cores: int) -> None:
         told = [path.read_text().strip() for path in complaints()]
         if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(told):
             raise InputError(DISK_FULL)
-        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or f"the run stopped without a word; see {log.relative_to(ROOT)}")
+        silent = f"the run stopped without a word; see {log.relative_to(ROOT)}"
+        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
 
 
 def summary(name: str) -> None:

@@ -87,13 +87,16 @@ class WindowConfig:
         half = int(round(self.window_ms / 2 * sampling_rate_hz / 1000))
         if half < 4:
             raise InputError(
-                f"a window of {self.window_ms:g} ms has only {2 * half} samples at {sampling_rate_hz:g} Hz: raise window_ms"
+                f"a window of {self.window_ms:g} ms has only {2 * half} samples at {sampling_rate_hz:g} Hz: "
+                f"raise window_ms"
             )
         return half
 
 
-def reasons(flags: np.ndarray, isolation: Isolation, outside: np.ndarray, bad: np.ndarray, busy: np.ndarray,
-            between: np.ndarray) -> np.ndarray:
+def reasons(
+    flags: np.ndarray, isolation: Isolation, outside: np.ndarray, bad: np.ndarray, busy: np.ndarray,
+    between: np.ndarray,
+) -> np.ndarray:
     """Reason uint8 (peaks,) of each peak: the first of ``ORDER`` that holds.
 
     Parameters
@@ -119,7 +122,8 @@ def reasons(flags: np.ndarray, isolation: Isolation, outside: np.ndarray, bad: n
 
 @njit(cache=True)
 def active_neighbours(frame, channel, first, stop, adjacent, dead, guard):
-    """Whether bool (stop − first,) another electrode in ``adjacent`` (channels, channels) peaks within ``guard`` frames.
+    """Whether bool (stop − first,) a neighbour of each peak first … stop, by ``adjacent`` (channels, channels), peaks
+    within ``guard`` frames.
 
     ``frame`` (peaks,) is sorted. Peaks within ``dead`` frames are the same spike, seen by both electrodes.
     """
@@ -144,7 +148,8 @@ def align_troughs(windows: np.ndarray, padding: int) -> np.ndarray:
     middle, samples = length // 2, length - 2 * padding
     if n == 0:
         return windows[:, padding : length - padding]
-    a, b, c, d = CubicSpline(np.arange(length), windows.T.astype(np.float64)).c  # (length − 1, n): a u³ + b u² + c u + d
+    # a u³ + b u² + c u + d, each (length − 1, n)
+    a, b, c, d = CubicSpline(np.arange(length), windows.T.astype(np.float64)).c
     row = np.arange(n)
     shift, depth = np.zeros(n), d[middle].copy()
     for piece in (middle - 1, middle):
@@ -186,8 +191,8 @@ def _stretches(
     artefact = np.full(len(noise), np.inf, np.float32) if config.artefact == 0 else config.artefact / gain
     drop = streaming.NEXT | streaming.GUARD | streaming.ARTEFACT | streaming.CLIPPED
     search = Search(
-        depths(noise, detection.threshold_mad), depths(noise, rule.guard_mad), artefact, dead, guard, half, config.padding,
-        drop | (streaming.PREVIOUS if rule.sides == "both" else 0), rails(recording),
+        depths(noise, detection.threshold_mad), depths(noise, rule.guard_mad), artefact, dead, guard, half,
+        config.padding, drop | (streaming.PREVIOUS if rule.sides == "both" else 0), rails(recording),
     )
     adjacent = _adjacent(recording, rule.neighbours_um)
     reach = half + config.padding
@@ -233,7 +238,9 @@ def _adjacent(recording: sc.BaseRecording, distance_um: float) -> np.ndarray | N
         return None
     positions = electrode_positions_um(recording)
     if positions is None:
-        raise InputError("neighbours_um needs the electrodes' positions, which this recording does not give: set it to 0")
+        raise InputError(
+            "neighbours_um needs the electrodes' positions, which this recording does not give: set it to 0"
+        )
     near = cdist(positions, positions) <= distance_um
     np.fill_diagonal(near, False)
     return near
@@ -254,8 +261,7 @@ def cut_windows(
     seed
         Of the blocks on which the noise level is estimated.
     path
-        Where the windows are written as they come; they are then read from there when asked for. Without it they are
-        gathered in memory.
+        Where the windows are written as they come; in the end the whole file is read back into memory.
     min_train
         Training windows that there must be for the file to be written.
 
@@ -296,7 +302,9 @@ def cut_windows(
         require_enough(windows, min_train)
         return windows
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        written = file.create_dataset("windows", (0, 2 * half), np.float32, maxshape=(None, 2 * half), chunks=(1024, 2 * half))
+        written = file.create_dataset(
+            "windows", (0, 2 * half), np.float32, maxshape=(None, 2 * half), chunks=(1024, 2 * half)
+        )
         for windows in passing():
             written.resize(len(written) + len(windows), axis=0)
             written[len(written) - len(windows) :] = windows
@@ -307,8 +315,8 @@ def cut_windows(
 
 
 def _units(
-    frame: np.ndarray, channel: np.ndarray, noise_mad: np.ndarray, truth: GroundTruth | None, detection: DetectionConfig,
-    rate: float,
+    frame: np.ndarray, channel: np.ndarray, noise_mad: np.ndarray, truth: GroundTruth | None,
+    detection: DetectionConfig, rate: float,
 ) -> np.ndarray:
     """Unit int32 of each window: of the nearest true spike deeper than two noise levels; −1 without truth."""
     if truth is None:
@@ -319,16 +327,17 @@ def _units(
 
 
 def contaminated(
-    windows: "SpikeWindows", truth: GroundTruth, detection: DetectionConfig, above_mad: float = 3.0
+    windows: SpikeWindows, truth: GroundTruth, detection: DetectionConfig, above_mad: float = 3.0
 ) -> np.ndarray:
-    """Whether bool (n,) each window of a simulation holds a second true spike deeper than ``above_mad`` noise levels."""
+    """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels."""
     frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
     half, dead = windows.pre_samples, detection.dead(windows.sampling_rate_hz)
     second = np.zeros(len(windows), bool)
     for c in np.unique(windows.channel):
-        mine, theirs = np.flatnonzero(windows.channel == c), frame[channel == c]
-        inside = np.searchsorted(theirs, windows.frame[mine] + half) - np.searchsorted(theirs, windows.frame[mine] - half)
-        own = np.searchsorted(theirs, windows.frame[mine] + dead, "right") - np.searchsorted(theirs, windows.frame[mine] - dead)
+        mine, theirs = windows.channel == c, frame[channel == c]
+        peak = windows.frame[mine]
+        inside = np.searchsorted(theirs, peak + half) - np.searchsorted(theirs, peak - half)
+        own = np.searchsorted(theirs, peak + dead, "right") - np.searchsorted(theirs, peak - dead)
         second[mine] = inside > np.minimum(own, 1)
     return second
 
@@ -346,16 +355,19 @@ def contamination_curves(
     """
     mine = config.isolation
     rules = {
-        "next peak far (thesis)": Isolation.thesis(), "next and previous far": replace(mine, sides="both", guard_mad=0.0),
+        "next peak far (thesis)": Isolation.thesis(),
+        "next and previous far": replace(mine, sides="both", guard_mad=0.0),
         f"and no trough over {mine.guard_mad:g} σ": replace(mine, sides="both"),
     }
     curves = {}
     for name, rule in rules.items():
         rows = []
         for guard_ms in GUARDS_MS:
-            windows = cut_windows(recording, detection, replace(config, isolation=replace(rule, guard_ms=guard_ms)), seed=seed)
+            at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
+            windows = cut_windows(recording, detection, at_guard, seed=seed)
             second, n = contaminated(windows, truth, detection).sum(), max(len(windows), 1)
             interval = binomtest(int(second), n).proportion_ci(method="wilson")
-            rows.append((guard_ms, len(windows) / max(len(windows.ledger.frame), 1), second / n, interval.low, interval.high))
+            kept = len(windows) / max(len(windows.ledger.frame), 1)
+            rows.append((guard_ms, kept, second / n, interval.low, interval.high))
         curves[name] = dict(zip(("guard_ms", "kept", "contaminated", "low", "high"), np.array(rows).T))
     return curves

@@ -53,9 +53,10 @@ class SavedFigure:
         moving = self.png.with_suffix(".gif")
         shown = moving if moving.is_file() else self.png
         picture = base64.b64encode(shown.read_bytes()).decode()
+        caption = html.escape(self.caption)
         return (
-            f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{html.escape(self.caption)}" '
-            f'src="data:image/{shown.suffix[1:]};base64,{picture}"><figcaption><i>{html.escape(self.caption)}</i></figcaption></figure>'
+            f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{caption}" '
+            f'src="data:image/{shown.suffix[1:]};base64,{picture}"><figcaption><i>{caption}</i></figcaption></figure>'
         )
 
 
@@ -170,9 +171,8 @@ def manifest(run: str) -> dict[str, dict]:
 
 
 def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[str]:
-    """Move a notebook's staged figures to ``figures/<run>/`` and enter them, with their ``provenance``, in the manifest.
-
-    Returns their ids.
+    """Move a notebook's staged figures to ``figures/<run>/`` and enter them, with their ``provenance``, in the
+    manifest; returns their ids.
 
     Raises
     ------
@@ -184,7 +184,8 @@ def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[st
     missing = [id for id in figures_of(notebook) if id not in made and not registry()[id].needs]
     if missing:
         raise InputError(
-            f"notebook {notebook} did not make the figure{'s' * (len(missing) > 1)} registered for it: {', '.join(missing)}"
+            f"notebook {notebook} did not make the figure{'s' * (len(missing) > 1)} registered for it: "
+            f"{', '.join(missing)}"
         )
     target = folder(run)
     target.mkdir(parents=True, exist_ok=True)

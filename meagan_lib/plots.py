@@ -143,8 +143,9 @@ def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.nda
 def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mapping[str, int]) -> Figure:
     """Histogram of the intervals (n,) between peaks of a channel, and a bar for what became of the peaks."""
     fig, (axes,) = _figure(1, 2, 2.6, width_ratios=[1.5, 1])
-    low = max(intervals_ms.min(), 1e-2)
-    axes[0].hist(intervals_ms, np.geomspace(low, max(intervals_ms.max(), 2 * low), 60), color=COLOURS["real"])
+    low = max(intervals_ms.min() if len(intervals_ms) else guard_ms, 1e-2)
+    high = max(intervals_ms.max(initial=0), 2 * low)
+    axes[0].hist(intervals_ms, np.geomspace(low, high, 60), color=COLOURS["real"])
     axes[0].axvline(guard_ms, color=DROPPED, linestyle="--", label=f"guard {guard_ms:g} ms")
     axes[0].set(
         xscale="log", xlabel="interval between peaks of an electrode (ms)", ylabel="number of intervals",
@@ -353,7 +354,7 @@ def _gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int 
     return buffer.getvalue()
 
 
-def contamination(curves: Mapping[str, Mapping[str, np.ndarray]], default: tuple[str, float]) -> Figure:
+def contamination(curves: Mapping[str, Mapping[str, np.ndarray]], default: tuple[str, float] | None) -> Figure:
     """What isolation costs and buys: contaminated windows against windows kept, a curve for each rule.
 
     Parameters
@@ -363,7 +364,7 @@ def contamination(curves: Mapping[str, Mapping[str, np.ndarray]], default: tuple
         share of windows that hold a second spike; ``low`` and ``high``, the ends of its 95 % interval. Shares are from
         0 to 1.
     default
-        Rule and guard in ms that are marked.
+        Rule and guard in ms that are marked; None where they are on no curve.
     """
     fig, ((axis,),) = _figure(1, 1, 3.0)
     lowest = min(curves, key=lambda rule: np.mean(curves[rule]["contaminated"]))
@@ -379,8 +380,7 @@ def contamination(curves: Mapping[str, Mapping[str, np.ndarray]], default: tuple
                 f"{guard:g}", point, (7, -10) if below else (-7, 5), textcoords="offset points", color=colour,
                 ha="left" if below else "right", fontsize=7,
             )
-        if rule == default[0]:
-            at = np.isclose(curve["guard_ms"], default[1])
+        if default and rule == default[0] and (at := np.isclose(curve["guard_ms"], default[1])).any():
             axis.plot(
                 x[at], y[at], "o", markersize=11, markerfacecolor="none", markeredgecolor=COLOURS["real"],
                 linestyle="none", label="default",
@@ -514,7 +514,7 @@ def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model:
         for i in range(2):
             for j in range(4):
                 axis = axes[f"{i}{j + (0 if side == 'real' else 4)}"]
-                axis.plot(time_ms, windows[4 * i + j], color=COLOURS[name], linewidth=0.9)
+                axis.plot(time_ms, windows[4 * i + j : 4 * i + j + 1].T, color=COLOURS[name], linewidth=0.9)
     for name, axis in axes.items():
         axis.label_outer()
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
@@ -816,7 +816,8 @@ def scores(
             axis.plot(score["interval"], [y, y], color=COLOURS[model], linewidth=1.5)
             axis.plot(score["value"], y, "o", color=COLOURS[model], markersize=5)
         axis.set_title(labels[metric], fontweight="normal", fontsize=8)
-        axis.set_xlabel("higher is better" if higher_is_better[metric] else "lower is better", fontsize=6.5, color="0.4")
+        word = "higher" if higher_is_better[metric] else "lower"
+        axis.set_xlabel(f"{word} is better", fontsize=6.5, color="0.4")
         axis.set(yticks=range(len(models)), yticklabels=[LABELS[m] for m in models], ylim=(len(models) - 0.5, -0.5))
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
     for axis in axes.flat[len(labels) :]:

@@ -64,7 +64,7 @@ def open_recording(
     data_dir
         Where simulated and downloaded files are kept; ``data/`` of the checkout by default.
     well
-        Of a BRW file with several wells, such as ``"A1"``.
+        Of a BRW file with several wells, such as ``"A1"``; refused for every other recording.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def open_recording(
         path = simulated_path(config, data_dir)
         if not (path.exists() and truth_path(path).exists()):
             simulate(config, path)
-        return _join([BrwRecording(path)], [path])
+        return _join([BrwRecording(path, well)], [path])
     if holds_windows(recording):
         raise InputError(
             f"'{recording}' holds windows already cut and no voltage to detect in: "
@@ -92,6 +92,7 @@ def open_recording(
         )
     entries = catalogue()
     if str(recording) in entries:
+        _refuse_well(well, str(recording))
         entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)
     path = _find(recording, entries)
@@ -109,7 +110,8 @@ def holds_windows(recording: str | Path) -> bool:
     if path.suffix != ".npz":
         return _in_hdf5(path, "windows")
     try:
-        return "windows.npy" in zipfile.ZipFile(path).namelist()
+        with zipfile.ZipFile(path) as file:
+            return "windows.npy" in file.namelist()
     except Exception:  # a damaged file raises anything; opening it says what is wrong
         return False
 
@@ -169,7 +171,7 @@ def rails(recording: sc.BaseRecording) -> tuple[float, float]:
 
 
 def source_sha256(recording: sc.BaseRecording) -> list[str]:
-    """SHA-256 of each file that the recording was read from."""
+    """SHA-256 of each file, or folder, that the recording was read from."""
     return [sha256(path) for path in recording.get_annotation("files")]
 
 
@@ -264,13 +266,17 @@ class _FiniteSegment(BasePreprocessorSegment):
         return traces
 
 
+def _refuse_well(well: str | None, name: str) -> None:
+    if well is not None:
+        raise InputError(f"{name} is no BRW file and has no wells: leave the well out")
+
+
 def _open_file(path: Path, well: str | None) -> sc.BaseRecording:
     """A file by its suffix, or by the YAML beside it."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
     if suffix == ".brw":
         return BrwRecording(path, well)
-    if well is not None:
-        raise InputError(f"{path.name} is no BRW file and has no wells: leave the well out")
+    _refuse_well(well, path.name)
     if suffix == ".wav":
         return _open_wav(path, {})
     known = max((s for s in READERS if path.name.lower().endswith(s)), key=len, default=None)
@@ -301,7 +307,7 @@ def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} is not YAML: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path.name} is not YAML: {first_line(error)}") from error
     if not isinstance(content, dict) or not BINARY_REQUIRED <= content.keys() <= BINARY_KEYS:
         raise InputError(
             f"{path.name} must give sampling_rate_hz, n_channels and dtype, and may give "

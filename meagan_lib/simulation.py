@@ -22,10 +22,10 @@ from spikeinterface.generation import (
     generate_templates,
 )
 
+from meagan_lib.brw import CHIP_ELECTRODES
+from meagan_lib.brw import DEFAULT_PITCH_UM as PITCH_UM
 from meagan_lib.files import atomic
 
-CHIP_ELECTRODES = 64
-PITCH_UM = 42.0
 MAX_UV, BIT_DEPTH = 4125.0, 12
 UV_PER_STEP = 2 * MAX_UV / 2**BIT_DEPTH
 
@@ -178,33 +178,43 @@ def _ground_truth_recording(config: SimulationConfig):
     return truth, signal, background
 
 
-def _write_brw(path: Path, signal, background, electrodes: tuple[np.ndarray, np.ndarray]) -> None:
-    """Write the sum of two recordings (µV) as BRW 3.x: flat 12-bit codes, frame-major, 1-based Row and Col."""
-    n_frames, n_channels = signal.get_num_samples(), signal.get_num_channels()
+def create_brw(
+    file: h5py.File, electrodes: tuple[np.ndarray, np.ndarray], sampling_rate_hz: float, n_frames: int,
+    frames_per_chunk: int = 4096,
+) -> h5py.Dataset:
+    """Write the header of a BRW 3.x file and return its samples to fill: flat uint16 codes of 12 bits, frame-major.
+
+    ``electrodes`` are rows and columns (channels,), from 0.
+    """
+    n_channels = len(electrodes[0])
     chs = np.empty(n_channels, dtype=[("Row", "<i2"), ("Col", "<i2")])
     chs["Row"], chs["Col"] = electrodes[0] + 1, electrodes[1] + 1
     variables = {
         "BitDepth": np.uint8(BIT_DEPTH), "MaxVolt": MAX_UV, "MinVolt": -MAX_UV, "NRecFrames": np.int64(n_frames),
-        "SamplingRate": signal.get_sampling_frequency(), "SignalInversion": 1.0,
+        "SamplingRate": float(sampling_rate_hz), "SignalInversion": 1.0,
     }
+    info = file.create_group("3BRecInfo")
+    info.attrs["Version"] = np.int32(102)
+    for name, value in variables.items():
+        info.create_dataset(f"3BRecVars/{name}", data=np.array([value]))
+    for name in ("NRows", "NCols"):
+        info.create_dataset(f"3BMeaChip/{name}", data=np.array([CHIP_ELECTRODES], dtype=np.uint32))
+    info.create_dataset("3BMeaStreams/Raw/Chs", data=chs)
+    data = file.create_group("3BData")
+    data.attrs["Version"] = np.int32(102)
+    return data.create_dataset("Raw", (n_frames * n_channels,), dtype="<u2", chunks=(frames_per_chunk * n_channels,))
+
+
+def _write_brw(path: Path, signal, background, electrodes: tuple[np.ndarray, np.ndarray]) -> None:
+    """Write the sum of two recordings (µV) as BRW 3.x."""
+    n_frames, n_channels = signal.get_num_samples(), signal.get_num_channels()
     frames_per_block = 20_000
     with h5py.File(path, "w") as file:
-        info = file.create_group("3BRecInfo")
-        info.attrs["Version"] = np.int32(102)
-        for name, value in variables.items():
-            info.create_dataset(f"3BRecVars/{name}", data=np.array([value]))
-        for name in ("NRows", "NCols"):
-            info.create_dataset(f"3BMeaChip/{name}", data=np.array([CHIP_ELECTRODES], dtype=np.uint32))
-        info.create_dataset("3BMeaStreams/Raw/Chs", data=chs)
-        data = file.create_group("3BData")
-        data.attrs["Version"] = np.int32(102)
-        raw = data.create_dataset("Raw", (n_frames * n_channels,), dtype="<u2", chunks=(4096 * n_channels,))
+        raw = create_brw(file, electrodes, signal.get_sampling_frequency(), n_frames)
         for start in range(0, n_frames, frames_per_block):
-            stop = min(start + frames_per_block, n_frames)
-            uv = signal.get_traces(start_frame=start, end_frame=stop) + background.get_traces(
-                start_frame=start, end_frame=stop
-            )
-            raw[start * n_channels : stop * n_channels] = to_codes(uv).ravel()
+            frames = dict(start_frame=start, end_frame=min(start + frames_per_block, n_frames))
+            uv = signal.get_traces(**frames) + background.get_traces(**frames)
+            raw[start * n_channels : start * n_channels + uv.size] = to_codes(uv).ravel()
 
 
 def to_codes(uv: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ class Found:
 
     ``frame`` int64, ``channel`` int32, ``amplitude`` float32, ``flags`` uint8, each (peaks,); ``has_window`` bool
     (peaks,); ``windows`` float32 (windows, samples), of the peaks that have one, in their order. Amplitudes and
-    windows are in steps × ``gain``.
+    windows are in steps of the converter, turned over where its gain is negative.
     """
 
     frame: np.ndarray
@@ -182,8 +182,8 @@ def _is_trough(buffer, i, c, dead, start, stop):
 
 @njit(nogil=True, cache=True)
 def _search(
-    buffer, raw, origin, lo, core, n_frames, first, width, threshold, guard_threshold, artefact, rails, dead, guard, half,
-    padding, drop, peaks, amplitude, windows,
+    buffer, raw, origin, lo, core, n_frames, first, width, threshold, guard_threshold, artefact, rails, dead, guard,
+    half, padding, drop, peaks, amplitude, windows,
 ):
     """Find, flag and cut the peaks of core[0] … core[1] in filtered rows of one group that start at frame ``lo``.
 
@@ -343,10 +343,9 @@ def _signs(recording: sc.BaseRecording) -> np.ndarray:
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
-    """Stored values in a form that the kernel is compiled for."""
-    if values.dtype in (np.int16, np.uint16, np.float32) and values.flags.c_contiguous:
-        return values
-    return np.ascontiguousarray(values, dtype=values.dtype if values.dtype.itemsize == 2 else np.float32)
+    """Stored values in a form that numba compiles: native int16, uint16 or float32, in C order."""
+    native = values.dtype in (np.int16, np.uint16, np.float32)
+    return np.ascontiguousarray(values, None if native else np.float32)
 
 
 def filter_block(recording: sc.BaseRecording, filter: Filter, start: int, stop: int, segment: int = 0) -> np.ndarray:
@@ -365,9 +364,10 @@ def _filter_into(out, raw: _Raw, filter: Filter, start: int, sign: np.ndarray, c
     values = _read(raw, max(lo, 0), min(hi, raw.n_frames))
     sos, zi = filter.sos.astype(np.float32), scipy.signal.sosfilt_zi(filter.sos).astype(np.float32)
     buffer, *state = _Scratch().arrays(hi - lo, len(sos), 0, 0)
+    bandpass = _bandpass(len(sos))
     for first in channels:
-        group = slice(first, first + LANES)
-        _bandpass(len(sos))(values[first // LANES], max(lo, 0), lo, hi, raw.n_frames, sign[group], sos, zi, buffer, *state)
+        group, lanes = values[first // LANES], slice(first, first + LANES)
+        bandpass(group, max(lo, 0), lo, hi, raw.n_frames, sign[lanes], sos, zi, buffer, *state)
         out[first : first + LANES] = buffer[start - lo : stop - lo : every, : raw.n_channels - first].T
 
 
@@ -443,8 +443,8 @@ def scan(
                 bandpass(group, origin, lo, hi, raw.n_frames, sign[lanes], sos, zi, buffer, *state)
                 n, cut = _search(
                     buffer, group, origin, lo, core, raw.n_frames, first, min(LANES, raw.n_channels - first),
-                    *(limit[lanes] for limit in limits), rails, search.dead, search.guard, search.half_window, search.padding, search.drop, scratch.peaks,
-                    scratch.amplitude, scratch.windows,
+                    *(limit[lanes] for limit in limits), rails, search.dead, search.guard, search.half_window,
+                    search.padding, search.drop, scratch.peaks, scratch.amplitude, scratch.windows,
                 )
                 if n >= 0:
                     break

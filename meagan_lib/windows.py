@@ -15,7 +15,7 @@ from meagan_lib.files import atomic
 
 
 class Split(IntEnum):
-    """Which part of the recording's time a window belongs to."""
+    """What a window is for."""
 
     TRAIN = 0
     VALIDATION = 1
@@ -233,7 +233,7 @@ def intervals_ms(peaks: Ledger, sampling_rate_hz: float) -> np.ndarray:
 
 
 def spike_counts(peaks: Ledger, n_frames: int, n_channels: int, bin_frames: int) -> np.ndarray:
-    """Number of peaks int64 (bins, channels) of each channel in each bin of time; an incomplete last bin is left out."""
+    """Number of peaks int64 (bins, channels) of each channel in each bin of time, without an incomplete last bin."""
     n_bins = n_frames // bin_frames
     inside = peaks.frame < n_bins * bin_frames
     index = peaks.frame[inside] // bin_frames * n_channels + peaks.channel[inside]
@@ -252,6 +252,8 @@ def split_in_time(
     """
     if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
         raise InputError(f"the shares of the split must be three positive numbers with sum 1, not {shares}")
+    if cycles < 1:
+        raise InputError(f"split_cycles is {cycles}: it must be 1 or more")
     edges = ((np.arange(cycles)[:, None] + np.cumsum(shares)) * n_frames / cycles).ravel()
     block = np.searchsorted(edges[:-1], frame, side="right")
     inner = edges[:-1]
@@ -383,20 +385,21 @@ def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed
 
 
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
-    """Raise when a split has too few windows to train or to judge with.
+    """Raise when there are fewer than ``minimum`` windows to train, a tenth of it to validate or a quarter to test.
 
     Raises
     ------
     InputError
         With the counts and the parameters to relax.
     """
-    train, validation, test = ((windows.split == s).sum() for s in Split)
-    if train < minimum or validation < minimum / 10 or test < minimum / 4:
+    train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
+    needed = minimum, -(-minimum // 10), -(-minimum // 4)
+    if any(n < least for n, least in zip(there, needed)):
         n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
         raise InputError(
             f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
-            f"{validation} to validate, {test} to test), and training needs {minimum}: use a longer recording, or relax "
-            f"threshold_mad, guard_ms or window_ms"
+            f"{validation} to validate, {test} to test), and {needed[0]}, {needed[1]} and {needed[2]} are needed: use a "
+            f"longer recording, or relax threshold_mad, guard_ms or window_ms"
         )
 
 

@@ -81,7 +81,8 @@ def spikes(n: int, samples: int = 32, seed: int = 0) -> np.ndarray:
     """Spike-like z-scores (n, samples) of two shapes, in coloured noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(samples) - samples // 2
-    shapes = np.stack([-np.exp(-((t / 2.0) ** 2)) + 0.4 * np.exp(-(((t - 6) / 4.0) ** 2)), -0.6 * np.exp(-((t / 4.0) ** 2))])
+    sharp = -np.exp(-((t / 2.0) ** 2)) + 0.4 * np.exp(-(((t - 6) / 4.0) ** 2))
+    shapes = np.stack([sharp, -0.6 * np.exp(-((t / 4.0) ** 2))])
     noise = rng.standard_normal((n, samples + 2))
     noise = 0.15 * (noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:])
     amplitude = rng.normal(5.0, 0.6, (n, 1))

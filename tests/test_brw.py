@@ -170,6 +170,11 @@ def test_stretches_of_time_are_laid_end_to_end(tmp_path):
         open_recording(tmp_path / "y.brw")
 
 
+def test_a_long_recording_has_a_long_table_of_contents(tmp_path):
+    write_4(tmp_path / "x.brw", {"A1": [0]}, n_frames=40_000, toc=[[i, i + 1] for i in range(40_000)])
+    assert open_recording(tmp_path / "x.brw").get_num_samples() == 40_000
+
+
 def test_frames_and_channels_are_sliced_as_numpy_does(tmp_path):
     data = write_4(tmp_path / "x.brw", {"A1": [0, 1, 2, 3]})["A1"]
     recording = open_recording(tmp_path / "x.brw")

@@ -67,8 +67,12 @@ def gaussian(x):
 FAILURES = {
     "amplitude too large": (lambda x: 1.2 * x, {"amplitude_ks", "sliced_wasserstein", "frechet_distance", "c2st_auc"}),
     "low-passed": (smoothed, {"log_spectral_distance", "c2st_auc", "amplitude_ks"}),
-    "one shape dropped": (lambda x: np.repeat(x[x.min(1) < np.median(x.min(1))], 2, 0)[: len(x)], {"coverage", "sliced_wasserstein"}),
-    "collapsed to the mean": (lambda x: np.repeat(x.mean(0)[None], len(x), 0), {"coverage", "density", "c2st_auc", "amplitude_ks"}),
+    "one shape dropped": (
+        lambda x: np.repeat(x[x.min(1) < np.median(x.min(1))], 2, 0)[: len(x)], {"coverage", "sliced_wasserstein"},
+    ),
+    "collapsed to the mean": (
+        lambda x: np.repeat(x.mean(0)[None], len(x), 0), {"coverage", "density", "c2st_auc", "amplitude_ks"},
+    ),
     "a Gaussian": (gaussian, {"c2st_auc", "coverage"}),
 }
 

@@ -56,10 +56,14 @@ def test_overrides_and_names():
     assert parameters["01_preprocessing"]["recording"] == "locust"
     assert default_name("quick", []) == "quick" and default_name("quick", ["some/chip.brw"]) == "chip"
     assert default_name("quick", ["some/chip.brw", "b", "c"]) == "chip_and_2_more"
+    assert default_name("quick", ["some/my chip.brw"]) == "my_chip"
     assert resolve("quick", ["a", "b"], [])["01_preprocessing"]["recording"] == ["a", "b"]
     assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
-    for wrong in ("steps=7", "02_transformer_gan.steps", "09_none.steps=1"):
-        with pytest.raises(InputError):
+    for wrong, sentence in (
+        ("steps=7", "notebook.parameter=value"), ("02_transformer_gan.steps", "notebook.parameter=value"),
+        ("09_none.steps=1", "no notebook '09_none'"), ("02_transformer_gan.name=x", "--name"),
+    ):
+        with pytest.raises(InputError, match=sentence):
             resolve("quick", [], [wrong])
     with pytest.raises(InputError, match="at least one recording"):
         resolve("quick", [], ["01_preprocessing.recording=[]"])

@@ -99,8 +99,9 @@ def test_an_animation_has_its_frames_is_small_and_always_the_same():
 
 
 @pytest.mark.parametrize("counts", [{"kept": 80, "next too close": 20, "edge of split": 0}, {"kept": 0}])
-def test_reasons_have_counts_and_shares(counts):
-    fig = plots.intervals_isolation(np.array([1.0, 5.0]), 2.0, counts)
+@pytest.mark.parametrize("intervals_ms", [[1.0, 5.0], [3.0], []])
+def test_reasons_have_counts_and_shares(counts, intervals_ms):
+    fig = plots.intervals_isolation(np.array(intervals_ms), 2.0, counts)
     draw(fig)
     assert "detected peaks" in texts(fig) and ("80  (80.0%)" if counts["kept"] else "0  (0.0%)") in texts(fig)
 
@@ -115,6 +116,10 @@ def test_the_default_is_marked_on_its_curve():
     draw(fig)
     (ring,) = [line for line in fig.axes[0].lines if line.get_label() == "default"]
     np.testing.assert_allclose(ring.get_xydata(), [[90, 8]])
+    for default in (None, ("both", 2.5)):
+        unmarked = plots.contamination({"both": curve}, default)
+        draw(unmarked)
+        assert "both" in texts(unmarked) and "default" not in texts(unmarked)
     assert "(%)" in fig.axes[0].get_xlabel() and "(%)" in fig.axes[0].get_ylabel()
 
 
@@ -128,6 +133,14 @@ def test_panels_name_their_group_and_its_size(plot, sizes):
         assert f"unit {i}  (n = {n})" in texts(fig)
     assert "time from trough (ms)" in texts(fig) and "voltage (µV)" in texts(fig)
     assert len({axis.get_xlim() for axis in fig.axes[: len(sizes)]}) == 1
+
+
+@pytest.mark.parametrize("n", [3, 8, 60])
+def test_samples_show_what_there_is(n):
+    fig = plots.samples(TIME_MS, windows(n), windows(60), "vae_gan", "uV")
+    draw(fig)
+    alone = [len(axis.lines) for axis in fig.axes[2:]]
+    assert sum(alone) == min(n, 8) + 8 and max(alone) == 1 and [len(axis.lines) for axis in fig.axes[:2]] == [n, 60]
 
 
 @pytest.mark.parametrize("tokens, width", [(11, 64), (1, 4), (40, 16)])

@@ -14,7 +14,7 @@ from meagan_lib.cutting import WindowConfig
 from meagan_lib.detection import DetectionConfig, detect
 from meagan_lib.precut import import_windows, open_windows
 from meagan_lib.recordings import (
-    READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording,
+    READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording, source_sha256,
 )
 from meagan_lib.windows import SpikeWindows, Split
 
@@ -100,8 +100,9 @@ def test_an_empty_recording_is_refused(tmp_path):
 
 def test_wells_are_asked_of_brw_files_only(tmp_path):
     scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(50, np.int16))
-    with pytest.raises(InputError, match="has no wells"):
-        open_recording(tmp_path / "x.wav", well="A1")
+    for name in (tmp_path / "x.wav", "locust"):
+        with pytest.raises(InputError, match="has no wells"):
+            open_recording(name, well="A1")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.int32, np.float32])
@@ -136,12 +137,17 @@ def test_a_damaged_file_of_any_format_is_refused_in_one_sentence(tmp_path, suffi
     assert "\n" not in str(refusal.value)
 
 
-def test_a_zarr_folder_opens(tmp_path):
+def test_a_zarr_folder_opens_and_has_a_hash(tmp_path):
     np.arange(600, dtype=np.int16).tofile(tmp_path / "chip.raw")
     (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16}")
     binary = open_recording(tmp_path / "chip.raw")
     binary.save(format="zarr", folder=tmp_path / "chip.zarr", verbose=False, progress_bar=False)
-    np.testing.assert_array_equal(open_recording(tmp_path / "chip.zarr").get_traces(), binary.get_traces())
+    recording = open_recording(tmp_path / "chip.zarr")
+    np.testing.assert_array_equal(recording.get_traces(), binary.get_traces())
+    before = source_sha256(recording)
+    assert len(before) == 1 and source_sha256(recording) == before
+    (tmp_path / "chip.zarr" / "more").write_text("changed")
+    assert source_sha256(recording) != before
 
 
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():

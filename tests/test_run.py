@@ -85,8 +85,8 @@ def test_executed_notebooks_give_their_checked_outputs_again(smoke):
     notebooks = sorted(str(path) for path in (RESULTS / RUN / "notebooks").glob("0*.ipynb"))
     assert len(notebooks) == 4
     check = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", *notebooks], capture_output=True, text=True,
-        cwd=ROOT,
+        [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", *notebooks], capture_output=True,
+        text=True, cwd=ROOT,
     )
     assert check.returncode == 0, check.stdout[-3000:]
 
@@ -110,6 +110,7 @@ def test_a_changed_figure_is_noticed(smoke):
         (["run", "smoke", "--recording", "nowhere.brw"], "neither a file nor a name"),
         (["run", "smoke", "--set", "01_preprocessing.guard=3"], "did you mean 'guard_ms'"),
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
+        (["run", "smoke", "--name", "my chip"], "cannot name a run"),
         (["verify", "no-such-run"], "no figures of a run"),
     ],
 )

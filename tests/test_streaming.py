@@ -74,7 +74,8 @@ def test_peaks_and_windows_are_those_of_the_reference(recording, reference):
 
 
 @given(
-    slab=st.integers(1, 40_000), tile=st.integers(1, 200), threads=st.integers(1, 4), frames_per_chunk=st.integers(1, 9000)
+    slab=st.integers(1, 40_000), tile=st.integers(1, 200), threads=st.integers(1, 4),
+    frames_per_chunk=st.integers(1, 9000),
 )
 @settings(max_examples=20, deadline=None)
 def test_how_the_work_is_divided_changes_no_bit(recording, reference, slab, tile, threads, frames_per_chunk):
@@ -111,7 +112,8 @@ def test_more_peaks_than_room_was_made_for_are_all_found():
 def test_the_noise_level_is_that_of_the_whole_signal(recording, reference):
     whole = np.median(np.abs(reference), axis=0) / 0.6745
     np.testing.assert_allclose(noise_levels(recording, FILTER, seed=0), whole, rtol=0.05)
-    np.testing.assert_array_equal(noise_levels(recording, FILTER, threads=1), noise_levels(recording, FILTER, threads=3))
+    one, three = (noise_levels(recording, FILTER, threads=n) for n in (1, 3))
+    np.testing.assert_array_equal(one, three)
     assert not np.array_equal(noise_levels(recording, FILTER, seed=0), noise_levels(recording, FILTER, seed=1))
 
 
@@ -120,7 +122,18 @@ def test_a_negative_gain_turns_the_signal_over(codes):
     for recording, gain in ((upright, 2.0), (inverted, -2.0)):
         recording.set_channel_gains(gain)
         recording.set_channel_offsets(0.0)
-    np.testing.assert_allclose(filter_block(upright, FILTER, 0, 5000), filter_block(inverted, FILTER, 0, 5000), atol=1e-3)
+    one, two = (filter_block(recording, FILTER, 0, 5000) for recording in (upright, inverted))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">u2", ">f4", "float16", "uint8", "int32", "float64"])
+def test_samples_of_any_type_give_the_same_peaks(dtype):
+    x = np.random.default_rng(0).integers(0, 256, (5000, 3))
+    wanted = search(np.full(3, 40.0))
+    expected = everything(sc.NumpyRecording([x.astype(np.int16)], RATE), wanted)
+    assert len(expected[0]) > 10
+    for one, two in zip(everything(sc.NumpyRecording([x.astype(dtype)], RATE), wanted), expected):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_recording_shorter_than_the_margin_is_filtered_as_scipy_does():

@@ -31,6 +31,8 @@ def test_split_shares_are_those_asked_for():
     assert (np.diff(split.astype(int)) != 0).sum() == 8
     with pytest.raises(InputError, match="sum 1"):
         split_in_time(np.arange(10), 10, 2, shares=(0.5, 0.1, 0.1))
+    with pytest.raises(InputError, match="split_cycles is 0"):
+        split_in_time(np.arange(10), 10, 2, cycles=0)
 
 
 def test_every_peak_is_in_the_ledger_once(windows, peaks):
@@ -93,6 +95,9 @@ def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
     with pytest.raises(InputError, match=r"too few isolated spikes: \d+ windows.*relax threshold_mad"):
         require_enough(windows, 10**6)
     require_enough(windows, 50)
+    short = replace(windows, split=np.where(windows.split == Split.TEST, Split.TRAIN, windows.split))
+    with pytest.raises(InputError, match=r" 0 to test\), and 50, 5 and 13 are needed"):
+        require_enough(short, 50)
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))
