@@ -6,6 +6,7 @@ job gathers the scores in ``results/<run>/ablation.csv``. Notebook 02 reads the 
 
 import argparse
 import csv
+import json
 import re
 import sys
 import time
@@ -256,13 +257,32 @@ def effects(rows: list[dict[str, object]]) -> list[Effect]:
     return found
 
 
+READINGS = {
+    "helps everywhere": lambda v: v == {"helps"},
+    "hurts everywhere": lambda v: v <= {"hurts", "diverges"},
+    "helps here, makes no sure difference there": lambda v: v == {"helps", "no sure difference"},
+    "hurts here, makes no sure difference there": lambda v: not v & {"helps"} and bool(v & {"hurts", "diverges"}),
+    "helps here, hurts there": lambda v: "helps" in v,
+    "makes no sure difference": lambda v: True,
+}
+
+
+def reading(found: Iterable[Effect]) -> dict[str, list[str]]:
+    """What the table says: variants, each with its rival, under a sentence of ``READINGS``, over all recordings."""
+    verdicts: dict[str, set[str]] = {}
+    for effect in found:
+        verdicts.setdefault(f"{effect.variant} (against {effect.against})", set()).add(effect.verdict)
+    said: dict[str, list[str]] = {sentence: [] for sentence in READINGS}
+    for variant, its in verdicts.items():
+        said[next(sentence for sentence, holds in READINGS.items() if holds(its))].append(variant)
+    return {sentence: names for sentence, names in said.items() if names}
+
+
 def main() -> int:
     """``python -m meagan_lib.ablation RUN PARAMETERS.yaml [--recording LABEL --variant SLUG]``: a job of the graph.
 
     Without a variant: the job that gathers them.
     """
-    import json
-
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("parameters", type=Path)
