@@ -46,6 +46,8 @@ class GANConfig:
     """The recipe of a training run: the networks, the game, the optimisers, the looks."""
 
     seed: int = 0
+    generator: str = "transformer"
+    """``transformer`` or ``convolutional``."""
     latent: int = 64
     """Numbers in z."""
     patch: int = 8

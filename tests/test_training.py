@@ -89,6 +89,7 @@ def test_the_seed_alone_decides():
 
 
 CHANGES = {
+    "generator": "convolutional",
     "latent": 9, "patch": 8, "width": 8, "depth": 2, "heads": 1, "positions": "learned", "on_gaussian": True, "calibrate": True,
     "discriminator": "transformer", "d_dropout": 0.5, "g_dropout": 0.5, "d_batch_norm": True, "g_batch_norm": True,
     "film_frames": 5, "seed": 1, "steps": 13, "batch_size": 9, "loss": "non_saturating", "gamma": 0.0, "d_learning_rate": 2e-3,
@@ -224,6 +225,8 @@ def test_a_recipe_refuses_what_it_does_not_know():
             gan(replace(GAN, **wrong))
     with pytest.raises(InputError, match="choose one of convolutional"):
         gan(replace(GAN, discriminator="dense"))
+    with pytest.raises(InputError, match="choose one of transformer"):
+        gan(replace(GAN, generator="dense"))
 
 
 def test_the_film_goes_from_the_untrained_generator_to_the_last_step():

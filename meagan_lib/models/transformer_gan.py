@@ -122,81 +122,72 @@ class TransformerEncoder(nn.Module):
         return self.norm(self.blocks(tokens + self.positions))
 
 
-class Generator(nn.Module):
-    """z (batch, latent) → windows (batch, samples), as z-scores.
+class WindowGenerator(nn.Module):
+    """z (batch, latent) → windows (batch, samples), as z-scores: what all generators share.
 
-    One linear map turns z into tokens, one for each patch of samples; positions are added; Transformer blocks let
-    the patches see one another; one linear map turns each token into its patch.
-
-    The patches are added to x̄ + W z, a draw from ``gaussian``, the mean and the covariance of the training windows.
-    It is fixed and the last linear map starts at zero: untrained, G *is* that Gaussian, and the game is about what a
-    Gaussian leaves out. Without it the patches stand alone.
+    A network of its own, ``signal``, makes a signal that is somewhat longer than a window. It is added to x̄ + W z, a
+    draw from ``gaussian``, the mean and the covariance of the training windows. That is fixed and the last map of the
+    network starts at zero: untrained, G *is* that Gaussian, and the game is about what a Gaussian leaves out. Without
+    it the signal stands alone.
 
     Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the fixed last
-    layer of the patches: a longer signal is generated, filtered and cut, so that nothing above the pass band gives it
-    away.
+    layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away.
 
-    With ``classes``, a label (batch,) is added to every token as a row of its own, and the Gaussian has a mean for
-    each class. ``bounded`` ends in tanh, for windows scaled to [−1, 1]; z-scores need none, for they are unbounded.
+    With ``classes`` a label (batch,) is told, and the Gaussian has a mean for each class. ``bounded`` ends in tanh, for
+    windows scaled to [−1, 1]; z-scores need none, for they are unbounded.
 
     Last comes x → A x + b, the identity while it is trained; :meth:`calibrate` sets it.
     """
 
     def __init__(
         self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
-        patch: int = 8, width: int = 64, depth: int = 3, heads: int = 4, expansion: int = 2,
-        positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
-        bounded: bool = False,
+        classes: int = 0, bounded: bool = False,
     ):
         super().__init__()
-        self.samples, self.latent, self.width, self.bounded = samples, latent, width, bounded
+        self.samples, self.latent, self.bounded, self.n_classes = samples, latent, bounded, classes
         self.uncut = samples + len(lowpass) - 1
         self.register_buffer("lowpass", convolution_matrix(lowpass, samples), persistent=False)
-        self.tokens = math.ceil(self.uncut / patch)
-        self.embed = nn.Linear(latent, self.tokens * width)
-        self.classes = nn.Embedding(classes, width) if classes else None
-        self.encoder = TransformerEncoder(
-            self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
-        )
-        self.head = nn.Linear(width, patch)
         self.on_gaussian = gaussian is not None
         if self.on_gaussian:
             means = np.broadcast_to(gaussian.mean, (max(classes, 1), samples))
             self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
             self.register_buffer("colouring", torch.tensor(gaussian.colouring(latent), dtype=torch.float32))
-            nn.init.zeros_(self.head.weight)
-            nn.init.zeros_(self.head.bias)
         self.register_buffer("correction", torch.eye(samples))
         self.register_buffer("shift", torch.zeros(samples))
 
+    def _start_at_the_gaussian(self, last: nn.Module) -> None:
+        """Let the ``last`` map of the network be zero at first, where there is a Gaussian to stand on."""
+        if self.on_gaussian:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        raise NotImplementedError
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch, samples)."""
-        tokens = self.embed(z).view(len(z), self.tokens, self.width)
-        if self.classes is not None:
-            tokens = tokens + self.classes(label)[:, None]
-        signal = self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut]
-        x = signal @ self.lowpass
+        x = self.signal(z, label) @ self.lowpass
         if self.on_gaussian:
-            mean = self.mean.squeeze(0) if self.classes is None else self.mean[label]
-            x = x + mean + z @ self.colouring.T
+            x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
         return x.tanh() if self.bounded else torch.addmm(self.shift, x, self.correction.T)
+
+    def steps(self) -> list[tuple[str, str]]:
+        """What each step of the network does before the low-pass, and the shape of what it gives."""
+        raise NotImplementedError
 
     def outline(self) -> list[tuple[str, str]]:
         """What each step does, and the shape of what it gives."""
-        tokens, samples = f"{self.tokens} × {self.width}", str(self.samples)
-        rows = [
-            ("random\nnumbers $z$", str(self.latent)),
-            ("linear map,\n+ positions" + ("\n+ label" if self.classes is not None else ""), tokens),
-            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
-            ("linear map\nto patches", f"{self.tokens} × {self.head.out_features}"),
-            ("low-pass,\ncut: $T(z)$", samples),
-        ]
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
-        return [*rows, (last, samples)]
+        samples = str(self.samples)
+        return [
+            ("random\nnumbers $z$", str(self.latent)), *self.steps(), ("low-pass,\ncut: $T(z)$", samples), (last, samples),
+        ]
 
     def bypass(self) -> tuple[str, str, int] | None:
-        """Label and shape of what goes past the Transformer, and the step of the outline that it joins."""
-        return ("Gaussian:\n$\\bar{x} + W z$", str(self.samples), 5) if self.on_gaussian else None
+        """Label and shape of what goes past the network, and the step of the outline that it joins."""
+        joins = len(self.outline()) - 1
+        return ("Gaussian:\n$\\bar{x} + W z$", str(self.samples), joins) if self.on_gaussian else None
 
     def calibrate(self, made: np.ndarray, real: np.ndarray) -> None:
         """Give windows the mean and covariance of ``real``, judging by ``made``, which it generated; both (·, samples).
@@ -208,6 +199,90 @@ class Generator(nn.Module):
             a, b = gaussian_transport(without_farthest(made, 0.01), without_farthest(real, 0.01))
             self.correction.copy_(torch.tensor(a, dtype=torch.float32))
             self.shift.copy_(torch.tensor(b, dtype=torch.float32))
+
+
+class Generator(WindowGenerator):
+    """The Transformer generator.
+
+    One linear map turns z into tokens, one for each patch of samples; positions are added, and the label as a row of
+    its own; Transformer blocks let the patches see one another; one linear map turns each token into its patch.
+    """
+
+    def __init__(
+        self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
+        patch: int = 8, width: int = 64, depth: int = 3, heads: int = 4, expansion: int = 2,
+        positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+        bounded: bool = False,
+    ):
+        super().__init__(samples, lowpass, gaussian, latent, classes, bounded)
+        self.width, self.tokens = width, math.ceil(self.uncut / patch)
+        self.embed = nn.Linear(latent, self.tokens * width)
+        self.classes = nn.Embedding(classes, width) if classes else None
+        self.encoder = TransformerEncoder(
+            self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
+        )
+        self.head = nn.Linear(width, patch)
+        self._start_at_the_gaussian(self.head)
+
+    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        tokens = self.embed(z).view(len(z), self.tokens, self.width)
+        if self.classes is not None:
+            tokens = tokens + self.classes(label)[:, None]
+        return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut]
+
+    def steps(self) -> list[tuple[str, str]]:
+        """What each step of the network does before the low-pass, and the shape of what it gives."""
+        tokens = f"{self.tokens} × {self.width}"
+        return [
+            ("linear map,\n+ positions" + ("\n+ label" if self.n_classes else ""), tokens),
+            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            ("linear map\nto patches", f"{self.tokens} × {self.head.out_features}"),
+        ]
+
+
+class ConvolutionalGenerator(WindowGenerator):
+    """The generator of a DCGAN in one dimension: a linear map, then transposed convolutions, each twice as long.
+
+    Radford et al. 2016, arXiv:1511.06434. The label is added to the first feature map, a number for each channel.
+    """
+
+    def __init__(
+        self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
+        channels: tuple[int, ...] = (96, 64, 32), dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+        bounded: bool = False,
+    ):
+        super().__init__(samples, lowpass, gaussian, latent, classes, bounded)
+        self.channels, self.length = channels, math.ceil(self.uncut / 2 ** len(channels))
+        self.embed = nn.Linear(latent, channels[0] * self.length)
+        self.classes = nn.Embedding(classes, channels[0]) if classes else None
+        layers: list[nn.Module] = []
+        for before, after in zip(channels, (*channels[1:], channels[-1])):
+            norm = [nn.BatchNorm1d(before)] if batch_norm else []
+            drop = [nn.Dropout(dropout)] if dropout else []
+            layers += [*norm, nn.LeakyReLU(0.2), *drop, nn.ConvTranspose1d(before, after, 4, stride=2, padding=1)]
+        self.trunk = nn.Sequential(*layers, nn.LeakyReLU(0.2))
+        self.head = nn.Conv1d(channels[-1], 1, 5, padding=2)
+        self._start_at_the_gaussian(self.head)
+
+    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        x = self.embed(z).view(len(z), self.channels[0], self.length)
+        if self.classes is not None:
+            x = x + self.classes(label)[:, :, None]
+        return self.head(self.trunk(x)).squeeze(1)[:, : self.uncut]
+
+    def steps(self) -> list[tuple[str, str]]:
+        """What each step of the network does before the low-pass, and the shape of what it gives."""
+        longest = self.length * 2 ** len(self.channels)
+        return [
+            ("linear map" + ("\n+ label" if self.n_classes else ""), f"{self.channels[0]} × {self.length}"),
+            (f"{len(self.channels)} transposed\nconvolutions", f"{self.channels[-1]} × {longest}"),
+            ("convolution", str(longest)),
+        ]
+
+
+GENERATORS = ("transformer", "convolutional")
 
 
 @torch.no_grad()
@@ -355,7 +430,7 @@ DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDisc
 def build_generator(
     config: GANConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
     bounded: bool = False,
-) -> Generator:
+) -> WindowGenerator:
     """The generator of a recipe, for training windows (n, samples) with labels (n,) from 0 where it is to be told them.
 
     Its first weights depend on ``config.seed`` alone.
@@ -364,10 +439,14 @@ def build_generator(
     # Under tanh the Gaussian lives before it: it fits artanh(x).
     fitted = np.arctanh(train.clip(-0.999, 0.999)) if bounded else train
     gaussian = Gaussian(fitted, labels) if c.on_gaussian else None
+    shared = dict(dropout=c.g_dropout, batch_norm=c.g_batch_norm, classes=n_classes(labels), bounded=bounded)
+    if c.generator not in GENERATORS:
+        raise InputError(f"generator '{c.generator}' is not known: choose one of {', '.join(GENERATORS)}")
+    if c.generator == "convolutional":
+        return seeded(lambda: ConvolutionalGenerator(samples, lowpass, gaussian, c.latent, **shared), c.seed)
     return seeded(
         lambda: Generator(
-            samples, lowpass, gaussian, c.latent, c.patch, c.width, c.depth, c.heads, positions=c.positions,
-            dropout=c.g_dropout, batch_norm=c.g_batch_norm, classes=n_classes(labels), bounded=bounded,
+            samples, lowpass, gaussian, c.latent, c.patch, c.width, c.depth, c.heads, positions=c.positions, **shared
         ),
         c.seed,
     )

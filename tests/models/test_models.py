@@ -8,8 +8,8 @@ from torch import nn
 from meagan_lib.losses import squared_gradient_norm
 from meagan_lib.models.baselines import Gaussian, gaussian_transport, without_farthest
 from meagan_lib.models.transformer_gan import (
-    DISCRIMINATORS, Discriminator, Generator, TransformerDiscriminator, attention, attention_maps,
-    build_generator, convolution_matrix, sinusoidal_positions,
+    DISCRIMINATORS, GENERATORS, ConvolutionalGenerator, Discriminator, Generator, TransformerDiscriminator, attention,
+    attention_maps, build_generator, convolution_matrix, sinusoidal_positions,
 )
 from meagan_lib.models.vae_gan import Encoder, reparameterise
 from meagan_lib.training import GANConfig
@@ -17,9 +17,12 @@ from meagan_lib.training import GANConfig
 
 @pytest.mark.parametrize("samples, patch, taps", [(64, 4, 1), (48, 8, 25), (21, 2, 3), (33, 8, 1)])
 def test_any_length_of_window_can_be_generated_and_judged(samples, patch, taps):
-    generator = Generator(samples, [1 / taps] * taps, latent=16, patch=patch)
-    windows = generator(torch.randn(3, 16))
-    assert windows.shape == (3, samples)
+    for generator in (
+        ConvolutionalGenerator(samples, [1 / taps] * taps, latent=16),
+        Generator(samples, [1 / taps] * taps, latent=16, patch=patch),
+    ):
+        windows = generator(torch.randn(3, 16))
+        assert windows.shape == (3, samples) and generator.outline()[-1][1] == str(samples)
     assert Discriminator(samples)(windows).shape == (3,)
     mu, log_variance = Encoder(samples, latent=16)(windows)
     assert mu.shape == log_variance.shape == (3, 16)
@@ -122,11 +125,12 @@ def test_on_a_gpu_too_discriminators_can_be_differentiated_twice(kind):
     squared_gradient_norm(network(x), x).backward()
 
 
-def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_covariance_within_them():
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_covariance_within_them(kind):
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=3000)
     windows = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 8)) + 10 * rng.standard_normal((3, 8))[labels]
-    config = GANConfig(latent=8, patch=4, width=16, depth=1)
+    config = GANConfig(generator=kind, latent=8, patch=4, width=16, depth=1)
     generator = build_generator(config, windows.astype(np.float32), labels=labels)
     for k in range(3):
         made = generator(torch.randn(20_000, 8), torch.full((20_000,), k)).detach().numpy()
