@@ -1,0 +1,57 @@
+"""Notebook 01, cell by cell, on small recordings made for it; its figures are made and not saved."""
+
+import h5py
+import nbformat
+import numpy as np
+import pytest
+
+from meagan_lib import figures, notebooks
+from tests.test_brw import write_4
+
+
+@pytest.fixture
+def run_cells(tmp_path, monkeypatch):
+    """A function from parameters to the names that the notebook's cells leave; ``saved`` holds the figures' data."""
+    def run(**parameters) -> dict:
+        saved = {}
+        monkeypatch.setattr(figures, "save_figure", lambda fig, id, *, data, **_: saved.update({id: data}))
+        monkeypatch.setattr(notebooks, "RESULTS", tmp_path / "results")
+        names = {"display": lambda shown: None}
+        for cell in nbformat.read(notebooks.find_notebook("01_preprocessing"), as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                if "parameters" in cell.metadata.get("tags", []):
+                    names |= {"min_train_windows": 5} | parameters
+        return names | {"saved": saved}
+
+    return run
+
+
+def spiking(rate: float, n_channels: int = 4, seconds: float = 2.0) -> np.ndarray:
+    """Codes (frames, channels) around 0: noise of 10 steps, and a spike of 200 on channel 0 every 50 ms."""
+    codes = np.random.default_rng(0).normal(0, 10, (int(seconds * rate), n_channels))
+    shape = 200 * np.exp(-((np.arange(-10, 11) / 3) ** 2))
+    for frame in np.arange(0.1, seconds - 0.1, 0.05) * rate:
+        codes[int(frame) - 10 : int(frame) + 11, 0] -= shape
+    return codes
+
+
+def a_binary(path, codes: np.ndarray, rate: float):
+    """An int16 file with its description, electrodes on a line; returns its path."""
+    np.rint(codes).astype(np.int16).tofile(path)
+    n = codes.shape[1]
+    places = [[60 * i, 0] for i in range(n)]
+    path.with_suffix(".yaml").write_text(
+        f"{{sampling_rate_hz: {rate}, n_channels: {n}, dtype: int16, positions_um: {places}}}"
+    )
+    return path
+
+
+def test_the_chip_is_as_large_as_the_recording_says_or_is_not_drawn(run_cells, tmp_path):
+    codes = spiking(19_960)
+    write_4(tmp_path / "chip.brw", {"A1": [0, 1, 64, 65]}, n_frames=len(codes), model="Accura")
+    with h5py.File(tmp_path / "chip.brw", "r+") as file:
+        file["Well_A1/Raw"][:] = np.rint(codes + 2048).astype(np.uint16).ravel()
+    assert run_cells(recording=str(tmp_path / "chip.brw"))["activity"]["chip_um"] == (64 * 60.0, 64 * 60.0)
+    told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000)))
+    assert told["positions"] is not None and told["activity"]["chip_um"] is None
