@@ -55,3 +55,10 @@ def test_the_chip_is_as_large_as_the_recording_says_or_is_not_drawn(run_cells, t
     assert run_cells(recording=str(tmp_path / "chip.brw"))["activity"]["chip_um"] == (64 * 60.0, 64 * 60.0)
     told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000)))
     assert told["positions"] is not None and told["activity"]["chip_um"] is None
+
+
+def test_a_clipped_channel_is_found_where_the_converters_range_is_not_known(run_cells, tmp_path):
+    codes = spiking(20_000)
+    codes[:, 3] = (5 * codes[:, 3]).clip(-40, 40)
+    told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", codes, 20_000)))
+    assert told["quality"].verdict.tolist() == [0, 0, 0, told["Verdict"].CLIPPED]
