@@ -62,3 +62,12 @@ def test_a_clipped_channel_is_found_where_the_converters_range_is_not_known(run_
     codes[:, 3] = (5 * codes[:, 3]).clip(-40, 40)
     told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", codes, 20_000)))
     assert told["quality"].verdict.tolist() == [0, 0, 0, told["Verdict"].CLIPPED]
+
+
+@pytest.mark.parametrize("rate, bin_frames", [(10_060.0, 101), (20_000.0, 200)])
+def test_bins_last_as_long_as_their_frames(run_cells, tmp_path, rate, bin_frames):
+    told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", spiking(rate), rate)))
+    activity = told["saved"]["activity_frame"]
+    np.testing.assert_allclose(np.diff(activity["time_s"]), bin_frames / rate)
+    counted = activity["rate_hz"].sum() * bin_frames / rate * 4
+    assert counted == pytest.approx((told["ledger"].frame < len(activity["time_s"]) * bin_frames).sum())
