@@ -75,7 +75,7 @@ class SpikeWindows:
     windows
         float32 (n, samples), in ``amplitude_unit``; the peak stands at sample ``pre_samples``.
     channel, frame, label, split
-        int32, int64, int32, uint8 (n,): electrode, frame of the peak, unit (−1 = unknown) and :class:`Split`.
+        int32, int64, int32, uint8 (n,): electrode, frame of the peak, unit (each −1 = unknown) and :class:`Split`.
     sampling_rate_hz, pre_samples, amplitude_unit
         ``amplitude_unit`` is ``uV``, ``ADU`` or ``normalised``.
     detection
@@ -144,12 +144,12 @@ class SpikeWindows:
         index
             int64 (m,), from 0.
         of
-            int64 (classes, 2): recording and unit (−1: unknown) or channel of each class.
+            int64 (classes, 2): recording and unit or channel (−1: unknown) of each class.
 
         Raises
         ------
         InputError
-            Another ``by``, or units that are not known.
+            Another ``by``, or units or channels that are not known.
         """
         columns = {"unit": self.label, "channel": self.channel}
         if by not in columns:
@@ -157,8 +157,8 @@ class SpikeWindows:
         of, index = np.unique(
             np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64), axis=0, return_inverse=True
         )
-        if by == "unit" and (of[:, 1] < 0).all():
-            raise InputError("the units of this recording are not known: tell the model the channel instead, or nothing")
+        if (of[:, 1] < 0).all():
+            raise InputError(f"the {by}s of this recording are not known: tell the model another class, or nothing")
         return index.ravel(), of
 
     def synthetic(self, windows: np.ndarray, **columns: np.ndarray) -> "SpikeWindows":

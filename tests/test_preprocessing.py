@@ -71,3 +71,16 @@ def test_bins_last_as_long_as_their_frames(run_cells, tmp_path, rate, bin_frames
     np.testing.assert_allclose(np.diff(activity["time_s"]), bin_frames / rate)
     counted = activity["rate_hz"].sum() * bin_frames / rate * 4
     assert counted == pytest.approx((told["ledger"].frame < len(activity["time_s"]) * bin_frames).sum())
+
+
+@pytest.mark.parametrize("columns, groups", [
+    ({}, ["all windows"]), ({"label": 3}, ["unit 3"]), ({"channel": 2}, ["electrode 2"]),
+    ({"channel": 2, "label": 3}, ["electrode 2"]),
+])
+def test_windows_already_cut_are_shown_by_what_is_known_of_them(run_cells, tmp_path, columns, groups):
+    windows = np.random.default_rng(0).normal(size=(60, 24)) - 8 * (np.arange(24) == 9)
+    columns = {name: np.full(60, value) for name, value in columns.items()}
+    np.savez(tmp_path / "cut.npz", windows=windows, sampling_rate_hz=20_000, **columns)
+    told = run_cells(recording=str(tmp_path / "cut.npz"))
+    assert list(told["saved"]["windows_by_channel"])[1:] == groups
+    assert ("window_density_units" in told["saved"]) == ("label" in columns)

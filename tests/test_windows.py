@@ -145,8 +145,10 @@ def test_classes_count_from_zero_and_name_recording_and_unit():
     assert set(index) == set(range(len(of))) and len(of) == 6
     with pytest.raises(InputError, match="choose one of unit, channel"):
         merged.classes("colour", Split.TRAIN)
-    with pytest.raises(InputError, match="not known"):
-        replace(merged, label=np.full(len(merged), -1, np.int32)).classes("unit", Split.TRAIN)
+    unknown = np.full(len(merged), -1, np.int32)
+    for by in ("unit", "channel"):
+        with pytest.raises(InputError, match=f"{by}s of this recording are not known"):
+            replace(merged, label=unknown, channel=unknown).classes(by, Split.TRAIN)
 
 
 def part_of(n: int, seed: int, channels: int = 3, dropped: int = 2) -> SpikeWindows:
