@@ -248,7 +248,7 @@ def _adjacent(recording: sc.BaseRecording, distance_um: float) -> np.ndarray | N
 
 def cut_windows(
     recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth | None = None,
-    bad: np.ndarray | None = None, seed: int = 0, path: Path | str | None = None, min_train: int = 0,
+    bad: np.ndarray | None = None, seed: int = 0, path: Path | str | None = None, min_train: int | None = None,
 ) -> SpikeWindows:
     """Detect spikes, cut the isolated ones, split them in time, and account for every other peak, in one pass.
 
@@ -263,7 +263,7 @@ def cut_windows(
     path
         Where the windows are written as they come; in the end the whole file is read back into memory.
     min_train
-        Training windows that there must be for the file to be written.
+        Training windows that there must be for the file to be written; 0: any window; None: not even one.
 
     Raises
     ------
@@ -299,7 +299,8 @@ def cut_windows(
 
     if path is None:
         windows = complete(np.concatenate(list(passing())))
-        require_enough(windows, min_train)
+        if min_train is not None:
+            require_enough(windows, min_train)
         return windows
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         written = file.create_dataset(
@@ -309,7 +310,8 @@ def cut_windows(
             written.resize(len(written) + len(windows), axis=0)
             written[len(written) - len(windows) :] = windows
         done = complete(np.empty((0, 2 * half), np.float32))
-        require_enough(done, min_train)
+        if min_train is not None:
+            require_enough(done, min_train)
         done.write(file)
     return SpikeWindows.load(path)
 

@@ -387,6 +387,8 @@ def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """Raise when there are fewer than ``minimum`` windows to train, a tenth of it to validate or a quarter to test.
 
+    With a minimum of 0 any window will do, of whichever split.
+
     Raises
     ------
     InputError
@@ -394,12 +396,13 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """
     train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
     needed = minimum, -(-minimum // 10), -(-minimum // 4)
-    if any(n < least for n, least in zip(there, needed)):
+    if not any(there) or any(n < least for n, least in zip(there, needed)):
         n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
+        wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         raise InputError(
             f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
-            f"{validation} to validate, {test} to test), and {needed[0]}, {needed[1]} and {needed[2]} are needed: use a "
-            f"longer recording, or relax threshold_mad, guard_ms or window_ms"
+            f"{validation} to validate, {test} to test), and {wanted} needed: use a longer recording, or relax "
+            f"threshold_mad, guard_ms or window_ms"
         )
 
 

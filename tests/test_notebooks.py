@@ -91,8 +91,8 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
         check("both", resolve("smoke", ["simulated", "simulated"], ["merge.split_by=time"]))
     first = {"name": "both", "recording": ["x/a.brw", "b"], "min_train_windows": 500, "split_by": "time"}
     assert merging.parts(first) == {
-        "a": {"name": "both/recordings/a", "recording": "x/a.brw", "min_train_windows": 1},
-        "b": {"name": "both/recordings/b", "recording": "b", "min_train_windows": 1},
+        "a": {"name": "both/recordings/a", "recording": "x/a.brw", "min_train_windows": 0},
+        "b": {"name": "both/recordings/b", "recording": "b", "min_train_windows": 0},
     }
     assert merging.parts(first | {"recording": "b"}) == {}
 

@@ -5,7 +5,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from meagan_lib import figures, notebooks
+from meagan_lib import figures, merging, notebooks
 from tests.test_brw import write_4
 
 
@@ -84,3 +84,12 @@ def test_windows_already_cut_are_shown_by_what_is_known_of_them(run_cells, tmp_p
     told = run_cells(recording=str(tmp_path / "cut.npz"))
     assert list(told["saved"]["windows_by_channel"])[1:] == groups
     assert ("window_density_units" in told["saved"]) == ("label" in columns)
+
+
+def test_one_of_several_recordings_may_spike_in_a_single_split(run_cells, tmp_path):
+    codes = spiking(20_000)
+    codes[4000:] = spiking(20_000)[4000:, [1, 1, 2, 3]]
+    path = str(a_binary(tmp_path / "chip.raw", codes, 20_000))
+    for part in merging.parts({"name": "both", "recording": [path, "b"], "min_train_windows": 500}).values():
+        told = run_cells(**part | {"name": "part", "recording": path})
+        assert 1 <= len(told["windows"]) <= 3 and set(told["windows"].split) == {0}

@@ -98,6 +98,9 @@ def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
     short = replace(windows, split=np.where(windows.split == Split.TEST, Split.TRAIN, windows.split))
     with pytest.raises(InputError, match=r" 0 to test\), and 50, 5 and 13 are needed"):
         require_enough(short, 50)
+    require_enough(short, 0)
+    with pytest.raises(InputError, match="0 windows .* and one at least is needed"):
+        require_enough(part_of(0, 0), 0)
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))
