@@ -67,7 +67,7 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     """Check that the figures of a run are those of its manifest."""
     from meagan_lib import figures
 
-    runs = [name, *figures.parts(name)]
+    runs = [name, *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
     if not known:
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
@@ -76,6 +76,13 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         told = "; ".join(complaints)
         raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
+
+
+def belongs(run: str) -> bool:
+    """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
+    whole, _, label = run.partition("/recordings/")
+    asked = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
+    return not asked.is_file() or label in merging.parts(yaml.safe_load(asked.read_text()))
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from meagan_lib import InputError, figures, plots
+from meagan_lib import InputError, cli, figures, plots
 from meagan_lib.notebooks import NOTEBOOKS
 
 ID = "scores"
@@ -82,6 +82,22 @@ def test_withdrawn_figures_leave_folder_and_manifest_and_those_of_parts_are_foun
     figures.withdraw("nothing", "01_preprocessing")
     assert list(figures.manifest("x")) == [ID] and not list((home / "x").glob("chip_map.*"))
     assert figures.verify("x") == [] and figures.parts("x") == ["x/recordings/a"]
+
+
+def test_figures_of_recordings_that_a_run_no_longer_has_are_not_counted(home, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "RESULTS", home / "results")
+    for part in "ab":
+        figures.save_figure(a_figure(), "chip_map", run=f"x/recordings/{part}", data={})
+    cli.verify("x")
+    assert capsys.readouterr().out.startswith("2 figures")
+    asked = home / "results" / "x" / "params" / "01_preprocessing.yaml"
+    asked.parent.mkdir(parents=True)
+    asked.write_text("{name: x, recording: [b.brw, c.brw]}")
+    cli.verify("x")
+    assert capsys.readouterr().out.startswith("1 figures")
+    asked.write_text("{name: x, recording: b.brw}")
+    with pytest.raises(InputError, match="no figures of a run 'x'"):
+        cli.verify("x")
 
 
 def test_models_keep_their_colours_and_real_is_none_of_them():
