@@ -61,7 +61,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             python=sys.executable,
         threads: _threads
         shell:
-            "exec {params.python} -m meagan_lib.notebooks {params.notebook} {params.run} {input.parameters}"
+            "exec {params.python:q} -m meagan_lib.notebooks {params.notebook} {params.run:q} {input.parameters:q}"
             " --threads {threads} --products {params.products}"
 
 
@@ -77,4 +77,4 @@ if RECORDINGS:
         params:
             python=sys.executable,
         shell:
-            "exec {params.python} -m meagan_lib.merging {RUN} {input.parameters}"
+            "exec {params.python:q} -m meagan_lib.merging {RUN:q} {input.parameters:q}"
