@@ -93,3 +93,9 @@ def test_one_of_several_recordings_may_spike_in_a_single_split(run_cells, tmp_pa
     for part in merging.parts({"name": "both", "recording": [path, "b"], "min_train_windows": 500}).values():
         told = run_cells(**part | {"name": "part", "recording": path})
         assert 1 <= len(told["windows"]) <= 3 and set(told["windows"].split) == {0}
+
+
+def test_quality_is_judged_in_the_band_in_which_spikes_are_sought(run_cells, tmp_path):
+    path = str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000))
+    told = run_cells(recording=path, band_low_hz=500.0, band_high_hz=2000.0)
+    np.testing.assert_allclose(told["quality"].noise[1:], told["windows"].noise_mad[1:], rtol=0.1)
