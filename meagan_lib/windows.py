@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -225,10 +225,16 @@ class SpikeWindows:
             raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
 
 
-def intervals_ms(peaks: Ledger, sampling_rate_hz: float) -> np.ndarray:
-    """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together."""
-    order = np.lexsort((peaks.frame, peaks.channel))
-    same = np.diff(peaks.channel[order]) == 0
+def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:
+    """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together.
+
+    None goes from one recording to another, nor over a joint of segments, where ``segment_starts`` (frames at which
+    they begin) tells of these.
+    """
+    segment = np.searchsorted(segment_starts, peaks.frame, side="right")
+    train = np.stack([peaks.recording, segment, peaks.channel])
+    order = np.lexsort((peaks.frame, *train))
+    same = (np.diff(train[:, order]) == 0).all(axis=0)
     return np.diff(peaks.frame[order])[same] / sampling_rate_hz * 1000
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.files import sha256
 from meagan_lib.windows import (
-    Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, merge, require_enough, split_in_time,
+    Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, intervals_ms, merge, require_enough,
+    split_in_time,
 )
 
 
@@ -238,6 +239,13 @@ def test_merged_windows_survive_their_file(tmp_path):
 def test_recordings_that_do_not_fit_together_are_named(change, sentence):
     with pytest.raises(InputError, match=sentence):
         merge({"odd": replace(part_of(6, 0), **change), "b": part_of(6, 1), "c": part_of(6, 2)})
+
+
+def test_an_interval_stays_within_its_channel_recording_and_segment():
+    frame, channel, recording = np.array([[10, 0, 0], [30, 0, 0], [40, 1, 0], [70, 0, 0], [20, 0, 1], [24, 0, 1]]).T
+    peaks = Ledger(frame, channel, np.zeros(6, np.float32), np.zeros(6, np.uint8), recording.astype(np.uint16))
+    assert sorted(intervals_ms(peaks, 1000.0)) == [4, 20, 40]
+    assert sorted(intervals_ms(peaks, 1000.0, [0, 50, 100])) == [4, 20]
 
 
 def test_two_recordings_are_split_in_time_only_when_asked():
