@@ -71,7 +71,7 @@ def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -
 def _read_arrays(path: Path) -> dict:
     names = (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL)
     try:
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in names if name in file.files}
         with h5py.File(path, "r") as file:
