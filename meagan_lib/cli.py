@@ -26,7 +26,7 @@ from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameter
 
 PARAMS = ROOT / "params"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console()
+console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
 
 @app.command()
@@ -51,7 +51,7 @@ def run(
             write_if_changed(path, yaml.safe_dump(given))
         recordings = parameters["01_preprocessing"]["recording"]
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
-        console.print(f"run [bold]{name}[/bold] ({preset}), {told}")
+        console.print(f"run {name} ({preset}), {told}")
         run_graph(name, cores)
     summary(name)
 

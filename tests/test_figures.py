@@ -1,5 +1,7 @@
 """The registry and the manifest: nothing unregistered, nothing missing, nothing changed."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -66,7 +68,21 @@ def test_verification_notices_a_changed_picture_and_changed_data(home):
     figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
     png = home / "x" / f"{ID}.png"
     png.write_bytes(png.read_bytes() + b"x")
-    assert "picture differs" in figures.verify("x")[0]
+    assert "the picture differs" in figures.verify("x")[0]
+    figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)}, animation=b"GIF")
+    for suffix, complaint in ((".svg", "the vector picture differs"), (".gif", "the animation differs")):
+        path = home / "x" / f"{ID}{suffix}"
+        whole = path.read_bytes()
+        path.write_bytes(whole + b"x")
+        assert complaint in figures.verify("x")[0]
+        path.unlink()
+        assert "missing" in figures.verify("x")[0]
+        path.write_bytes(whole)
+    manifest = home / "x" / "manifest.json"
+    lines = json.loads(manifest.read_text())
+    lines[ID].pop("svg_sha256")  # as in an older manifest
+    manifest.write_text(json.dumps(lines))
+    assert figures.verify("x") == []
 
 
 def test_a_registered_figure_that_was_not_made_fails_and_publishes_nothing(home):

@@ -3,10 +3,11 @@
 import json
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError, merging
+from meagan_lib import ROOT, InputError, cli, merging
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.notebooks import (
     NOTEBOOKS, check_names_and_types, check_parameters, declared_parameters, find_notebook, library_inputs, normalise,
@@ -67,6 +68,16 @@ def test_overrides_and_names():
             resolve("quick", [], [wrong])
     with pytest.raises(InputError, match="at least one recording"):
         resolve("quick", [], ["01_preprocessing.recording=[]"])
+
+
+def test_a_path_with_brackets_is_told_as_it_is(tmp_path, monkeypatch, capsys):
+    for name in ("run_graph", "summary"):
+        monkeypatch.setattr(cli, name, lambda *_: None)
+    monkeypatch.setattr(cli, "RESULTS", tmp_path)
+    path = tmp_path / "[red]:bug:.npz"
+    np.savez(path, windows=np.zeros((9, 9)))
+    cli.run("smoke", recording=[str(path)], name="x", set_=[], cores=1)
+    assert path.name in capsys.readouterr().out.replace("\n", "")
 
 
 def test_recordings_have_labels_of_their_own():
