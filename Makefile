@@ -21,6 +21,7 @@ lab: $(READY)
 
 bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py
+	@$(VENV)/bin/python bench/training.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

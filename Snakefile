@@ -8,12 +8,19 @@ import sys
 
 import yaml
 
-from meagan_lib import merging
+from pathlib import Path
+
+from meagan_lib import ablation, merging
 from meagan_lib.notebooks import library_inputs, part
 
 RUN = config["run"]
-with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
-    RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
+_sweep = Path(f"results/{RUN}/params/{ablation.SECTION}.yaml")
+SWEEP = yaml.safe_load(_sweep.read_text()) if _sweep.is_file() else {}  # of `meagan run ablation`: see the end
+if SWEEP:
+    RECORDINGS = SWEEP["labels"]
+else:
+    with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
+        RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -36,9 +43,13 @@ def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
 
 
+if SWEEP:
+    GRAPH = {merging.FIRST: GRAPH[merging.FIRST]}
+
+
 rule all:
     input:
-        [receipt(notebook) for notebook in GRAPH],
+        [receipt(name) for name in ([ablation.SECTION] if SWEEP else GRAPH)],
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():
@@ -65,7 +76,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             " --threads {threads} --products {params.products}"
 
 
-if RECORDINGS:
+if RECORDINGS and not SWEEP:
 
     rule merge:
         input:
@@ -78,3 +89,31 @@ if RECORDINGS:
             python=sys.executable,
         shell:
             "exec {params.python:q} -m meagan_lib.merging {RUN:q} {input.parameters:q}"
+
+
+if SWEEP:
+    VARIANTS = ["reach", *(variant.slug for variant in ablation.variants(SWEEP))]
+
+    rule variant:
+        input:
+            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
+            library=library_inputs("meagan_lib.ablation"),
+            windows=receipt(merging.FIRST, part(RUN, "{label}")),
+        output:
+            f"results/{RUN}/{ablation.SECTION}/{{label}}/{{variant}}.json",
+        params:
+            python=sys.executable,
+        shell:
+            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
+            " --recording {wildcards.label:q} --variant {wildcards.variant:q}"
+
+    rule sweep:
+        input:
+            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
+            rows=[f"results/{RUN}/{ablation.SECTION}/{l}/{v}.json" for l in RECORDINGS for v in VARIANTS],
+        output:
+            receipt(ablation.SECTION),
+        params:
+            python=sys.executable,
+        shell:
+            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"

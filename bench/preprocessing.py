@@ -1,4 +1,4 @@
-"""Speed and memory of preprocessing: ``make bench`` prints the tables and writes them to ``bench/RESULTS.md``.
+"""Speed and memory of preprocessing: ``make bench`` prints the tables and writes them to ``bench/PREPROCESSING.md``.
 
 Side by side in one run: this library's pass against SpikeInterface's own detect-and-cut at two jobs, on 256 channels;
 then recordings of 4096 channels of growing length, each in a process of its own, against merely reading the file.
@@ -162,4 +162,4 @@ def tables() -> str:
 if __name__ == "__main__":
     text = tables()
     print(text)
-    (BENCH / "RESULTS.md").write_text(text)
+    (BENCH / "PREPROCESSING.md").write_text(text)

@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, merging
+from meagan_lib import ROOT, InputError, ablation, merging
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -31,7 +31,7 @@ console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Argument(help="smoke, quick or full: a file of params/")] = "quick",
+    preset: Annotated[str, typer.Argument(help="smoke, quick, full or ablation: a file of params/")] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")
     ] = [],
@@ -53,7 +53,10 @@ def run(
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
         console.print(f"run {name} ({preset}), {told}")
         run_graph(name, cores)
-    summary(name)
+    if ablation.SECTION in parameters:
+        sweep_summary(name)
+    else:
+        summary(name)
 
 
 @app.command()
@@ -81,8 +84,10 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 def belongs(run: str) -> bool:
     """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
-    asked = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
-    return not asked.is_file() or label in merging.parts(yaml.safe_load(asked.read_text()))
+    sweep, first = (RESULTS / whole / "params" / f"{section}.yaml" for section in (ablation.SECTION, merging.FIRST))
+    if sweep.is_file():
+        return label in yaml.safe_load(sweep.read_text())["labels"]
+    return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
@@ -145,6 +150,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     InputError
         An unknown parameter, a value of another type, or a recording that cannot be used.
     """
+    if ablation.SECTION in parameters:
+        return check_sweep(name, parameters)
     given = {notebook: section | {"name": name} for notebook, section in parameters.items() if notebook != "merge"}
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     first = given[merging.FIRST]
@@ -164,6 +171,18 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         if not holds_windows(first["recording"]):  # bad input is refused before anything starts
             open_recording(first["recording"], well=first.get("well") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
+
+
+def check_sweep(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
+    """:func:`check` for an ablation: notebook 01 for each recording, and the sweep."""
+    prepared = ablation.prepared(parameters, name)
+    checked = {
+        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, section)
+        for label, section in prepared.items()
+    }
+    section = parameters[ablation.SECTION] | {"labels": list(prepared)}
+    ablation.variants(section)
+    return checked | {RESULTS / name / "params" / f"{ablation.SECTION}.yaml": section}
 
 
 @contextmanager
@@ -254,6 +273,19 @@ def run_graph(name: str, cores: int) -> None:
             raise InputError(DISK_FULL)
         silent = f"the run stopped without a word; see {log.relative_to(ROOT)}"
         raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
+
+
+def sweep_summary(name: str) -> None:
+    """The closing table of an ablation: what each variant does to C2ST AUC."""
+    table = Table(title=f"C2ST AUC of run {name}, mean over seeds: results/{name}/ablation.csv", title_justify="left")
+    found = ablation.effects(ablation.load(RESULTS / name / "ablation.csv"))
+    for column in ("variant", "against", *(data := list(dict.fromkeys(e.data for e in found)))):
+        table.add_column(column, justify="right" if column in data else "left")
+    for variant in dict.fromkeys(e.variant for e in found):
+        its = [e for e in found if e.variant == variant]
+        cells = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its]
+        table.add_row(variant, its[0].against, *cells)
+    console.print(table)
 
 
 def summary(name: str) -> None:

@@ -673,6 +673,80 @@ def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
+ABLATED = {"c2st_auc": "C2ST AUC", "coverage": "coverage"}
+"""What the ablation shows of each variant, and its name."""
+
+
+def ablation(rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str], str]) -> Figure:
+    """Scores of every variant of an ablation: a row for each, a pair of panels for each recording, a dot for each seed.
+
+    Parameters
+    ----------
+    rows
+        Of :func:`meagan_lib.ablation.load`; the variant ``reach`` gives the dashed lines.
+    verdicts
+        (recording, variant) → ``helps``, ``hurts``, ``no sure difference`` or ``diverges``: the colour of the dots.
+    """
+    recordings = list(dict.fromkeys(row["data"] for row in rows))
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        if row["variant"] != "reach" and row["variant"] not in groups.setdefault(row["group"], []):
+            groups[row["group"]].append(row["variant"])
+    height, places, headings = 0.0, {}, {}
+    for group, names in groups.items():
+        headings[group] = height
+        places |= {name: height + 1 + i for i, name in enumerate(names)}
+        height += len(names) + 1.6
+    fig, (axes,) = _figure(1, 2 * len(recordings), 0.9 + 0.145 * height, sharey=True)
+    colours = {
+        "helps": "#009E73", "hurts": DROPPED, "no sure difference": "0.6", "diverges": DROPPED, "": COLOURS["real"],
+    }
+    panels = [(recording, metric) for recording in recordings for metric in ABLATED]
+    for axis, (recording, metric) in zip(axes, panels):
+        own = [row for row in rows if row["data"] == recording]
+        reach = np.mean([row[metric] for row in own if row["variant"] == "reach"])
+        axis.axvline(reach, color=COLOURS["reach"], linestyle="--", linewidth=1, zorder=0)
+        for name, y in places.items():
+            values = np.array([row[metric] for row in own if row["variant"] == name], dtype=float)
+            colour = colours[verdicts.get((recording, name), "")]
+            axis.plot(values, np.full(len(values), y), "o", color=colour, markersize=3, alpha=0.8, markeredgewidth=0)
+            if np.isfinite(values).any():
+                axis.plot([np.nanmean(values)], [y], "|", color=colour, markersize=7, markeredgewidth=1.6)
+            if lost := int(np.isnan(values).sum()):
+                axis.text(
+                    0.98, y, f"{lost} × diverged", color=colour, fontsize=6, ha="right", va="center",
+                    transform=axis.get_yaxis_transform(),
+                )
+        axis.set_title(ABLATED[metric], fontweight="normal", fontsize=8)
+        axis.set_ylim(height - 0.8, -0.8)
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+        axis.grid(axis="x", color="0.93", linewidth=0.6)
+        axis.set_axisbelow(True)
+        axis.tick_params("y", length=0)
+        axis.spines["left"].set_visible(False)
+        if metric == next(iter(ABLATED)):
+            axis.annotate(
+                recording, (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", fontweight="bold",
+                fontsize=9,
+            )
+    axes[0].set_yticks(list(places.values()), list(places), fontsize=7)
+    for group, y in headings.items():
+        axes[0].annotate(
+            group, (0, y), (-4, 0), xycoords=axes[0].get_yaxis_transform(), textcoords="offset points", ha="right",
+            va="center", fontweight="bold", fontsize=7,
+        )
+    shades = {"compared with": "", "helps": "helps", "hurts": "hurts", "no sure difference": "no sure difference"}
+    handles = [
+        *(
+            mpl.lines.Line2D([], [], marker="o", linestyle="", markersize=4, color=colours[verdict], label=label)
+            for label, verdict in shades.items()
+        ),
+        mpl.lines.Line2D([], [], color=COLOURS["reach"], linestyle="--", linewidth=1, label=LABELS["reach"]),
+    ]
+    fig.legend(handles=handles, loc="outside lower right", ncols=5)
+    return fig
+
+
 HALF = (0.39, 0.3)
 """Half the width and half the height of a box of :func:`architecture`; boxes are 1 apart."""
 SHAPE_ROOM = 0.32

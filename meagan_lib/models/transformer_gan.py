@@ -32,9 +32,11 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
 def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """softmax(Q Kᵀ / √d) V, and the weights of the softmax; each (batch, heads, tokens, d).
 
-    Written out, so that the weights can be looked at and every derivative exists, the second ones too.
+    Written out, so that the weights can be looked at and every derivative exists, the second ones too. The scores are
+    kept as (keys, queries): over a short last axis torch's softmax takes five times as long.
     """
-    weights = torch.softmax(query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), dim=-1)
+    scores = key @ query.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    weights = torch.softmax(scores, dim=-2).transpose(-2, -1)
     return weights @ value, weights
 
 
@@ -80,6 +82,14 @@ class Block(nn.Module):
         """(batch, tokens, width) → the same."""
         x = x + self.dropout(self.attention(self.norm_attention(x))[0])
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+
+def convolution_matrix(taps: Sequence[float], samples: int) -> Tensor:
+    """M (samples + taps − 1, samples): x @ M filters signals x with symmetric ``taps``, where these lie wholly within."""
+    matrix = torch.zeros(samples + len(taps) - 1, samples)
+    for i, tap in enumerate(taps):
+        matrix.diagonal(-i)[:samples] = tap
+    return matrix
 
 
 POSITIONS = ("sinusoidal", "learned")
@@ -140,8 +150,8 @@ class Generator(nn.Module):
     ):
         super().__init__()
         self.samples, self.latent, self.width, self.bounded = samples, latent, width, bounded
-        self.register_buffer("taps", torch.tensor(lowpass, dtype=torch.float32)[None, None], persistent=False)
         self.uncut = samples + len(lowpass) - 1
+        self.register_buffer("lowpass", convolution_matrix(lowpass, samples), persistent=False)
         self.tokens = math.ceil(self.uncut / patch)
         self.embed = nn.Linear(latent, self.tokens * width)
         self.classes = nn.Embedding(classes, width) if classes else None
@@ -164,8 +174,8 @@ class Generator(nn.Module):
         tokens = self.embed(z).view(len(z), self.tokens, self.width)
         if self.classes is not None:
             tokens = tokens + self.classes(label)[:, None]
-        signal = self.head(self.encoder(tokens)).flatten(1)[:, None, : self.uncut]
-        x = nn.functional.conv1d(signal, self.taps).squeeze(1)
+        signal = self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut]
+        x = signal @ self.lowpass
         if self.on_gaussian:
             mean = self.mean.squeeze(0) if self.classes is None else self.mean[label]
             x = x + mean + z @ self.colouring.T

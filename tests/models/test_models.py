@@ -9,7 +9,7 @@ from meagan_lib.losses import squared_gradient_norm
 from meagan_lib.models.baselines import Gaussian, gaussian_transport, without_farthest
 from meagan_lib.models.transformer_gan import (
     DISCRIMINATORS, Discriminator, Generator, TransformerDiscriminator, attention, attention_maps,
-    build_generator, sinusoidal_positions,
+    build_generator, convolution_matrix, sinusoidal_positions,
 )
 from meagan_lib.models.vae_gan import Encoder, reparameterise
 from meagan_lib.training import GANConfig
@@ -34,6 +34,12 @@ def test_the_generator_has_no_power_where_the_filter_has_none():
         power = (np.abs(np.fft.rfft(windows)) ** 2).mean(0)
         sizes.append(power[64:].sum() / power.sum())
     assert sizes[1] < 1e-3 * sizes[0]
+
+
+def test_the_matrix_of_a_filter_is_its_convolution():
+    taps, x = [0.25, 0.5, 0.25], torch.randn(3, 12)
+    expected = nn.functional.conv1d(x[:, None], torch.tensor([[taps]])).squeeze(1)
+    torch.testing.assert_close(x @ convolution_matrix(taps, 10), expected)
 
 
 def test_positions_are_the_formula():

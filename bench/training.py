@@ -1,0 +1,143 @@
+"""Speed of training: ``make bench`` prints the tables and writes them to ``bench/TRAINING.md``.
+
+On one core, in one process and in turns: the trainer, and a bare loop that does nothing but what the networks need
+(their passes, gradients, penalties, Adam, the average of weights). What the trainer adds to the bare loop is overhead.
+"""
+
+import time
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from preprocessing import machine
+from torch import nn
+
+from meagan_lib.models.transformer_gan import build_discriminator, build_generator
+from meagan_lib.training import GANConfig, GANTrainer
+
+BENCH = Path(__file__).parent
+STEPS, TURNS = 100, 5
+
+
+def windows(samples: int) -> np.ndarray:
+    """Coloured noise with a trough, float32 (4000, samples)."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((4000, samples + 4)).astype(np.float32)
+    smooth = sum(noise[:, i : samples + i] for i in range(5)) / 5
+    return smooth - 4 * np.exp(-(((np.arange(samples) - samples / 2) / 3) ** 2)).astype(np.float32)
+
+
+def trainer(samples: int, kind: str) -> GANTrainer:
+    """The trainer of the quick run."""
+    config = GANConfig(batch_size=128, discriminator=kind, steps=10**6)
+    real = windows(samples)
+    taps = (np.hamming(25) / np.hamming(25).sum()).tolist()
+    return GANTrainer(build_generator(config, real, taps), build_discriminator(config, samples), real, config)
+
+
+def bare_steps(t: GANTrainer, n: int) -> None:
+    """``n`` steps of relativistic loss with R1 and R2, Adam and the average, without anything else."""
+    g, d, c, real = t.generator, t.discriminator, t.config, t.real
+    average, weights = list(t.average.parameters()), list(g.parameters())
+    for _ in range(n):
+        with torch.no_grad():
+            fake = g(torch.randn(c.batch_size, c.latent))
+        x = torch.cat([real[torch.randint(len(real), (c.batch_size,))], fake]).requires_grad_()
+        logits = d(x)
+        on_real, on_fake = logits.chunk(2)
+        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+        loss = nn.functional.softplus(on_fake - on_real).mean() + c.gamma * gradient.square().sum(1).mean()
+        t.optimisers["d"].zero_grad()
+        loss.backward()
+        t.optimisers["d"].step()
+        d.requires_grad_(False)
+        fake = g(torch.randn(c.batch_size, c.latent))
+        on_real, on_fake = d(torch.cat([real[torch.randint(len(real), (c.batch_size,))], fake])).chunk(2)
+        t.optimisers["g"].zero_grad()
+        nn.functional.softplus(on_real.detach() - on_fake).mean().backward()
+        t.optimisers["g"].step()
+        d.requires_grad_(True)
+        with torch.no_grad():
+            torch._foreach_lerp_(average, weights, 0.002)
+
+
+def trainer_steps(t: GANTrainer, n: int) -> None:
+    """``n`` steps as :meth:`GANTrainer.train` does them."""
+    for _ in range(n):
+        row = t.train_step()
+        t.step += 1
+        assert all(np.isfinite(v) for v in row.values())
+        t._keep_film()
+
+
+def rates(samples: int, kind: str) -> tuple[float, float]:
+    """Steps per second of the trainer and of the bare loop, the fastest of several turns each."""
+    t, best = trainer(samples, kind), {trainer_steps: 0.0, bare_steps: 0.0}
+    for loop in best:
+        loop(t, 10)
+    for _ in range(TURNS):
+        for loop in best:
+            started = time.perf_counter()
+            loop(t, STEPS)
+            best[loop] = max(best[loop], STEPS / (time.perf_counter() - started))
+    return best[trainer_steps], best[bare_steps]
+
+
+@contextmanager
+def timed(spent: dict[str, float], owner: object, name: str, what: str):
+    """Within, the time of calls of ``owner.name`` is added to ``spent[what]``."""
+    original = getattr(owner, name)
+
+    def call(*args, **kwargs):
+        started = time.perf_counter()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            spent[what] += time.perf_counter() - started
+
+    with patch.object(owner, name, call):
+        yield
+
+
+def shares(samples: int, kind: str) -> dict[str, float]:
+    """Where the trainer's time goes, as shares."""
+    t, spent = trainer(samples, kind), defaultdict(float)
+    trainer_steps(t, 10)
+    with ExitStack() as stack:
+        for owner, name, what in (
+            (t.generator, "forward", "generator, forward"), (t.discriminator, "forward", "discriminator, forward"),
+            (torch.Tensor, "backward", "backward"), (torch.autograd, "grad", "gradient penalty, first derivative"),
+            (t.optimisers["d"], "step", "Adam"), (t.optimisers["g"], "step", "Adam"), (t, "_move_average", "average"),
+        ):
+            stack.enter_context(timed(spent, owner, name, what))
+        started = time.perf_counter()
+        trainer_steps(t, 2 * STEPS)
+        total = time.perf_counter() - started
+    found = {what: seconds / total for what, seconds in spent.items()}
+    return found | {"the loop": 1 - sum(found.values())}
+
+
+def tables() -> str:
+    """Measure, and return both tables as Markdown."""
+    torch.set_num_threads(1)
+    lines = [
+        "# Training, measured", "",
+        f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the fastest "
+        f"of {TURNS} turns of {STEPS} steps.", "",
+        "| window | discriminator | steps per second | bare loop | ratio |", "|---|---|---|---|---|",
+    ]
+    for samples, kind in ((64, "convolutional"), (22, "convolutional"), (64, "transformer")):
+        ours, bare = rates(samples, kind)
+        lines.append(f"| {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |")
+    lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | share |", "|---|---|"]
+    lines += [f"| {what} | {share:.1%} |" for what, share in sorted(shares(64, "convolutional").items(), key=lambda x: -x[1])]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    text = tables()
+    print(text)
+    (BENCH / "TRAINING.md").write_text(text)

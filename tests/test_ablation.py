@@ -1,0 +1,116 @@
+"""The ablation: what a variant is, what a table of scores says, and that one variant is trained, scored and gathered."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from meagan_lib import ROOT, InputError, ablation, cli, notebooks
+from meagan_lib.ablation import METRICS, Variant, effects, gather, load, reading, train, variants
+from tests.conftest import forget
+
+SECTION = {
+    "seeds": [0, 1], "n_windows": 100, "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
+    "variants": [
+        {"group": "loss", "name": "relativistic"},
+        {"group": "loss", "name": "hinge, bare", "against": "relativistic", "recipe": {"loss": "hinge", "gamma": 0.0}},
+    ],
+}
+
+
+def row(variant: str, seed: int, auc: float, data: str = "a", against: str = "base") -> dict:
+    about = {"data": data, "group": "g", "variant": variant, "against": against if variant != "base" else "", "seed": seed}
+    return about | {"steps": 1, "seconds": 1.0, "diverged": ""} | dict.fromkeys(METRICS, 0.5) | {"c2st_auc": auc}
+
+
+def test_the_sweep_that_is_kept_names_known_options_and_rivals():
+    section = yaml.safe_load((ROOT / "params" / "ablation.yaml").read_text())["ablation"]
+    found = variants(section)
+    assert len(found) > 30 and len({v.slug for v in found}) == len(found) and len(section["seeds"]) >= 3
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    ({"variants": [{"group": "a", "name": "b", "recipe": {"gama": 1}}]}, "did you mean 'gamma'"),
+    ({"variants": [{"group": "a", "name": "b", "against": "c"}]}, "'c', which is not there"),
+    ({"variants": [{"group": "a", "name": "b"}, {"group": "a", "name": "b"}]}, "'b' stands there twice"),
+    ({"variants": [{"name": "b"}]}, "is no variant"),
+    ({"sedes": [1]}, "has no parameter 'sedes'"),
+])
+def test_a_wrong_sweep_is_refused_with_one_sentence(wrong, sentence):
+    with pytest.raises(InputError, match=sentence):
+        variants(SECTION | wrong)
+
+
+def test_planted_differences_are_found_and_noise_is_not():
+    noise = [0.0, 0.01, -0.01]
+    planted = {"base": 0.60, "better": 0.50, "worse": 0.75, "alike": 0.602}
+    rows = [row(name, i, auc + n) for name, auc in planted.items() for i, n in enumerate(noise)]
+    rows += [row("lost", i, np.nan if i else 0.6) for i in range(3)]
+    found = {e.variant: e for e in effects(rows)}
+    assert {name: e.verdict for name, e in found.items()} == {
+        "better": "helps", "worse": "hurts", "alike": "no sure difference", "lost": "diverges",
+    }
+    assert found["worse"].difference == pytest.approx(0.15) and found["lost"].diverged == 2
+
+
+def test_the_reading_follows_the_scores():
+    def table(first, second):
+        return [
+            row(name, i, auc + n, data) for data, by in (("a", first), ("b", second)) for name, auc in by.items()
+            for i, n in enumerate((0.0, 0.01, -0.01))
+        ]
+
+    said = {
+        next(iter(reading(effects(table({"base": 0.6, "x": one}, {"base": 0.6, "x": two})))))
+        for one, two in ((0.5, 0.5), (0.7, 0.7), (0.5, 0.7), (0.5, 0.6), (0.6, 0.7), (0.6, 0.6))
+    }
+    assert said == set(ablation.READINGS)
+
+
+def test_a_variant_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "RESULTS", tmp_path)
+    (tmp_path / "run" / "recordings" / "a").mkdir(parents=True)
+    windows.save(tmp_path / "run" / "recordings" / "a" / "windows.h5")
+    receipts = [ablation.execute("run", "a", slug, SECTION) for slug in ("reach", "relativistic", "hinge_bare")]
+    gather("run", receipts)
+    rows = load(tmp_path / "run" / "ablation.csv")
+    assert [(r["variant"], r["seed"]) for r in rows] == [(v, s) for v in ("reach", "relativistic", "hinge, bare") for s in (0, 1)]
+    assert all(0 < r[m] < 5 for r in rows for m in METRICS) and {r["against"] for r in rows} == {"", "relativistic"}
+    with open(tmp_path / "run" / "ablation.csv", newline="") as file:
+        assert tuple(next(csv.reader(file))) == ablation.COLUMNS
+    again = train(windows, variants(SECTION)[1], SECTION, 1)
+    assert f"{again['c2st_auc']:.4f}" == f"{rows[-1]['c2st_auc']:.4f}"
+
+
+def test_a_divergence_is_a_row_without_scores(windows):
+    wild = Variant("g", "wild", recipe={"loss": "wasserstein", "gamma": 0.0, "d_learning_rate": 1e18, "steps": 60})
+    got = train(windows, wild, SECTION, 0)
+    assert 0 < got["diverged"] < 60 and all(got[m] == "" for m in METRICS)
+
+
+def test_the_graph_of_the_sweep_has_a_job_for_every_recording_and_variant():
+    run = "test-sweep"
+    forget(run)
+    try:
+        asked = [f"ablation.{key}={value}" for key, value in SECTION.items()]
+        for path, given in cli.check(run, cli.resolve("ablation", ["simulated", "locust"], asked)).items():
+            cli.write_if_changed(path, yaml.safe_dump(given))
+        graph = [
+            sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--cores", "2", "--config", f"run={run}",
+            "--nolock",
+        ]
+        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+        assert told.returncode == 0, told.stderr
+        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
+        assert (counts.get("01_preprocessing"), counts.get("variant"), counts.get("sweep")) == ("2", "6", "1"), told.stdout
+    finally:
+        forget(run)
+    assert notebooks.part(run, "a") == f"{run}/recordings/a"
+
+
+def test_a_table_that_is_not_there_is_told():
+    with pytest.raises(InputError, match="make it with meagan run ablation"):
+        load("data/none.csv")
