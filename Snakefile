@@ -72,7 +72,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             python=sys.executable,
         threads: _threads
         shell:
-            "exec {params.python} -m meagan_lib.notebooks {params.notebook} {params.run} {input.parameters}"
+            "exec {params.python:q} -m meagan_lib.notebooks {params.notebook} {params.run:q} {input.parameters:q}"
             " --threads {threads} --products {params.products}"
 
 
@@ -88,7 +88,7 @@ if RECORDINGS and not SWEEP:
         params:
             python=sys.executable,
         shell:
-            "exec {params.python} -m meagan_lib.merging {RUN} {input.parameters}"
+            "exec {params.python:q} -m meagan_lib.merging {RUN:q} {input.parameters:q}"
 
 
 if SWEEP:
@@ -104,8 +104,8 @@ if SWEEP:
         params:
             python=sys.executable,
         shell:
-            "exec {params.python} -m meagan_lib.ablation {RUN} {input.parameters}"
-            " --recording {wildcards.label} --variant {wildcards.variant}"
+            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
+            " --recording {wildcards.label:q} --variant {wildcards.variant:q}"
 
     rule sweep:
         input:
@@ -116,4 +116,4 @@ if SWEEP:
         params:
             python=sys.executable,
         shell:
-            "exec {params.python} -m meagan_lib.ablation {RUN} {input.parameters}"
+            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"

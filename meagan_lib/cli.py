@@ -26,7 +26,7 @@ from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameter
 
 PARAMS = ROOT / "params"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-console = Console()
+console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
 
 @app.command()
@@ -51,7 +51,7 @@ def run(
             write_if_changed(path, yaml.safe_dump(given))
         recordings = parameters["01_preprocessing"]["recording"]
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
-        console.print(f"run [bold]{name}[/bold] ({preset}), {told}")
+        console.print(f"run {name} ({preset}), {told}")
         run_graph(name, cores)
     if ablation.SECTION in parameters:
         sweep_summary(name)
@@ -70,7 +70,7 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     """Check that the figures of a run are those of its manifest."""
     from meagan_lib import figures
 
-    runs = [name, *figures.parts(name)]
+    runs = [name, *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
     if not known:
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
@@ -79,6 +79,15 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         told = "; ".join(complaints)
         raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
+
+
+def belongs(run: str) -> bool:
+    """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
+    whole, _, label = run.partition("/recordings/")
+    sweep, first = (RESULTS / whole / "params" / f"{section}.yaml" for section in (ablation.SECTION, merging.FIRST))
+    if sweep.is_file():
+        return label in yaml.safe_load(sweep.read_text())["labels"]
+    return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:

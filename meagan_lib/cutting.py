@@ -76,6 +76,8 @@ class WindowConfig:
     def __post_init__(self):
         if self.alignment not in ALIGNMENTS:
             raise InputError(f"alignment '{self.alignment}' is not known: choose one of {', '.join(ALIGNMENTS)}")
+        if self.artefact < 0:
+            raise InputError(f"artefact is {self.artefact:g}: give the size that no spike exceeds, or 0 for no limit")
 
     @property
     def padding(self) -> int:
@@ -248,7 +250,7 @@ def _adjacent(recording: sc.BaseRecording, distance_um: float) -> np.ndarray | N
 
 def cut_windows(
     recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth | None = None,
-    bad: np.ndarray | None = None, seed: int = 0, path: Path | str | None = None, min_train: int = 0,
+    bad: np.ndarray | None = None, seed: int = 0, path: Path | str | None = None, min_train: int | None = None,
 ) -> SpikeWindows:
     """Detect spikes, cut the isolated ones, split them in time, and account for every other peak, in one pass.
 
@@ -263,7 +265,7 @@ def cut_windows(
     path
         Where the windows are written as they come; in the end the whole file is read back into memory.
     min_train
-        Training windows that there must be for the file to be written.
+        Training windows that there must be for the file to be written; 0: any window; None: not even one.
 
     Raises
     ------
@@ -299,7 +301,8 @@ def cut_windows(
 
     if path is None:
         windows = complete(np.concatenate(list(passing())))
-        require_enough(windows, min_train)
+        if min_train is not None:
+            require_enough(windows, min_train)
         return windows
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         written = file.create_dataset(
@@ -309,7 +312,8 @@ def cut_windows(
             written.resize(len(written) + len(windows), axis=0)
             written[len(written) - len(windows) :] = windows
         done = complete(np.empty((0, 2 * half), np.float32))
-        require_enough(done, min_train)
+        if min_train is not None:
+            require_enough(done, min_train)
         done.write(file)
     return SpikeWindows.load(path)
 
@@ -331,11 +335,18 @@ def contaminated(
 ) -> np.ndarray:
     """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels."""
     frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
-    half, dead = windows.pre_samples, detection.dead(windows.sampling_rate_hz)
-    second = np.zeros(len(windows), bool)
-    for c in np.unique(windows.channel):
-        mine, theirs = windows.channel == c, frame[channel == c]
-        peak = windows.frame[mine]
+    dead = detection.dead(windows.sampling_rate_hz)
+    return _second_spikes(windows.frame, windows.channel, windows.pre_samples, dead, frame, channel)
+
+
+def _second_spikes(
+    peaks: np.ndarray, channels: np.ndarray, half: int, dead: int, true_frame: np.ndarray, true_channel: np.ndarray
+) -> np.ndarray:
+    """Whether bool (n,) a window of ``half`` frames on either side of each peak holds a true spike beside its own."""
+    second = np.zeros(len(peaks), bool)
+    for c in np.unique(channels):
+        mine, theirs = channels == c, true_frame[true_channel == c]
+        peak = peaks[mine]
         inside = np.searchsorted(theirs, peak + half) - np.searchsorted(theirs, peak - half)
         own = np.searchsorted(theirs, peak + dead, "right") - np.searchsorted(theirs, peak - dead)
         second[mine] = inside > np.minimum(own, 1)
@@ -351,23 +362,35 @@ def contamination_curves(
     """What isolation costs and buys, where the truth is known: rule → columns (guards,).
 
     ``guard_ms``; ``kept``: share of the peaks that become windows; ``contaminated``: share of the windows that hold a
-    second spike, with its 95 % interval (Wilson) ``low`` … ``high``.
+    second spike, with its 95 % interval (Wilson) ``low`` … ``high``. Without ``guard_mad`` the third rule is left out:
+    it is the second.
     """
     mine = config.isolation
     rules = {
         "next peak far (thesis)": Isolation.thesis(),
         "next and previous far": replace(mine, sides="both", guard_mad=0.0),
-        f"and no trough over {mine.guard_mad:g} σ": replace(mine, sides="both"),
     }
+    if mine.guard_mad:
+        rules[f"and no trough over {mine.guard_mad:g} σ"] = replace(mine, sides="both")
+    rate = recording.get_sampling_frequency()
+    noise = noise_levels(recording, detection, seed)
+    noise_mad = noise * streaming.signs_and_gains(recording)[1]
+    spikes = true_peaks(truth, detection, rate, noise_mad, above_mad=3.0)[:2]
     curves = {}
     for name, rule in rules.items():
         rows = []
         for guard_ms in GUARDS_MS:
             at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
-            windows = cut_windows(recording, detection, at_guard, seed=seed)
-            second, n = contaminated(windows, truth, detection).sum(), max(len(windows), 1)
+            passed = list(_stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool)))
+            frame, channel, reason = (
+                np.concatenate([getattr(part, column) for part in passed]) for column in ("frame", "channel", "reason")
+            )
+            kept = reason == Reason.KEPT
+            second = _second_spikes(
+                frame[kept], channel[kept], config.half_window(rate), detection.dead(rate), *spikes
+            ).sum()
+            n = max(int(kept.sum()), 1)
             interval = binomtest(int(second), n).proportion_ci(method="wilson")
-            kept = len(windows) / max(len(windows.ledger.frame), 1)
-            rows.append((guard_ms, kept, second / n, interval.low, interval.high))
+            rows.append((guard_ms, kept.sum() / max(len(kept), 1), second / n, interval.low, interval.high))
         curves[name] = dict(zip(("guard_ms", "kept", "contaminated", "low", "high"), np.array(rows).T))
     return curves

@@ -29,6 +29,7 @@ REGISTRY_FILE = ROOT / "figures" / "registry.yaml"
 STAGING = "MEAGAN_STAGING"
 """Environment variable: a folder in which a notebook's figures wait until the notebook has succeeded."""
 SUFFIXES = (".png", ".svg", ".npz")
+PICTURES = {".png": "picture", ".svg": "vector picture", ".gif": "animation"}
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,11 @@ def save_figure(
             temporary.write_bytes(animation)
     line = {
         "chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run,
-        "data_sha256": data_sha256(data), "png_sha256": sha256(target / f"{id}.png"),
+        "data_sha256": data_sha256(data),
     }
-    if animation is not None:
-        line["gif_sha256"] = sha256(target / f"{id}.gif")
+    for suffix in PICTURES:
+        if suffix != ".gif" or animation is not None:
+            line[f"{suffix[1:]}_sha256"] = sha256(target / f"{id}{suffix}")
     _record(target, {id: line})
     return SavedFigure(target / f"{id}.png", e.caption)
 
@@ -236,16 +238,15 @@ def verify(run: str) -> list[str]:
     """Figures of a run whose files differ from its manifest, each told in a sentence; empty when all is well."""
     complaints = []
     for id, line in manifest(run).items():
-        png, npz = folder(run) / f"{id}.png", folder(run) / f"{id}.npz"
-        if not png.is_file() or not npz.is_file():
+        npz = folder(run) / f"{id}.npz"
+        kept = [suffix for suffix in PICTURES if f"{suffix[1:]}_sha256" in line]  # older manifests have no SVG's
+        if not all(npz.with_suffix(suffix).is_file() for suffix in (".npz", *kept)):
             complaints.append(f"{id}: the picture or its data are missing")
             continue
         with np.load(npz, allow_pickle=False) as arrays:
             if data_sha256(dict(arrays)) != line["data_sha256"]:
                 complaints.append(f"{id}: the plotted data differ from the manifest")
-        if sha256(png) != line["png_sha256"]:
-            complaints.append(f"{id}: the picture differs from the manifest")
-        gif = png.with_suffix(".gif")
-        if "gif_sha256" in line and not (gif.is_file() and sha256(gif) == line["gif_sha256"]):
-            complaints.append(f"{id}: the animation differs from the manifest")
+        for suffix in kept:
+            if sha256(npz.with_suffix(suffix)) != line[f"{suffix[1:]}_sha256"]:
+                complaints.append(f"{id}: the {PICTURES[suffix]} differs from the manifest")
     return complaints

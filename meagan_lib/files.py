@@ -18,6 +18,7 @@ DISK_FULL = "the disk is full: free some space and run again; what was finished 
 def is_disk_full(error: Exception, folder: Path) -> bool:
     """Whether a failed write failed for want of space. Libraries word it in their own ways, torch not at all."""
     told = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    folder = next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
     return told or shutil.disk_usage(folder).free < 2**16
 
 

@@ -48,7 +48,7 @@ def parts(first: Mapping[str, object]) -> dict[str, dict]:
         return {}
     shared = {name: value for name, value in first.items() if name not in DECLARED}
     return {
-        label: shared | {"recording": recording, "name": part(str(first["name"]), label), "min_train_windows": 1}
+        label: shared | {"recording": recording, "name": part(str(first["name"]), label), "min_train_windows": 0}
         for label, recording in zip(labels(first["recording"]), first["recording"])
     }
 

@@ -48,9 +48,10 @@ def open_windows(
 def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -> SpikeWindows:
     """Windows already cut, of an ``.npz`` or HDF5 (``.h5``, ``.hdf5``) file.
 
-    The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit, −1 = unknown),
-    ``channel`` (n,), ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are lowest) and
-    ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``; otherwise ``ADU``), in HDF5 as datasets or attributes.
+    The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit) and ``channel``
+    (n,), both −1 where unknown, ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are
+    lowest) and ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``; otherwise ``ADU``), in HDF5 as datasets or
+    attributes.
 
     They are split by time where ``time_s`` is given, and windows near a block's edge are left out
     (:func:`split_in_time`); otherwise by their order in the file, with ``frame`` −1. How they were filtered is not
@@ -70,7 +71,7 @@ def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -
 def _read_arrays(path: Path) -> dict:
     names = (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL)
     try:
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in names if name in file.files}
         with h5py.File(path, "r") as file:
@@ -125,7 +126,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
     if rate <= 0:
         raise InputError(f"{name} states a sampling_rate_hz of {rate:g}: it must be above zero")
     per_window = {}
-    for key, unknown in (("label", -1), ("channel", 0), ("time_s", 0)):
+    for key, unknown in (("label", -1), ("channel", -1), ("time_s", 0)):
         values = _finite(np.asarray(arrays.get(key, np.full(n, unknown))), key, name)
         if values.shape != (n,):
             raise InputError(f"{name} has {n} windows, but {key} of shape {values.shape}: it must be ({n},)")

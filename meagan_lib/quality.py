@@ -11,6 +11,7 @@ from meagan_lib import InputError
 
 MAINS_HZ = (50.0, 60.0)
 MAINS_HARMONICS = 5
+MAINS_S = 0.2
 MAINS_FLOOR_DB = -40.0
 _ROUNDING = 12**-0.5
 _CHANNELS_AT_ONCE = 256
@@ -38,7 +39,7 @@ class QualityConfig:
     n_blocks: int = 20
     """Blocks that are looked at: 4 s in all, in which a channel that is noisy now and then is noisy at least once."""
     block_s: float = 0.2
-    """Length of a block. In 0.2 s both 50 and 60 Hz go a whole number of times: no window, no leakage."""
+    """Length of a block, 0.2 s or more: in 0.2 s both 50 and 60 Hz go a whole number of times, no window, no leakage."""
     band_hz: tuple[float, float] = (300.0, 6000.0)
     """Where the noise is measured: the band in which spikes are sought later."""
     dead_share: float = 0.25
@@ -55,6 +56,10 @@ class QualityConfig:
     mains_db: float = 0.0
     """A channel is lost to the mains when their power exceeds that of all else between 40 Hz and the upper edge of
     the band: 0 dB."""
+
+    def __post_init__(self):
+        if self.block_s < MAINS_S:
+            raise InputError(f"block_s is {self.block_s:g}: the mains cannot be told in less than {MAINS_S:g} s")
 
 
 @dataclass(frozen=True)
@@ -229,7 +234,7 @@ def _noise_and_mains(traces: np.ndarray, rate: float, config: QualityConfig) -> 
     noise = np.median(np.abs(band), axis=1) / 0.6745
 
     mains_db = np.full(len(traces), MAINS_FLOOR_DB, np.float32)
-    if n < 0.99 * 0.2 * rate:
+    if n < 0.99 * MAINS_S * rate:
         return noise, mains_db
     power = spectrum.real**2 + spectrum.imag**2
     total = power[:, (hz >= 40) & (hz <= high)].sum(axis=1)

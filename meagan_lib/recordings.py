@@ -17,7 +17,7 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.brw import BrwRecording, first_line
-from meagan_lib.files import sha256
+from meagan_lib.files import DISK_FULL, is_disk_full, sha256
 from meagan_lib.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 
 SIMULATED = "simulated"
@@ -105,9 +105,9 @@ def holds_windows(recording: str | Path) -> bool:
     if entry is not None:
         return entry["open"] == "windows"
     path = next((p for p in _candidates(recording) if p.is_file()), None)
-    if path is None or path.suffix not in WINDOW_SUFFIXES:
+    if path is None or path.suffix.lower() not in WINDOW_SUFFIXES:
         return False
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         return _in_hdf5(path, "windows")
     try:
         with zipfile.ZipFile(path) as file:
@@ -130,7 +130,7 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
     Raises
     ------
     InputError
-        Neither network nor mirror, or a file whose bytes are not those of the catalogue.
+        Neither network nor mirror, a file whose bytes are not those of the catalogue, or a full disk.
     """
     mirror = os.environ.get("MEAGAN_DATA_MIRROR")
     paths = []
@@ -148,6 +148,8 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
         except ValueError as error:  # pooch: the hash differs
             raise InputError(f"{file_name} of '{name}' was changed at its source: {error}") from error
         except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
+            if is_disk_full(error, data_dir):
+                raise InputError(DISK_FULL) from error
             raise InputError(
                 f"'{name}' could not be downloaded ({type(error).__name__}): connect, or point MEAGAN_DATA_MIRROR to a "
                 f"folder that holds {name}/{file_name}, or use the recording 'simulated'"
@@ -354,13 +356,16 @@ def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
 
     try:
         try:
-            rate, samples = read(mmap=True)
-        except ValueError:  # 24-bit samples cannot be mapped
-            rate, samples = read(mmap=False)
+            (rate, samples), adc_range = read(mmap=True), None
+        except ValueError:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+            (rate, samples), adc_range = read(mmap=False), (-(2**31), 2**31 - 2**8)
     except Exception as error:  # scipy on a damaged file raises anything
         raise InputError(f"{path.name} is no complete WAV file ({first_line(error)}): copy it again") from error
     _require_rate(rate, path.name)
-    return sc.NumpyRecording([samples.reshape(len(samples), 1 if samples.ndim == 1 else -1)], rate)
+    recording = sc.NumpyRecording([samples.reshape(len(samples), 1 if samples.ndim == 1 else -1)], rate)
+    if adc_range:
+        recording.annotate(adc_range=adc_range)
+    return recording
 
 
 def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:

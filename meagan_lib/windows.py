@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -75,7 +75,7 @@ class SpikeWindows:
     windows
         float32 (n, samples), in ``amplitude_unit``; the peak stands at sample ``pre_samples``.
     channel, frame, label, split
-        int32, int64, int32, uint8 (n,): electrode, frame of the peak, unit (−1 = unknown) and :class:`Split`.
+        int32, int64, int32, uint8 (n,): electrode, frame of the peak, unit (each −1 = unknown) and :class:`Split`.
     sampling_rate_hz, pre_samples, amplitude_unit
         ``amplitude_unit`` is ``uV``, ``ADU`` or ``normalised``.
     detection
@@ -144,12 +144,12 @@ class SpikeWindows:
         index
             int64 (m,), from 0.
         of
-            int64 (classes, 2): recording and unit (−1: unknown) or channel of each class.
+            int64 (classes, 2): recording and unit or channel (−1: unknown) of each class.
 
         Raises
         ------
         InputError
-            Another ``by``, or units that are not known.
+            Another ``by``, or units or channels that are not known.
         """
         columns = {"unit": self.label, "channel": self.channel}
         if by not in columns:
@@ -157,8 +157,8 @@ class SpikeWindows:
         of, index = np.unique(
             np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64), axis=0, return_inverse=True
         )
-        if by == "unit" and (of[:, 1] < 0).all():
-            raise InputError("the units of this recording are not known: tell the model the channel instead, or nothing")
+        if (of[:, 1] < 0).all():
+            raise InputError(f"the {by}s of this recording are not known: tell the model another class, or nothing")
         return index.ravel(), of
 
     def synthetic(self, windows: np.ndarray, **columns: np.ndarray) -> "SpikeWindows":
@@ -225,10 +225,16 @@ class SpikeWindows:
             raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
 
 
-def intervals_ms(peaks: Ledger, sampling_rate_hz: float) -> np.ndarray:
-    """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together."""
-    order = np.lexsort((peaks.frame, peaks.channel))
-    same = np.diff(peaks.channel[order]) == 0
+def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:
+    """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together.
+
+    None goes from one recording to another, nor over a joint of segments, where ``segment_starts`` (frames at which
+    they begin) tells of these.
+    """
+    segment = np.searchsorted(segment_starts, peaks.frame, side="right")
+    train = np.stack([peaks.recording, segment, peaks.channel])
+    order = np.lexsort((peaks.frame, *train))
+    same = (np.diff(train[:, order]) == 0).all(axis=0)
     return np.diff(peaks.frame[order])[same] / sampling_rate_hz * 1000
 
 
@@ -387,6 +393,8 @@ def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """Raise when there are fewer than ``minimum`` windows to train, a tenth of it to validate or a quarter to test.
 
+    With a minimum of 0 any window will do, of whichever split.
+
     Raises
     ------
     InputError
@@ -394,12 +402,13 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """
     train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
     needed = minimum, -(-minimum // 10), -(-minimum // 4)
-    if any(n < least for n, least in zip(there, needed)):
+    if not any(there) or any(n < least for n, least in zip(there, needed)):
         n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
+        wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         raise InputError(
             f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
-            f"{validation} to validate, {test} to test), and {needed[0]}, {needed[1]} and {needed[2]} are needed: use a "
-            f"longer recording, or relax threshold_mad, guard_ms or window_ms"
+            f"{validation} to validate, {test} to test), and {wanted} needed: use a longer recording, or relax "
+            f"threshold_mad, guard_ms or window_ms"
         )
 
 

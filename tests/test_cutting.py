@@ -8,8 +8,8 @@ import spikeinterface.core as sc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib import InputError
-from meagan_lib.cutting import Isolation, WindowConfig, contaminated, cut_windows
+from meagan_lib import InputError, cutting
+from meagan_lib.cutting import Isolation, WindowConfig, contaminated, contamination_curves, cut_windows
 from meagan_lib.detection import DetectionConfig, detect, filtered_traces
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
@@ -74,6 +74,8 @@ def test_artefacts_clipped_windows_bad_channels_and_edges_have_their_own_reasons
     frames, channels, depths = [25, 5000, 15_000, 39_975], [0, 0, 1, 0], [60, 60, 600, 60]
     recording = planted(np.clip(frames, 40, 39_959), channels, depths)
     assert reasons_of(recording, [5000, 15_000], artefact=300.0) == ["KEPT", "ARTEFACT"]
+    with pytest.raises(InputError, match="artefact is -300"):
+        WindowConfig(artefact=-300.0)
     bad = np.array([True, False, False])
     assert reasons_of(recording, [5000, 15_000], bad=bad) == ["BAD_CHANNEL", "KEPT"]
     codes = (recording.get_traces() + 300).clip(0, 1000).astype(np.uint16)
@@ -119,6 +121,22 @@ def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(da
         windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
         shares[name] = contaminated(windows, truth, detection).mean()
     assert shares["default"] <= 0.012 < shares["thesis"]
+
+
+def test_the_curves_of_contamination_are_those_of_the_windows_and_estimate_the_noise_once(
+    recording, detection, truth, monkeypatch
+):
+    estimated, estimate = [], cutting.noise_levels
+    monkeypatch.setattr(cutting, "GUARDS_MS", (2.0, 8.0))
+    monkeypatch.setattr(cutting, "noise_levels", lambda *args: estimated.append(args) or estimate(*args))
+    curves = contamination_curves(recording, detection, WindowConfig(), truth)
+    assert len(estimated) == 1 and len(curves) == 3
+    for rule, curve in zip((Isolation.thesis(8.0), Isolation(8.0, guard_mad=0.0), Isolation(8.0)), curves.values()):
+        windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
+        expected = len(windows) / len(windows.ledger.frame), contaminated(windows, truth, detection).mean()
+        assert (curve["kept"][1], curve["contaminated"][1]) == pytest.approx(expected)
+    without = contamination_curves(recording, detection, WindowConfig(isolation=Isolation(guard_mad=0.0)), truth)
+    assert list(without) == list(curves)[:2]
 
 
 def test_a_file_written_as_windows_come_is_the_one_that_is_saved(recording, detection, truth, windows, tmp_path):

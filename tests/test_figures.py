@@ -1,10 +1,12 @@
 """The registry and the manifest: nothing unregistered, nothing missing, nothing changed."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from meagan_lib import InputError, figures, plots
+from meagan_lib import InputError, cli, figures, plots
 from meagan_lib.notebooks import NOTEBOOKS
 
 ID = "scores"
@@ -66,7 +68,21 @@ def test_verification_notices_a_changed_picture_and_changed_data(home):
     figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
     png = home / "x" / f"{ID}.png"
     png.write_bytes(png.read_bytes() + b"x")
-    assert "picture differs" in figures.verify("x")[0]
+    assert "the picture differs" in figures.verify("x")[0]
+    figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)}, animation=b"GIF")
+    for suffix, complaint in ((".svg", "the vector picture differs"), (".gif", "the animation differs")):
+        path = home / "x" / f"{ID}{suffix}"
+        whole = path.read_bytes()
+        path.write_bytes(whole + b"x")
+        assert complaint in figures.verify("x")[0]
+        path.unlink()
+        assert "missing" in figures.verify("x")[0]
+        path.write_bytes(whole)
+    manifest = home / "x" / "manifest.json"
+    lines = json.loads(manifest.read_text())
+    lines[ID].pop("svg_sha256")  # as in an older manifest
+    manifest.write_text(json.dumps(lines))
+    assert figures.verify("x") == []
 
 
 def test_a_registered_figure_that_was_not_made_fails_and_publishes_nothing(home):
@@ -82,6 +98,22 @@ def test_withdrawn_figures_leave_folder_and_manifest_and_those_of_parts_are_foun
     figures.withdraw("nothing", "01_preprocessing")
     assert list(figures.manifest("x")) == [ID] and not list((home / "x").glob("chip_map.*"))
     assert figures.verify("x") == [] and figures.parts("x") == ["x/recordings/a"]
+
+
+def test_figures_of_recordings_that_a_run_no_longer_has_are_not_counted(home, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "RESULTS", home / "results")
+    for part in "ab":
+        figures.save_figure(a_figure(), "chip_map", run=f"x/recordings/{part}", data={})
+    cli.verify("x")
+    assert capsys.readouterr().out.startswith("2 figures")
+    asked = home / "results" / "x" / "params" / "01_preprocessing.yaml"
+    asked.parent.mkdir(parents=True)
+    asked.write_text("{name: x, recording: [b.brw, c.brw]}")
+    cli.verify("x")
+    assert capsys.readouterr().out.startswith("1 figures")
+    asked.write_text("{name: x, recording: b.brw}")
+    with pytest.raises(InputError, match="no figures of a run 'x'"):
+        cli.verify("x")
 
 
 def test_models_keep_their_colours_and_real_is_none_of_them():

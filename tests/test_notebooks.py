@@ -9,7 +9,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, merging
+from meagan_lib import ROOT, InputError, cli, merging
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.figures import STAGING
 from meagan_lib.notebooks import (
@@ -75,6 +75,16 @@ def test_overrides_and_names():
         resolve("quick", [], ["01_preprocessing.recording=[]"])
 
 
+def test_a_path_with_brackets_is_told_as_it_is(tmp_path, monkeypatch, capsys):
+    for name in ("run_graph", "summary"):
+        monkeypatch.setattr(cli, name, lambda *_: None)
+    monkeypatch.setattr(cli, "RESULTS", tmp_path)
+    path = tmp_path / "[red]:bug:.npz"
+    np.savez(path, windows=np.zeros((9, 9)))
+    cli.run("smoke", recording=[str(path)], name="x", set_=[], cores=1)
+    assert path.name in capsys.readouterr().out.replace("\n", "")
+
+
 def test_recordings_have_labels_of_their_own():
     given = ["day1/chip.brw", "day2/chip.brw", "locust", "chip-2.brw", "a 'b'.nwb"]
     assert merging.labels(given) == ["chip", "chip-2", "locust", "chip-2-2", "a_b_"]
@@ -97,8 +107,8 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
         check("both", resolve("smoke", ["simulated", "simulated"], ["merge.split_by=time"]))
     first = {"name": "both", "recording": ["x/a.brw", "b"], "min_train_windows": 500, "split_by": "time"}
     assert merging.parts(first) == {
-        "a": {"name": "both/recordings/a", "recording": "x/a.brw", "min_train_windows": 1},
-        "b": {"name": "both/recordings/b", "recording": "b", "min_train_windows": 1},
+        "a": {"name": "both/recordings/a", "recording": "x/a.brw", "min_train_windows": 0},
+        "b": {"name": "both/recordings/b", "recording": "b", "min_train_windows": 0},
     }
     assert merging.parts(first | {"recording": "b"}) == {}
 

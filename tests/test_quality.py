@@ -149,6 +149,11 @@ def test_a_recording_shorter_than_a_block(samples):
         assert quality.good.sum() == 5
 
 
+def test_a_block_too_short_for_the_mains_is_refused():
+    with pytest.raises(InputError, match="block_s is 0.1: the mains cannot be told in less than 0.2 s"):
+        QualityConfig(block_s=0.1)
+
+
 def test_no_samples_is_an_input_error():
     with pytest.raises(InputError, match="no samples"):
         channel_quality(a_recording(np.zeros((0, 3))))

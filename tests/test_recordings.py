@@ -1,6 +1,8 @@
 """Recordings open by name or path; what cannot be read is refused in one sentence."""
 
+import errno
 import os
+import wave
 from pathlib import Path
 
 import h5py
@@ -14,7 +16,8 @@ from meagan_lib.cutting import WindowConfig
 from meagan_lib.detection import DetectionConfig, detect
 from meagan_lib.precut import import_windows, open_windows
 from meagan_lib.recordings import (
-    READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording, source_sha256,
+    READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording, rails,
+    source_sha256,
 )
 from meagan_lib.windows import SpikeWindows, Split
 
@@ -115,6 +118,17 @@ def test_a_wav_file_is_a_recording_without_a_scale(tmp_path, dtype, n_channels):
     assert recording.get_sampling_frequency() == 10_000 and amplitude_unit(recording) == "ADU"
 
 
+def test_a_wav_file_of_24_bits_has_the_rails_of_24_bits(tmp_path):
+    codes = np.array([-(2**23), -1, 0, 5, 2**23 - 1] * 20, "<i4")
+    with wave.open(str(tmp_path / "x.wav"), "wb") as file:
+        file.setparams((1, 3, 10_000, len(codes), "NONE", "not compressed"))
+        file.writeframes(codes.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+    recording = open_recording(tmp_path / "x.wav")
+    traces = recording.get_traces()
+    np.testing.assert_array_equal(traces[:, 0], codes * 256)
+    assert rails(recording) == (traces.min(), traces.max())
+
+
 @pytest.mark.parametrize("keep", [0, 10, 30, 60, 500])
 def test_a_wav_file_that_is_cut_short_is_refused(tmp_path, keep):
     scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(1000, np.int16))
@@ -180,6 +194,16 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
         fetch(name, tmp_path)
 
 
+def test_a_full_disk_during_a_download_is_told(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
+    monkeypatch.setattr(recordings.pooch, "retrieve", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        fetch("locust", tmp_path / "not made yet")
+
+
 def mirrored(name: str) -> str:
     """The name, where the mirror holds the entry; otherwise the test is skipped: tests download nothing."""
     if not (Path(os.environ.get("MEAGAN_DATA_MIRROR", "no mirror")) / name).is_dir():
@@ -235,8 +259,9 @@ def test_a_recording_is_not_opened_as_windows():
 
 
 def write_windows(path: Path, **arrays) -> Path:
-    if path.suffix == ".npz":
-        np.savez(path, **arrays)
+    if path.suffix.lower() == ".npz":
+        with open(path, "wb") as file:
+            np.savez(file, **arrays)
     else:
         with h5py.File(path, "w") as file:
             for name, value in arrays.items():
@@ -250,7 +275,7 @@ def some_windows(n: int = 400, samples: int = 24) -> np.ndarray:
     return windows
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".NPZ", ".HDF5"])
 def test_windows_already_cut_are_split_in_time(tmp_path, suffix):
     given, time_s = some_windows(), np.random.default_rng(1).uniform(0, 100, 400)
     path = write_windows(
@@ -272,7 +297,7 @@ def test_windows_already_cut_are_split_in_time(tmp_path, suffix):
 def test_windows_without_times_are_split_in_their_order(tmp_path):
     path = write_windows(tmp_path / "cut.npz", windows=some_windows(), sampling_rate_hz=20_000, pre_samples=9)
     windows = open_windows(path)
-    assert (windows.frame == -1).all() and (windows.label == -1).all() and (windows.channel == 0).all()
+    assert (windows.frame == -1).all() and (windows.label == -1).all() and (windows.channel == -1).all()
     np.testing.assert_array_equal(np.bincount(windows.split), [240, 40, 120])
     assert (np.diff(windows.split) >= 0).all() and windows.amplitude_unit == "ADU"
 

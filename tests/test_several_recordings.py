@@ -1,5 +1,6 @@
 """A run of several recordings, at smoke size: one that fails is named, the others are kept and merged."""
 
+import shlex
 import subprocess
 import sys
 
@@ -65,3 +66,11 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
         cli.verify(MANY)
     again = subprocess.run([*graph, "--dry-run"], capture_output=True, text=True, cwd=ROOT)
     assert "Nothing to be done" in again.stdout + again.stderr
+
+    (several / "a b").symlink_to(sys.prefix)
+    graph[0] = str(several / "a b" / "bin" / "python")
+    shown = subprocess.run(
+        [*graph, "--dry-run", "--forceall", "--printshellcmds"], capture_output=True, text=True, cwd=ROOT
+    )
+    commands = [shlex.split(line.partition(" exec ")[2]) for line in shown.stdout.splitlines() if " exec " in line]
+    assert [command[0] for command in commands] == [graph[0]] * 3, shown.stdout + shown.stderr

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.files import sha256
 from meagan_lib.windows import (
-    Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, merge, require_enough, split_in_time,
+    Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, intervals_ms, merge, require_enough,
+    split_in_time,
 )
 
 
@@ -98,6 +99,9 @@ def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
     short = replace(windows, split=np.where(windows.split == Split.TEST, Split.TRAIN, windows.split))
     with pytest.raises(InputError, match=r" 0 to test\), and 50, 5 and 13 are needed"):
         require_enough(short, 50)
+    require_enough(short, 0)
+    with pytest.raises(InputError, match="0 windows .* and one at least is needed"):
+        require_enough(part_of(0, 0), 0)
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))
@@ -109,9 +113,9 @@ def test_scaling_comes_back_and_keeps_amplitudes(mean, std):
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-2)
 
 
-def test_the_scale_is_that_of_the_training_windows(windows):
-    scale = Standardiser.fit(windows.of(Split.TRAIN))
-    assert scale.transform(windows.of(Split.TRAIN)).std() == pytest.approx(1, abs=1e-3)
+def test_z_scores_have_mean_zero_and_standard_deviation_one(windows):
+    scaled = fit_normalisation("z_score", windows.windows).transform(windows.windows)
+    assert (scaled.mean(), scaled.std()) == pytest.approx((0, 1), abs=1e-3)
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))
@@ -145,8 +149,10 @@ def test_classes_count_from_zero_and_name_recording_and_unit():
     assert set(index) == set(range(len(of))) and len(of) == 6
     with pytest.raises(InputError, match="choose one of unit, channel"):
         merged.classes("colour", Split.TRAIN)
-    with pytest.raises(InputError, match="not known"):
-        replace(merged, label=np.full(len(merged), -1, np.int32)).classes("unit", Split.TRAIN)
+    unknown = np.full(len(merged), -1, np.int32)
+    for by in ("unit", "channel"):
+        with pytest.raises(InputError, match=f"{by}s of this recording are not known"):
+            replace(merged, label=unknown, channel=unknown).classes(by, Split.TRAIN)
 
 
 def part_of(n: int, seed: int, channels: int = 3, dropped: int = 2) -> SpikeWindows:
@@ -233,6 +239,13 @@ def test_merged_windows_survive_their_file(tmp_path):
 def test_recordings_that_do_not_fit_together_are_named(change, sentence):
     with pytest.raises(InputError, match=sentence):
         merge({"odd": replace(part_of(6, 0), **change), "b": part_of(6, 1), "c": part_of(6, 2)})
+
+
+def test_an_interval_stays_within_its_channel_recording_and_segment():
+    frame, channel, recording = np.array([[10, 0, 0], [30, 0, 0], [40, 1, 0], [70, 0, 0], [20, 0, 1], [24, 0, 1]]).T
+    peaks = Ledger(frame, channel, np.zeros(6, np.float32), np.zeros(6, np.uint8), recording.astype(np.uint16))
+    assert sorted(intervals_ms(peaks, 1000.0)) == [4, 20, 40]
+    assert sorted(intervals_ms(peaks, 1000.0, [0, 50, 100])) == [4, 20]
 
 
 def test_two_recordings_are_split_in_time_only_when_asked():

@@ -1,0 +1,101 @@
+"""Notebook 01, cell by cell, on small recordings made for it; its figures are made and not saved."""
+
+import h5py
+import nbformat
+import numpy as np
+import pytest
+
+from meagan_lib import figures, merging, notebooks
+from tests.test_brw import write_4
+
+
+@pytest.fixture
+def run_cells(tmp_path, monkeypatch):
+    """A function from parameters to the names that the notebook's cells leave; ``saved`` holds the figures' data."""
+    def run(**parameters) -> dict:
+        saved = {}
+        monkeypatch.setattr(figures, "save_figure", lambda fig, id, *, data, **_: saved.update({id: data}))
+        monkeypatch.setattr(notebooks, "RESULTS", tmp_path / "results")
+        names = {"display": lambda shown: None}
+        for cell in nbformat.read(notebooks.find_notebook("01_preprocessing"), as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                if "parameters" in cell.metadata.get("tags", []):
+                    names |= {"min_train_windows": 5} | parameters
+        return names | {"saved": saved}
+
+    return run
+
+
+def spiking(rate: float, n_channels: int = 4, seconds: float = 2.0) -> np.ndarray:
+    """Codes (frames, channels) around 0: noise of 10 steps, and a spike of 200 on channel 0 every 50 ms."""
+    codes = np.random.default_rng(0).normal(0, 10, (int(seconds * rate), n_channels))
+    shape = 200 * np.exp(-((np.arange(-10, 11) / 3) ** 2))
+    for frame in np.arange(0.1, seconds - 0.1, 0.05) * rate:
+        codes[int(frame) - 10 : int(frame) + 11, 0] -= shape
+    return codes
+
+
+def a_binary(path, codes: np.ndarray, rate: float):
+    """An int16 file with its description, electrodes on a line; returns its path."""
+    np.rint(codes).astype(np.int16).tofile(path)
+    n = codes.shape[1]
+    places = [[60 * i, 0] for i in range(n)]
+    path.with_suffix(".yaml").write_text(
+        f"{{sampling_rate_hz: {rate}, n_channels: {n}, dtype: int16, positions_um: {places}}}"
+    )
+    return path
+
+
+def test_the_chip_is_as_large_as_the_recording_says_or_is_not_drawn(run_cells, tmp_path):
+    codes = spiking(19_960)
+    write_4(tmp_path / "chip.brw", {"A1": [0, 1, 64, 65]}, n_frames=len(codes), model="Accura")
+    with h5py.File(tmp_path / "chip.brw", "r+") as file:
+        file["Well_A1/Raw"][:] = np.rint(codes + 2048).astype(np.uint16).ravel()
+    assert run_cells(recording=str(tmp_path / "chip.brw"))["activity"]["chip_um"] == (64 * 60.0, 64 * 60.0)
+    told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000)))
+    assert told["positions"] is not None and told["activity"]["chip_um"] is None
+
+
+def test_a_clipped_channel_is_found_where_the_converters_range_is_not_known(run_cells, tmp_path):
+    codes = spiking(20_000)
+    codes[:, 3] = (5 * codes[:, 3]).clip(-40, 40)
+    told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", codes, 20_000)))
+    assert told["quality"].verdict.tolist() == [0, 0, 0, told["Verdict"].CLIPPED]
+
+
+@pytest.mark.parametrize("rate, bin_frames", [(10_060.0, 101), (20_000.0, 200)])
+def test_bins_last_as_long_as_their_frames(run_cells, tmp_path, rate, bin_frames):
+    told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", spiking(rate), rate)))
+    activity = told["saved"]["activity_frame"]
+    np.testing.assert_allclose(np.diff(activity["time_s"]), bin_frames / rate)
+    counted = activity["rate_hz"].sum() * bin_frames / rate * 4
+    assert counted == pytest.approx((told["ledger"].frame < len(activity["time_s"]) * bin_frames).sum())
+
+
+@pytest.mark.parametrize("columns, groups", [
+    ({}, ["all windows"]), ({"label": 3}, ["unit 3"]), ({"channel": 2}, ["electrode 2"]),
+    ({"channel": 2, "label": 3}, ["electrode 2"]),
+])
+def test_windows_already_cut_are_shown_by_what_is_known_of_them(run_cells, tmp_path, columns, groups):
+    windows = np.random.default_rng(0).normal(size=(60, 24)) - 8 * (np.arange(24) == 9)
+    columns = {name: np.full(60, value) for name, value in columns.items()}
+    np.savez(tmp_path / "cut.npz", windows=windows, sampling_rate_hz=20_000, **columns)
+    told = run_cells(recording=str(tmp_path / "cut.npz"))
+    assert list(told["saved"]["windows_by_channel"])[1:] == groups
+    assert ("window_density_units" in told["saved"]) == ("label" in columns)
+
+
+def test_one_of_several_recordings_may_spike_in_a_single_split(run_cells, tmp_path):
+    codes = spiking(20_000)
+    codes[4000:] = spiking(20_000)[4000:, [1, 1, 2, 3]]
+    path = str(a_binary(tmp_path / "chip.raw", codes, 20_000))
+    for part in merging.parts({"name": "both", "recording": [path, "b"], "min_train_windows": 500}).values():
+        told = run_cells(**part | {"name": "part", "recording": path})
+        assert 1 <= len(told["windows"]) <= 3 and set(told["windows"].split) == {0}
+
+
+def test_quality_is_judged_in_the_band_in_which_spikes_are_sought(run_cells, tmp_path):
+    path = str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000))
+    told = run_cells(recording=path, band_low_hz=500.0, band_high_hz=2000.0)
+    np.testing.assert_allclose(told["quality"].noise[1:], told["windows"].noise_mad[1:], rtol=0.1)
