@@ -129,6 +129,10 @@ class VAEGANConfig(GANConfig):
     vae_steps: int = 1000
     """Steps of stage 1."""
     vae_learning_rate: float = 1e-3
+    beta: float = 1.0
+    """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
+    reconstruction_share: float = 0.5
+    """Share of a batch of stage 2 that the decoder makes from encoded windows; the rest comes from the prior."""
     kl_warmup_share: float = 0.5
     """Share of stage 1 over which the weight of the KL term grows from 0 to 1."""
     feature_weight: float = 0.1
@@ -281,6 +285,7 @@ class GANTrainer:
         self.loss = losses.LOSSES[config.loss]
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
+        self.best_companions: dict[str, dict[str, Tensor]] = {}
         self.rng = torch.Generator().manual_seed(config.seed)
         self.step = 0
         self.history: list[dict[str, float]] = []
@@ -303,6 +308,10 @@ class GANTrainer:
     def networks(self) -> dict[str, nn.Module]:
         """Everything that is trained, by name."""
         return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def companions(self) -> dict[str, nn.Module]:
+        """Networks that are kept with the generator, as they are at the step that validation chooses."""
+        return {}
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
@@ -398,7 +407,7 @@ class GANTrainer:
             self._keep_film()
             self._loop(callbacks)
         if self.validate is None:
-            self.best, self.best_step = self._settled().state_dict(), self.step
+            self._keep(self._settled())
         if self.folder:
             self._save_results()
 
@@ -532,7 +541,12 @@ class GANTrainer:
         self.validation.append({"step": self.step, "score": score})
         late = self.adversarial_step >= self.config.steps / 2 or self.config.patience
         if late and score < self.best_score:
-            self.best, self.best_score, self.best_step = settled.state_dict(), score, self.step
+            self.best_score = score
+            self._keep(settled)
+
+    def _keep(self, generator: nn.Module) -> None:
+        self.best, self.best_step = generator.state_dict(), self.step
+        self.best_companions = {name: copy.deepcopy(n.state_dict()) for name, n in self.companions().items()}
 
     def _draw(self, model: nn.Module, n: int, seed: int) -> np.ndarray:
         """Windows (n, samples) of a generator, with labels as often as among the training windows."""
@@ -578,8 +592,8 @@ class GANTrainer:
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "average": self.average.state_dict(), "best": self.best, "best_score": self.best_score,
             "best_step": self.best_step, "history": self.history, "validation": self.validation, "film": self.film,
-            "dropout": torch.get_rng_state(),
-        }
+            "dropout": torch.get_rng_state(), "best_companions": self.best_companions,
+        } | self._more_state()
         with atomic(self.folder / "checkpoint.pt") as temporary:
             torch.save(state, temporary)
 
@@ -600,12 +614,20 @@ class GANTrainer:
         self.average.load_state_dict(state["average"])
         self.rng.set_state(state["rng"])
         torch.set_rng_state(state["dropout"])
-        for name in ("step", "best", "best_score", "best_step", "history", "validation", "film"):
+        kept = ("step", "best", "best_score", "best_step", "best_companions", "history", "validation", "film")
+        for name in (*kept, *self._more_state()):
             setattr(self, name, state[name])
+
+    def _more_state(self) -> dict[str, object]:
+        """Attributes by name that a checkpoint of a subclass keeps besides."""
+        return {}
 
     def _save_results(self) -> None:
         with atomic(self.folder / "model.safetensors") as temporary:
             save_file({name: tensor.contiguous() for name, tensor in self.best.items()}, temporary)
+        for name, state in self.best_companions.items():
+            with atomic(self.folder / f"{name}.safetensors") as temporary:
+                save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary)
         write_json(
             self.folder / "config.json",
             self._fingerprint
@@ -620,9 +642,9 @@ class GANTrainer:
 class VAEGANTrainer(GANTrainer):
     """Train a VAE-GAN through the same loop: stage 1 the VAE alone, stage 2 against the discriminator.
 
-    Stage 1 descends −ELBO = −E log p(x|z) + w KL(q(z|x) ‖ p(z)) (thesis 1.4.1), w growing from 0 to 1.
-    Stage 2: the discriminator sees real windows against prior samples and reconstructions, half and half; the decoder
-    descends the adversarial loss + λ · feature matching, the encoder KL + feature matching at a lower rate.
+    Stage 1 descends −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) (thesis 1.4.1), w growing from 0 to 1.
+    Stage 2: the discriminator sees real windows against reconstructions and prior samples; the decoder descends the
+    adversarial loss + λ · feature matching, the encoder β KL + feature matching at a lower rate.
 
     Parameters
     ----------
@@ -643,6 +665,7 @@ class VAEGANTrainer(GANTrainer):
         if config.prior != "gaussian":
             raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
         self.vae, self.reparameterise = vae, reparameterise
+        self.pretrained: dict[str, Tensor] = {}
         super().__init__(vae.decoder, discriminator, real, config, **options)
 
     @property
@@ -659,6 +682,26 @@ class VAEGANTrainer(GANTrainer):
         """The VAE, whose decoder is the generator, and the discriminator."""
         return {"vae": self.vae, "discriminator": self.discriminator}
 
+    def companions(self) -> dict[str, nn.Module]:
+        """The encoder."""
+        return {"encoder": self.vae.encoder}
+
+    def chosen_vae(self) -> nn.Module:
+        """The VAE with the decoder that validation chose and the encoder of that step."""
+        vae = copy.deepcopy(self.vae).eval()
+        vae.decoder.load_state_dict(self.best)
+        vae.encoder.load_state_dict(self.best_companions["encoder"])
+        return vae
+
+    def pretrained_vae(self) -> nn.Module:
+        """The VAE as stage 1 left it."""
+        vae = copy.deepcopy(self.vae).eval()
+        vae.load_state_dict(self.pretrained)
+        return vae
+
+    def _more_state(self) -> dict[str, object]:
+        return {"pretrained": self.pretrained}
+
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
         encoder = self._optimiser(self.vae.encoder, c.g_learning_rate * c.encoder_rate_share)
@@ -672,6 +715,7 @@ class VAEGANTrainer(GANTrainer):
             return self.vae_step(*self.real_batch())
         if self.adversarial_step == 0:
             self.average.load_state_dict(self.generator.state_dict())
+            self.pretrained = copy.deepcopy(self.vae.state_dict())
         self._set_rates(self.adversarial_step)
         for _ in range(self.config.d_steps):
             real, *label = self.real_batch()
@@ -690,28 +734,28 @@ class VAEGANTrainer(GANTrainer):
         mean = self.vae.decoder(self.reparameterise(mu, log_variance, self.rng), *label)
         nll = losses.gaussian_nll(x, mean, self.vae.log_noise)
         kl = losses.gaussian_kl(mu, log_variance)
-        self._descend(nll + warmup * kl, "vae")
+        self._descend(nll + warmup * c.beta * kl, "vae")
         return {"nll": nll.item(), "kl": kl.item(), "noise": self.vae.log_noise.exp().item()}
 
     def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """z of half a batch of reconstructions, then of half a batch of prior samples; and μ, log σ² of the former."""
-        half = len(x) // 2
-        mu, log_variance = self.vae.encoder(x[:half], *(y[:half] for y in label))
-        z = torch.cat([self.reparameterise(mu, log_variance, self.rng), self.latent(len(x) - half)])
+        """z of the reconstructions in a batch, then of its prior samples; and μ, log σ² of the former."""
+        n = max(round(self.config.reconstruction_share * len(x)), 1)
+        mu, log_variance = self.vae.encoder(x[:n], *(y[:n] for y in label))
+        z = torch.cat([self.reparameterise(mu, log_variance, self.rng), self.latent(len(x) - n)])
         return z, mu, log_variance
 
     def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
         """Descend the decoder's and the encoder's losses, each its own, then move the average."""
         z, mu, log_variance = self.mixed_latent(real, *label)
-        fake, half = self.generator(z, *label), len(mu)
+        fake, n = self.generator(z, *label), len(mu)
         with frozen(self.discriminator):
             features = self.discriminator.features(torch.cat([real, fake]))
             of_real, of_fake = features.split([len(real), len(fake)])
             on_real, on_fake = (self.discriminator.judge(f, *label) for f in (of_real.detach(), of_fake))
             adversarial = self.loss.generator(on_real, on_fake)
-            matching = losses.feature_matching(of_real[:half].detach(), of_fake[:half])
+            matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
             kl = losses.gaussian_kl(mu, log_variance)
-            self._assign_gradients("encoder", kl + matching, retain_graph=True)
+            self._assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
             self._assign_gradients("g", adversarial + self.config.feature_weight * matching)
         norms = {name: self._update(name) for name in ("encoder", "g")}
         self._move_average()

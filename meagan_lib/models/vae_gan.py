@@ -57,3 +57,61 @@ def build_vae(
     """The VAE of a recipe, its decoder the generator that the Transformer-GAN would have; arguments as there."""
     decoder = build_generator(config, train, lowpass, labels, bounded)
     return seeded(lambda: VAE(Encoder(train.shape[1], config.latent, classes=n_classes(labels)), decoder), config.seed)
+
+
+@torch.no_grad()
+def encode(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """μ and log σ² (n, latent) of windows (n, samples), with labels (n,) where there are classes."""
+    parts = _batches(windows, labels)
+    mu, log_variance = zip(*(vae.encoder(*part) for part in parts))
+    return torch.cat(mu).numpy(), torch.cat(log_variance).numpy()
+
+
+@torch.no_grad()
+def decode(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """The decoder's mean (n, samples) of latent vectors (n, latent)."""
+    return torch.cat([vae.decoder(*part) for part in _batches(z, labels)]).numpy()
+
+
+def reconstruct(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Windows (n, samples) encoded and decoded again: the decoder's mean of μ, nothing drawn."""
+    return decode(vae, encode(vae, windows, labels)[0], labels)
+
+
+def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Draws from p(x|z) = N(mean, s²), of the decoder's means (n, samples) and the noise scale that stage 1 learned."""
+    scale = float(vae.log_noise.detach().exp())
+    return (means + scale * np.random.default_rng(seed).standard_normal(means.shape)).astype(np.float32)
+
+
+def aggregate_posterior(
+    vae: VAE, windows: np.ndarray, n: int, seed: int = 0, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """Latent vectors (n, latent) of q(z) = E_x q(z|x): of windows drawn at random, each with a draw of its noise.
+
+    Where it differs from the prior, the decoder meets z of the prior that it has seldom seen.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(windows), size=n)
+    mu, log_variance = encode(vae, windows[drawn], None if labels is None else labels[drawn])
+    return (mu + np.exp(0.5 * log_variance) * rng.standard_normal(mu.shape)).astype(np.float32)
+
+
+def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
+    """KL(q(z_i|x) ‖ N(0, 1)) in nats of each latent number (latent,), mean over windows: near 0 where it is not used."""
+    return 0.5 * (mu**2 + np.exp(log_variance) - 1 - log_variance).mean(axis=0)
+
+
+def active_units(mu: np.ndarray, threshold: float = 0.01) -> np.ndarray:
+    """Which latent numbers carry something of the window: Var_x(μ_i) above ``threshold``, bool (latent,).
+
+    Burda et al. 2016, arXiv:1509.00519; where none does, the posterior has collapsed.
+    """
+    return mu.var(axis=0) > threshold
+
+
+def _batches(rows: np.ndarray, labels: np.ndarray | None, size: int = 1000):
+    tensors = [torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))]
+    if labels is not None:
+        tensors.append(torch.from_numpy(np.asarray(labels, dtype=np.int64)))
+    return zip(*(t.split(size) for t in tensors))
