@@ -18,9 +18,12 @@ import scipy.stats
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.floating]
@@ -223,6 +226,19 @@ METRICS: dict[str, Metric] = {
 def distance_to_train(windows: Array, train: Array) -> Array:
     """Euclidean distance (n,) from each window (n, samples) to the nearest training window, computed exactly."""
     return NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train).kneighbors(windows)[0][:, 0]
+
+
+def linear_probe(train: Array, train_labels: np.ndarray, test: Array, test_labels: np.ndarray) -> float:
+    """How well a linear classifier tells labels from features (n, d): balanced accuracy on (m, d), 1 is perfect.
+
+    Logistic regression on standardised features, fitted on ``train``; labels that either side lacks are left out.
+    """
+    both = np.intersect1d(train_labels, test_labels)
+    kept, asked = np.isin(train_labels, both), np.isin(test_labels, both)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced"))
+    with threadpool_limits(1):
+        told = probe.fit(train[kept], train_labels[kept]).predict(test[asked])
+    return float(balanced_accuracy_score(test_labels[asked], told))
 
 
 def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:

@@ -153,3 +153,13 @@ def test_copies_lie_nearer_to_the_training_windows_and_new_windows_do_not():
     assert copied > 0.99
     new, error = metrics.nearer_to_train(metrics.distance_to_train(OTHER, TRAIN), to_test)
     assert abs(new - 0.5) < 3 * error < 0.06
+
+
+def test_a_linear_probe_tells_what_is_linear_and_no_more():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((900, 5)), rng.integers(3, size=900)
+    x[:, 0] += 6 * y
+    assert metrics.linear_probe(x[:600], y[:600], x[600:], y[600:]) > 0.95
+    assert metrics.linear_probe(x[:600, 1:], y[:600], x[600:, 1:], y[600:]) < 0.45
+    y[:2] = 7  # a label that the test side lacks
+    assert metrics.linear_probe(x[:600], y[:600], x[600:], y[600:]) > 0.95

@@ -9,7 +9,7 @@ import torch
 from conftest import spikes
 from safetensors.torch import load_file
 
-from meagan_lib import InputError
+from meagan_lib import InputError, losses
 from meagan_lib.metrics import METRICS, Context
 from meagan_lib.models.baselines import without_farthest
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
@@ -316,6 +316,50 @@ def test_stage_two_trains_decoder_and_encoder_and_not_the_noise_scale():
     trainer.train_step()
     changed = {name for name, p in trainer.vae.named_parameters() if not torch.equal(p, before[name])}
     assert changed == set(before) - {"log_noise"}
+
+
+def test_each_term_of_the_vae_gan_trains_the_networks_that_it_should():
+    """Parameters that a term reaches, as sets: no term may reach more than its own networks."""
+    trainer = vae_gan()
+    vae, judge = trainer.vae, trainer.discriminator
+    of = {name: {id(p) for p in n.parameters()} for name, n in (
+        ("encoder", vae.encoder), ("decoder", vae.decoder), ("discriminator", judge),
+    )}
+    x = trainer.real[:8]
+
+    def reached(loss) -> set[int]:
+        everything = [*vae.parameters(), *judge.parameters()]
+        gradients = torch.autograd.grad(loss, everything, allow_unused=True, retain_graph=True)
+        return {id(p) for p, g in zip(everything, gradients) if g is not None and g.abs().sum() > 0}
+
+    mu, log_variance = vae.encoder(x)
+    z = reparameterise(mu, log_variance, trainer.rng)
+    assert reached(losses.gaussian_kl(mu, log_variance)) == of["encoder"]
+    nll = reached(losses.gaussian_nll(x, vae.decoder(z), vae.log_noise))
+    assert nll == of["encoder"] | of["decoder"] | {id(vae.log_noise)}
+    matching = reached(losses.feature_matching(judge.features(x).detach(), judge.features(vae.decoder(z))))
+    assert of["encoder"] <= matching and not matching & {id(vae.log_noise), id(judge.head.weight)}
+    before = {id(p): p.detach().clone() for p in [*vae.parameters(), *judge.parameters()]}
+    trainer.step = VAEGAN.vae_steps
+    trainer._set_rates(0)
+    trainer.generator_step(*trainer.real_batch())
+    moved = {id(p) for p in [*vae.parameters(), *judge.parameters()] if not torch.equal(p, before[id(p)])}
+    assert moved == of["encoder"] | of["decoder"]
+
+
+def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_path):
+    first = vae_gan(folder=tmp_path)
+    first.train()
+    again = vae_gan(folder=tmp_path)
+    again.train()
+    for trainer in (first, again):
+        stages = [trainer.pretrained_vae(), trainer.chosen_vae()]
+        heads = [vae.encoder.head.weight for vae in stages]
+        assert not torch.equal(*heads) and not any(vae.training for vae in stages)
+    for one, two in zip(first.chosen_vae().state_dict().values(), again.chosen_vae().state_dict().values()):
+        assert torch.equal(one, two)
+    saved = load_file(tmp_path / "encoder.safetensors")
+    assert torch.equal(saved["head.weight"], first.chosen_vae().encoder.head.weight)
 
 
 def test_samples_come_from_the_average_that_validation_chose():

@@ -4,6 +4,7 @@ Encoder: a mirror of the discriminator, to μ and log σ². Decoder: the Transfo
 comparison of chapter 4 is one of training, not of capacity. Source: Larsen et al. 2016 (arXiv:1512.09300).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,6 +35,14 @@ class Encoder(nn.Module):
         mu, log_variance = self.head(hidden).chunk(2, dim=1)
         return mu, log_variance
 
+    def layers(self) -> list[tuple[str, str, int]]:
+        """What each step gives: in words, its shape, its number of values."""
+        dense, both = self.hidden[0].out_features, self.head.out_features
+        return [
+            ("strided\nconvolutions", str(self.convolutions.features), self.convolutions.features),
+            ("dense", str(dense), dense), ("$\\mu$, $\\log\\,\\sigma^2$", f"2 × {both // 2}", both),
+        ]
+
 
 def reparameterise(mu: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """z = μ + σ ⊙ ε with ε ~ N(0, I) (thesis 1.4.1); σ = exp(½ log σ²)."""
@@ -48,6 +57,15 @@ class VAE(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.log_noise = nn.Parameter(torch.zeros(()))
+
+    def layers(self, samples: int) -> tuple[list[tuple[str, str, int]], int]:
+        """From window to window: what each step gives in words, its shape, its number of values; and which one is z."""
+        encoder = [("window $x$", str(samples), samples), *self.encoder.layers()]
+        z = ("$z = \\mu + \\sigma \\odot \\varepsilon$", str(self.decoder.latent), self.decoder.latent)
+        decoder = [
+            (label, shape, math.prod(int(size) for size in shape.split(" × "))) for label, shape in self.decoder.outline()[1:]
+        ]
+        return [*encoder, z, *decoder], len(encoder)
 
 
 def build_vae(
@@ -76,6 +94,13 @@ def decode(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndar
 def reconstruct(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """Windows (n, samples) encoded and decoded again: the decoder's mean of μ, nothing drawn."""
     return decode(vae, encode(vae, windows, labels)[0], labels)
+
+
+def traverse(vae: VAE, latent: int, values: np.ndarray, label: int | None = None) -> np.ndarray:
+    """The decoder's means (steps, samples) as one latent number takes ``values`` (steps,) and all others are 0."""
+    z = np.zeros((len(values), vae.decoder.latent), np.float32)
+    z[:, latent] = values
+    return decode(vae, z, None if label is None else np.full(len(values), label))
 
 
 def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
