@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from PIL import Image
 from scipy.spatial import cKDTree
 
@@ -670,6 +671,91 @@ def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
         axis.plot(np.sort(d), (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
     axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", ylim=(0, 1), xlim=(0, None))
     axis.legend(loc="lower right")
+    return fig
+
+
+def _extent(words: str, size: float) -> tuple[float, float]:
+    """Width and height in inches of words at a font size, mathematics and several lines among them."""
+    lines = words.split("\n")
+    return max(TextPath((0, 0), line, size=size).get_extents().width for line in lines) / 72, size * len(lines) / 55
+
+
+def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, judge: Sequence[tuple[str, str]]) -> Figure:
+    """An autoencoder as an hourglass, from left to right; the height of a bar grows with √(number of values).
+
+    Parameters
+    ----------
+    layers
+        Label, shape and number of values of what each layer gives.
+    waist
+        Which of them is z.
+    judge
+        Label and shape of each box of the discriminator, which looks at what the last layer gives.
+    """
+    tallest, bar, pad, box = 1.9, 0.15, 0.14, (0.2, 0.4)
+    n, margin = len(layers), 0.04
+    words = [(label, shape) for label, shape, _ in layers] + list(judge)
+    for size in (7.5, 7, 6.5, 6):  # the largest at which neighbours' words do not touch
+        width = np.array([max(_extent(label, size)[0], _extent(shape, size)[0], bar) for label, shape in words])
+        width[n:] += box[0]
+        gaps = (width[:-1] + width[1:]) / 2 + pad
+        gaps[n - 1 :] += 0.3 - pad  # room for an arrow
+        room = WIDTH - 2 * margin - (width[0] + width[-1]) / 2
+        if gaps.sum() <= room:
+            break
+    level = gaps.min(initial=0)
+    while np.maximum(gaps, level + 0.01).sum() <= min(room, 1.6 * len(gaps)):
+        level += 0.01  # as even as they can be
+    x = np.r_[0, np.cumsum(np.maximum(gaps, level))]
+    spare = WIDTH - 2 * margin - (width[0] + width[-1]) / 2 - x[-1]
+    x += margin + width[0] / 2 + max(spare, 0) / 2
+    values = np.array([number for _, _, number in layers], float)
+    half = np.maximum(tallest / 2 * np.sqrt(values / values.max()), 0.05)
+    outline = np.stack([x[:n] - bar / 2, x[:n] + bar / 2], axis=1).ravel()
+
+    fig, ((axis,),) = _figure(1, 1, 3.1)
+    fig.set_figwidth(WIDTH - min(spare, 0))
+    colours = [COLOURS["real"] if i < waist else COLOURS["vae_gan"] for i in range(n)]
+    tops = []
+    for i, ((label, shape, _), colour) in enumerate(zip(layers, colours)):
+        left, right = x[i] - bar / 2, x[i] + bar / 2
+        fill = colour if i == waist else mpl.colors.to_rgba(colour, 0.4)
+        axis.add_patch(mpl.patches.Rectangle((left, -half[i]), bar, 2 * half[i], facecolor=fill, edgecolor=colour))
+        if i + 1 < n:
+            corners = [(right, half[i]), (x[i + 1] - bar / 2, half[i + 1])]
+            corners += [(a, -b) for a, b in corners[::-1]]
+            axis.add_patch(mpl.patches.Polygon(corners, facecolor=mpl.colors.to_rgba(colour, 0.1), linewidth=0))
+        above, below = (
+            np.interp(x[i] + 0.5 * _extent(text, size)[0] * np.linspace(-1, 1, 41), outline, half.repeat(2)).max()
+            for text in (label, shape)
+        )
+        if above > half[i] + 0.1:
+            axis.plot([x[i], x[i]], [half[i] + 0.04, above + 0.02], color="0.6", linewidth=0.6)
+        axis.text(x[i], above + 0.05, label, ha="center", va="bottom", fontsize=size, linespacing=1.25)
+        axis.text(x[i], -below - 0.05, shape, ha="center", va="top", fontsize=size - 0.5, color="0.35")
+        tops.append(above + 0.05 + _extent(label, size)[1])
+    arrow = dict(arrowstyle="-|>", color="0.35", linewidth=0.9, shrinkA=0, shrinkB=0, mutation_scale=8)
+    end = x[n - 1] + bar / 2
+    for at, wide, (label, shape) in zip(x[n:], width[n:], judge):
+        axis.annotate("", (at - wide / 2, 0), (end + 0.04, 0), arrowprops=arrow)
+        end = at + wide / 2
+        axis.add_patch(mpl.patches.FancyBboxPatch(
+            (at - wide / 2, -box[1] / 2), wide, box[1], boxstyle="round,pad=0,rounding_size=0.04", linewidth=1,
+            edgecolor=COLOURS["real"], facecolor=mpl.colors.to_rgba(COLOURS["real"], 0.12),
+        ))
+        axis.text(at, 0, label, ha="center", va="center", fontsize=size, linespacing=1.25)
+        axis.text(at, -box[1] / 2 - 0.05, shape, ha="center", va="top", fontsize=size - 0.5, color="0.35")
+    top = max(tops) + 0.1
+    for name, first, last in (("encoder", 0, waist - 1), ("decoder", waist + 1, n - 1)):
+        if first <= last:
+            axis.text(
+                (x[first] + x[last]) / 2, top, name, ha="center", va="bottom", fontsize=8, fontweight="bold",
+                color=colours[first],
+            )
+    bottom = -tallest / 2 - 0.45
+    axis.text(x[0] - bar / 2, bottom, "height of a bar ∝ √(number of values)", va="bottom", fontsize=6.5, color="0.35")
+    axis.set(xlim=(0, fig.get_figwidth()), ylim=(bottom, top + 0.18))
+    axis.axis("off")
     return fig
 
 

@@ -5,7 +5,9 @@ import io
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from meagan_lib import plots
@@ -230,3 +232,32 @@ def test_boxes_of_a_network_have_their_shapes_and_words_stay_inside():
             box = text.get_window_extent()
             assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
     draw(plots.architecture({"alone": shapes["generator"]}))
+
+
+LAYERS = [
+    ("window $x$", "64", 64), ("strided\nconvolutions", "512", 512), ("dense", "128", 128),
+    ("$\\mu$, $\\log \\sigma^2$", "2 × 64", 128), ("$z = \\mu + \\sigma \\odot \\varepsilon$", "64", 64),
+    ("linear map,\n+ positions", "11 × 64", 704), ("3 blocks:\nattention, MLP", "11 × 64", 704),
+    ("patches,\nlow-pass", "64", 64), ("sum with\nGaussian: $\\tilde{x}$", "64", 64),
+]
+
+
+@pytest.mark.parametrize("layers, waist, judge", [
+    (LAYERS, 4, [("discriminator", "logit 1")]), (LAYERS[2:], 2, []),
+    (LAYERS[:5] + 2 * LAYERS[5:], 4, [("D", "1")] * 2),
+    ([("$x$", "9", 9), ("$z$", "1", 1), ("$x$", "9", 9)], 1, []), (LAYERS[:1], 0, [("D", "1")]),
+])
+def test_words_of_a_butterfly_stay_apart_and_inside(layers, waist, judge):
+    fig = plots.butterfly(layers, waist, judge)
+    draw(fig)
+    boxes = [t.get_window_extent() for t in fig.axes[0].texts if t.get_text()]
+    for i, box in enumerate(boxes):
+        assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_bars_of_a_butterfly_grow_with_the_root_of_their_values_and_z_stands_out():
+    axis = plots.butterfly([("x", "64", 64), ("z", "16", 16), ("x", "64", 64)], 1, []).axes[0]
+    bars = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+    assert [bar.get_height() / bars[0].get_height() for bar in bars] == pytest.approx([1, 0.5, 1])
+    assert bars[1].get_facecolor() == to_rgba(plots.COLOURS["vae_gan"]) != bars[2].get_facecolor()
