@@ -674,6 +674,10 @@ def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
+LEAST_KL = 1e-3
+"""Where the axis of the KL of a latent number ends, in nats."""
+
+
 def _extent(words: str, size: float) -> tuple[float, float]:
     """Width and height in inches of words at a font size, mathematics and several lines among them."""
     lines = words.split("\n")
@@ -756,6 +760,55 @@ def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, judge: Sequenc
     axis.text(x[0] - bar / 2, bottom, "height of a bar ∝ √(number of values)", va="bottom", fontsize=6.5, color="0.35")
     axis.set(xlim=(0, fig.get_figwidth()), ylim=(bottom, top + 0.18))
     axis.axis("off")
+    return fig
+
+
+def elbo(history: Mapping[str, np.ndarray], per_epoch: float) -> Figure:
+    """Stage 1 over epochs: the two terms of −ELBO, their sum, and the learned noise scale s.
+
+    ``history`` maps ``step``, ``nll`` and ``kl`` (nats) and ``noise`` (z-scores) to arrays (rows,); rows where ``nll``
+    is NaN are of stage 2 and left out. ``per_epoch``: steps of an epoch.
+    """
+    stage = np.isfinite(history["nll"])
+    epoch, nll, kl, noise = (np.asarray(history[k], float)[stage] for k in ("step", "nll", "kl", "noise"))
+    fig, (axes,) = _figure(1, 4, 1.9, sharex=True)
+    for axis, values, title, unit in zip(
+        axes, (nll, kl, nll + kl, noise),
+        ("reconstruction, $-\\log p(x|z)$", "KL from the prior", "their sum, $-$ELBO", "learned noise scale $s$"),
+        ("nats", "nats", "nats", "z-scores"),
+    ):
+        axis.plot(
+            epoch / per_epoch, values, color=COLOURS["vae_gan"], marker="o" if len(values) < 10 else None, markersize=3,
+        )
+        axis.set_title(title, fontweight="normal", fontsize=8)
+        axis.set(xlabel="epoch", ylabel=unit)
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+    return fig
+
+
+def latent_usage(kl: Mapping[str, np.ndarray], active: Mapping[str, int]) -> Figure:
+    """KL (latent,) of each latent number in nats, from most to least, for each moment of the training.
+
+    ``active``: moment → how many latent numbers carry something of the window. What is below 0.001 nats lies on the
+    axis.
+    """
+    fig, ((axis,),) = _figure(1, 1, 2.6)
+    shades = [_ramp("vae_gan", 3)[0], COLOURS["vae_gan"]]
+    for (moment, values), colour, linewidth in zip(kl.items(), shades, (2.2, 1.4)):
+        shown = np.sort(np.maximum(values, LEAST_KL))[::-1]
+        axis.plot(
+            np.arange(1, len(shown) + 1), shown, color=colour, linewidth=linewidth, drawstyle="steps-mid",
+            marker="o" if len(shown) <= 16 else None, markersize=4, clip_on=False, zorder=3,
+            label=f"{moment}: {active[moment]} of {len(shown)} active",
+        )
+    axis.set(
+        xlabel="latent number, from most to least used", ylabel="KL from the prior (nats)", yscale="log",
+        xlim=(0.5, max(map(len, kl.values())) + 0.5), ylim=(LEAST_KL, None),
+    )
+    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
+    axis.yaxis.set_major_formatter(lambda y, _: f"≤ {y:g}" if y <= LEAST_KL else f"{y:g}")
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
 
 

@@ -261,3 +261,25 @@ def test_bars_of_a_butterfly_grow_with_the_root_of_their_values_and_z_stands_out
     bars = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
     assert [bar.get_height() / bars[0].get_height() for bar in bars] == pytest.approx([1, 0.5, 1])
     assert bars[1].get_facecolor() == to_rgba(plots.COLOURS["vae_gan"]) != bars[2].get_facecolor()
+
+
+@pytest.mark.parametrize("rows", [9, 1, 0])
+def test_the_elbo_is_that_of_stage_1_alone(rows):
+    step, stage = np.arange(1, 13), np.arange(12) < rows
+    nll, kl, noise = (np.where(stage, value, np.nan) for value in (60 - step, step / 2, 1 / step))
+    fig = plots.elbo({"step": step, "nll": nll, "kl": np.where(stage, kl, 5.0), "noise": noise}, 4.0)
+    draw(fig)
+    for axis, values in zip(fig.axes, (nll, kl, nll + kl, noise), strict=True):
+        np.testing.assert_array_equal(axis.lines[0].get_xydata(), np.stack([step / 4, values], axis=1)[:rows])
+    assert texts(fig).count("epoch") == 4 and texts(fig).count("nats") == 3 and "z-scores" in texts(fig)
+
+
+@pytest.mark.parametrize("latent", [1, 5, 64])
+def test_latent_numbers_are_sorted_by_their_kl_and_end_at_the_floor(latent):
+    kl = np.random.default_rng(0).gamma(0.2, 2, latent)
+    fig = plots.latent_usage({"after stage 1": kl, "after stage 2": 0 * kl}, {"after stage 1": 1, "after stage 2": 0})
+    draw(fig)
+    first, second = (line.get_ydata() for line in fig.axes[0].lines)
+    np.testing.assert_array_equal(first, np.sort(kl.clip(1e-3))[::-1])
+    assert (second == 1e-3).all() and fig.axes[0].get_ylim()[0] == 1e-3
+    assert f"after stage 1: 1 of {latent} active" in texts(fig) and "(nats)" in fig.axes[0].get_ylabel()
