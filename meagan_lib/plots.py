@@ -674,6 +674,8 @@ def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
+UNIT_COLOURS = ("#332288", "#DDCC77", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#AA4499")
+"""Colours of single units (Tol 2021, "muted"), which stand neither for real windows nor for a model."""
 LEAST_KL = 1e-3
 """Where the axis of the KL of a latent number ends, in nats."""
 
@@ -809,6 +811,72 @@ def latent_usage(kl: Mapping[str, np.ndarray], active: Mapping[str, int]) -> Fig
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
     axis.yaxis.set_major_formatter(lambda y, _: f"≤ {y:g}" if y <= LEAST_KL else f"{y:g}")
     fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return fig
+
+
+def latent_space(
+    before: np.ndarray, after: np.ndarray, amplitude: np.ndarray, labels: np.ndarray | None, unit: str
+) -> Figure:
+    """Where the encoder puts windows before and after stage 2, coloured by amplitude and by unit.
+
+    Parameters
+    ----------
+    before, after
+        (n, 2): the first two principal components of μ, each of its own. Later windows are drawn over earlier ones.
+    amplitude
+        (n,), in ``unit``; colours leave out the hundredth at either end.
+    labels
+        (n,): unit of each window, −1 where it is not known; None leaves the second column out. The eight units with
+        most windows have colours.
+    """
+    n, both = len(before), labels is not None
+    fig, axes = _figure(3, 1 + both, 5.8, height_ratios=[1, 1, 0.05])
+    if not both:
+        fig.set_figwidth(0.55 * WIDTH)
+    low, high = np.quantile(amplitude, [0.01, 0.99]) if n else (0.0, 1.0)
+    if low == high:
+        low, high = low - 1, high + 1
+    norm = mpl.colors.Normalize(low, high)
+    dots = dict(s=4 if n > 1000 else 9, linewidths=0, rasterized=True)
+    if both:
+        labels = np.asarray(labels)
+        units, counts = np.unique(labels[labels >= 0], return_counts=True)
+        most = np.argsort(-counts, kind="stable")[: len(UNIT_COLOURS)]
+        colours = dict(zip(units[most], UNIT_COLOURS))
+        named = np.isin(labels, units[most])
+        of_each = [colours[label] for label in labels[named]]
+    for row, (moment, places) in zip(axes, (("before", before), ("after", after))):
+        row[0].scatter(*places.T, c=amplitude, cmap="viridis", norm=norm, alpha=0.6, **dots)
+        row[0].set_title(f"{moment} stage 2, by amplitude", fontweight="normal", fontsize=8)
+        if both:
+            row[1].scatter(*places[~named].T, color=BLANK, **dots)
+            row[1].scatter(*places[named].T, color=of_each, alpha=0.7, **dots)
+            row[1].set_title(f"{moment} stage 2, by unit", fontweight="normal", fontsize=8)
+        row[0].set_ylabel("component 2 of $\\mu$")
+        for axis in row:
+            axis.set_aspect("equal", adjustable="datalim")
+            axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+            axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    for axis in axes[1]:
+        axis.set_xlabel("component 1 of $\\mu$")
+    fig.align_ylabels(axes[:2, 0])
+    bar = fig.colorbar(
+        mpl.cm.ScalarMappable(norm, "viridis"), cax=axes[2, 0], label=f"amplitude ({UNITS[unit]})",
+        orientation="horizontal", extend="both" if n > 1 else "neither",
+    )
+    bar.locator = mpl.ticker.MaxNLocator(5)
+    if both:
+        axes[2, 1].axis("off")
+        entries = [(f"{u}  ({c})", UNIT_COLOURS[i]) for i, (u, c) in enumerate(zip(units[most], counts[most]))]
+        if rest := int((~named).sum()):
+            grey = ["others"] * (len(units) > len(most)) + ["unknown"] * bool((labels < 0).any())
+            entries.append((f"{', '.join(grey)}  ({rest})", BLANK))
+        legend = axes[2, 1].legend(
+            handles=[Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=name) for name, c in entries],
+            loc="upper center", bbox_to_anchor=(0.5, 1.6), ncols=3, title="unit  (windows)", title_fontsize=7,
+            handletextpad=0.2, columnspacing=1.4,
+        )
+        legend.set_alignment("left")
     return fig
 
 

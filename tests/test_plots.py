@@ -283,3 +283,23 @@ def test_latent_numbers_are_sorted_by_their_kl_and_end_at_the_floor(latent):
     np.testing.assert_array_equal(first, np.sort(kl.clip(1e-3))[::-1])
     assert (second == 1e-3).all() and fig.axes[0].get_ylim()[0] == 1e-3
     assert f"after stage 1: 1 of {latent} active" in texts(fig) and "(nats)" in fig.axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize("n, units", [(600, 12), (600, 1), (5, 0), (1, 1), (0, 0)])
+def test_a_latent_space_colours_its_largest_units_and_greys_the_rest(n, units):
+    mu = np.random.default_rng(0).standard_normal((n, 2))
+    label = np.where((np.arange(n) + 1) % 3, np.sort(np.arange(n) % max(units, 1)), -1) if units else np.full(n, -1)
+    fig = plots.latent_space(mu, 2 * mu, np.arange(float(n)), label, "uV")
+    draw(fig)
+    names = [t.get_text() for t in fig.axes[5].get_legend().get_texts()]
+    assert len(names) == min(units, 8) + (label < 0).any()
+    assert sum(int(name.split("(")[1][:-1]) for name in names) == n
+    assert "amplitude (µV)" in texts(fig) and ("others, unknown" in texts(fig)) == (units > 8)
+    dots = [c for axis in fig.axes[:4] for c in axis.collections]
+    assert all(c.get_rasterized() for c in dots) and sum(len(c.get_offsets()) for c in dots) == 4 * n
+
+
+def test_without_units_a_latent_space_has_one_column():
+    fig = plots.latent_space(np.zeros((3, 2)), np.zeros((3, 2)), np.ones(3), None, "ADU")
+    draw(fig)
+    assert len(fig.axes) == 3 and "unit" not in texts(fig) and "amplitude (ADC steps)" in texts(fig)
