@@ -880,6 +880,63 @@ def latent_space(
     return fig
 
 
+def traversals(
+    time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, names: Sequence[str], unit: str,
+    model: str = "vae_gan",
+) -> Figure:
+    """What a latent number does: windows (k, steps, samples) as it takes ``values`` (steps,), light to dark.
+
+    A panel for each of the ``names`` (k,); all other latent numbers are 0.
+    """
+    fig, axes = _panels(len(windows))
+    shades = _ramp(model, len(values))
+    for axis, name, steps in zip(axes, names, windows):
+        for window, colour in zip(steps, shades):
+            axis.plot(time_ms, window, color=colour, linewidth=1.1)
+        axis.set_title(name.replace(": ", ":\n"), fontweight="normal", fontsize=7.5)
+    key = mpl.cm.ScalarMappable(mpl.colors.Normalize(-0.5, len(values) - 0.5), mpl.colors.ListedColormap(shades))
+    ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).round().astype(int))
+    bar = fig.colorbar(
+        key, ax=list(axes), label="value of the latent number\n(SD of the prior)", shrink=0.9, aspect=25, pad=0.015,
+        ticks=ticks,
+    )
+    bar.ax.set_yticklabels([f"{values[i]:.3g}".replace("-", "−") for i in ticks])
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def reconstructions(
+    time_ms: np.ndarray, real: np.ndarray, reconstructed: np.ndarray, noise: float | None, unit: str,
+    model: str = "vae_gan",
+) -> Figure:
+    """The first four windows (n, samples) and their reconstructions above, what is left of them below.
+
+    With ``noise``, the standard deviation of the noise before any model, a band of ± as much lies behind the rest.
+    """
+    n = min(4, len(real))
+    fig, axes = _figure(2, n, 3.2, sharex=True, sharey="row", height_ratios=[1.5, 1])
+    for (above, below), x, made in zip(axes.T, real, reconstructed):
+        above.plot(time_ms, x, color=COLOURS["real"], linewidth=1.0, label=LABELS["real"])
+        above.plot(time_ms, made, color=COLOURS[model], linewidth=1.3, label=f"{LABELS[model]}, reconstruction")
+        below.axhline(0, color="0.6", linewidth=0.6, zorder=1)
+        below.plot(time_ms, x - made, color=SERIES[2][0], linewidth=1.2, label="residual: real − reconstruction")
+        if noise is not None:
+            below.axhspan(-noise, noise, color=BLANK, linewidth=0, zorder=0, label="± noise (SD)")
+        for axis in (above, below):
+            axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 5, 10]))
+            axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes[0, 0].set_ylabel(_voltage(unit))
+    axes[1, 0].set_ylabel(f"residual ({UNITS[unit]})")
+    fig.align_ylabels(axes[:, 0])
+    handles, names = (sum(both, []) for both in zip(*(axis.get_legend_handles_labels() for axis in axes[:, 0])))
+    fig.legend(handles, names, loc="outside upper right", ncols=4)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    return fig
+
+
 ABLATED = {"c2st_auc": "C2ST AUC", "coverage": "coverage"}
 """What the ablation shows of each variant, and its name."""
 

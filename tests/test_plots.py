@@ -303,3 +303,30 @@ def test_without_units_a_latent_space_has_one_column():
     fig = plots.latent_space(np.zeros((3, 2)), np.zeros((3, 2)), np.ones(3), None, "ADU")
     draw(fig)
     assert len(fig.axes) == 3 and "unit" not in texts(fig) and "amplitude (ADC steps)" in texts(fig)
+
+
+@pytest.mark.parametrize("k, steps", [(1, 1), (6, 7), (4, 30)])
+def test_a_traversal_goes_from_light_to_dark_and_has_a_key(k, steps):
+    shown, values = windows(k * steps).reshape(k, steps, 64), np.linspace(-3, 3, steps)
+    fig = plots.traversals(TIME_MS, shown, values, [f"latent {i}: peak to peak −38 %" for i in range(k)], "uV")
+    draw(fig)
+    for i, axis in enumerate(fig.axes[:k]):
+        np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], shown[i])
+        light = [sum(line.get_color()) for line in axis.lines]
+        assert light == sorted(light, reverse=True) and f"latent {i}:" in axis.get_title(loc="left")
+    ticks = [t.get_text() for t in fig.axes[-1].get_yticklabels()]
+    assert ticks[0] == "−3" and len(ticks) == min(steps, 9) and "voltage (µV)" in texts(fig)
+
+
+@pytest.mark.parametrize("n, noise, unit", [(1, None, "normalised"), (3, 9.0, "uV"), (9, 0.5, "ADU")])
+def test_residuals_lie_below_their_windows(n, noise, unit):
+    real, made = windows(n), windows(n, 1)
+    fig = plots.reconstructions(TIME_MS, real, made, noise, unit)
+    draw(fig)
+    shown = min(n, 4)
+    assert len(fig.axes) == 2 * shown and ("± noise" in texts(fig)) == (noise is not None)
+    for above, below, x, y in zip(fig.axes[:shown], fig.axes[shown:], real, made):
+        np.testing.assert_array_equal([line.get_ydata() for line in above.lines], [x, y])
+        np.testing.assert_array_equal(below.lines[-1].get_ydata(), x - y)
+        assert above.lines[1].get_color() == plots.COLOURS["vae_gan"] and above.get_xlim() == below.get_xlim()
+    assert plots._voltage(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
