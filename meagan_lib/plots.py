@@ -872,7 +872,9 @@ def latent_space(
             grey = ["others"] * (len(units) > len(most)) + ["unknown"] * bool((labels < 0).any())
             entries.append((f"{', '.join(grey)}  ({rest})", BLANK))
         legend = axes[2, 1].legend(
-            handles=[Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=name) for name, c in entries],
+            handles=[
+                Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=name) for name, c in entries
+            ],
             loc="upper center", bbox_to_anchor=(0.5, 1.6), ncols=3, title="unit  (windows)", title_fontsize=7,
             handletextpad=0.2, columnspacing=1.4,
         )
