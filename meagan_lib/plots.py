@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from PIL import Image
 from scipy.spatial import cKDTree
 
@@ -670,6 +671,271 @@ def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
         axis.plot(np.sort(d), (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
     axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", ylim=(0, 1), xlim=(0, None))
     axis.legend(loc="lower right")
+    return fig
+
+
+UNIT_COLOURS = ("#332288", "#DDCC77", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#AA4499")
+"""Colours of single units (Tol 2021, "muted"), which stand neither for real windows nor for a model."""
+LEAST_KL = 1e-3
+"""Where the axis of the KL of a latent number ends, in nats."""
+
+
+def _extent(words: str, size: float) -> tuple[float, float]:
+    """Width and height in inches of words at a font size, mathematics and several lines among them."""
+    lines = words.split("\n")
+    return max(TextPath((0, 0), line, size=size).get_extents().width for line in lines) / 72, size * len(lines) / 55
+
+
+def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, judge: Sequence[tuple[str, str]]) -> Figure:
+    """An autoencoder as an hourglass, from left to right; the height of a bar grows with √(number of values).
+
+    Parameters
+    ----------
+    layers
+        Label, shape and number of values of what each layer gives.
+    waist
+        Which of them is z.
+    judge
+        Label and shape of each box of the discriminator, which looks at what the last layer gives.
+    """
+    tallest, bar, pad, box = 1.9, 0.15, 0.14, (0.2, 0.4)
+    n, margin = len(layers), 0.04
+    words = [(label, shape) for label, shape, _ in layers] + list(judge)
+    for size in (7.5, 7, 6.5, 6):  # the largest at which neighbours' words do not touch
+        width = np.array([max(_extent(label, size)[0], _extent(shape, size)[0], bar) for label, shape in words])
+        width[n:] += box[0]
+        gaps = (width[:-1] + width[1:]) / 2 + pad
+        gaps[n - 1 :] += 0.3 - pad  # room for an arrow
+        room = WIDTH - 2 * margin - (width[0] + width[-1]) / 2
+        if gaps.sum() <= room:
+            break
+    level = gaps.min(initial=0)
+    while np.maximum(gaps, level + 0.01).sum() <= min(room, 1.6 * len(gaps)):
+        level += 0.01  # as even as they can be
+    x = np.r_[0, np.cumsum(np.maximum(gaps, level))]
+    spare = WIDTH - 2 * margin - (width[0] + width[-1]) / 2 - x[-1]
+    x += margin + width[0] / 2 + max(spare, 0) / 2
+    values = np.array([number for _, _, number in layers], float)
+    half = np.maximum(tallest / 2 * np.sqrt(values / values.max()), 0.05)
+    outline = np.stack([x[:n] - bar / 2, x[:n] + bar / 2], axis=1).ravel()
+
+    fig, ((axis,),) = _figure(1, 1, 3.1)
+    fig.set_figwidth(WIDTH - min(spare, 0))
+    colours = [COLOURS["real"] if i < waist else COLOURS["vae_gan"] for i in range(n)]
+    tops = []
+    for i, ((label, shape, _), colour) in enumerate(zip(layers, colours)):
+        left, right = x[i] - bar / 2, x[i] + bar / 2
+        fill = colour if i == waist else mpl.colors.to_rgba(colour, 0.4)
+        axis.add_patch(mpl.patches.Rectangle((left, -half[i]), bar, 2 * half[i], facecolor=fill, edgecolor=colour))
+        if i + 1 < n:
+            corners = [(right, half[i]), (x[i + 1] - bar / 2, half[i + 1])]
+            corners += [(a, -b) for a, b in corners[::-1]]
+            axis.add_patch(mpl.patches.Polygon(corners, facecolor=mpl.colors.to_rgba(colour, 0.1), linewidth=0))
+        above, below = (
+            np.interp(x[i] + 0.5 * _extent(text, size)[0] * np.linspace(-1, 1, 41), outline, half.repeat(2)).max()
+            for text in (label, shape)
+        )
+        if above > half[i] + 0.1:
+            axis.plot([x[i], x[i]], [half[i] + 0.04, above + 0.02], color="0.6", linewidth=0.6)
+        axis.text(x[i], above + 0.05, label, ha="center", va="bottom", fontsize=size, linespacing=1.25)
+        axis.text(x[i], -below - 0.05, shape, ha="center", va="top", fontsize=size - 0.5, color="0.35")
+        tops.append(above + 0.05 + _extent(label, size)[1])
+    arrow = dict(arrowstyle="-|>", color="0.35", linewidth=0.9, shrinkA=0, shrinkB=0, mutation_scale=8)
+    end = x[n - 1] + bar / 2
+    for at, wide, (label, shape) in zip(x[n:], width[n:], judge):
+        axis.annotate("", (at - wide / 2, 0), (end + 0.04, 0), arrowprops=arrow)
+        end = at + wide / 2
+        axis.add_patch(mpl.patches.FancyBboxPatch(
+            (at - wide / 2, -box[1] / 2), wide, box[1], boxstyle="round,pad=0,rounding_size=0.04", linewidth=1,
+            edgecolor=COLOURS["real"], facecolor=mpl.colors.to_rgba(COLOURS["real"], 0.12),
+        ))
+        axis.text(at, 0, label, ha="center", va="center", fontsize=size, linespacing=1.25)
+        axis.text(at, -box[1] / 2 - 0.05, shape, ha="center", va="top", fontsize=size - 0.5, color="0.35")
+    top = max(tops) + 0.1
+    for name, first, last in (("encoder", 0, waist - 1), ("decoder", waist + 1, n - 1)):
+        if first <= last:
+            axis.text(
+                (x[first] + x[last]) / 2, top, name, ha="center", va="bottom", fontsize=8, fontweight="bold",
+                color=colours[first],
+            )
+    bottom = -tallest / 2 - 0.45
+    axis.text(x[0] - bar / 2, bottom, "height of a bar ∝ √(number of values)", va="bottom", fontsize=6.5, color="0.35")
+    axis.set(xlim=(0, fig.get_figwidth()), ylim=(bottom, top + 0.18))
+    axis.axis("off")
+    return fig
+
+
+def elbo(history: Mapping[str, np.ndarray], per_epoch: float) -> Figure:
+    """Stage 1 over epochs: the two terms of −ELBO, their sum, and the learned noise scale s.
+
+    ``history`` maps ``step``, ``nll`` and ``kl`` (nats) and ``noise`` (z-scores) to arrays (rows,); rows where ``nll``
+    is NaN are of stage 2 and left out. ``per_epoch``: steps of an epoch.
+    """
+    stage = np.isfinite(history["nll"])
+    epoch, nll, kl, noise = (np.asarray(history[k], float)[stage] for k in ("step", "nll", "kl", "noise"))
+    fig, (axes,) = _figure(1, 4, 1.9, sharex=True)
+    for axis, values, title, unit in zip(
+        axes, (nll, kl, nll + kl, noise),
+        ("reconstruction, $-\\log p(x|z)$", "KL from the prior", "their sum, $-$ELBO", "learned noise scale $s$"),
+        ("nats", "nats", "nats", "z-scores"),
+    ):
+        axis.plot(
+            epoch / per_epoch, values, color=COLOURS["vae_gan"], marker="o" if len(values) < 10 else None, markersize=3,
+        )
+        axis.set_title(title, fontweight="normal", fontsize=8)
+        axis.set(xlabel="epoch", ylabel=unit)
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+    return fig
+
+
+def latent_usage(kl: Mapping[str, np.ndarray], active: Mapping[str, int]) -> Figure:
+    """KL (latent,) of each latent number in nats, from most to least, for each moment of the training.
+
+    ``active``: moment → how many latent numbers carry something of the window. What is below 0.001 nats lies on the
+    axis.
+    """
+    fig, ((axis,),) = _figure(1, 1, 2.6)
+    shades = [_ramp("vae_gan", 3)[0], COLOURS["vae_gan"]]
+    for (moment, values), colour, linewidth in zip(kl.items(), shades, (2.2, 1.4)):
+        shown = np.sort(np.maximum(values, LEAST_KL))[::-1]
+        axis.plot(
+            np.arange(1, len(shown) + 1), shown, color=colour, linewidth=linewidth, drawstyle="steps-mid",
+            marker="o" if len(shown) <= 16 else None, markersize=4, clip_on=False, zorder=3,
+            label=f"{moment}: {active[moment]} of {len(shown)} active",
+        )
+    axis.set(
+        xlabel="latent number, from most to least used", ylabel="KL from the prior (nats)", yscale="log",
+        xlim=(0.5, max(map(len, kl.values())) + 0.5), ylim=(LEAST_KL, None),
+    )
+    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
+    axis.yaxis.set_major_formatter(lambda y, _: f"≤ {y:g}" if y <= LEAST_KL else f"{y:g}")
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return fig
+
+
+def latent_space(
+    before: np.ndarray, after: np.ndarray, amplitude: np.ndarray, labels: np.ndarray | None, unit: str
+) -> Figure:
+    """Where the encoder puts windows before and after stage 2, coloured by amplitude and by unit.
+
+    Parameters
+    ----------
+    before, after
+        (n, 2): the first two principal components of μ, each of its own. Later windows are drawn over earlier ones.
+    amplitude
+        (n,), in ``unit``; colours leave out the hundredth at either end.
+    labels
+        (n,): unit of each window, −1 where it is not known; None leaves the second column out. The eight units with
+        most windows have colours.
+    """
+    n, both = len(before), labels is not None
+    fig, axes = _figure(3, 1 + both, 5.8, height_ratios=[1, 1, 0.05])
+    if not both:
+        fig.set_figwidth(0.55 * WIDTH)
+    low, high = np.quantile(amplitude, [0.01, 0.99]) if n else (0.0, 1.0)
+    if low == high:
+        low, high = low - 1, high + 1
+    norm = mpl.colors.Normalize(low, high)
+    dots = dict(s=4 if n > 1000 else 9, linewidths=0, rasterized=True)
+    if both:
+        labels = np.asarray(labels)
+        units, counts = np.unique(labels[labels >= 0], return_counts=True)
+        most = np.argsort(-counts, kind="stable")[: len(UNIT_COLOURS)]
+        colours = dict(zip(units[most], UNIT_COLOURS))
+        named = np.isin(labels, units[most])
+        of_each = [colours[label] for label in labels[named]]
+    for row, (moment, places) in zip(axes, (("before", before), ("after", after))):
+        row[0].scatter(*places.T, c=amplitude, cmap="viridis", norm=norm, alpha=0.6, **dots)
+        row[0].set_title(f"{moment} stage 2, by amplitude", fontweight="normal", fontsize=8)
+        if both:
+            row[1].scatter(*places[~named].T, color=BLANK, **dots)
+            row[1].scatter(*places[named].T, color=of_each, alpha=0.7, **dots)
+            row[1].set_title(f"{moment} stage 2, by unit", fontweight="normal", fontsize=8)
+        row[0].set_ylabel("component 2 of $\\mu$")
+        for axis in row:
+            axis.set_aspect("equal", adjustable="datalim")
+            axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+            axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    for axis in axes[1]:
+        axis.set_xlabel("component 1 of $\\mu$")
+    fig.align_ylabels(axes[:2, 0])
+    bar = fig.colorbar(
+        mpl.cm.ScalarMappable(norm, "viridis"), cax=axes[2, 0], label=f"amplitude ({UNITS[unit]})",
+        orientation="horizontal", extend="both" if n > 1 else "neither",
+    )
+    bar.locator = mpl.ticker.MaxNLocator(5)
+    if both:
+        axes[2, 1].axis("off")
+        entries = [(f"{u}  ({c})", UNIT_COLOURS[i]) for i, (u, c) in enumerate(zip(units[most], counts[most]))]
+        if rest := int((~named).sum()):
+            grey = ["others"] * (len(units) > len(most)) + ["unknown"] * bool((labels < 0).any())
+            entries.append((f"{', '.join(grey)}  ({rest})", BLANK))
+        legend = axes[2, 1].legend(
+            handles=[
+                Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=name) for name, c in entries
+            ],
+            loc="upper center", bbox_to_anchor=(0.5, 1.6), ncols=3, title="unit  (windows)", title_fontsize=7,
+            handletextpad=0.2, columnspacing=1.4,
+        )
+        legend.set_alignment("left")
+    return fig
+
+
+def traversals(
+    time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, names: Sequence[str], unit: str,
+    model: str = "vae_gan",
+) -> Figure:
+    """What a latent number does: windows (k, steps, samples) as it takes ``values`` (steps,), light to dark.
+
+    A panel for each of the ``names`` (k,); all other latent numbers are 0.
+    """
+    fig, axes = _panels(len(windows))
+    shades = _ramp(model, len(values))
+    for axis, name, steps in zip(axes, names, windows):
+        for window, colour in zip(steps, shades):
+            axis.plot(time_ms, window, color=colour, linewidth=1.1)
+        axis.set_title(name.replace(": ", ":\n"), fontweight="normal", fontsize=7.5)
+    key = mpl.cm.ScalarMappable(mpl.colors.Normalize(-0.5, len(values) - 0.5), mpl.colors.ListedColormap(shades))
+    ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).round().astype(int))
+    bar = fig.colorbar(
+        key, ax=list(axes), label="value of the latent number\n(SD of the prior)", shrink=0.9, aspect=25, pad=0.015,
+        ticks=ticks,
+    )
+    bar.ax.set_yticklabels([f"{values[i]:.3g}".replace("-", "−") for i in ticks])
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
+    fig.supylabel(_voltage(unit), fontsize=8)
+    return fig
+
+
+def reconstructions(
+    time_ms: np.ndarray, real: np.ndarray, reconstructed: np.ndarray, noise: float | None, unit: str,
+    model: str = "vae_gan",
+) -> Figure:
+    """The first four windows (n, samples) and their reconstructions above, what is left of them below.
+
+    With ``noise``, the standard deviation of the noise before any model, a band of ± as much lies behind the rest.
+    """
+    n = min(4, len(real))
+    fig, axes = _figure(2, n, 3.2, sharex=True, sharey="row", height_ratios=[1.5, 1])
+    for (above, below), x, made in zip(axes.T, real, reconstructed):
+        above.plot(time_ms, x, color=COLOURS["real"], linewidth=1.0, label=LABELS["real"])
+        above.plot(time_ms, made, color=COLOURS[model], linewidth=1.3, label=f"{LABELS[model]}, reconstruction")
+        below.axhline(0, color="0.6", linewidth=0.6, zorder=1)
+        below.plot(time_ms, x - made, color=SERIES[2][0], linewidth=1.2, label="residual: real − reconstruction")
+        if noise is not None:
+            below.axhspan(-noise, noise, color=BLANK, linewidth=0, zorder=0, label="± noise (SD)")
+        for axis in (above, below):
+            axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 5, 10]))
+            axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes[0, 0].set_ylabel(_voltage(unit))
+    axes[1, 0].set_ylabel(f"residual ({UNITS[unit]})")
+    fig.align_ylabels(axes[:, 0])
+    handles, names = (sum(both, []) for both in zip(*(axis.get_legend_handles_labels() for axis in axes[:, 0])))
+    fig.legend(handles, names, loc="outside upper right", ncols=4)
+    fig.supxlabel("time from trough (ms)", fontsize=8)
     return fig
 
 

@@ -5,7 +5,9 @@ import io
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from meagan_lib import plots
@@ -230,3 +232,101 @@ def test_boxes_of_a_network_have_their_shapes_and_words_stay_inside():
             box = text.get_window_extent()
             assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
     draw(plots.architecture({"alone": shapes["generator"]}))
+
+
+LAYERS = [
+    ("window $x$", "64", 64), ("strided\nconvolutions", "512", 512), ("dense", "128", 128),
+    ("$\\mu$, $\\log \\sigma^2$", "2 × 64", 128), ("$z = \\mu + \\sigma \\odot \\varepsilon$", "64", 64),
+    ("linear map,\n+ positions", "11 × 64", 704), ("3 blocks:\nattention, MLP", "11 × 64", 704),
+    ("patches,\nlow-pass", "64", 64), ("sum with\nGaussian: $\\tilde{x}$", "64", 64),
+]
+
+
+@pytest.mark.parametrize("layers, waist, judge", [
+    (LAYERS, 4, [("discriminator", "logit 1")]), (LAYERS[2:], 2, []),
+    (LAYERS[:5] + 2 * LAYERS[5:], 4, [("D", "1")] * 2),
+    ([("$x$", "9", 9), ("$z$", "1", 1), ("$x$", "9", 9)], 1, []), (LAYERS[:1], 0, [("D", "1")]),
+])
+def test_words_of_a_butterfly_stay_apart_and_inside(layers, waist, judge):
+    fig = plots.butterfly(layers, waist, judge)
+    draw(fig)
+    boxes = [t.get_window_extent() for t in fig.axes[0].texts if t.get_text()]
+    for i, box in enumerate(boxes):
+        assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_bars_of_a_butterfly_grow_with_the_root_of_their_values_and_z_stands_out():
+    axis = plots.butterfly([("x", "64", 64), ("z", "16", 16), ("x", "64", 64)], 1, []).axes[0]
+    bars = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+    assert [bar.get_height() / bars[0].get_height() for bar in bars] == pytest.approx([1, 0.5, 1])
+    assert bars[1].get_facecolor() == to_rgba(plots.COLOURS["vae_gan"]) != bars[2].get_facecolor()
+
+
+@pytest.mark.parametrize("rows", [9, 1, 0])
+def test_the_elbo_is_that_of_stage_1_alone(rows):
+    step, stage = np.arange(1, 13), np.arange(12) < rows
+    nll, kl, noise = (np.where(stage, value, np.nan) for value in (60 - step, step / 2, 1 / step))
+    fig = plots.elbo({"step": step, "nll": nll, "kl": np.where(stage, kl, 5.0), "noise": noise}, 4.0)
+    draw(fig)
+    for axis, values in zip(fig.axes, (nll, kl, nll + kl, noise), strict=True):
+        np.testing.assert_array_equal(axis.lines[0].get_xydata(), np.stack([step / 4, values], axis=1)[:rows])
+    assert texts(fig).count("epoch") == 4 and texts(fig).count("nats") == 3 and "z-scores" in texts(fig)
+
+
+@pytest.mark.parametrize("latent", [1, 5, 64])
+def test_latent_numbers_are_sorted_by_their_kl_and_end_at_the_floor(latent):
+    kl = np.random.default_rng(0).gamma(0.2, 2, latent)
+    fig = plots.latent_usage({"after stage 1": kl, "after stage 2": 0 * kl}, {"after stage 1": 1, "after stage 2": 0})
+    draw(fig)
+    first, second = (line.get_ydata() for line in fig.axes[0].lines)
+    np.testing.assert_array_equal(first, np.sort(kl.clip(1e-3))[::-1])
+    assert (second == 1e-3).all() and fig.axes[0].get_ylim()[0] == 1e-3
+    assert f"after stage 1: 1 of {latent} active" in texts(fig) and "(nats)" in fig.axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize("n, units", [(600, 12), (600, 1), (5, 0), (1, 1), (0, 0)])
+def test_a_latent_space_colours_its_largest_units_and_greys_the_rest(n, units):
+    mu = np.random.default_rng(0).standard_normal((n, 2))
+    label = np.where((np.arange(n) + 1) % 3, np.sort(np.arange(n) % max(units, 1)), -1) if units else np.full(n, -1)
+    fig = plots.latent_space(mu, 2 * mu, np.arange(float(n)), label, "uV")
+    draw(fig)
+    names = [t.get_text() for t in fig.axes[5].get_legend().get_texts()]
+    assert len(names) == min(units, 8) + (label < 0).any()
+    assert sum(int(name.split("(")[1][:-1]) for name in names) == n
+    assert "amplitude (µV)" in texts(fig) and ("others, unknown" in texts(fig)) == (units > 8)
+    dots = [c for axis in fig.axes[:4] for c in axis.collections]
+    assert all(c.get_rasterized() for c in dots) and sum(len(c.get_offsets()) for c in dots) == 4 * n
+
+
+def test_without_units_a_latent_space_has_one_column():
+    fig = plots.latent_space(np.zeros((3, 2)), np.zeros((3, 2)), np.ones(3), None, "ADU")
+    draw(fig)
+    assert len(fig.axes) == 3 and "unit" not in texts(fig) and "amplitude (ADC steps)" in texts(fig)
+
+
+@pytest.mark.parametrize("k, steps", [(1, 1), (6, 7), (4, 30)])
+def test_a_traversal_goes_from_light_to_dark_and_has_a_key(k, steps):
+    shown, values = windows(k * steps).reshape(k, steps, 64), np.linspace(-3, 3, steps)
+    fig = plots.traversals(TIME_MS, shown, values, [f"latent {i}: peak to peak −38 %" for i in range(k)], "uV")
+    draw(fig)
+    for i, axis in enumerate(fig.axes[:k]):
+        np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], shown[i])
+        light = [sum(line.get_color()) for line in axis.lines]
+        assert light == sorted(light, reverse=True) and f"latent {i}:" in axis.get_title(loc="left")
+    ticks = [t.get_text() for t in fig.axes[-1].get_yticklabels()]
+    assert ticks[0] == "−3" and len(ticks) == min(steps, 9) and "voltage (µV)" in texts(fig)
+
+
+@pytest.mark.parametrize("n, noise, unit", [(1, None, "normalised"), (3, 9.0, "uV"), (9, 0.5, "ADU")])
+def test_residuals_lie_below_their_windows(n, noise, unit):
+    real, made = windows(n), windows(n, 1)
+    fig = plots.reconstructions(TIME_MS, real, made, noise, unit)
+    draw(fig)
+    shown = min(n, 4)
+    assert len(fig.axes) == 2 * shown and ("± noise" in texts(fig)) == (noise is not None)
+    for above, below, x, y in zip(fig.axes[:shown], fig.axes[shown:], real, made):
+        np.testing.assert_array_equal([line.get_ydata() for line in above.lines], [x, y])
+        np.testing.assert_array_equal(below.lines[-1].get_ydata(), x - y)
+        assert above.lines[1].get_color() == plots.COLOURS["vae_gan"] and above.get_xlim() == below.get_xlim()
+    assert plots._voltage(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
