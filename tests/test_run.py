@@ -15,7 +15,7 @@ from meagan_lib.notebooks import RESULTS
 from tests.conftest import forget, meagan
 
 RUN, KILLED = "test-run", "test-killed"
-SLOWER = ["--set", "02_transformer_gan.steps=120"]
+SLOWER = ["--set", "02_transformer_gan.steps=120", "--set", "02_transformer_gan.condition=unit"]
 
 
 @pytest.fixture(scope="module")
