@@ -115,9 +115,9 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     filter = DetectionConfig(
         band_hz=tuple(windows.detection["band_hz"]), filter_order=windows.detection["filter_order"]
     )
-    own = normaliser.transform(real[Split.TRAIN])
+    taps, own = lowpass_taps(filter, windows.sampling_rate_hz).tolist(), normaliser.transform(real[Split.TRAIN])
     trainer = training.GANTrainer(
-        build_generator(config, own, lowpass_taps(filter, windows.sampling_rate_hz).tolist(), bounded=normaliser.bounded),
+        build_generator(config, own, taps, bounded=normaliser.bounded),
         build_discriminator(config, windows.n_samples), own, config,
         validate=lambda made: metrics.validation_score(held_out, judge.transform(normaliser.inverse(made)), context),
     )

@@ -638,9 +638,10 @@ def filmstrip(
 
 
 def film(
-    time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, frame_ms: int = 160, dpi: int = 100
+    time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, frame_ms: int = 160,
+    dpi: int = 100,
 ) -> bytes:
-    """:func:`filmstrip` as a GIF: every frame in its turn, what was there at first in grey; the last one stands longer."""
+    """:func:`filmstrip` as a GIF: every frame in its turn, the first in grey behind it; the last one stands longer."""
     fig, ((axis,),) = _figure(1, 1, 3.0)
     axis.plot(time_ms, windows[0].T, color="0.85", linewidth=1)
     lines = [
@@ -648,7 +649,8 @@ def film(
         for window, colour in zip(windows[0], _ramp(model, windows.shape[1]))
     ]
     low, high = windows.min(), windows.max()
-    axis.set(xlabel="time from trough (ms)", ylabel=_voltage(unit), ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)))
+    room = 0.05 * (high - low)
+    axis.set(xlabel="time from trough (ms)", ylabel=_voltage(unit), ylim=(low - room, high + room))
     axis.set_title("step 0", fontweight="normal")
     fig.set_dpi(dpi)
     canvas = FigureCanvasAgg(fig)
@@ -665,11 +667,13 @@ def film(
 
 
 def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
-    """Share of windows within a distance of the nearest training window, a curve for each source of ``distances`` (n,)."""
+    """Share of windows within a distance of the nearest training window: a curve for each of ``distances`` (n,)."""
     fig, ((axis,),) = _figure(1, 1, 2.6)
     for source, d in distances.items():
-        axis.plot(np.sort(d), (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
-    axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", ylim=(0, 1), xlim=(0, None))
+        share = (np.arange(len(d)) + 0.5) / len(d)
+        axis.plot(np.sort(d), share, color=COLOURS[source], label=LABELS[source], linewidth=1.5)
+    axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows")
+    axis.set(ylim=(0, 1), xlim=(0, None))
     axis.legend(loc="lower right")
     return fig
 

@@ -269,7 +269,8 @@ class GANTrainer:
         labels: np.ndarray | None = None,
     ):
         for what, value, known in (
-            ("loss", config.loss, losses.LOSSES), ("optimiser", config.optimiser, OPTIMISERS), ("prior", config.prior, PRIORS),
+            ("loss", config.loss, losses.LOSSES), ("optimiser", config.optimiser, OPTIMISERS),
+            ("prior", config.prior, PRIORS),
             ("d_schedule", config.d_schedule, SCHEDULES), ("g_schedule", config.g_schedule, SCHEDULES),
         ):
             if value not in known:
@@ -384,7 +385,9 @@ class GANTrainer:
         if not (c.smooth_labels or c.flip_labels):
             return ()
         uniform = torch.rand(n_real + n_fake, generator=self.rng).split([n_real, n_fake])
-        ones, zeros = (0.7 + 0.5 * uniform[0], 0.3 * uniform[1]) if c.smooth_labels else (torch.ones(n_real), torch.zeros(n_fake))
+        ones, zeros = torch.ones(n_real), torch.zeros(n_fake)
+        if c.smooth_labels:
+            ones, zeros = 0.7 + 0.5 * uniform[0], 0.3 * uniform[1]
         flip = torch.rand(n_real + n_fake, generator=self.rng).lt(c.flip_labels).split([n_real, n_fake])
         return torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
 
@@ -454,7 +457,8 @@ class GANTrainer:
 
     def draw_labels(self, n: int, seed: int = 0) -> np.ndarray:
         """Labels (n,) as often as among the training windows."""
-        return self.real_labels[torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))].numpy()
+        drawn = torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))
+        return self.real_labels[drawn].numpy()
 
     def film_strip(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps (frames,) and windows (frames, ``FILMED``, samples) of the same z, as training went on."""
@@ -565,7 +569,8 @@ class GANTrainer:
         frames = max(self.config.film_frames, 2)
         if self.adversarial_step in {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}:
             if self.adversarial_step not in self.film:
-                self.film[self.adversarial_step] = torch.from_numpy(self._draw(self.average, FILMED, self.config.seed + 2))
+                made = self._draw(self.average, FILMED, self.config.seed + 2)
+                self.film[self.adversarial_step] = torch.from_numpy(made)
 
     # Files.
 
@@ -587,7 +592,8 @@ class GANTrainer:
 
     def _save_checkpoint(self) -> None:
         state = {
-            "fingerprint": json.dumps(self._fingerprint, sort_keys=True), "step": self.step, "rng": self.rng.get_state(),
+            "fingerprint": json.dumps(self._fingerprint, sort_keys=True), "step": self.step,
+            "rng": self.rng.get_state(),
             "networks": {name: network.state_dict() for name, network in self.networks().items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "average": self.average.state_dict(), "best": self.best, "best_score": self.best_score,

@@ -154,9 +154,8 @@ class SpikeWindows:
         columns = {"unit": self.label, "channel": self.channel}
         if by not in columns:
             raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
-        of, index = np.unique(
-            np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64), axis=0, return_inverse=True
-        )
+        pairs = np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
+        of, index = np.unique(pairs, axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():
             raise InputError(f"the {by}s of this recording are not known: tell the model another class, or nothing")
         return index.ravel(), of

@@ -43,9 +43,9 @@ def without_farthest(windows: np.ndarray, share: float) -> np.ndarray:
 
 
 def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A (samples, samples) and b (samples,): x → A x + b gives windows ``source`` the mean and covariance of ``target``.
+    """A (samples, samples) and b (samples,): x → A x + b gives ``source`` the mean and covariance of ``target``.
 
-    Both (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between Gaussians):
+    Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between Gaussians):
     A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X.
     """
     def root(matrix: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ class Block(nn.Module):
 
 
 def convolution_matrix(taps: Sequence[float], samples: int) -> Tensor:
-    """M (samples + taps − 1, samples): x @ M filters signals x with symmetric ``taps``, where these lie wholly within."""
+    """M (samples + taps − 1, samples): x @ M filters signals x with symmetric ``taps``, where these lie within x."""
     matrix = torch.zeros(samples + len(taps) - 1, samples)
     for i, tap in enumerate(taps):
         matrix.diagonal(-i)[:samples] = tap
@@ -181,7 +181,8 @@ class WindowGenerator(nn.Module):
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
         samples = str(self.samples)
         return [
-            ("random\nnumbers $z$", str(self.latent)), *self.steps(), ("low-pass,\ncut: $T(z)$", samples), (last, samples),
+            ("random\nnumbers $z$", str(self.latent)), *self.steps(), ("low-pass,\ncut: $T(z)$", samples),
+            (last, samples),
         ]
 
     def bypass(self) -> tuple[str, str, int] | None:

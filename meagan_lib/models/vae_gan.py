@@ -16,10 +16,11 @@ from meagan_lib.training import VAEGANConfig, seeded
 
 
 class Encoder(nn.Module):
-    """Windows (batch, samples) → μ and log σ², each (batch, latent); a label adds a row of its own to the last layer."""
+    """Windows (batch, samples) → μ and log σ², each (batch, latent); a label adds a row to the last layer."""
 
     def __init__(
-        self, samples: int, latent: int = 64, width: int = 128, channels: tuple[int, ...] = (16, 32, 64), classes: int = 0,
+        self, samples: int, latent: int = 64, width: int = 128, channels: tuple[int, ...] = (16, 32, 64),
+        classes: int = 0,
     ):
         super().__init__()
         self.convolutions = ConvolutionStack(samples, channels)
@@ -63,7 +64,8 @@ class VAE(nn.Module):
         encoder = [("window $x$", str(samples), samples), *self.encoder.layers()]
         z = ("$z = \\mu + \\sigma \\odot \\varepsilon$", str(self.decoder.latent), self.decoder.latent)
         decoder = [
-            (label, shape, math.prod(int(size) for size in shape.split(" × "))) for label, shape in self.decoder.outline()[1:]
+            (label, shape, math.prod(int(size) for size in shape.split(" × ")))
+            for label, shape in self.decoder.outline()[1:]
         ]
         return [*encoder, z, *decoder], len(encoder)
 
@@ -123,7 +125,7 @@ def aggregate_posterior(
 
 
 def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
-    """KL(q(z_i|x) ‖ N(0, 1)) in nats of each latent number (latent,), mean over windows: near 0 where it is not used."""
+    """KL(q(z_i|x) ‖ N(0, 1)) in nats of each latent number (latent,), mean over windows: 0 where it is not used."""
     return 0.5 * (mu**2 + np.exp(log_variance) - 1 - log_variance).mean(axis=0)
 
 
