@@ -102,7 +102,7 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     nothing.
     """
     from meagan_lib import metrics, training
-    from meagan_lib.detection import DetectionConfig, lowpass_taps
+    from meagan_lib.detection import window_lowpass
     from meagan_lib.models.transformer_gan import build_discriminator, build_generator
     from meagan_lib.windows import Split, Standardiser, fit_normalisation
 
@@ -112,10 +112,8 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     held_out = judge.transform(real[Split.VALIDATION])[:1000]
     context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
     config = training.recipe(training.GANConfig, **dict(section["recipe"]) | variant.recipe | {"seed": seed})
-    filter = DetectionConfig(
-        band_hz=tuple(windows.detection["band_hz"]), filter_order=windows.detection["filter_order"]
-    )
-    taps, own = lowpass_taps(filter, windows.sampling_rate_hz).tolist(), normaliser.transform(real[Split.TRAIN])
+    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
+    own = normaliser.transform(real[Split.TRAIN])
     trainer = training.GANTrainer(
         build_generator(config, own, taps, bounded=normaliser.bounded),
         build_discriminator(config, windows.n_samples), own, config,

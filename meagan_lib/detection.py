@@ -90,6 +90,12 @@ def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: f
     return (taps / taps.sum()).astype(np.float32)
 
 
+def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
+    """:func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it."""
+    config = DetectionConfig(band_hz=tuple(detection["band_hz"]), filter_order=detection["filter_order"])
+    return lowpass_taps(config, sampling_rate_hz).tolist()
+
+
 def segment_starts(recording: sc.BaseRecording) -> np.ndarray:
     """Frames int64 (segments + 1,) at which segments begin when laid end to end, and the end."""
     sizes = [recording.get_num_samples(s) for s in range(recording.get_num_segments())]

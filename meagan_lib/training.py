@@ -670,6 +670,8 @@ class VAEGANTrainer(GANTrainer):
     ):
         if config.prior != "gaussian":
             raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
+        if config.steps < 1:
+            raise InputError("steps is 0: samples come from the adversarial stage, so it needs at least one step")
         self.vae, self.reparameterise = vae, reparameterise
         self.pretrained: dict[str, Tensor] = {}
         super().__init__(vae.decoder, discriminator, real, config, **options)

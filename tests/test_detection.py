@@ -5,7 +5,7 @@ import pytest
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.detection import DetectionConfig, Peaks, detect, lowpass_taps, nearest, score_detection
+from meagan_lib.detection import DetectionConfig, Peaks, detect, lowpass_taps, nearest, score_detection, window_lowpass
 
 
 def test_recall_and_precision_above_six_sigma(peaks, truth, detection):
@@ -51,6 +51,8 @@ def test_the_pass_band_follows_the_sampling_rate():
 
 def test_lowpass_taps_pass_spikes_and_stop_what_the_filter_stops(detection):
     taps = lowpass_taps(detection, 20_000)
+    kept = {"band_hz": list(detection.band_hz), "filter_order": detection.filter_order}
+    np.testing.assert_array_equal(window_lowpass(kept, 20_000), taps)
     gain = np.abs(np.fft.rfft(taps, 2000))
     assert len(taps) % 2 == 1 and taps.sum() == pytest.approx(1, abs=1e-5)
     assert gain[200] == pytest.approx(1, abs=0.02) and gain[950] < 0.02

@@ -156,6 +156,11 @@ def test_the_prior_of_a_vae_gan_is_gaussian():
         vae_gan(replace(VAEGAN, prior="uniform"))
 
 
+def test_a_vae_gan_needs_its_adversarial_stage():
+    with pytest.raises(InputError, match="at least one step"):
+        vae_gan(replace(VAEGAN, steps=0))
+
+
 def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     scores = iter([3.0, 1.0, 2.0, 2.5, 0.5])
     trainer = gan(replace(GAN, steps=100, validate_every=4, patience=2), validate=lambda x: next(scores))
