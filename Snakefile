@@ -1,4 +1,5 @@
 # The graph of a run: which notebook needs what. `meagan run` calls it; every job executes one notebook.
+# A run consists of the notebooks whose parameters it has: the numbered ones, or the concepts, which need no other.
 # Of several recordings each is a run of notebook 01 within the run, and one job merges their windows.
 #
 # A job's output is its receipt, not its results: results are replaced one by one, each atomically, so that a failing
@@ -11,7 +12,7 @@ import yaml
 from pathlib import Path
 
 from meagan_lib import ablation, merging
-from meagan_lib.notebooks import library_inputs, part
+from meagan_lib.notebooks import find_notebook, library_inputs, part
 
 RUN = config["run"]
 _sweep = Path(f"results/{RUN}/params/{ablation.SECTION}.yaml")
@@ -19,8 +20,9 @@ SWEEP = yaml.safe_load(_sweep.read_text()) if _sweep.is_file() else {}  # of `me
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
-    with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
-        RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
+    _first = Path(f"results/{RUN}/params/{merging.FIRST}.yaml")
+    # labels of several recordings; none for a single one
+    RECORDINGS = list(merging.parts(yaml.safe_load(_first.read_text()))) if _first.is_file() else []
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -37,14 +39,24 @@ GRAPH = {
     ),
     "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 2),
 }
+GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
 def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
 
 
+def windows_of_another(run, notebook):
+    """The windows that a concept looks at, where it names a run that has them."""
+    given = Path(f"results/{run}/params/{notebook}.yaml")
+    other = yaml.safe_load(given.read_text()).get("windows") if given.is_file() else None
+    return [path for path in [f"results/{other}/windows.h5"] if other and Path(path).is_file()]
+
+
 if SWEEP:
     GRAPH = {merging.FIRST: GRAPH[merging.FIRST]}
+else:
+    GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
 
 rule all:
@@ -59,10 +71,11 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         name:
             _notebook
         input:
-            source=f"notebooks/{_notebook}.ipynb",
+            source=find_notebook(_notebook),
             parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
+            windows=windows_of_another(_run, _notebook),
         output:
             receipt(_notebook, _run),
         params:

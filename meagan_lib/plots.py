@@ -1174,3 +1174,18 @@ def scores(
         loc="outside lower center", ncols=2,
     )
     return fig
+
+
+def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100) -> bytes:
+    """Figures of one size, one after another, as a GIF; the last one stands ten times as long.
+
+    The palette suits the first, the middle and the last figure.
+    """
+    pictures = []
+    for fig in figures:
+        fig.set_dpi(dpi)
+        canvas = FigureCanvasAgg(fig)
+        canvas.draw()
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    n = len(pictures)
+    return _gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms])

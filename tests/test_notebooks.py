@@ -19,6 +19,7 @@ from meagan_lib.notebooks import (
 from meagan_lib.training import GANTrainer
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+CONCEPTS = [path.stem for path in sorted(NOTEBOOKS.glob("concepts/**/c*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
@@ -113,7 +114,7 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
     assert merging.parts(first | {"recording": "b"}) == {}
 
 
-@pytest.mark.parametrize("notebook", ALL)
+@pytest.mark.parametrize("notebook", ALL + CONCEPTS)
 def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
     content = json.loads(find_notebook(notebook).read_text())
     for cell in content["cells"]:

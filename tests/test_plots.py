@@ -330,3 +330,16 @@ def test_residuals_lie_below_their_windows(n, noise, unit):
         np.testing.assert_array_equal(below.lines[-1].get_ydata(), x - y)
         assert above.lines[1].get_color() == plots.COLOURS["vae_gan"] and above.get_xlim() == below.get_xlim()
     assert plots._voltage(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
+
+
+def test_an_animation_shows_every_figure_and_rests_on_the_last():
+    def at(height: float) -> Figure:
+        fig = Figure(figsize=(1, 1))
+        fig.subplots().axhline(height, color="#0072B2")
+        return fig
+
+    one, two = (plots.animation([at(height) for height in (0, 0.5, 1)], frame_ms=100, dpi=50) for _ in range(2))
+    assert one == two
+    film = Image.open(io.BytesIO(one))
+    shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]
+    assert [duration for duration, _ in shown] == [100, 100, 1000] and len({picture for _, picture in shown}) == 3
