@@ -72,7 +72,7 @@ def check(question: str, got: Callable[[], object], expected: object, tolerance:
         return False
     expected = _plain(expected)
     if isinstance(expected, str) or isinstance(answer, str | None):
-        right, difference = answer == expected, ""
+        right, difference = isinstance(answer, type(expected)) and answer == expected, ""
     elif answer.shape != expected.shape:
         right, difference = False, f"\n        shape {answer.shape}, where {expected.shape} was expected"
     else:

@@ -1,4 +1,4 @@
-"""The concept notebooks: they run without complaint, exercises check themselves, students' versions follow solutions."""
+"""The concept notebooks: they run without complaint, exercises check themselves, students have hints for solutions."""
 
 import nbformat
 import numpy as np
@@ -18,7 +18,16 @@ from tests.conftest import forget, meagan
 RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
-    "c1_networks": [("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)")],
+    "c1_networks": [
+        ("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)"),
+    ],
+    "c2_density_game": [
+        ("q * np.log(1 - d)", "p * np.log(1 - d)"), ("np.log(1 - d)) * dx", "np.log(1 - d))"),
+        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
+    ],
+    "c3_losses": [
+        ("return d if loss", "return 1 / (1 - d) if loss"), ("return 0 if loss", "return 1 if loss"), ("else 1 - d", "else d"),
+    ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
 
