@@ -1109,10 +1109,10 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
     for axis, (feature, label) in zip(axes.flat, names.items()):
         pooled = np.concatenate([values[feature] for values in features.values()])
         low, high = np.quantile(pooled, [0.002, 0.998])
-        levels = np.unique(pooled)
-        if len(levels) < 100:  # durations come in whole samples
-            levels = levels[(levels >= low) & (levels <= high)]
-            step = np.diff(levels).min() if len(levels) > 1 else 1.0
+        levels = np.unique(pooled[(pooled >= low) & (pooled <= high)])
+        step = np.diff(levels).min(initial=np.inf)
+        if high - low < 100 * step:  # durations come in whole samples
+            step = step if np.isfinite(step) else 1.0
             bins = np.arange(low - step / 2, high + step, step)
         else:
             bins = np.linspace(low, high, 40)

@@ -93,4 +93,4 @@ def test_keeping_to_the_crowded_places_is_not_taken_for_copying():
     train, real, fake = blobs(500, 500, 1), blobs(200, 200, 2), blobs(320, 80, 3)
     context, every = Context.fit(train, 20_000.0), np.arange(400)
     overall = memorisation.rank_sum_z(*(memorisation.distance_to_train(w, train) for w in (fake, real)))
-    assert overall < -4 and abs(memorisation.c_t(real, fake, context)(every, every)) < 1.5
+    assert overall < -6 and abs(memorisation.c_t(real, fake, context)(every, every)) < 2.5
