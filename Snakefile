@@ -35,7 +35,7 @@ GRAPH = {
         [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", "synthetic.h5")],
         1,
     ),
-    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 2),
+    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 1),
 }
 
 
