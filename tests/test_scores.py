@@ -135,7 +135,9 @@ def test_the_answer_names_copies_and_does_not_rank_them():
     models = made_up(a=row(0.5), b=row(0.31))
     models["b"]["c_t"] |= {"value": -9.0}  # too little noise does that as well
     assert scores.answer(models, COST, LABELS).startswith("**Model B comes nearest")
-    models["b"]["distance_ratio"] |= {"value": 0.19}  # no more than sampling explains
+    narrow = {"value": 0.185, "floor_interval": (0.195, 0.205), "reach_interval": (0.195, 0.205)}
+    models["b"]["distance_ratio"] |= narrow  # flagged, but by less than a tenth of the floor
+    assert "distance_ratio" in scores.beyond(models, "b") and not scores.copies(models, "b")
     assert scores.answer(models, COST, LABELS).startswith("**Model B comes nearest")
     models["b"]["distance_ratio"] |= {"value": 0.0}
     said = scores.answer(models, COST, LABELS)
