@@ -65,9 +65,11 @@ def variants(section: Mapping) -> list[Variant]:
     """
     from meagan_lib.training import GANConfig, recipe
 
-    unknown = set(section) - {"seeds", "n_windows", "recipe", "variants", "labels"}
+    unknown = set(section) - {"seeds", "n_windows", "patch_ms", "recipe", "variants", "labels"}
     if unknown:
-        raise InputError(f"ablation has no parameter '{sorted(unknown)[0]}'; it has seeds, n_windows, recipe, variants")
+        raise InputError(
+            f"ablation has no parameter '{sorted(unknown)[0]}'; it has seeds, n_windows, patch_ms, recipe, variants"
+        )
     found = []
     for given in section["variants"]:
         try:
@@ -111,7 +113,8 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     test, seen = judge.transform(real[Split.TEST]), judge.transform(real[Split.TRAIN])
     held_out = judge.transform(real[Split.VALIDATION])[:1000]
     context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    config = training.recipe(training.GANConfig, **dict(section["recipe"]) | variant.recipe | {"seed": seed})
+    shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["recipe"]
+    config = training.recipe(training.GANConfig, **shared | variant.recipe)
     taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
     own = normaliser.transform(real[Split.TRAIN])
     trainer = training.GANTrainer(

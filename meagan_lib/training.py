@@ -131,7 +131,7 @@ class VAEGANConfig(GANConfig):
     vae_learning_rate: float = 1e-3
     beta: float = 1.0
     """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
-    reconstruction_share: float = 0.5
+    reconstruction_share: float = 0.25
     """Share of a batch of stage 2 that the decoder makes from encoded windows; the rest comes from the prior."""
     kl_warmup_share: float = 0.5
     """Share of stage 1 over which the weight of the KL term grows from 0 to 1."""

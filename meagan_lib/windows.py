@@ -127,6 +127,10 @@ class SpikeWindows:
         """Time axis (samples,) in ms from the peak."""
         return (np.arange(self.n_samples) - self.pre_samples) / self.sampling_rate_hz * 1000
 
+    def samples_of(self, duration_ms: float) -> int:
+        """Samples that ``duration_ms`` lasts, to the nearest one, at least one."""
+        return max(1, round(duration_ms * self.sampling_rate_hz / 1000))
+
     def of(self, split: Split) -> np.ndarray:
         """The windows (m, samples) of one split, recording by recording, each in order of time."""
         return self.windows[self.split == split]

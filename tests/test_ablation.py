@@ -13,7 +13,7 @@ from meagan_lib.ablation import METRICS, Variant, effects, gather, load, reading
 from tests.conftest import forget
 
 SECTION = {
-    "seeds": [0, 1], "n_windows": 100, "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
+    "seeds": [0, 1], "n_windows": 100, "patch_ms": 0.4, "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
     "variants": [
         {"group": "loss", "name": "relativistic"},
         {"group": "loss", "name": "hinge, bare", "against": "relativistic", "recipe": {"loss": "hinge", "gamma": 0.0}},

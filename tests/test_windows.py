@@ -49,6 +49,12 @@ def test_the_trough_stands_in_the_middle(windows):
     assert windows.time_ms[32] == 0
 
 
+@pytest.mark.parametrize("duration_ms, samples", [(0.4, 8), (0.01, 1), (3.2, 64)])
+def test_a_duration_is_rounded_to_samples_and_never_to_none(windows, duration_ms, samples):
+    assert windows.sampling_rate_hz == 20_000
+    assert windows.samples_of(duration_ms) == samples
+
+
 def test_windows_of_a_simulation_know_their_unit(windows, truth):
     assert (windows.label >= 0).mean() > 0.95
     assert set(windows.label) <= set(truth.unit) | {-1}
