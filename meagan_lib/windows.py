@@ -155,14 +155,22 @@ class SpikeWindows:
         InputError
             Another ``by``, or units or channels that are not known.
         """
-        columns = {"unit": self.label, "channel": self.channel}
-        if by not in columns:
-            raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
-        pairs = np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
-        of, index = np.unique(pairs, axis=0, return_inverse=True)
+        of, index = np.unique(self._pairs(by, split), axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():
             raise InputError(f"the {by}s of this recording are not known: tell the model another class, or nothing")
         return index.ravel(), of
+
+    def classes_among(self, by: str, split: Split, of: np.ndarray) -> np.ndarray:
+        """Index int64 (m,) of each window of one split among the classes ``of``; −1 where its class is not there."""
+        known = {tuple(pair): i for i, pair in enumerate(of)}
+        return np.array([known.get(tuple(pair), -1) for pair in self._pairs(by, split)], np.int64)
+
+    def _pairs(self, by: str, split: Split) -> np.ndarray:
+        """Recording and unit or channel of each window of one split, int64 (m, 2)."""
+        columns = {"unit": self.label, "channel": self.channel}
+        if by not in columns:
+            raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
+        return np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
 
     def synthetic(self, windows: np.ndarray, **columns: np.ndarray) -> "SpikeWindows":
         """The same kind of object for generated windows (m, samples).

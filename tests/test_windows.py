@@ -153,6 +153,8 @@ def test_classes_count_from_zero_and_name_recording_and_unit():
     chosen = merged.split == Split.TRAIN
     np.testing.assert_array_equal(of[index], np.stack([merged.recording[chosen], merged.channel[chosen]], axis=1))
     assert set(index) == set(range(len(of))) and len(of) == 6
+    np.testing.assert_array_equal(merged.classes_among("channel", Split.TRAIN, of), index)
+    np.testing.assert_array_equal(merged.classes_among("channel", Split.TRAIN, of[1:]), index - 1)
     with pytest.raises(InputError, match="choose one of unit, channel"):
         merged.classes("colour", Split.TRAIN)
     unknown = np.full(len(merged), -1, np.int32)
