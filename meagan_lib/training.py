@@ -48,7 +48,6 @@ class TrainingConfig:
 
     seed: int = 0
     steps: int = 4000
-    """Steps, of a GAN those of the generator."""
     batch_size: int = 64
     final_rate_share: float = 0.05
     """Share of its first value to which a cosine takes a rate."""
@@ -58,9 +57,6 @@ class TrainingConfig:
     """Looks at the validation score without a gain after which training stops early; 0: never."""
     ema: float = 0.998
     """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
-    calibrate: bool = True
-    """Whether the weights that are judged and kept end in the linear map that gives generated windows the mean and
-    covariance of the training windows."""
     validate_every: int = 400
     """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
     second half: a score is noisy, and among many looks an early one may win by luck."""
@@ -71,8 +67,8 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class GANConfig(TrainingConfig):
-    """The recipe of a GAN: the networks, the game, the optimisers; each generator step follows ``d_steps`` others."""
+class GeneratorConfig(TrainingConfig):
+    """A training with a network out of ``models.transformer_gan``, the generator of a GAN or the decoder of a VAE."""
 
     generator: str = "transformer"
     """``transformer`` or ``convolutional``."""
@@ -90,14 +86,20 @@ class GANConfig(TrainingConfig):
     """``sinusoidal`` or ``learned``."""
     on_gaussian: bool = True
     """Whether the generator adds to a draw from the Gaussian of the training windows, or stands alone."""
+    g_dropout: float = 0.0
+    """Share of a layer's outputs that training leaves out at random."""
+    g_batch_norm: bool = False
+    """Batch normalisation, in place of layer normalisation."""
+
+
+@dataclass(frozen=True)
+class GANConfig(GeneratorConfig):
+    """The recipe of a GAN: the discriminator, the game, the optimisers; ``steps`` are those of the generator."""
+
     discriminator: str = "convolutional"
     """``convolutional`` or ``transformer``."""
     d_dropout: float = 0.0
-    g_dropout: float = 0.0
-    """Share of a layer's outputs that training leaves out at random."""
     d_batch_norm: bool = False
-    g_batch_norm: bool = False
-    """Batch normalisation (of the generator: in place of layer normalisation)."""
     prior: str = "gaussian"
     """Where z comes from: a name of ``PRIORS``; a VAE-GAN's is Gaussian."""
     loss: str = "relativistic"
@@ -127,6 +129,9 @@ class GANConfig(TrainingConfig):
     """Soft labels, real ones uniform in [0.7, 1.2], generated ones in [0, 0.3] (thesis 1.3.5)."""
     flip_labels: float = 0.0
     """Share of noisy labels: windows whose label is that of the other side."""
+    calibrate: bool = True
+    """Whether the weights that are judged and kept end in the linear map that gives generated windows the mean and
+    covariance of the training windows."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +254,7 @@ class Trainer:
     Parameters
     ----------
     generator
-        z (batch, latent) → windows (batch, samples); has ``latent``, and ``calibrate`` for the option of that name.
+        z (batch, latent) → windows (batch, samples); has ``latent``.
     real
         Training windows float32 (n, samples), as z-scores.
     config
@@ -468,11 +473,8 @@ class Trainer:
         return draw(model, n, torch.Generator().manual_seed(seed), of=self.prior, labels=labels)
 
     def _settled(self) -> nn.Module:
-        """The average as it is now, calibrated where the recipe says so."""
-        model = copy.deepcopy(self.average)
-        if self.config.calibrate:
-            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.numpy())
-        return model
+        """The average as it is now."""
+        return copy.deepcopy(self.average)
 
     def _keep_film(self) -> None:
         """Keep a frame at adversarial steps that lie ever further apart: steps · (i / (frames − 1))²."""
@@ -582,7 +584,8 @@ def cost(trainer: Trainer) -> dict[str, float]:
 class GANTrainer(Trainer):
     """Train a generator against a discriminator, windows (batch, samples) → logits (batch,).
 
-    Parameters as for :class:`Trainer`; both players are told the labels.
+    Parameters as for :class:`Trainer`; both players are told the labels. The generator has ``calibrate`` for the option
+    of that name.
     """
 
     COLUMNS = (
@@ -693,6 +696,13 @@ class GANTrainer(Trainer):
         flip = torch.rand(n_real + n_fake, generator=self.rng).lt(c.flip_labels).split([n_real, n_fake])
         return torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
 
+    def _settled(self) -> nn.Module:
+        """The average as it is now, calibrated where the recipe says so."""
+        model = super()._settled()
+        if self.config.calibrate:
+            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.numpy())
+        return model
+
     def _plateau(self) -> float:
         """Share of a rate that is halved whenever ``plateau_looks`` looks have brought no gain."""
         best, waited, share = math.inf, 0, 1.0
@@ -711,6 +721,24 @@ class GANTrainer(Trainer):
         for name, first, schedule in (("d", c.d_learning_rate, c.d_schedule), ("g", c.g_learning_rate, c.g_schedule)):
             for group in self.optimisers[name].param_groups:
                 group["lr"] = first * shares[schedule]()
+
+
+def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *label: Tensor) -> dict[str, float]:
+    """One of ``steps`` that descend −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) on windows (batch, samples).
+
+    w grows from 0 to 1, and the learning rate falls along a cosine. The trainer has ``vae`` and ``reparameterise`` as
+    those of :class:`VAEGANTrainer`.
+    """
+    c = trainer.config
+    warmup = min(1.0, (trainer.step + 1) / max(c.kl_warmup_share * steps, 1))
+    for group in trainer.optimisers["vae"].param_groups:
+        group["lr"] = learning_rate * trainer._cosine(trainer.step, steps)
+    mu, log_variance = trainer.vae.encoder(x, *label)
+    mean = trainer.vae.decoder(trainer.reparameterise(mu, log_variance, trainer.rng), *label)
+    nll = losses.gaussian_nll(x, mean, trainer.vae.log_noise)
+    kl = losses.gaussian_kl(mu, log_variance)
+    trainer._descend(nll + warmup * c.beta * kl, "vae")
+    return {"nll": nll.item(), "kl": kl.item(), "noise": trainer.vae.log_noise.exp().item()}
 
 
 class VAEGANTrainer(GANTrainer):
@@ -802,16 +830,7 @@ class VAEGANTrainer(GANTrainer):
 
     def vae_step(self, x: Tensor, *label: Tensor) -> dict[str, float]:
         """Stage 1: descend −ELBO on windows (batch, samples)."""
-        c = self.config
-        warmup = min(1.0, (self.step + 1) / max(c.kl_warmup_share * c.vae_steps, 1))
-        for group in self.optimisers["vae"].param_groups:
-            group["lr"] = c.vae_learning_rate * self._cosine(self.step, c.vae_steps)
-        mu, log_variance = self.vae.encoder(x, *label)
-        mean = self.vae.decoder(self.reparameterise(mu, log_variance, self.rng), *label)
-        nll = losses.gaussian_nll(x, mean, self.vae.log_noise)
-        kl = losses.gaussian_kl(mu, log_variance)
-        self._descend(nll + warmup * c.beta * kl, "vae")
-        return {"nll": nll.item(), "kl": kl.item(), "noise": self.vae.log_noise.exp().item()}
+        return elbo_step(self, self.config.vae_steps, self.config.vae_learning_rate, x, *label)
 
     def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z of the reconstructions in a batch, then of its prior samples; and μ, log σ² of the former."""
