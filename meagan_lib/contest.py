@@ -90,6 +90,8 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     for model in models:
         steps = section.get(f"{model}_steps")
         files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
+    if "vae" in models:  # its decoder is that of the VAE-GAN
+        files[f"{SECTION}/vae"]["patch_ms"] = parameters[THESIS["vae_gan"][1]]["patch_ms"]
     return files
 
 
@@ -139,14 +141,19 @@ def library(model: str) -> list[str]:
     return sorted({*library_inputs("meagan_lib.contest"), *library_inputs(module)})
 
 
-def options(model: str, parameters: Mapping[str, object]) -> dict[str, object]:
-    """Options of a model's ``fit``: the budget of a rival, the recipe that a notebook makes of its parameters."""
+def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows") -> dict[str, object]:
+    """Options of a model's ``fit``: the budget of a rival, the recipe that a notebook makes of its parameters.
+
+    A token that lasts ``patch_ms`` becomes a number of samples at the rate of the ``windows``.
+    """
     if not (looks := parameters.get("looks")):
         return {}
     given = {"steps": parameters["steps"]}
     if model in THESIS:
         known = resolve_name(THESIS[model][0]).Config.__dataclass_fields__
         given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
+    if "patch_ms" in parameters:
+        given["patch"] = windows.samples_of(parameters["patch_ms"])
     steps = int(given["steps"])
     looked = {"validate_every": max(steps // looks, 1), "checkpoint_every": max(steps // 20, 1)}
     return given | looked | dict(parameters.get("recipe", {}))
@@ -168,7 +175,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     normaliser = fit_normalisation(parameters.get("normalisation", "z_score"), windows.of(Split.TRAIN))
     condition = parameters.get("condition", "")
     labels, classes = windows.classes(condition, Split.TRAIN) if condition else (None, None)
-    budget = options(model, parameters)
+    budget = options(model, parameters, windows)
     data = TrainingData(
         normaliser.transform(windows.of(Split.TRAIN)), window_lowpass(windows.detection, windows.sampling_rate_hz),
         validation(windows, normaliser, seed) if budget else None, labels, normaliser.bounded,
