@@ -5,7 +5,9 @@ Importing this module sets the house style: one font, one palette that colour-bl
 """
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -19,13 +21,31 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 from scipy.spatial import cKDTree
 
-COLOURS = {
-    "real": "#3C3C3C", "transformer_gan": "#0072B2", "vae_gan": "#D55E00", "gaussian": "#CC79A7", "reach": "#009E73",
+
+class Source(NamedTuple):
+    """Where windows come from: its name in words, its colour and its marker in every figure."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+SOURCES = {
+    "real": Source("real (test)", "#3C3C3C", "D"),
+    "reach": Source("reach (train)", "#009E73", "v"),
+    "transformer_gan": Source("Transformer-GAN", "#0072B2", "o"),
+    "vae_gan": Source("VAE-GAN", "#D55E00", "s"),
+    "gaussian": Source("Gaussian", "#CC79A7", "^"),
+    "pca_gaussian": Source("Gaussian in PCA space", "#882255", "<"),
+    "gmm": Source("Gaussian mixture", "#999933", ">"),
+    "bootstrap": Source("training copies + noise", "#DDAA33", "X"),
+    "vae": Source("VAE", "#56B4E9", "p"),
+    "dcgan": Source("DCGAN, WGAN-GP", "#AA4499", "h"),
+    "tts_gan": Source("TTS-GAN", "#8C510A", "*"),
+    "flow_matching": Source("flow matching", "#332288", "P"),
 }
-LABELS = {
-    "real": "real (test)", "transformer_gan": "Transformer-GAN", "vae_gan": "VAE-GAN", "gaussian": "Gaussian",
-    "reach": "reach (train)",
-}
+COLOURS = {name: source.colour for name, source in SOURCES.items()}
+LABELS = {name: source.label for name, source in SOURCES.items()}
 DROPPED = "#E69F00"
 UNITS = {"uV": "µV", "ADU": "ADC steps", "normalised": "normalised"}
 SERIES = (("#009E73", "o"), ("#E69F00", "s"), ("#56B4E9", "^"), ("#3C3C3C", "D"))
@@ -1075,11 +1095,11 @@ def architecture(
 
 def _legend(fig: Figure, sources: Sequence[str]) -> None:
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=len(lines))
+    fig.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 5))
 
 
 def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: str) -> Figure:
-    """Histograms of shape features (n,): source → feature → values, as ``metrics.shape_features`` names them."""
+    """Histograms of shape features (n,): source → feature → values, as ``features.shape_features`` names them."""
     names = {
         "trough": f"trough ({UNITS[unit]})", "peak_to_peak": f"peak to peak ({UNITS[unit]})",
         "trough_to_peak_ms": "trough to peak (ms)", "half_width_ms": "half-width (ms)",
@@ -1089,10 +1109,10 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
     for axis, (feature, label) in zip(axes.flat, names.items()):
         pooled = np.concatenate([values[feature] for values in features.values()])
         low, high = np.quantile(pooled, [0.002, 0.998])
-        levels = np.unique(pooled)
-        if len(levels) < 100:  # durations come in whole samples
-            levels = levels[(levels >= low) & (levels <= high)]
-            step = np.diff(levels).min() if len(levels) > 1 else 1.0
+        levels = np.unique(pooled[(pooled >= low) & (pooled <= high)])
+        step = np.diff(levels).min(initial=np.inf)
+        if high - low < 100 * step:  # durations come in whole samples
+            step = step if np.isfinite(step) else 1.0
             bins = np.arange(low - step / 2, high + step, step)
         else:
             bins = np.linspace(low, high, 40)
@@ -1100,7 +1120,7 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
             filled = source == "real"
             axis.hist(
                 values[feature], bins, density=True, color=COLOURS[source], histtype="stepfilled" if filled else "step",
-                alpha=0.25 if filled else 1.0, linewidth=1.2,
+                alpha=0.25 if filled else 1.0, linewidth=1.2 if len(features) < 6 else 0.8,
             )
         axis.set(xlabel=label, yticks=[])
     fig.supylabel("density", fontsize=8)
@@ -1109,11 +1129,16 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
 
 
 def spectra(
-    frequency_hz: np.ndarray, power: Mapping[str, np.ndarray], floor: np.ndarray, unit: str
+    frequency_hz: np.ndarray, power: Mapping[str, np.ndarray], middle: np.ndarray, floor: np.ndarray, unit: str
 ) -> Figure:
-    """Mean power (frequencies,) by source, and log-ratio to the real one with the ± ``floor`` band around zero."""
+    """Mean power (frequencies,) by source, and log-ratio to the real one.
+
+    Bands: to the left ``middle`` (2, frequencies), between which lie 90 % of the single real windows; to the right ±
+    ``floor`` (frequencies,), the differences between two random halves of them.
+    """
     fig, (axes,) = _figure(1, 2, 2.8)
     khz = frequency_hz / 1000
+    axes[0].fill_between(khz, *middle, color=COLOURS["real"], alpha=0.12, linewidth=0)
     for source, values in power.items():
         axes[0].semilogy(khz, values, color=COLOURS[source])
         if source != "real":
@@ -1121,56 +1146,232 @@ def spectra(
     axes[1].fill_between(khz, -floor, floor, color=COLOURS["real"], alpha=0.2, linewidth=0)
     axes[1].axhline(0, color=COLOURS["real"], linewidth=0.8)
     axes[0].set(xlabel="frequency (kHz)", ylabel=f"mean power ({UNITS[unit]}²)")
-    axes[1].set(xlabel="frequency (kHz)", ylabel="log power, generated − real")
+    axes[1].set(xlabel="frequency (kHz)", ylabel="log power, difference from real")
     _legend(fig, list(power))
     return fig
 
 
+def _over_real(places: Mapping[str, np.ndarray]) -> tuple[Figure, np.ndarray]:
+    """A panel for each model: its windows' places (n, 2) over those of the real windows; at most four to a row."""
+    models = [source for source in places if source != "real"]
+    columns = min(4, len(models))
+    rows = -(-len(models) // columns)
+    fig, axes = _figure(rows, columns, rows * WIDTH / max(columns, 3) + 0.3, sharex=True, sharey=True)
+    for i, axis in enumerate(axes.flat[len(models) :], len(models)):
+        axis.set_visible(False)
+        axes.flat[i - columns].tick_params("x", labelbottom=True)
+    for axis, model in zip(axes.flat, models):
+        for source in ("real", model):
+            axis.scatter(*places[source].T, s=3, color=COLOURS[source], alpha=0.35, linewidths=0, rasterized=True)
+        axis.set_title(LABELS[model], fontsize=8, color=COLOURS[model])
+    dot = Line2D([], [], linestyle="", marker="o", markersize=3, color=COLOURS["real"], label=LABELS["real"])
+    fig.legend(handles=[dot], loc="outside upper right")
+    return fig, axes
+
+
 def pca(scores: Mapping[str, np.ndarray], explained: np.ndarray) -> Figure:
     """First two principal components (n, 2) of each source; one panel for each model over the real windows."""
-    models = [source for source in scores if source != "real"]
-    fig, (axes,) = _figure(1, len(models), WIDTH / len(models) + 0.3, sharex=True, sharey=True)
-    for axis, model in zip(axes, models):
-        axis.scatter(*scores["real"].T, s=3, color=COLOURS["real"], alpha=0.35, linewidths=0, rasterized=True)
-        axis.scatter(*scores[model].T, s=3, color=COLOURS[model], alpha=0.35, linewidths=0, rasterized=True)
-        axis.set(title=LABELS[model], xlabel=f"component 1 ({explained[0]:.0%} of variance)")
-    axes[0].set_ylabel(f"component 2 ({explained[1]:.0%})")
-    _legend(fig, list(scores))
+    fig, _ = _over_real(scores)
+    fig.supxlabel(f"component 1 ({explained[0]:.0%} of variance)", fontsize=8)
+    fig.supylabel(f"component 2 ({explained[1]:.0%})", fontsize=8)
     return fig
 
 
-def scores(
-    values: Mapping[str, Mapping[str, Mapping]], labels: Mapping[str, str], higher_is_better: Mapping[str, bool]
-) -> Figure:
-    """One panel for each metric: each model's value with its interval, the floor with its own, the reach as a line.
+def embedding(places: Mapping[str, np.ndarray]) -> Figure:
+    """Places (n, 2) of the windows of each source on one map of neighbours; its axes have no unit."""
+    fig, axes = _over_real(places)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    fig.supxlabel("t-SNE 1 (no unit)", fontsize=8)
+    fig.supylabel("t-SNE 2 (no unit)", fontsize=8)
+    return fig
 
-    ``values``: model → metric → {value, interval, floor, floor_interval, reach}.
+
+BETTER, WORST = -3.0, 300.0
+"""Where the axis of an excess ends; what lies beyond stands on the end, hollow."""
+
+
+def scores(
+    excess: Mapping[str, Mapping[str, tuple[float, float, float]]], families: Mapping[str, Mapping[str, str]]
+) -> Figure:
+    """Forest plot: how far each model lies over the floor on each metric, with its interval.
+
+    Parameters
+    ----------
+    excess
+        Model → metric → how much worse than the floor, and the two ends of its interval, where 1 is as far as sampling
+        and drift reach. The reach is one of the models.
+    families
+        Family → metric → its name in words: the rows, in their order.
     """
-    models = [m for m in values if m != "reach"]
-    columns = 4
-    rows = -(-len(labels) // columns)
-    fig, axes = _figure(rows, columns, 1.75 * rows + 0.4, sharey=True)
-    for axis, metric in zip(axes.flat, labels):
-        first = values[models[0]][metric]
-        axis.axvspan(*first["floor_interval"], color=COLOURS["real"], alpha=0.15, linewidth=0)
-        axis.axvline(first["floor"], color=COLOURS["real"], linewidth=1)
-        axis.axvline(first["reach"], color=COLOURS["reach"], linewidth=1, linestyle="--")
-        for y, model in enumerate(models):
-            score = values[model][metric]
-            axis.plot(score["interval"], [y, y], color=COLOURS[model], linewidth=1.5)
-            axis.plot(score["value"], y, "o", color=COLOURS[model], markersize=5)
-        axis.set_title(labels[metric], fontweight="normal", fontsize=8)
-        word = "higher" if higher_is_better[metric] else "lower"
-        axis.set_xlabel(f"{word} is better", fontsize=6.5, color="0.4")
-        axis.set(yticks=range(len(models)), yticklabels=[LABELS[m] for m in models], ylim=(len(models) - 0.5, -0.5))
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
-    for axis in axes.flat[len(labels) :]:
-        axis.set_visible(False)
-    fig.legend(
-        handles=[
-            mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor: test A against test B, 95 %"),
-            Line2D([], [], color=COLOURS["reach"], linestyle="--", label="reach: training windows against test A"),
-        ],
-        loc="outside lower center", ncols=2,
+    models, heading, line = list(excess), 0.24, 0.055
+    row = 0.1 + line * len(models)
+    ends = np.cumsum([len(metrics) for metrics in families.values()])
+    split = int(np.argmin(np.abs(ends - ends[-1] / 2))) + 1
+    columns = [list(families)[:split], list(families)[split:]]
+    tallest = max(sum(heading + row * len(families[family]) for family in column) for column in columns)
+    every = [value for by in excess.values() for values in by.values() for value in values]
+    low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
+    fig, (axes,) = _figure(1, 2, tallest + 0.8, sharex=True)
+    for axis, column in zip(axes, columns):
+        y, ticks = 0.0, {}
+        for family in column:
+            axis.annotate(
+                family, (0, y + 0.6 * heading), (-4, 0), xycoords=axis.get_yaxis_transform(), fontsize=7,
+                textcoords="offset points", ha="right", va="center", fontweight="bold",
+            )
+            y += heading
+            for metric, label in families[family].items():
+                ticks[label] = y + row / 2
+                axis.axhline(y, color="0.93", linewidth=0.6, zorder=0)
+                for i, model in enumerate(models):
+                    value, *ends = np.clip(excess[model][metric], low, high)
+                    at, (_, colour, marker) = y + row / 2 + line * (i - (len(models) - 1) / 2), SOURCES[model]
+                    axis.plot(ends, [at, at], color=colour, linewidth=1)
+                    axis.plot(
+                        value, at, marker, color=colour, markersize=3.5, markeredgewidth=0.7, clip_on=False,
+                        markerfacecolor=colour if value == excess[model][metric][0] else "white",
+                    )
+                y += row
+        axis.set_yticks(list(ticks.values()), list(ticks))
+        axis.set_ylim(tallest, 0)
+        axis.tick_params("y", length=0)
+        axis.spines["left"].set_visible(False)
+        axis.set_xscale("symlog", linthresh=1, linscale=0.8)
+        shown = [tick for tick in (-1, 0, 1, 10, 100) if tick <= high]
+        axis.set(xlim=(low, high), xticks=shown, xticklabels=[f"{tick}".replace("-", "−") for tick in shown])
+        axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+        axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
+        axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
+        axis.set_xlabel("worse than the floor  (0: floor; 1: as far as\nsampling and drift reach)")
+    _marked(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=min(len(models), 5))
+    return fig
+
+
+def _marked(fig: Figure, labels: Mapping[str, str], **options) -> None:
+    """A legend of markers for sources, with the labels given; ``options`` are those of the legend."""
+    handles = [
+        Line2D([], [], linestyle="", marker=SOURCES[s].marker, color=COLOURS[s], markersize=4.5, label=label)
+        for s, label in labels.items()
+    ]
+    fig.legend(handles=handles, **options)
+
+
+def planted_failures(excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]) -> Figure:
+    """Which metric sees which failure: ``excess`` and ``flagged`` (failures, metrics), a dark cell where it is flagged.
+
+    The number in a cell is the excess over the floor, where 1 is as far as sampling and drift reach.
+    """
+    fig, ((axis,),) = _figure(1, 1, 0.21 * len(metrics) + 0.9)
+    shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
+    axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
+    for (row, column), value in np.ndenumerate(excess.T):
+        seen = flagged.T[row, column]
+        words = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
+        axis.text(
+            column, row, words.replace("-", "−"), ha="center", va="center", fontsize=6.5,
+            color="black" if seen else "0.6", fontweight="bold" if seen else "normal",
+        )
+    whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
+    axis.set_xticks(range(len(failures)), [textwrap.fill(name, 12) for name in whole])
+    axis.set_yticks(range(len(metrics)), metrics)
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    axis.set_xticks(np.arange(len(failures) + 1) - 0.5, minor=True)
+    axis.set_yticks(np.arange(len(metrics) + 1) - 0.5, minor=True)
+    axis.grid(which="minor", color="white", linewidth=1.5)
+    axis.tick_params(which="minor", length=0)
+    return fig
+
+
+def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
+    """Fidelity against variety: source → ``density`` and ``coverage``, each a value and the ends of its interval.
+
+    The source ``real`` is the floor, drawn as the box of its two intervals.
+    """
+    fig, ((axis,),) = _figure(1, 1, 3.2)
+    (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
+    axis.add_patch(mpl.patches.Rectangle(
+        (left, low), right - left, high - low, facecolor=COLOURS["real"], alpha=0.15, linewidth=0,
+    ))
+    for source, point in points.items():
+        (x, *across), (y, *along) = point["density"], point["coverage"]
+        colour = COLOURS[source]
+        axis.plot(across, [y, y], color=colour, linewidth=1)
+        axis.plot([x, x], along, color=colour, linewidth=1)
+        axis.plot(x, y, SOURCES[source].marker, color=colour, markersize=6)
+    axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    axis.set(xlabel="density  (below 1: odd windows; above 1: only the crowded places)", ylabel="coverage")
+    axis.set_xlim(left=0)
+    axis.set_ylim(top=1.01)
+    labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
+    _marked(fig, labels, loc="outside right upper")
+    return fig
+
+
+def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
+    """Distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
+
+    Left: their distribution. Right: the share of generated windows that is nearer than a given share of the real ones;
+    copies rise steeply, new windows follow the diagonal.
+    """
+    fig, (axes,) = _figure(1, 2, 2.9)
+    real = np.sort(distances["real"])
+    for source, d in distances.items():
+        d = np.sort(d)
+        axes[0].plot(d, (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], linewidth=1.5)
+        if source != "real":
+            nearer = np.r_[0, np.searchsorted(d, real) / len(d), 1]
+            share = np.r_[0, (np.arange(len(real)) + 0.5) / len(real), 1]
+            axes[1].plot(share, nearer, color=COLOURS[source], linewidth=1.5, clip_on=False)
+    positive = np.concatenate(list(distances.values()))
+    positive = positive[positive > 0]
+    axes[0].set(
+        xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", xscale="log", ylim=(0, 1),
+        xlim=(np.quantile(positive, 0.001), positive.max()),
     )
+    axes[0].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes[0].xaxis.set_major_formatter("{x:g}")
+    axes[0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axes[1].plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
+    axes[1].set(
+        xlabel="share of real windows (test) that is nearer", ylabel="share of generated windows", xlim=(0, 1), ylim=(0, 1),
+        aspect="equal",
+    )
+    _legend(fig, list(distances))
+    return fig
+
+
+def cost_quality(
+    cost: Mapping[str, float], quality: Mapping[str, tuple[float, float, float]], floor: tuple[float, float, float],
+    reach: float, label: str,
+) -> Figure:
+    """What a model takes against what it gives.
+
+    Parameters
+    ----------
+    cost
+        Model → parameters × training windows shown.
+    quality
+        Model → score and the ends of its interval; ``label`` names it.
+    floor, reach
+        The score of two halves of the real windows with its interval, and that of training windows.
+    """
+    fig, ((axis,),) = _figure(1, 1, 3.0)
+    axis.axhspan(*floor[1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
+    axis.axhline(floor[0], color=COLOURS["real"], linewidth=0.8)
+    axis.axhline(reach, color=COLOURS["reach"], linewidth=1, linestyle="--")
+    for model, x in cost.items():
+        value, *ends = quality[model]
+        axis.plot([x, x], ends, color=COLOURS[model], linewidth=1)
+        axis.plot(x, value, SOURCES[model].marker, color=COLOURS[model], markersize=6, label=LABELS[model])
+    axis.set(xscale="log", xlabel="parameters × training windows shown", ylabel=label)
+    axis.margins(x=0.12)
+    handles, _ = axis.get_legend_handles_labels()
+    handles += [
+        mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"),
+        Line2D([], [], color=COLOURS["reach"], linestyle="--", label=LABELS["reach"]),
+    ]
+    fig.legend(handles=handles, loc="outside right upper")
     return fig

@@ -330,3 +330,97 @@ def test_residuals_lie_below_their_windows(n, noise, unit):
         np.testing.assert_array_equal(below.lines[-1].get_ydata(), x - y)
         assert above.lines[1].get_color() == plots.COLOURS["vae_gan"] and above.get_xlim() == below.get_xlim()
     assert plots._voltage(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
+
+
+RIVALS = [source for source in plots.SOURCES if source not in ("real", "reach")]
+FAMILIES = {"overall": {"auc": "C2ST AUC"}, "shape": {"l1": "L1", "ks": "KS"}, "diversity": {"recall": "recall †"}}
+INTERVAL = (2.0, 1.0, 3.0)
+
+
+def test_every_source_has_a_colour_a_marker_and_a_name_of_its_own():
+    for values in zip(*plots.SOURCES.values()):
+        assert len(set(values)) == len(plots.SOURCES)
+
+
+@pytest.mark.parametrize("n", [1, 4, 10])
+def test_a_forest_has_a_row_for_each_score_and_a_mark_for_each_model(n):
+    models = ["reach", *RIVALS[:n]]
+    excess = {model: {metric: INTERVAL for by in FAMILIES.values() for metric in by} for model in models}
+    excess[models[-1]]["ks"] = (1e6, 1.0, 1e7)
+    fig = plots.scores(excess, FAMILIES)
+    draw(fig)
+    rows = [label.get_text() for axis in fig.axes for label in axis.get_yticklabels()]
+    assert rows == [label for by in FAMILIES.values() for label in by.values()]
+    marks = [line for axis in fig.axes for line in axis.lines if line.get_marker() not in ("None", None, "")]
+    assert len(marks) == 4 * len(models)
+    hollow = [mark for mark in marks if mark.get_markerfacecolor() == "white"]
+    assert len(hollow) == 1 and hollow[0].get_xdata()[0] == plots.WORST
+    assert all(plots.LABELS[model] in texts(fig) for model in models)
+    assert all(family in texts(fig) for family in FAMILIES)
+
+
+def test_a_flagged_failure_has_a_dark_cell_with_its_excess():
+    excess = np.array([[5.04, -0.3, 250.0], [0.2, 1.5, 1.0]])
+    flagged = excess > 1
+    fig = plots.planted_failures(excess, flagged, ["amplitude × 1.2", "other real windows"], ["a", "b", "c"])
+    draw(fig)
+    shade = fig.axes[0].images[0].get_array()
+    assert shade.shape == (3, 2) and ((shade > 0) == flagged.T).all()
+    assert [t.get_text() for t in fig.axes[0].texts] == ["5.0", "0.2", "−0.3", "1.5", "250", "1.0"]
+    assert [t.get_fontweight() for t in fig.axes[0].texts] == ["bold" if seen else "normal" for seen in flagged.T.flat]
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
+    point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
+    fig = plots.density_coverage({source: point for source in ("real", "reach", *RIVALS[:n])})
+    draw(fig)
+    (box,) = [patch for patch in fig.axes[0].patches if isinstance(patch, Rectangle)]
+    assert box.get_bbox().bounds == pytest.approx((0.8, 0.9, 0.2, 0.09))
+    assert "floor: test A, B" in texts(fig) and plots.LABELS[RIVALS[n - 1]] in texts(fig)
+    assert "density" in texts(fig) and "coverage" in texts(fig)
+
+
+def test_new_windows_follow_the_diagonal_and_copies_rise_at_once():
+    new = np.linspace(1, 3, 200)
+    fig = plots.memorisation({"real": new, "reach": new, "bootstrap": 0.1 * new})
+    draw(fig)
+    reach, copies = fig.axes[1].lines[:2]
+    np.testing.assert_allclose(reach.get_xdata(), reach.get_ydata(), atol=0.005)
+    assert copies.get_color() == plots.COLOURS["bootstrap"] and (copies.get_ydata()[1:] == 1).all()
+    assert "distance to the nearest training window (z-scores)" in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 4, 10])
+@pytest.mark.parametrize("plot", [plots.embedding, lambda places: plots.pca(places, np.array([0.5, 0.2]))])
+def test_each_model_has_a_panel_over_the_real_windows(n, plot):
+    places = {source: np.random.default_rng(0).standard_normal((20, 2)) for source in ("real", *RIVALS[:n])}
+    fig = plot(places)
+    draw(fig)
+    shown = [axis for axis in fig.axes if axis.get_visible()]
+    assert [axis.get_title(loc="left") for axis in shown] == [plots.LABELS[model] for model in RIVALS[:n]]
+    assert all(len(axis.collections) == 2 for axis in shown) and plots.LABELS["real"] in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_cost_and_quality_stand_where_they_were_measured(n):
+    cost = {model: 10.0 ** (5 + i) for i, model in enumerate(RIVALS[:n])}
+    fig = plots.cost_quality(cost, {model: (0.6, 0.55, 0.65) for model in cost}, (0.5, 0.48, 0.52), 0.53, "C2ST AUC")
+    draw(fig)
+    marks = {line.get_label(): line.get_xydata()[0] for line in fig.axes[0].lines if len(line.get_xydata()) == 1}
+    assert {label: tuple(place) for label, place in marks.items()} == {plots.LABELS[m]: (x, 0.6) for m, x in cost.items()}
+    assert "parameters × training windows shown" in texts(fig) and "floor, 95 %" in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_spectra_and_features_take_any_number_of_models(n):
+    power = {source: np.geomspace(100, 1, 33) for source in ("reach", "real", *RIVALS[:n])}
+    middle = np.stack([0.1 * power["real"], 3 * power["real"]])
+    fig = plots.spectra(np.linspace(0, 10_000, 33), power, middle, np.full(33, 0.1), "uV")
+    draw(fig)
+    assert len(fig.axes[0].lines) == n + 2 and len(fig.axes[0].collections) == 1 and "mean power (µV²)" in texts(fig)
+    names = ("trough", "peak_to_peak", "trough_to_peak_ms", "half_width_ms", "fall", "rise")
+    shapes = {source: {name: np.random.default_rng(0).standard_normal(50) for name in names} for source in power}
+    fig = plots.feature_marginals(shapes, "uV")
+    draw(fig)
+    assert all(plots.LABELS[model] in texts(fig) for model in RIVALS[:n])
