@@ -188,7 +188,8 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     with threadpool_limits(1):
         clock = time.process_time()
         fitted = kind.fit(data, seed, folder, **budget)
-        cost = {"steps": 0, "seconds": round(time.process_time() - clock, 1), "threads": 1, "trained": fitted.n_parameters}
+        seconds = round(time.process_time() - clock, 1)
+        cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
         fitted.save(folder)
         n, columns = int((windows.split == Split.TEST).sum()), {}
         if condition:
@@ -236,7 +237,7 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
     """What every model of a run took, model → seed → cost.
 
     A cost has ``parameters`` of what makes windows, ``trained`` with those of its opponents and helpers, ``steps``,
-    ``seconds`` of CPU time and ``threads``.
+    ``windows`` that were shown, repeats counted, ``seconds`` of CPU time and ``threads``.
     """
     found: dict[str, dict[int, dict[str, float]]] = {}
     for model, seed in entries(run):

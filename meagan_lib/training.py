@@ -572,12 +572,13 @@ def n_parameters(*networks: nn.Module) -> int:
 def cost(trainer: Trainer) -> dict[str, float]:
     """What a training took.
 
-    ``parameters`` of the network that makes windows, ``trained`` those of all networks, ``steps``, ``seconds`` of CPU
-    time with all looks at the validation score, and ``threads``.
+    ``parameters`` of the network that makes windows, ``trained`` those of all networks, ``steps``, training ``windows``
+    shown, repeats counted, ``seconds`` of CPU time with all looks at the validation score, and ``threads``.
     """
     return {
         "parameters": n_parameters(trainer.generator), "trained": n_parameters(*trainer.networks().values()),
-        "steps": trainer.step, "seconds": round(trainer.seconds, 1), "threads": torch.get_num_threads(),
+        "steps": trainer.step, "windows": trainer.step * trainer.config.batch_size,
+        "seconds": round(trainer.seconds, 1), "threads": torch.get_num_threads(),
     }
 
 

@@ -110,7 +110,7 @@ def test_fits_leave_models_windows_and_costs(run):
     for model, by_seed in found.items():
         assert {len(w) for w in by_seed.values()} == {200} and {w.amplitude_unit for w in by_seed.values()} == {"uV"}
         assert np.array_equal(by_seed[0].windows, by_seed[3].windows) == (model in THESIS)  # where one is copied above
-        assert {len(cost) for cost in costs[model].values()} == {5}
+        assert {len(cost) for cost in costs[model].values()} == {6}
     assert set(found["transformer_gan"][3].label) == {0, 1} and set(found["vae"][3].label) == {-1}
     assert costs["transformer_gan"][3]["steps"] == costs["vae"][0]["steps"] == 2 and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
     assert costs["bootstrap"][0]["parameters"] == 200 * 16
