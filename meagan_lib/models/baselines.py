@@ -6,20 +6,21 @@ import numpy as np
 class Gaussian:
     """Multivariate normal with the mean and the full covariance of the training windows.
 
-    With labels (n,) from 0, each class has a mean of its own, and all share the covariance within the classes.
+    With labels (n,) from 0, each class has a mean of its own, and all share the covariance within the classes (pooled:
+    each class that has a mean of its own takes a degree of freedom).
     """
 
     def __init__(self, windows: np.ndarray, labels: np.ndarray | None = None):
         """Fit to windows (n, samples); ``mean`` is (samples,), or (classes, samples) with labels."""
-        self.mean = windows.mean(axis=0, dtype=np.float64)
+        self.mean, means = windows.mean(axis=0, dtype=np.float64), 1
         if labels is not None:
             whole = self.mean
             self.mean = np.stack([
                 windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
                 for k in range(labels.max() + 1)
             ])
-            windows = windows - self.mean[labels]
-        self.covariance = np.cov(windows, rowvar=False, dtype=np.float64)
+            windows, means = windows - self.mean[labels], len(np.unique(labels))
+        self.covariance = np.cov(windows, rowvar=False, dtype=np.float64, ddof=min(means, len(windows) - 1))
 
     def colouring(self, latent: int) -> np.ndarray:
         """W (samples, latent) with W Wᵀ = the covariance, or its best approximation when ``latent`` < samples.
