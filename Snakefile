@@ -8,7 +8,7 @@ import sys
 
 import yaml
 
-from meagan_lib import merging, sweep
+from meagan_lib import contest, merging, sweep
 from meagan_lib.notebooks import library_inputs, part
 
 RUN = config["run"]
@@ -18,6 +18,8 @@ if SWEEP:
 else:
     with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
         RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
+
+CONTEST = [] if SWEEP else contest.jobs(RUN)  # model and seed of each fit that notebook 04 compares
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -40,6 +42,11 @@ def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
 
 
+def contest_inputs():
+    fits = [f"results/{RUN}/{contest.SECTION}/{model}/{seed}/receipt.json" for model, seed in CONTEST]
+    return [f"results/{RUN}/params/{contest.SECTION}.yaml", *fits]
+
+
 if SWEEP:
     GRAPH = {merging.FIRST: GRAPH[merging.FIRST]}
 
@@ -60,6 +67,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
+            contest=contest_inputs() if _notebook == "04_results_comparison" else [],
         output:
             receipt(_notebook, _run),
         params:
@@ -71,6 +79,24 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         shell:
             "exec {params.python:q} -m meagan_lib.notebooks {params.notebook} {params.run:q} {input.parameters:q}"
             " --threads {threads} --products {params.products}"
+
+
+if not SWEEP:
+
+    rule fit:
+        wildcard_constraints:
+            model=r"\w+",
+            seed=r"\d+",
+        input:
+            parameters=lambda wildcards: f"results/{RUN}/params/{contest.parameters_of(wildcards.model)}.yaml",
+            library=lambda wildcards: contest.library(wildcards.model),
+            windows=receipt(merging.FIRST),
+        output:
+            f"results/{RUN}/{contest.SECTION}/{{model}}/{{seed}}/receipt.json",
+        params:
+            python=sys.executable,
+        shell:
+            "exec {params.python:q} -m meagan_lib.contest {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
 
 
 if RECORDINGS and not SWEEP:

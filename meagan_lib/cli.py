@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, merging, sweep
+from meagan_lib import ROOT, InputError, contest, merging, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -91,7 +91,7 @@ def belongs(run: str) -> bool:
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
-    """Parameters of every notebook and of the merge: ``params/<preset>.yaml``, then the recordings, then
+    """Parameters of every notebook, of the merge and of the contest: ``params/<preset>.yaml``, then the recordings, then
     ``notebook.name=value``. A single recording is a text, several are a list.
 
     Raises
@@ -143,7 +143,8 @@ def default_name(preset: str, recordings: list[str]) -> str:
 def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     """The files of parameters that the graph of run ``name`` reads, with their contents.
 
-    Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run.
+    Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run. So has
+    each rival of the contest.
 
     Raises
     ------
@@ -152,7 +153,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     """
     if section := sweep.section_in(parameters):
         return check_sweep(name, parameters, section)
-    given = {notebook: section | {"name": name} for notebook, section in parameters.items() if notebook != "merge"}
+    of_no_notebook = ("merge", contest.SECTION)
+    given = {stem: section | {"name": name} for stem, section in parameters.items() if stem not in of_no_notebook}
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     first = given[merging.FIRST]
     checked = {}
@@ -162,6 +164,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
             checked[part(name, label), merging.FIRST] = check_parameters(merging.FIRST, section)
     for notebook, section in given.items():
         checked[name, notebook] = check_parameters(notebook, section)
+    checked |= {(name, file): section for file, section in contest.prepared(parameters).items()}
     if parts:
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
@@ -205,7 +208,7 @@ def remove_stale(name: str) -> None:
     for leftover in [*results.rglob(".*.part"), *(ROOT / "figures" / name).glob(".*.part")]:
         leftover.unlink()
     shutil.rmtree(results / ".staging", ignore_errors=True)
-    for path in (results / "receipts").glob("*.json"):
+    for path in [*(results / "receipts").glob("*.json"), *(results / contest.SECTION).glob("*/*/receipt.json")]:
         try:
             receipt = json.loads(path.read_text())
             made = [results / p for p in receipt["products"]]
@@ -224,7 +227,7 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
     """Write the ``files`` of :func:`check`, and remove what another kind of run of this name had."""
     for path, given in files.items():
         write_if_changed(path, yaml.safe_dump(given))
-    for left in set((RESULTS / name / "params").glob("*.yaml")) - set(files):
+    for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
         left.unlink()
 
 
@@ -314,6 +317,9 @@ def summary(name: str) -> None:
         for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
             receipt = json.loads(path.read_text())
             receipts.append(receipt | {"notebook": f"{receipt['notebook']} {label}"})
+    if trained := [json.loads(path.read_text()) for path in (RESULTS / name / contest.SECTION).glob("*/*/receipt.json")]:
+        seconds = sum(receipt["seconds"] for receipt in trained)
+        receipts.append({"notebook": f"{contest.SECTION} ({len(trained)} fits)", "seconds": seconds, "figures": []})
     where = f"figures/{name}" + (f" and figures/{name}/recordings" if recordings else "")
     times = Table(title=f"Figures in {where}, notebooks in results/{name}/notebooks", title_justify="left")
     for column in ("notebook", "seconds", "figures"):

@@ -13,9 +13,9 @@ TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633. Notebook 04 reads the tabl
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,10 +25,13 @@ from sklearn.svm import SVC
 
 from meagan_lib import ROOT, InputError, sweep
 from meagan_lib.detection import window_lowpass
-from meagan_lib.models.baselines import Gaussian
-from meagan_lib.models.transformer_gan import build_discriminator, build_generator
-from meagan_lib.models.vae_gan import VAE, aggregate_posterior, build_vae, decode, reparameterise
-from meagan_lib.training import GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, recipe
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.flow_matching import FlowMatching
+from meagan_lib.models.gaussian import Gaussian
+from meagan_lib.models.neural import NeuralModel
+from meagan_lib.models.transformer_gan import GAN
+from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
+from meagan_lib.training import recipe
 from meagan_lib.windows import SpikeWindows, Split, Standardiser
 
 TABLE = ROOT / "data" / "utility.csv"
@@ -125,31 +128,35 @@ class Setting:
 
     Attributes
     ----------
-    config
-        Its recipe, seed included.
+    options
+        Of its recipe.
+    seed
+        Of its first weights and of every draw.
     lowpass
         Taps (odd,) of the filter that the recording went through.
     unlabelled
         All training windows (m, samples), without their units: for what is pre-trained, and for nothing else.
     """
 
-    config: object
-    lowpass: list[float]
+    options: Mapping[str, object]
+    seed: int
+    lowpass: Sequence[float]
     unlabelled: np.ndarray
+
+
+Make = Callable[[Labelled, np.ndarray, Setting], np.ndarray]
+"""(the few windows, classes (m,), setting) → windows float32 (m, samples) of these classes."""
 
 
 @dataclass(frozen=True)
 class Plain:
     """The recipe of what has nothing to set."""
 
-    seed: int = 0
-
 
 @dataclass(frozen=True)
 class ClassicalConfig:
     """Classical augmentation: a real window, moved, scaled, with noise."""
 
-    seed: int = 0
     jitter: float = 0.5
     """Largest shift in time to either side, in samples."""
     scaling: float = 0.1
@@ -160,7 +167,7 @@ class ClassicalConfig:
 
 def classical(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
     """Real windows of the class, drawn with replacement, moved in time (straight between samples), scaled, with noise."""
-    c, rng, n = setting.config, np.random.default_rng(setting.config.seed), len(labels)
+    c, rng, n = recipe(ClassicalConfig, **setting.options), np.random.default_rng(setting.seed), len(labels)
     x = np.stack([few.windows[rng.choice(np.flatnonzero(few.labels == label))] for label in labels])
     shift = rng.uniform(-c.jitter, c.jitter, n)
     t = np.arange(x.shape[1])
@@ -169,27 +176,16 @@ def classical(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray
     return (x + rng.normal(0, c.noise * few.windows.std(), x.shape)).astype(np.float32)
 
 
-def gaussian(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
-    """Draws from a Gaussian with a mean for each class and one covariance: what the networks start from."""
-    fitted = Gaussian(few.windows, few.labels)
-    z = np.random.default_rng(setting.config.seed).standard_normal((len(labels), few.windows.shape[1]))
-    return (fitted.mean[labels] + z @ fitted.colouring(z.shape[1]).T).astype(np.float32)
+def learned(model: type[Gaussian] | type[NeuralModel]) -> Make:
+    """Windows of a model that is told the classes of the few windows; a network trains for a fixed number of steps."""
 
+    def make(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
+        scale = Standardiser.fit(few.windows)
+        data = TrainingData(scale.transform(few.windows), setting.lowpass, labels=few.labels)
+        fitted = model.fit(data, setting.seed, **setting.options)
+        return scale.inverse(fitted.sample(len(labels), setting.seed, labels))
 
-def transformer_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
-    """Windows of a conditional Transformer-GAN, after a fixed number of steps."""
-    c, scale = setting.config, Standardiser.fit(few.windows)
-    x = scale.transform(few.windows)
-    players = build_generator(c, x, setting.lowpass, few.labels), build_discriminator(c, x.shape[1], few.labels)
-    return _made(GANTrainer(*players, x, c, labels=few.labels), scale, labels)
-
-
-def vae_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
-    """Windows of a conditional VAE-GAN, after a fixed number of steps."""
-    c, scale = setting.config, Standardiser.fit(few.windows)
-    x = scale.transform(few.windows)
-    vae, discriminator = build_vae(c, x, setting.lowpass, few.labels), build_discriminator(c, x.shape[1], few.labels)
-    return _made(VAEGANTrainer(vae, reparameterise, discriminator, x, c, labels=few.labels), scale, labels)
+    return make
 
 
 def pretrained_vae_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
@@ -199,10 +195,9 @@ def pretrained_vae_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> n
     is learned from many, what a class looks like is told by the few. After Antoniou et al. 2017, arXiv:1711.04340.
     """
     scale, vae = _pretrain(setting)
-    x, seed = scale.transform(few.windows), setting.config.seed
-    made = np.empty((len(labels), x.shape[1]), np.float32)
+    x, made = scale.transform(few.windows), np.empty((len(labels), few.windows.shape[1]), np.float32)
     for label in np.unique(labels):
-        z = aggregate_posterior(vae, x[few.labels == label], int((labels == label).sum()), seed + int(label))
+        z = aggregate_posterior(vae, x[few.labels == label], int((labels == label).sum()), setting.seed)
         made[labels == label] = decode(vae, z)
     return scale.inverse(made)
 
@@ -210,34 +205,29 @@ def pretrained_vae_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> n
 @cache
 def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
     """A VAE-GAN of the unlabelled windows, with the scale of these."""
-    c, scale = setting.config, Standardiser.fit(setting.unlabelled)
-    x = scale.transform(setting.unlabelled)
-    trainer = VAEGANTrainer(build_vae(c, x, setting.lowpass), reparameterise, build_discriminator(c, x.shape[1]), x, c)
+    scale = Standardiser.fit(setting.unlabelled)
+    data = TrainingData(scale.transform(setting.unlabelled), setting.lowpass)
+    trainer = VAEGAN.trainer(VAEGAN.recipe(setting.seed, **setting.options), data, None)
     trainer.train()
     return scale, trainer.chosen_vae()
 
 
-def _made(trainer: GANTrainer, scale: Standardiser, labels: np.ndarray) -> np.ndarray:
-    """Train, and draw windows (n, samples) with these labels (n,)."""
-    trainer.train()
-    return scale.inverse(trainer.sample(len(labels), trainer.config.seed, labels))
-
-
 class Source(NamedTuple):
-    """What makes windows of given classes (m,) after it has seen few, in words, and the recipe that it takes."""
+    """What is added to real windows, in words, what makes it, and what checks the options of its recipe."""
 
     label: str
-    make: Callable[[Labelled, np.ndarray, Setting], np.ndarray] | None
-    config: type
+    make: Make | None
+    recipe: Callable[..., object]
 
 
 GENERATORS = {
-    ALONE: Source("real windows alone", None, Plain),
-    "classical": Source("classical augmentation", classical, ClassicalConfig),
-    "gaussian": Source("Gaussian", gaussian, Plain),
-    "transformer_gan": Source("Transformer-GAN", transformer_gan, GANConfig),
-    "vae_gan": Source("VAE-GAN", vae_gan, VAEGANConfig),
-    "pretrained_vae_gan": Source("VAE-GAN, pre-trained on unlabelled", pretrained_vae_gan, VAEGANConfig),
+    ALONE: Source("real windows alone", None, partial(recipe, Plain)),
+    "classical": Source("classical augmentation", classical, partial(recipe, ClassicalConfig)),
+    "gaussian": Source("Gaussian", learned(Gaussian), partial(recipe, Plain)),
+    "transformer_gan": Source("Transformer-GAN", learned(GAN), GAN.recipe),
+    "vae_gan": Source("VAE-GAN", learned(VAEGAN), VAEGAN.recipe),
+    "flow_matching": Source("flow matching", learned(FlowMatching), FlowMatching.recipe),
+    "pretrained_vae_gan": Source("VAE-GAN, pre-trained on unlabelled", pretrained_vae_gan, VAEGAN.recipe),
 }
 """What is added to the real windows, by name."""
 LABELS = {name: source.label for name, source in GENERATORS.items()}
@@ -255,7 +245,9 @@ def cases(section: Mapping) -> list[str]:
     for name, fields in section["generators"].items():
         if name not in GENERATORS:
             raise InputError(f"utility.generators: '{name}' is not known: choose among {', '.join(GENERATORS)}")
-        recipe(GENERATORS[name].config, **fields or {})
+        if "seed" in fields:
+            raise InputError(f"utility.generators: {name} has a seed of its own; seeds stand in utility.seeds")
+        GENERATORS[name].recipe(**fields)
     if ALONE not in section["generators"]:
         raise InputError(f"utility.generators has no '{ALONE}': the real windows alone are what all is compared with")
     return [f"{name}-{seed}" for name in section["generators"] for seed in section["seeds"]]
@@ -264,24 +256,21 @@ def cases(section: Mapping) -> list[str]:
 def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, object]]:
     """Scores of one generator with one seed, for every n."""
     name, _, seed = case.rpartition("-")
-    fields = dict(section["generators"][name] or {}) | {"seed": int(seed)}
-    setting = Setting(
-        recipe(GENERATORS[name].config, **fields), window_lowpass(windows.detection, windows.sampling_rate_hz),
-        windows.of(Split.TRAIN),
-    )
+    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
+    setting = Setting(section["generators"][name], int(seed), taps, windows.of(Split.TRAIN))
     units = choose_units(windows, max(section["n"]), section["n_test"], section["units"])
     test = draw(windows, units, Split.TEST, section["n_test"], seed=0)
     labels = np.repeat(np.arange(len(units)), section["n_made"])
     found = []
     for n in section["n"]:
-        few = draw(windows, units, Split.TRAIN, n, setting.config.seed)
+        few = draw(windows, units, Split.TRAIN, n, setting.seed)
         started, made, diverged = time.process_time(), None, ""
         try:
             if make := GENERATORS[name].make:
                 made = Labelled(make(few, labels, setting), labels)
         except InputError:  # the recipe is known to be good: training diverged
             diverged = "yes"
-        row = {"generator": name, "n": n, "seed": setting.config.seed, "units": len(units), "diverged": diverged}
+        row = {"generator": name, "n": n, "seed": setting.seed, "units": len(units), "diverged": diverged}
         seconds = round(time.process_time() - started, 1)
         found.append(row | {"seconds": seconds} | (dict.fromkeys(SCORES, "") if diverged else score(few, made, test)))
     return found

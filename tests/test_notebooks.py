@@ -9,7 +9,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, cli, merging
+from meagan_lib import ROOT, InputError, cli, contest, merging
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.figures import STAGING
 from meagan_lib.notebooks import (
@@ -25,6 +25,7 @@ ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
     assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
+    assert list(check_names_and_types("contest", content.pop("contest"), contest.DECLARED)) == list(contest.DECLARED)
     assert sorted(content) == ALL
     for notebook, given in content.items():
         assert list(given) == list(declared_parameters(find_notebook(notebook)))
