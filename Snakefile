@@ -8,14 +8,11 @@ import sys
 
 import yaml
 
-from pathlib import Path
-
-from meagan_lib import ablation, contest, merging
+from meagan_lib import contest, merging, sweep
 from meagan_lib.notebooks import library_inputs, part
 
 RUN = config["run"]
-_sweep = Path(f"results/{RUN}/params/{ablation.SECTION}.yaml")
-SWEEP = yaml.safe_load(_sweep.read_text()) if _sweep.is_file() else {}  # of `meagan run ablation`: see the end
+SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation` or `utility`: see the end
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
@@ -56,7 +53,7 @@ if SWEEP:
 
 rule all:
     input:
-        [receipt(name) for name in ([ablation.SECTION] if SWEEP else GRAPH)],
+        [receipt(name) for name in ([SECTION] if SWEEP else GRAPH)],
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():
@@ -118,28 +115,28 @@ if RECORDINGS and not SWEEP:
 
 
 if SWEEP:
-    VARIANTS = ["reach", *(variant.slug for variant in ablation.variants(SWEEP))]
+    CASES = sweep.module(SECTION).cases(SWEEP)
 
-    rule variant:
+    rule case:
         input:
-            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
-            library=library_inputs("meagan_lib.ablation"),
+            parameters=f"results/{RUN}/params/{SECTION}.yaml",
+            library=library_inputs(f"meagan_lib.{SECTION}"),
             windows=receipt(merging.FIRST, part(RUN, "{label}")),
         output:
-            f"results/{RUN}/{ablation.SECTION}/{{label}}/{{variant}}.json",
+            f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
-            " --recording {wildcards.label:q} --variant {wildcards.variant:q}"
+            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"
+            " --recording {wildcards.label:q} --case {wildcards.case:q}"
 
     rule sweep:
         input:
-            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
-            rows=[f"results/{RUN}/{ablation.SECTION}/{l}/{v}.json" for l in RECORDINGS for v in VARIANTS],
+            parameters=f"results/{RUN}/params/{SECTION}.yaml",
+            rows=[f"results/{RUN}/{SECTION}/{label}/{case}.json" for label in RECORDINGS for case in CASES],
         output:
-            receipt(ablation.SECTION),
+            receipt(SECTION),
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"

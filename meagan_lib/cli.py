@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, ablation, contest, merging
+from meagan_lib import ROOT, InputError, contest, merging, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -31,7 +31,7 @@ console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Argument(help="smoke, quick, full or ablation: a file of params/")] = "quick",
+    preset: Annotated[str, typer.Argument(help="smoke, quick, full, ablation or utility: a file of params/")] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")
     ] = [],
@@ -47,14 +47,13 @@ def run(
     files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
-        for path, given in files.items():
-            write_if_changed(path, yaml.safe_dump(given))
+        write_parameters(name, files)
         recordings = parameters["01_preprocessing"]["recording"]
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
         console.print(f"run {name} ({preset}), {told}")
         run_graph(name, cores)
-    if ablation.SECTION in parameters:
-        sweep_summary(name)
+    if section := sweep.section_in(parameters):
+        sweep_summary(name, section)
     else:
         summary(name)
 
@@ -84,9 +83,10 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 def belongs(run: str) -> bool:
     """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
-    sweep, first = (RESULTS / whole / "params" / f"{section}.yaml" for section in (ablation.SECTION, merging.FIRST))
-    if sweep.is_file():
-        return label in yaml.safe_load(sweep.read_text())["labels"]
+    section, given = sweep.asked(whole)
+    if section:
+        return label in given["labels"]
+    first = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
     return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
 
 
@@ -151,8 +151,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     InputError
         An unknown parameter, a value of another type, or a recording that cannot be used.
     """
-    if ablation.SECTION in parameters:
-        return check_sweep(name, parameters)
+    if section := sweep.section_in(parameters):
+        return check_sweep(name, parameters, section)
     of_no_notebook = ("merge", contest.SECTION)
     given = {stem: section | {"name": name} for stem, section in parameters.items() if stem not in of_no_notebook}
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
@@ -176,16 +176,16 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
-def check_sweep(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
-    """:func:`check` for an ablation: notebook 01 for each recording, and the sweep."""
-    prepared = ablation.prepared(parameters, name)
+def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[Path, dict]:
+    """:func:`check` for a sweep: notebook 01 for each recording, and the section of the sweep."""
+    prepared = sweep.prepared(parameters, name)
     checked = {
-        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, section)
-        for label, section in prepared.items()
+        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, given)
+        for label, given in prepared.items()
     }
-    section = parameters[ablation.SECTION] | {"labels": list(prepared)}
-    ablation.variants(section)
-    return checked | {RESULTS / name / "params" / f"{ablation.SECTION}.yaml": section}
+    given = parameters[section] | {"labels": list(prepared)}
+    sweep.module(section).cases(given)
+    return checked | {RESULTS / name / "params" / f"{section}.yaml": given}
 
 
 @contextmanager
@@ -221,6 +221,14 @@ def remove_stale(name: str) -> None:
             path.unlink()
     for folder in results.glob("recordings/*/"):
         remove_stale(part(name, folder.name))
+
+
+def write_parameters(name: str, files: dict[Path, dict]) -> None:
+    """Write the ``files`` of :func:`check`, and remove what another kind of run of this name had."""
+    for path, given in files.items():
+        write_if_changed(path, yaml.safe_dump(given))
+    for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
+        left.unlink()
 
 
 def write_if_changed(path: Path, content: str) -> None:
@@ -278,16 +286,15 @@ def run_graph(name: str, cores: int) -> None:
         raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
 
 
-def sweep_summary(name: str) -> None:
-    """The closing table of an ablation: what each variant does to C2ST AUC."""
-    table = Table(title=f"C2ST AUC of run {name}, mean over seeds: results/{name}/ablation.csv", title_justify="left")
-    found = ablation.effects(ablation.load(RESULTS / name / "ablation.csv"))
-    for column in ("variant", "against", *(data := list(dict.fromkeys(e.data for e in found)))):
-        table.add_column(column, justify="right" if column in data else "left")
-    for variant in dict.fromkeys(e.variant for e in found):
-        its = [e for e in found if e.variant == variant]
-        cells = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its]
-        table.add_row(variant, its[0].against, *cells)
+def sweep_summary(name: str, section: str) -> None:
+    """The closing table of a sweep."""
+    path = RESULTS / name / f"{section}.csv"
+    title, header, lines = sweep.module(section).summary(path)
+    table = Table(title=f"Run {name}: {title}; {path.relative_to(ROOT)}", title_justify="left")
+    for column in header:
+        table.add_column(column)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
 
 

@@ -1375,3 +1375,125 @@ def cost_quality(
     ]
     fig.legend(handles=handles, loc="outside right upper")
     return fig
+
+
+ADDED = {
+    "alone": (COLOURS["real"], "-"), "classical": (DROPPED, "-"), "gaussian": (COLOURS["gaussian"], "-"),
+    "transformer_gan": (COLOURS["transformer_gan"], "-"), "vae_gan": (COLOURS["vae_gan"], "-"),
+    "pretrained_vae_gan": (COLOURS["vae_gan"], "--"), "flow_matching": ("#009E73", "-"),
+}
+"""Colour and line of what is added to real windows."""
+
+
+def augmentation(
+    rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str, int], str], labels: Mapping[str, str]
+) -> Figure:
+    """Macro-F1 against n real windows a class, a column for each recording: above as it is, below its gain over the real
+    windows alone. A line is the mean over the seeds, a bar goes from the lowest seed to the highest.
+
+    Parameters
+    ----------
+    rows
+        Of :func:`meagan_lib.utility.load`; the generator ``alone`` is the real windows alone.
+    verdicts
+        (recording, generator, n) → ``helps``, ``hurts`` or ``no sure difference``: the first two are filled dots.
+    labels
+        Of the generators.
+    """
+    recordings = list(dict.fromkeys(row["data"] for row in rows))
+    names = [name for name in labels if any(row["generator"] == name for row in rows)]
+    fig, axes = _figure(2, len(recordings), 5.2, sharex=True, sharey="row")
+    for (above, below), recording in zip(axes.T, recordings):
+        own = [row for row in rows if row["data"] == recording]
+        alone = {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == "alone"}
+        for i, name in enumerate(names):
+            colour, style = ADDED[name]
+            mine = {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == name}
+            sizes = sorted({n for n, _ in mine})
+            f1 = [np.array([f for (n, _), f in mine.items() if n == size]) for size in sizes]
+            gain = [np.array([f - alone[n, s] for (n, s), f in mine.items() if n == size]) for size in sizes]
+            aside = np.array(sizes) * 1.035 ** (i - (len(names) - 1) / 2)  # side by side, so that bars stay apart
+            for axis, values in ((above, f1), *([(below, gain)] if name != "alone" else [])):
+                axis.plot(aside, [v.mean() for v in values], style, color=colour, zorder=2)
+                axis.vlines(aside, [v.min() for v in values], [v.max() for v in values], color=colour, linewidth=0.8)
+            if name == "alone":
+                above.plot(aside, [v.mean() for v in f1], "o", color=colour, markersize=3.5)
+                continue
+            for x, y, size in zip(aside, (v.mean() for v in gain), sizes):
+                sure = verdicts.get((recording, name, size), "") in ("helps", "hurts")
+                below.plot(
+                    x, y, "o", color=colour, markersize=4.5, markerfacecolor=colour if sure else "white", zorder=3
+                )
+        below.axhline(0, color=COLOURS["real"], linewidth=1)
+        above.set_title(recording)
+        above.set_xscale("log")
+        sizes = sorted({row["n"] for row in own})
+        above.set_xticks(sizes, [str(n) for n in sizes])
+        above.minorticks_off()
+        below.set_xlabel("real windows of each unit")
+        for axis in (above, below):
+            axis.grid(axis="y", color="0.93", linewidth=0.6)
+            axis.set_axisbelow(True)
+    axes[0, 0].set_ylabel("macro-F1 on held-out windows")
+    axes[1, 0].set_ylabel("gain over the real windows alone")
+    for words, place, vertical in (("helps", 1, "top"), ("hurts", 0, "bottom")):
+        axes[1, -1].annotate(
+            words, (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points", va=vertical, rotation=90,
+            fontsize=7, color="0.4",
+        )
+    handles = [
+        *(Line2D([], [], color=ADDED[name][0], linestyle=ADDED[name][1], label=labels[name]) for name in names),
+        *(
+            Line2D([], [], linestyle="", marker="o", color="0.4", markerfacecolor=face, markersize=4.5, label=label)
+            for face, label in (("0.4", "sure: p < 0.05"), ("white", "not sure"))
+        ),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
+
+
+def transfer(rows: Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str, str]) -> Figure:
+    """Macro-F1 of classifiers that go between real and made windows: a row of panels for each of ``sizes``, real windows
+    of a class; a column for each recording; a dot for each seed.
+
+    ``rows`` of :func:`meagan_lib.utility.load`. The floor is chance, one over the number of units.
+    """
+    recordings = list(dict.fromkeys(row["data"] for row in rows))
+    names = [name for name in labels if name != "alone" and any(row["generator"] == name for row in rows)]
+    fig, axes = _figure(len(sizes), len(recordings), 0.8 + len(sizes) * (0.5 + 0.24 * len(names)), sharex=True, sharey=True)
+    for line, n in zip(axes, sizes):
+        for axis, recording in zip(line, recordings):
+            own = [row for row in rows if (row["data"], row["n"]) == (recording, n)]
+            alone = [row["f1"] for row in own if row["generator"] == "alone"]
+            axis.axvspan(min(alone), max(alone), color=COLOURS["real"], alpha=0.2, linewidth=0)
+            axis.axvline(np.mean(alone), color=COLOURS["real"], linewidth=1)
+            axis.axvline(1 / own[0]["units"], color=COLOURS["real"], linewidth=1, linestyle=":")
+            for y, name in enumerate(names):
+                colour = ADDED[name][0]
+                for score, marker, dy in (("tstr", "o", -0.14), ("trts", "D", 0.14)):
+                    values = [row[score] for row in own if row["generator"] == name]
+                    face = colour if score == "tstr" else "white"
+                    axis.plot(
+                        values, np.full(len(values), y + dy), marker, color=colour, markerfacecolor=face, markersize=3.5
+                    )
+            axis.set_title(f"{recording}, n = {n}", fontweight="normal", fontsize=8)
+            axis.set(yticks=range(len(names)), yticklabels=[labels[name] for name in names])
+            axis.set_ylim(len(names) - 0.5, -0.5)
+            axis.tick_params("y", length=0)
+            axis.grid(axis="x", color="0.93", linewidth=0.6)
+            axis.set_axisbelow(True)
+    for axis in axes[-1]:
+        axis.set_xlabel("macro-F1")
+    kinds = {"TSTR: trained on made windows, tested on real": ("o", "0.4"), "TRTS: the other way round": ("D", "white")}
+    fig.legend(
+        handles=[
+            *(
+                Line2D([], [], linestyle="", marker=marker, color="0.4", markerfacecolor=face, markersize=4, label=label)
+                for label, (marker, face) in kinds.items()
+            ),
+            Line2D([], [], color=COLOURS["real"], linewidth=1, label="TRTR: real to real"),
+            Line2D([], [], color=COLOURS["real"], linewidth=1, linestyle=":", label="floor: chance"),
+        ],
+        loc="outside lower center", ncols=2,
+    )
+    return fig

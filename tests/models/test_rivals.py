@@ -51,7 +51,7 @@ def test_a_model_that_was_saved_draws_the_same_bits(name, tmp_path):
     assert not list(tmp_path.glob("*.p*")), "nothing is pickled"
 
 
-@pytest.mark.parametrize("name", [*THESIS, "dcgan", "tts_gan", "vae"])
+@pytest.mark.parametrize("name", [*THESIS, "dcgan", "tts_gan", "vae", "flow_matching"])
 def test_a_model_that_was_told_labels_asks_for_them(name, tmp_path):
     model = fitted(name, replace(DATA, labels=np.arange(400) % 3))
     model.save(tmp_path)
@@ -63,9 +63,9 @@ def test_a_model_that_was_told_labels_asks_for_them(name, tmp_path):
         model.sample(4)
 
 
-def test_flow_matching_is_told_no_labels():
-    with pytest.raises(InputError, match="flow matching knows no labels"):
-        FlowMatching.fit(replace(DATA, labels=np.zeros(400, int)), **TINY)
+def test_flow_matching_knows_no_bounds():
+    with pytest.raises(InputError, match="flow matching knows no bounds"):
+        FlowMatching.fit(replace(DATA, bounded=True), **TINY)
 
 
 def test_of_a_published_recipe_only_the_budget_can_be_changed():
