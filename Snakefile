@@ -1,4 +1,5 @@
 # The graph of a run: which notebook needs what. `meagan run` calls it; every job executes one notebook.
+# A run consists of the notebooks whose parameters it has: the numbered ones, or the concepts, which need no other.
 # Of several recordings each is a run of notebook 01 within the run, and one job merges their windows.
 #
 # A job's output is its receipt, not its results: results are replaced one by one, each atomically, so that a failing
@@ -8,18 +9,22 @@ import sys
 
 import yaml
 
+from pathlib import Path
+
 from meagan_lib import contest, merging, sweep
-from meagan_lib.notebooks import library_inputs, part
+from meagan_lib.notebooks import find_notebook, library_inputs, part
 
 RUN = config["run"]
 SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation` or `utility`: see the end
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
-    with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
-        RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
+    _first = Path(f"results/{RUN}/params/{merging.FIRST}.yaml")
+    # labels of several recordings; none for a single one
+    RECORDINGS = list(merging.parts(yaml.safe_load(_first.read_text()))) if _first.is_file() else []
 
-CONTEST = [] if SWEEP else contest.jobs(RUN)  # model and seed of each fit that notebook 04 compares
+# model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
+CONTEST = contest.jobs(RUN) if Path(f"results/{RUN}/params/{contest.SECTION}.yaml").is_file() else []
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -36,6 +41,7 @@ GRAPH = {
     ),
     "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 2),
 }
+GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
 def receipt(notebook, run=RUN):
@@ -47,8 +53,17 @@ def contest_inputs():
     return [f"results/{RUN}/params/{contest.SECTION}.yaml", *fits]
 
 
+def windows_of_another(run, notebook):
+    """The windows that a concept looks at, where it names a run that has them."""
+    given = Path(f"results/{run}/params/{notebook}.yaml")
+    other = yaml.safe_load(given.read_text()).get("windows") if given.is_file() else None
+    return [path for path in [f"results/{other}/windows.h5"] if other and Path(path).is_file()]
+
+
 if SWEEP:
     GRAPH = {merging.FIRST: GRAPH[merging.FIRST]}
+else:
+    GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
 
 rule all:
@@ -63,11 +78,12 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         name:
             _notebook
         input:
-            source=f"notebooks/{_notebook}.ipynb",
+            source=find_notebook(_notebook),
             parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
             contest=contest_inputs() if _notebook == "04_results_comparison" else [],
+            windows=windows_of_another(_run, _notebook),
         output:
             receipt(_notebook, _run),
         params:
@@ -81,7 +97,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             " --threads {threads} --products {params.products}"
 
 
-if not SWEEP:
+if CONTEST:
 
     rule fit:
         wildcard_constraints:

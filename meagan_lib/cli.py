@@ -31,7 +31,9 @@ console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Argument(help="smoke, quick, full, ablation or utility: a file of params/")] = "quick",
+    preset: Annotated[
+        str, typer.Argument(help="smoke, quick, full, ablation, utility or concepts: a file of params/")
+    ] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")
     ] = [],
@@ -48,9 +50,9 @@ def run(
     with exclusive(name):
         remove_stale(name)
         write_parameters(name, files)
-        recordings = parameters["01_preprocessing"]["recording"]
+        recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
-        console.print(f"run {name} ({preset}), {told}")
+        console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}")
         run_graph(name, cores)
     if section := sweep.section_in(parameters):
         sweep_summary(name, section)
@@ -106,10 +108,15 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
             f"no run '{preset}'{f': did you mean {near[0]!r}?' if near else ''}; params/ has {', '.join(presets)}"
         )
     parameters = yaml.safe_load(presets[preset].read_text())
+    if recordings and merging.FIRST not in parameters:
+        raise InputError(
+            f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
+            f"--set {next(iter(parameters))}.windows=NAME"
+        )
     if recordings:
         # A path is one of the caller's folder; a name of the catalogue stays a name.
         paths = [Path(recording).expanduser() for recording in recordings]
-        parameters["01_preprocessing"]["recording"] = [
+        parameters[merging.FIRST]["recording"] = [
             str(path.resolve()) if path.exists() else recording for path, recording in zip(paths, recordings)
         ]
     for override in overrides:
@@ -125,7 +132,9 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
         parameters[notebook][parameter] = yaml.safe_load(value)
-    first = parameters["01_preprocessing"]
+    if merging.FIRST not in parameters:
+        return parameters
+    first = parameters[merging.FIRST]
     if first["recording"] == []:
         raise InputError("parameter 01_preprocessing.recording is an empty list: name at least one recording")
     if isinstance(first["recording"], list) and len(first["recording"]) == 1:
@@ -155,6 +164,11 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         return check_sweep(name, parameters, section)
     of_no_notebook = ("merge", contest.SECTION)
     given = {stem: section | {"name": name} for stem, section in parameters.items() if stem not in of_no_notebook}
+    if merging.FIRST not in given:
+        return {
+            RESULTS / name / "params" / f"{notebook}.yaml": check_parameters(notebook, section)
+            for notebook, section in given.items()
+        }
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     first = given[merging.FIRST]
     checked = {}
@@ -299,19 +313,13 @@ def sweep_summary(name: str, section: str) -> None:
 
 
 def summary(name: str) -> None:
-    """The closing tables: scores beside floor and reach, then figures and times."""
-    scores_file = RESULTS / name / "scores.json"
-    if not scores_file.is_file():
-        raise InputError(f"run '{name}' has no scores yet: make them with meagan run")
-    scores = json.loads(scores_file.read_text())
-    table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
-    for column in ("", *scores, "floor"):
-        table.add_column(column.replace("_", " "), justify="left" if not column else "right")
-    for metric, first in scores["reach"].items():
-        values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
-        table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
-    console.print(table)
+    """The closing tables: scores beside floor and reach, where the run has scores, then figures and times."""
     receipts = [json.loads(path.read_text()) for path in sorted((RESULTS / name / "receipts").glob("*.json"))]
+    scores_file = RESULTS / name / "scores.json"
+    if scores_file.is_file():
+        scores_table(name, json.loads(scores_file.read_text()))
+    elif not receipts:
+        raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     recordings = {label: counts for receipt in receipts for label, counts in receipt.get("recordings", {}).items()}
     for label in recordings:
         for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
@@ -334,6 +342,17 @@ def summary(name: str) -> None:
             shares.add_row(label, *(str(counts[split]) for split in splits))
         console.print(shares)
     console.print(times)
+
+
+def scores_table(name: str, scores: dict[str, dict]) -> None:
+    """The scores of a run: model → metric → value, floor, …"""
+    table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
+    for column in ("", *scores, "floor"):
+        table.add_column(column.replace("_", " "), justify="left" if not column else "right")
+    for metric, first in scores["reach"].items():
+        values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
+        table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
+    console.print(table)
 
 
 def main() -> None:

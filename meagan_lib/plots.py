@@ -368,6 +368,7 @@ def _gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int 
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     colours[(colours > 248).all(axis=1)] = 255  # the paper stays white
+    colours[colours.sum(axis=1).argmax()] = 255
     palette.putpalette(colours.ravel().tolist())
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     buffer = io.BytesIO()
@@ -1497,3 +1498,18 @@ def transfer(rows: Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str,
         loc="outside lower center", ncols=2,
     )
     return fig
+
+
+def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100) -> bytes:
+    """Figures of one size, one after another, as a GIF; the last one stands ten times as long.
+
+    The palette suits the first, the middle and the last figure.
+    """
+    pictures = []
+    for fig in figures:
+        fig.set_dpi(dpi)
+        canvas = FigureCanvasAgg(fig)
+        canvas.draw()
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    n = len(pictures)
+    return _gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms])

@@ -481,3 +481,16 @@ def test_transfer_is_shown_between_chance_and_what_real_windows_give(recordings,
     np.testing.assert_allclose(of["D"], [0.45, 0.5, 0.55])
     assert [t.get_text() for t in axis.get_yticklabels()] == ["Gaussian", "pre-trained VAE-GAN"]
     assert "TSTR" in texts(fig) and "floor: chance" in texts(fig) and f"a, n = {sizes[0]}" in texts(fig)
+
+
+def test_an_animation_shows_every_figure_and_rests_on_the_last():
+    def at(height: float) -> Figure:
+        fig = Figure(figsize=(1, 1))
+        fig.subplots().axhline(height, color="#0072B2")
+        return fig
+
+    one, two = (plots.animation([at(height) for height in (0, 0.5, 1)], frame_ms=100, dpi=50) for _ in range(2))
+    assert one == two
+    film = Image.open(io.BytesIO(one))
+    shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]
+    assert [duration for duration, _ in shown] == [100, 100, 1000] and len({picture for _, picture in shown}) == 3

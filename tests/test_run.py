@@ -15,6 +15,7 @@ from meagan_lib.notebooks import RESULTS
 from tests.conftest import forget, meagan
 
 RUN, KILLED = "test-run", "test-killed"
+FIGURES = {id for id, entry in figures.registry().items() if not entry.notebook.startswith("c")}
 SLOWER = ["--set", "02_transformer_gan.steps=120", "--set", "02_transformer_gan.condition=unit"]
 
 
@@ -31,7 +32,7 @@ def smoke():
 
 
 def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
-    assert set(figures.manifest(RUN)) == set(figures.registry())
+    assert set(figures.manifest(RUN)) == FIGURES
     assert "floor" in smoke.stdout and "c2st auc" in smoke.stdout and f"figures/{RUN}" in smoke.stdout
     for notebook in ("01_preprocessing", "04_results_comparison"):
         assert (RESULTS / RUN / "notebooks" / f"{notebook}.html").stat().st_size > 10_000
@@ -75,7 +76,7 @@ def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke):
     )]
     for file in same:
         assert sha256(RESULTS / RUN / file) == sha256(RESULTS / KILLED / file), file
-    for id in figures.registry():
+    for id in FIGURES:
         for suffix in figures.SUFFIXES:
             one, two = (figures.folder(name) / f"{id}{suffix}" for name in (RUN, KILLED))
             assert sha256(one) == sha256(two), one.name
@@ -125,4 +126,4 @@ def test_too_few_spikes_stop_the_run_and_leave_the_earlier_results(smoke):
     told = meagan("run", "smoke", "--name", RUN, *SLOWER, "--set", "01_preprocessing.threshold_mad=200.0")
     assert told.returncode == 1 and "too few isolated spikes" in told.stderr
     assert sha256(RESULTS / RUN / "windows.h5") == before
-    assert figures.verify(RUN) == [] and set(figures.manifest(RUN)) == set(figures.registry())
+    assert figures.verify(RUN) == [] and set(figures.manifest(RUN)) == FIGURES
