@@ -68,8 +68,8 @@ def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 
 @app.command()
 def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
-    """Check that the figures of a run are those of its manifest."""
-    from meagan_lib import figures
+    """Check that the figures of a run are those of its manifest, and its results those of its reference."""
+    from meagan_lib import figures, reference
 
     runs = [name, *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
@@ -80,6 +80,23 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         told = "; ".join(complaints)
         raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
+    kept = reference.load(name)
+    if kept and (RESULTS / name / "scores.json").is_file():
+        found = reference.compare(name, kept)
+        for finding in found:
+            console.print(f"{finding.level}: {finding.told}")
+        if any(finding.holds is False for finding in found):
+            failed = ", ".join(finding.level for finding in found if finding.holds is False)
+            raise InputError(f"the results of '{name}' are not those of its reference: {failed}")
+
+
+@app.command()
+def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) -> None:
+    """Keep the results of a run as its reference, figures/NAME/reference.json, which verify holds later runs against."""
+    from meagan_lib import reference
+
+    path = reference.keep(name)
+    console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
 
 
 def belongs(run: str) -> bool:
