@@ -99,42 +99,49 @@ class Connectivity:
     sttc
         (electrodes, electrodes), NaN where an electrode is silent.
     excess
-        (electrodes, electrodes): standard deviations by which ``sttc`` exceeds the mean of the surrogates.
-    p
-        (electrodes, electrodes): p-value, corrected for the number of pairs; 1 on the diagonal.
+        (electrodes, electrodes): by how much ``sttc`` exceeds the mean of the surrogates, in standard deviations.
+    q
+        (electrodes, electrodes): lowest false discovery rate at which the pair is called connected; 1 on the diagonal.
     alpha
-        Probability that any pair of electrodes that do not belong together is called connected.
+        The false discovery rate that is accepted: share of the connections that are none.
     """
 
     sttc: np.ndarray
     excess: np.ndarray
-    p: np.ndarray
+    q: np.ndarray
     alpha: float
 
     @property
     def adjacency(self) -> np.ndarray:
         """Which pairs bool (electrodes, electrodes) are connected."""
-        return self.p <= self.alpha
+        return self.q <= self.alpha
 
     @property
     def mean(self) -> np.ndarray:
         """Mean coefficient (electrodes,) of each electrode with the others that fire; NaN where there is none."""
-        others = np.isfinite(self.sttc) & ~np.eye(len(self.sttc), dtype=bool)
-        total = np.where(others, self.sttc, 0).sum(axis=1)
-        return total / np.where(others.any(axis=1), others.sum(axis=1), np.nan)
+        return mean_with_others(self.sttc)
+
+
+def mean_with_others(coefficients: np.ndarray) -> np.ndarray:
+    """Mean (electrodes,) of each electrode's coefficients with the others (electrodes, electrodes), without NaN."""
+    others = np.isfinite(coefficients) & ~np.eye(len(coefficients), dtype=bool)
+    total = np.where(others, coefficients, 0).sum(axis=1)
+    return total / np.where(others.any(axis=1), others.sum(axis=1), np.nan)
 
 
 def connectivity(
-    trains: SpikeTrains, within_ms: float, jitter_ms: float, n_surrogates: int = 100, alpha: float = 0.05, seed: int = 0,
-    threads: int | None = None,
+    trains: SpikeTrains, within_ms: float, jitter_ms: float, n_surrogates: int = 100, alpha: float = 0.05,
+    seed: int = 0, threads: int | None = None,
 ) -> Connectivity:
     """Which pairs fire together within ``within_ms`` more often than trains with all spikes moved by ``jitter_ms``.
 
-    Surrogates keep the rate of each electrode on times longer than the jitter, and lose all that is finer. Each pair
-    is standardised by its own mean and standard deviation over the trains and their surrogates; a pair is as
-    significant as the share of surrogates in which *any* pair exceeds by as much. The probability of a single false
-    connection among all pairs is therefore ``alpha`` at most, for however many pairs and however few surrogates
-    (Westfall & Young 1993, single-step maxT). Only positive connections are sought.
+    Surrogates keep the rate of each electrode on times longer than the jitter, and lose all that is finer. Each pair is
+    standardised by its own mean and spread over the trains and their surrogates, plus half the median spread, so that
+    pairs with hardly a spike in common do not stand out by one. Of the pairs that exceed a value, as many are false as
+    exceed it in a surrogate on average; q is that number over the number of pairs that exceed it, at best. The trains
+    count among their surrogates, so that q is never below 1 / (1 + n_surrogates), and however many pairs there are,
+    few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
+    doi:10.1073/pnas.091062498). Only positive connections are sought.
 
     Raises
     ------
@@ -143,37 +150,38 @@ def connectivity(
     """
     if 1 / (1 + n_surrogates) > alpha:
         raise InputError(
-            f"with {n_surrogates} surrogates no p-value is below {1 / (1 + n_surrogates):.3g}: for alpha = {alpha:g} "
-            f"take n_surrogates = {int(np.ceil(1 / alpha)) - 1} or more"
+            f"with {n_surrogates} surrogates no connection is surer than {1 / (1 + n_surrogates):.3g}: for alpha = "
+            f"{alpha:g} take n_surrogates = {int(np.ceil(1 / alpha)) - 1} or more"
         )
     if not jitter_ms > within_ms:
         raise InputError(
             f"a jitter of {jitter_ms:g} ms leaves spikes within {within_ms:g} ms of one another: raise jitter_ms"
         )
-    trains.frames(within_ms)  # refuses what is no time
 
     def surrogates() -> Iterator[np.ndarray]:
         for k in range(n_surrogates):
             rng = np.random.default_rng([seed, k])
             yield sttc(trains.jittered(trains.frames(jitter_ms), rng), within_ms, threads)
 
-    observed = sttc(trains, within_ms, threads)
+    observed, n = sttc(trains, within_ms, threads), n_surrogates + 1
     total, squares = observed.copy(), observed**2
     for one in surrogates():
         total += one
         squares += one**2
-    n = n_surrogates + 1
     mean = total / n
     spread = np.sqrt(np.maximum(squares / n - mean**2, 0))
-    spread[~(spread > 1e-9)] = np.inf  # pairs that never differ, or never meet, tell nothing
-    np.fill_diagonal(spread, np.inf)
+    told = np.triu(spread > 1e-9, 1)  # pairs that never differ, or never meet, tell nothing
+    spread += 0.5 * np.median(spread[told]) if told.any() else 0
 
-    def excess(coefficients: np.ndarray) -> np.ndarray:
-        return np.nan_to_num((coefficients - mean) / spread)
-
-    highest = np.sort([excess(one).max(initial=-np.inf) for one in surrogates()])  # memory holds no two at once
-    found = excess(observed)
-    above = n_surrogates - np.searchsorted(highest, found - 1e-9)
-    p = (1 + above) / n
-    p[np.isinf(spread)] = 1.0
-    return Connectivity(observed, found, p, alpha)
+    # The surrogates are made a second time: memory does not hold them all for a whole chip.
+    values = np.sort(((observed - mean) / spread)[told])
+    exceeding = np.arange(len(values), 0, -1)
+    false = exceeding.copy()
+    for one in surrogates():
+        false += len(values) - np.searchsorted(np.sort(((one - mean) / spread)[told]), values - 1e-9)
+    q_sorted = np.minimum.accumulate(false / n / exceeding)
+    excess = np.zeros_like(observed)
+    excess[told] = ((observed - mean) / spread)[told]
+    q = np.ones_like(observed)
+    q[told] = np.minimum(q_sorted[np.searchsorted(values, excess[told])], 1)
+    return Connectivity(observed, excess + excess.T, np.minimum(q, q.T), alpha)

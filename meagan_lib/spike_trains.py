@@ -128,9 +128,13 @@ class SpikeTrains:
             n_frames=end - first, breaks=breaks,
         )
 
+    def block_edges(self, n: int) -> list[int]:
+        """The n + 1 frames at which ``n`` equal blocks of the recording's time begin and end."""
+        return np.linspace(0, self.n_frames, n + 1).round().astype(int).tolist()
+
     def blocks(self, n: int) -> list["SpikeTrains"]:
-        """The recording in ``n`` equal stretches of time, in order."""
-        edges = np.linspace(0, self.n_frames, n + 1).round().astype(int)
+        """The recording in ``n`` equal blocks of time, in order."""
+        edges = self.block_edges(n)
         return [self.between(first, end) for first, end in zip(edges[:-1], edges[1:])]
 
     def jittered(self, reach: int, rng: np.random.Generator) -> "SpikeTrains":
@@ -157,7 +161,9 @@ class SpikeTrains:
         near = cdist(self.positions_um, self.positions_um) <= distance_um
         np.fill_diagonal(near, False)
         order = np.argsort(self.frame, kind="stable")
-        echo = _echoes(self.frame[order], self.electrode[order], np.abs(self.amplitude[order]), near, self.frames(within_ms))
+        echo = _echoes(
+            self.frame[order], self.electrode[order], np.abs(self.amplitude[order]), near, self.frames(within_ms)
+        )
         kept = np.sort(order[~echo])
         return replace(
             self, frame=self.frame[kept], electrode=self.electrode[kept], amplitude=self.amplitude[kept]
@@ -201,7 +207,7 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
         frame, electrode, amplitude = ledger.frame[kept], ledger.channel[kept], ledger.amplitude[kept]
     else:
         kept = windows.recording == recording
-        electrode = windows.channel if (windows.channel[kept] >= 0).any() else windows.label
+        electrode = sources(windows)
         kept &= (electrode >= 0) & (windows.frame >= 0)
         if not kept.any():
             raise InputError(
@@ -221,6 +227,11 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
         frame, electrode, [str(e) for e in range(n)], max(n_frames, int(frame.max(initial=0)) + 1),
         windows.sampling_rate_hz, amplitude, positions.astype(float) if known else None, breaks,
     ))
+
+
+def sources(windows: SpikeWindows) -> np.ndarray:
+    """Electrode (n,) of each window, or its unit where no electrode is known."""
+    return windows.channel if (windows.channel >= 0).any() else windows.label
 
 
 def _once(trains: SpikeTrains) -> SpikeTrains:
@@ -368,7 +379,9 @@ def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, Spik
     """
     entry = recordings.catalogue().get(name, {})
     if entry.get("open") != "spikes":
-        raise InputError(f"'{name}' is no entry of the catalogue with spike trains under treatment, such as axotomy_mea")
+        raise InputError(
+            f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
+        )
     trains: dict[str, dict[str, SpikeTrains]] = {}
     for file, path in zip(entry["files"], recordings.fetch(name, Path(data_dir or ROOT / "data"))):
         trains.setdefault(file["part"], {})[file["condition"]] = read_spikes(path)
