@@ -171,17 +171,21 @@ def connectivity(
     mean = total / n
     spread = np.sqrt(np.maximum(squares / n - mean**2, 0))
     told = np.triu(spread > 1e-9, 1)  # pairs that never differ, or never meet, tell nothing
-    spread += 0.5 * np.median(spread[told]) if told.any() else 0
+    mean, spread = mean[told], spread[told] + (0.5 * np.median(spread[told]) if told.any() else 0)
+
+    def exceeds(coefficients: np.ndarray) -> np.ndarray:
+        own = coefficients[told]
+        return np.where(own > 0, (own - mean) / spread, -np.inf)
 
     # The surrogates are made a second time: memory does not hold them all for a whole chip.
-    values = np.sort(((observed - mean) / spread)[told])
+    own = exceeds(observed)
+    values = np.sort(own)
     exceeding = np.arange(len(values), 0, -1)
     false = exceeding.copy()
     for one in surrogates():
-        false += len(values) - np.searchsorted(np.sort(((one - mean) / spread)[told]), values - 1e-9)
-    q_sorted = np.minimum.accumulate(false / n / exceeding)
-    excess = np.zeros_like(observed)
-    excess[told] = ((observed - mean) / spread)[told]
-    q = np.ones_like(observed)
-    q[told] = np.minimum(q_sorted[np.searchsorted(values, excess[told])], 1)
+        false += len(values) - np.searchsorted(np.sort(exceeds(one)), values - 1e-9)
+    lowest = np.minimum.accumulate(false / n / exceeding)
+    excess, q = np.zeros_like(observed), np.ones_like(observed)
+    excess[told] = (observed[told] - mean) / spread
+    q[told] = np.where(own > 0, np.minimum(lowest[np.searchsorted(values, own)], 1), 1) if len(own) else 1
     return Connectivity(observed, excess + excess.T, np.minimum(q, q.T), alpha)

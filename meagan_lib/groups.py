@@ -168,9 +168,19 @@ class FuzzyGroups:
         """The group int64 (n,) in which each has most membership."""
         return self.membership.argmax(axis=1)
 
+    def distances(self, x: np.ndarray) -> np.ndarray:
+        """Distance (m, groups) of each row of ``x`` (m, features) from each centre."""
+        return cdist(x, self.centre)
+
+    def assign(self, x: np.ndarray, reach: float) -> np.ndarray:
+        """The nearest group int64 (m,) of each row of ``x`` (m, features); one beyond the last where none is within
+        ``reach``."""
+        away = self.distances(x)
+        return np.where(away.min(axis=1) > reach, len(self.centre), away.argmin(axis=1))
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Membership (m, groups) of others (m, features): u_i ∝ d_i^(−2 / (m − 1)), d the distance to a centre."""
-        squared = np.maximum(cdist(x, self.centre, "sqeuclidean"), 1e-24)
+        squared = np.maximum(self.distances(x) ** 2, 1e-24)
         u = (squared.min(axis=1, keepdims=True) / squared) ** (1 / (self.fuzziness - 1))
         return u / u.sum(axis=1, keepdims=True)
 
@@ -218,7 +228,7 @@ def indices(groups: FuzzyGroups, x: np.ndarray) -> dict[str, float]:
     group than to the next, mean (Rousseeuw 1987).
     """
     u, c, label = groups.membership, len(groups.centre), groups.label
-    within = (u**groups.fuzziness * cdist(x, groups.centre, "sqeuclidean")).sum()
+    within = (u**groups.fuzziness * groups.distances(x) ** 2).sum()
     told = 1 < len(np.unique(label)) < len(x)
     return {
         "partition": float((c * (u**2).sum(axis=1).mean() - 1) / (c - 1)),
@@ -372,11 +382,3 @@ def classify_unseen(
     accuracy, *null = told.mean(axis=1)
     null = np.array(null)
     return BlockScore(float(accuracy), null, float((1 + (null >= accuracy).sum()) / (1 + len(null))))
-
-
-def shares(groups: FuzzyGroups, x: np.ndarray, reach: float) -> np.ndarray:
-    """Share (groups + 1,) of ``x`` (n, features) in each group; the last is what lies further than ``reach`` from all
-    centres."""
-    away = cdist(x, groups.centre)
-    label = np.where(away.min(axis=1) > reach, len(groups.centre), away.argmin(axis=1))
-    return np.bincount(label, minlength=len(groups.centre) + 1) / max(len(x), 1)

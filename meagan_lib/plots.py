@@ -1191,7 +1191,7 @@ def _group_colours(group: np.ndarray) -> np.ndarray:
 
 def raster(
     time_s: np.ndarray, electrode: np.ndarray, in_burst: np.ndarray, n_electrodes: int, span_s: tuple[float, float],
-    network_s: np.ndarray, planted_s: np.ndarray | None = None,
+    network_s: np.ndarray, planted_s: np.ndarray,
 ) -> Figure:
     """Spikes (n,) of each electrode over time, those in bursts coloured; below, the network's rate and its bursts.
 
@@ -1202,7 +1202,8 @@ def raster(
     span_s
         From when to when.
     network_s, planted_s
-        (bursts, 2): begin and end of the bursts of the network that were found, and of those that were planted.
+        (bursts, 2): begin and end of the bursts of the network that were found, and of those that were planted, which
+        may be none.
     """
     fig, ((above,), (below,)) = _figure(2, 1, 4.2, sharex=True, height_ratios=[2.4, 1])
     height = np.clip(0.6 * 0.62 * 4.2 * 72 / max(n_electrodes, 1), 0.8, 6)
@@ -1211,8 +1212,11 @@ def raster(
             time_s[mask], electrode[mask], "|", color=colour, markersize=height, markeredgewidth=0.6, label=label,
             rasterized=True,
         )
+    def within(spans: np.ndarray) -> np.ndarray:
+        return spans[(spans[:, 1] > span_s[0]) & (spans[:, 0] < span_s[1])]
+
     for axis in (above, below):
-        for begin, end in network_s:
+        for begin, end in within(network_s):
             axis.axvspan(begin, end, color=SERIES[2][0], alpha=0.22, linewidth=0, zorder=0)
     edges = np.arange(span_s[0], span_s[1] + 0.05, 0.05)
     rate = np.histogram(time_s, edges)[0] / 0.05
@@ -1225,8 +1229,8 @@ def raster(
         ),
         mpl.patches.Patch(color=SERIES[2][0], alpha=0.35, linewidth=0, label="burst of the network"),
     ]
-    if planted_s is not None:
-        for begin, end in planted_s:
+    if len(planted_s):
+        for begin, end in within(planted_s):
             below.plot([begin, end], [1.04 * top] * 2, color=SERIES[0][0], linewidth=3, solid_capstyle="butt")
         handles.append(Line2D([], [], color=SERIES[0][0], linewidth=3, label="planted"))
         top *= 1.1
@@ -1264,7 +1268,7 @@ def log_intervals(
     mesh = axes[0].pcolormesh(edges_ms, np.arange(n + 1) - 0.5, shown, cmap="Greys", rasterized=True, vmin=0)
     fig.colorbar(mesh, ax=axes[0], label="intervals of an electrode (%)", shrink=0.9)
     y = np.arange(n)
-    for mask, fill, label in ((justified, IN_BURST, "valley"), (~justified, "none", "quarter of the mean, 100 ms at most")):
+    for mask, fill, label in ((justified, IN_BURST, "valley"), (~justified, "none", "¼ of the mean, 100 ms at most")):
         axes[0].plot(
             threshold_ms[mask], y[mask], "o", markersize=3.4, markerfacecolor=fill, markeredgecolor=IN_BURST,
             markeredgewidth=0.8, label=label,
@@ -1289,6 +1293,9 @@ def log_intervals(
         label="valley" if network_justified else "third of the mean",
     )
     axes[1].set(xscale="log", xlabel=f"time that {pool} spikes in a row take (ms)", ylabel="share (%)")
+    axes[1].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+    axes[1].xaxis.set_major_formatter("{x:g}")
+    axes[1].xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     for axis in axes:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.19), ncols=3, handlelength=1.3, columnspacing=1)
     return fig
@@ -1321,8 +1328,9 @@ def connectivity_matrix(
     start = 0
     for c in np.unique(community[community >= 0]):
         size = int((community == c).sum())
+        colour = _group_colours(np.array([c]))[0]
         axes[0].add_patch(mpl.patches.Rectangle(
-            (start - 0.5, start - 0.5), size, size, fill=False, edgecolor=_group_colours(np.array([c]))[0], linewidth=1.6,
+            (start - 0.5, start - 0.5), size, size, fill=False, edgecolor=colour, linewidth=1.6,
         ))
         start += size
     axes[0].set(xlabel="electrode, by community", ylabel="electrode, by community")
@@ -1330,6 +1338,7 @@ def connectivity_matrix(
     for which in (axes[0].xaxis, axes[0].yaxis):
         which.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
     axes[0].spines[:].set_visible(False)
+    axes[0].set_facecolor("0.94")
     pooled = np.concatenate([observed, jittered])
     pooled = pooled[np.isfinite(pooled)]
     low, high = (pooled.min(), pooled.max()) if len(pooled) else (-1, 1)
@@ -1373,26 +1382,29 @@ def network_graph(
         chip.set(xlabel="x (µm)", ylabel="y (µm)")
     faint = float(np.clip(30 / np.sqrt(max(len(edges), 1)), 0.05, 0.8))
     chip.add_collection(mpl.collections.LineCollection(
-        places[edges.reshape(-1, 2)], colors="0.45", linewidths=0.8, alpha=faint, zorder=1, rasterized=len(edges) > 2000,
+        places[edges.reshape(-1, 2)], colors="0.45", linewidths=0.8, alpha=faint, zorder=1,
+        rasterized=len(edges) > 2000,
     ))
     size = 14 + 90 * degree / max(degree.max(initial=0), 1)
     chip.scatter(*places.T, s=size, c=_group_colours(community), edgecolors="white", linewidths=0.6, zorder=2)
     chip.scatter(
-        *places[hubs].T, s=1.9 * size[hubs] + 30, facecolors="none", edgecolors=COLOURS["real"], linewidths=1.2, zorder=3
+        *places[hubs].T, s=1.9 * size[hubs] + 30, facecolors="none", edgecolors=COLOURS["real"], linewidths=1.2,
+        zorder=3,
     )
     margin = 0.08 * max(np.ptp(places, axis=0).max(initial=0), 1e-3) if n else 1
     low, high = (places.min(axis=0), places.max(axis=0)) if n else (np.zeros(2), np.ones(2))
     chip.set(
         xlim=(low[0] - margin, high[0] + margin), ylim=(high[1] + margin, low[1] - margin), aspect="equal",
-        title=f"{len(edges)} connections of {n} electrodes",
     )
-    chip.title.set_fontweight("normal")
+    chip.set_title(f"{len(edges)} of {n * (n - 1) // 2} pairs are connected", fontweight="normal", fontsize=8)
     for which in (chip.xaxis, chip.yaxis):
         which.set_major_locator(mpl.ticker.MaxNLocator(4))
     handles = [
-        Line2D([], [], marker="o", linestyle="", markersize=5, color=GROUPS[0], label="communities: colours"),
-        Line2D([], [], marker="o", linestyle="", markersize=5, color=BLANK, label="no connection"),
-        Line2D([], [], marker="o", linestyle="", markersize=9, markerfacecolor="none", color=COLOURS["real"], label="hub"),
+        Line2D([], [], marker="o", linestyle="", markersize=size, color=colour, markerfacecolor=fill, label=label)
+        for size, colour, fill, label in (
+            (5, GROUPS[0], GROUPS[0], "communities: colours"), (5, BLANK, BLANK, "no connection"),
+            (9, COLOURS["real"], "none", "hub"),
+        )
     ]
     left.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2)
     for axis, (name, (value, random)) in zip(np.ravel(right.subplots(len(measures), 1)), measures.items()):
@@ -1472,7 +1484,7 @@ def channel_groups(
     accuracy, null
         Balanced accuracy on blocks of time that were not seen (None: not measured), and (n,) that of permuted labels.
     """
-    fig, (axes,) = _figure(1, 3, 2.7, width_ratios=[1.25, 1.15, 0.9])
+    fig, (axes,) = _figure(1, 3, 2.6, width_ratios=[1.25, 1.0, 0.95])
     colours = _group_colours(label)
     colours[:, 3] = 0.25 + 0.75 * (certainty - certainty.min()) / max(np.ptp(certainty), 1e-9)
     axes[0].scatter(*plane.T, s=26, c=colours, linewidths=0)
@@ -1488,17 +1500,13 @@ def channel_groups(
         tick.set_color(_group_colours(np.array([g]))[0])
         tick.set_fontweight("bold")
     axes[1].spines[:].set_visible(False)
-    fig.colorbar(mesh, ax=axes[1], label="mean (z-score)", location="top", shrink=0.9, ticks=mpl.ticker.MaxNLocator(3))
+    fig.colorbar(mesh, ax=axes[1], label="mean (z-score)", shrink=0.9, ticks=mpl.ticker.MaxNLocator(4))
     axes[2].hist(100 * null, 20, color="0.75", label="permuted groups")
     if accuracy is not None:
         axes[2].axvline(100 * accuracy, color=IN_BURST, linewidth=1.6, label="groups")
     axes[2].set(xlabel="right in unseen time (%)", ylabel="permutations")
-    axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=1)
+    axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, 1.24), handlelength=1.3)
     return fig
-
-
-CONDITIONS = (("#009E73", "o"), ("#E69F00", "s"), ("#56B4E9", "^"), ("#3C3C3C", "D"))
-"""Colour and marker of the conditions of a treatment: healthy, pathological, treated, and treated in vain."""
 
 
 def treatment(
@@ -1516,19 +1524,22 @@ def treatment(
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=[1.25, 1])
     axis = left.subplots()
-    styles = dict(zip(plane, CONDITIONS))
+    styles = dict(zip(plane, SERIES))
     for name, points in plane.items():
         colour, marker = styles[name]
         axis.scatter(*points.T, s=26, color=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
         axis.plot(
-            *points.mean(axis=0), marker, markersize=11, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=1.8
+            *points.mean(axis=0), marker, markersize=11, markerfacecolor="none", markeredgecolor=colour,
+            markeredgewidth=1.8,
         )
     axis.set(xlabel="from pathological (0) to healthy (1)", ylabel="otherwise (SD of a feature)")
     left.legend(loc="outside upper center", ncols=len(plane), handletextpad=0.1, columnspacing=1)
     panels = np.ravel(right.subplots(len(rescues), 1, sharex=True))
+    everything = np.concatenate([null for _, _, null, _ in rescues.values()])
+    bins = np.linspace(everything.min(), max(everything.max(), everything.min() + 1e-6), 30)
     for axis, (name, (fraction, interval, null, p)) in zip(panels, rescues.items()):
         colour = styles[name][0]
-        axis.hist(null, 30, color="0.8")
+        axis.hist(null, bins, color="0.8")
         top = axis.get_ylim()[1]
         axis.axvline(fraction, color=colour, linewidth=1.8)
         axis.plot(interval, [0.9 * top] * 2, color=colour, linewidth=1.2)

@@ -369,6 +369,11 @@ def _read_events(path: Path) -> SpikeTrains:
 _READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb": _read_nwb, ".mat": _read_events}
 
 
+def is_treated(name: str) -> bool:
+    """Whether this is an entry of the catalogue with spike trains under treatments."""
+    return recordings.catalogue().get(name, {}).get("open") == "spikes"
+
+
 def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, SpikeTrains]]:
     """Spike trains of a catalogue entry that was recorded under treatments: part of the culture → condition → trains.
 
@@ -377,12 +382,11 @@ def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, Spik
     InputError
         An entry without treatments, or what :func:`meagan_lib.recordings.fetch` refuses.
     """
-    entry = recordings.catalogue().get(name, {})
-    if entry.get("open") != "spikes":
+    if not is_treated(name):
         raise InputError(
             f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
         )
     trains: dict[str, dict[str, SpikeTrains]] = {}
-    for file, path in zip(entry["files"], recordings.fetch(name, Path(data_dir or ROOT / "data"))):
+    for file, path in zip(recordings.catalogue()[name]["files"], recordings.fetch(name, Path(data_dir or ROOT / "data"))):
         trains.setdefault(file["part"], {})[file["condition"]] = read_spikes(path)
     return trains
