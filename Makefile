@@ -1,4 +1,4 @@
-# make figures · make test · make lab · make bench; each sets up .venv when it is missing or when the pins have changed.
+# make figures · make concepts · make test · make lab · make bench; each sets up .venv when it is missing or when the pins have changed.
 #   make figures RECORDING=path-or-name RUN=smoke|quick|full NAME=my_chip
 #   make figures RECORDING="a.brw b.brw c.brw" NAME=three    one data set of several recordings
 RUN ?= quick
@@ -9,9 +9,12 @@ READY := $(VENV)/ready
 RECORDINGS = $(if $(shell test -e "$(RECORDING)" && echo one),--recording "$(RECORDING)",$(foreach \
 	r,$(RECORDING),--recording "$(r)"))
 
-.PHONY: figures test lab bench
+.PHONY: figures concepts test lab bench
 figures: $(READY)
 	@$(VENV)/bin/meagan run $(RUN) $(if $(RECORDING),$(RECORDINGS)) $(if $(NAME),--name "$(NAME)")
+
+concepts: $(READY)
+	@$(VENV)/bin/meagan run concepts
 
 test: $(READY)
 	@$(VENV)/bin/python -m pytest

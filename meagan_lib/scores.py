@@ -5,14 +5,11 @@
 for memorisation, training windows that the distance to the training set leaves out. The reference is always A.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import scipy.stats
-from safetensors import safe_open
 
 from meagan_lib import memorisation, metrics
 from meagan_lib.features import Array
@@ -273,14 +270,3 @@ def _short(count: int) -> str:
         if count >= unit:
             return f"{float(f'{count / unit:.2g}'):g}{letter}"
     return str(count)
-
-
-def training_cost(folder: Path) -> dict[str, int]:
-    """What the training in a model's folder took: numbers that were fitted, and training windows shown, repeats counted.
-
-    Of ``model.safetensors`` and ``config.json``. Seconds are left out: they differ from run to run.
-    """
-    with safe_open(folder / "model.safetensors", "np") as file:
-        parameters = sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())
-    config = json.loads((folder / "config.json").read_text())["config"]
-    return {"parameters": parameters, "windows": config["batch_size"] * (config["steps"] + config.get("vae_steps", 0))}

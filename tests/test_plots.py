@@ -424,3 +424,73 @@ def test_spectra_and_features_take_any_number_of_models(n):
     fig = plots.feature_marginals(shapes, "uV")
     draw(fig)
     assert all(plots.LABELS[model] in texts(fig) for model in RIVALS[:n])
+
+
+ADDED = {"alone": "real windows alone", "gaussian": "Gaussian", "pretrained_vae_gan": "pre-trained VAE-GAN"}
+GAINS = {"gaussian": 0.05, "pretrained_vae_gan": -0.03, "alone": 0.0}
+
+
+def utility(recordings: list[str], sizes: list[int], seeds: int, diverged: int = -1) -> list[dict]:
+    """A table in which what is added gains by ``GAINS``; at n = ``diverged`` the Gaussian has no score."""
+    rows = []
+    for i, data in enumerate(recordings):
+        for name, gain in GAINS.items():
+            for n in sizes:
+                for seed in range(seeds):
+                    f1 = np.nan if (name, n) == ("gaussian", diverged) else 0.3 + 0.1 * i + 0.05 * seed + gain
+                    about = {"data": data, "generator": name, "n": n, "seed": seed, "units": 4, "f1": f1}
+                    rows.append(about | {"tstr": f1 - 0.1, "trts": f1 + 0.1})
+    return rows
+
+
+@pytest.mark.parametrize("recordings, sizes, seeds", [(["a", "b"], [5, 10, 500], 3), (["a"], [5], 1)])
+def test_a_gain_is_above_zero_where_what_is_added_helps(recordings, sizes, seeds):
+    sure = {("a", "gaussian", 5): "helps", ("a", "pretrained_vae_gan", 5): "no sure difference"}
+    fig = plots.augmentation(utility(recordings, sizes, seeds), sure, ADDED)
+    draw(fig)
+    above, below = fig.axes[0], fig.axes[len(recordings)]
+    means = [line.get_ydata() for line in above.lines if len(line.get_ydata()) == len(sizes) and line.get_marker() == "None"]
+    base = 0.3 + 0.05 * (seeds - 1) / 2
+    assert [m[0] for m in means] == pytest.approx([base, base + 0.05, base - 0.03])
+    dots = [line for line in below.lines if line.get_marker() == "o"]
+    assert [dot.get_ydata()[0] for dot in dots] == pytest.approx(np.repeat([0.05, -0.03], len(sizes)))
+    filled = [to_rgba(dot.get_markerfacecolor()) != to_rgba("white") for dot in dots]
+    assert filled == [True] + [False] * (len(dots) - 1)
+    assert [0, 0] in [list(line.get_ydata()) for line in below.lines]
+    assert "macro-F1" in texts(fig) and "helps" in texts(fig) and "hurts" in texts(fig)
+    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "sure: p < 0.05"))
+
+
+def test_where_training_diverged_a_curve_has_a_gap():
+    fig = plots.augmentation(utility(["a"], [5, 10, 500], 2, diverged=10), {}, ADDED)
+    draw(fig)
+    curve = next(line for line in fig.axes[1].lines if line.get_color() == plots.COLOURS["gaussian"])
+    np.testing.assert_array_equal(np.isnan(curve.get_ydata()), [False, True, False])
+
+
+@pytest.mark.parametrize("recordings, sizes", [(["a", "b"], [5, 500]), (["a"], [10])])
+def test_transfer_is_shown_between_chance_and_what_real_windows_give(recordings, sizes):
+    fig = plots.transfer(utility(recordings, [5, 10, 500], 3), sizes, ADDED)
+    draw(fig)
+    assert len(fig.axes) == len(sizes) * len(recordings)
+    axis = fig.axes[0]
+    lines = [line.get_xdata()[0] for line in axis.lines[:2]]
+    assert lines == pytest.approx([0.35, 0.25])
+    of = {line.get_marker(): line.get_xdata() for line in axis.lines[2:4]}
+    np.testing.assert_allclose(of["o"], [0.25, 0.3, 0.35])
+    np.testing.assert_allclose(of["D"], [0.45, 0.5, 0.55])
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["Gaussian", "pre-trained VAE-GAN"]
+    assert "TSTR" in texts(fig) and "floor: chance" in texts(fig) and f"a, n = {sizes[0]}" in texts(fig)
+
+
+def test_an_animation_shows_every_figure_and_rests_on_the_last():
+    def at(height: float) -> Figure:
+        fig = Figure(figsize=(1, 1))
+        fig.subplots().axhline(height, color="#0072B2")
+        return fig
+
+    one, two = (plots.animation([at(height) for height in (0, 0.5, 1)], frame_ms=100, dpi=50) for _ in range(2))
+    assert one == two
+    film = Image.open(io.BytesIO(one))
+    shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]
+    assert [duration for duration, _ in shown] == [100, 100, 1000] and len({picture for _, picture in shown}) == 3

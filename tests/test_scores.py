@@ -1,13 +1,11 @@
 """Scores stand beside floor and reach, one rule flags them, and the words follow the numbers."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
 from conftest import spikes
-from safetensors.numpy import save_file
 
 from meagan_lib import scores
 from meagan_lib.metrics import Context
@@ -150,12 +148,3 @@ def test_the_answer_says_how_many_seeds_it_rests_on():
     assert "One training of each" in scores.answer(made_up(a=row(0.5)), COST, LABELS)
     several = made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6)), b=row(0.6))
     assert "1 to 3 trainings of each" in scores.answer(several, COST, LABELS)
-
-
-def test_the_cost_of_a_training_is_read_from_its_folder(tmp_path):
-    save_file({"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float32)}, tmp_path / "model.safetensors")
-    config = {"batch_size": 10, "steps": 7}
-    (tmp_path / "config.json").write_text(json.dumps({"config": config}))
-    assert scores.training_cost(tmp_path) == {"parameters": 17, "windows": 70}
-    (tmp_path / "config.json").write_text(json.dumps({"config": config | {"vae_steps": 3}}))
-    assert scores.training_cost(tmp_path)["windows"] == 100

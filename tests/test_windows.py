@@ -49,6 +49,12 @@ def test_the_trough_stands_in_the_middle(windows):
     assert windows.time_ms[32] == 0
 
 
+@pytest.mark.parametrize("duration_ms, samples", [(0.4, 8), (0.01, 1), (3.2, 64)])
+def test_a_duration_is_rounded_to_samples_and_never_to_none(windows, duration_ms, samples):
+    assert windows.sampling_rate_hz == 20_000
+    assert windows.samples_of(duration_ms) == samples
+
+
 def test_windows_of_a_simulation_know_their_unit(windows, truth):
     assert (windows.label >= 0).mean() > 0.95
     assert set(windows.label) <= set(truth.unit) | {-1}
@@ -147,6 +153,8 @@ def test_classes_count_from_zero_and_name_recording_and_unit():
     chosen = merged.split == Split.TRAIN
     np.testing.assert_array_equal(of[index], np.stack([merged.recording[chosen], merged.channel[chosen]], axis=1))
     assert set(index) == set(range(len(of))) and len(of) == 6
+    np.testing.assert_array_equal(merged.classes_among("channel", Split.TRAIN, of), index)
+    np.testing.assert_array_equal(merged.classes_among("channel", Split.TRAIN, of[1:]), index - 1)
     with pytest.raises(InputError, match="choose one of unit, channel"):
         merged.classes("colour", Split.TRAIN)
     unknown = np.full(len(merged), -1, np.int32)
