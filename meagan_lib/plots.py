@@ -1207,10 +1207,9 @@ def scores(
     """
     models, heading, line = list(excess), 0.24, 0.055
     row = 0.1 + line * len(models)
-    ends = np.cumsum([len(metrics) for metrics in families.values()])
-    split = int(np.argmin(np.abs(ends - ends[-1] / 2))) + 1
+    heights = [heading + row * len(metrics) for metrics in families.values()]
+    tallest, split = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(1, len(heights) + 1))
     columns = [list(families)[:split], list(families)[split:]]
-    tallest = max(sum(heading + row * len(families[family]) for family in column) for column in columns)
     every = [value for by in excess.values() for values in by.values() for value in values]
     low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
     fig, (axes,) = _figure(1, 2, tallest + 0.8, sharex=True)
