@@ -25,6 +25,7 @@ lab: $(READY)
 bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py
 	@$(VENV)/bin/python bench/training.py
+	@$(VENV)/bin/python bench/connectivity.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

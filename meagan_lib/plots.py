@@ -1793,13 +1793,11 @@ def memberships(
     axis = right.subplots()
     label = membership.argmax(axis=1)
     order = np.lexsort((-membership.max(axis=1), label))
-    base = np.zeros(len(order))
+    edges, base = np.arange(len(order) + 1) - 0.5, np.zeros(len(order))
     for g, share in enumerate(membership[order].T):
-        axis.bar(
-            np.arange(len(order)), share, 1.0, base, color=_group_colours(np.array([g]))[0], label=f"group {g + 1}",
-            linewidth=0, rasterized=len(order) > 500,
-        )
-        base += share
+        colour = _group_colours(np.array([g]))[0]
+        axis.stairs(base + share, edges, baseline=base, fill=True, color=colour, label=f"group {g + 1}")
+        base = base + share
     axis.set(xlabel="electrode, by group", ylabel="membership", ylim=(0, 1), xlim=(-0.5, len(order) - 0.5))
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     right.legend(loc="outside upper center", ncols=min(membership.shape[1], 6), handlelength=1)
