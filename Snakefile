@@ -39,7 +39,7 @@ GRAPH = {
         [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", "synthetic.h5")],
         1,
     ),
-    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 2),
+    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 1),
     "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
 }
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}

@@ -91,7 +91,19 @@ def share_nearest(real: Array, fake: Array, context: Context, share: float = NEA
     return lambda i, j: float((d_g[j] < np.quantile(d_r[i], share)).mean())
 
 
+def distance_ratio(real: Array, fake: Array, context: Context) -> Statistic:
+    """Distance to the nearest training window over that to the second nearest, mean over generated windows.
+
+    Near 0 for copies. Windows with too little noise lie near to *all* training windows, which the other metrics of this
+    module take for copying; their ratio stays that of new windows.
+    """
+    distance, _ = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(context.train).kneighbors(fake)
+    ratio = distance[:, 0] / np.maximum(distance[:, 1], np.finfo(float).tiny)
+    return lambda i, j: float(ratio[j].mean())
+
+
 METRICS: dict[str, Metric] = {
+    "distance_ratio": Metric(distance_ratio, "nearest / second nearest", "memorisation", "higher"),
     "c_t": Metric(c_t, "C_T", "memorisation", "higher", signed=True),
     "authenticity": Metric(authenticity, "authenticity", "memorisation", "higher"),
     "share_nearest": Metric(share_nearest, "nearer than 95 % of test", "memorisation"),

@@ -179,6 +179,15 @@ def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]
     ]
 
 
+def copies(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> bool:
+    """Whether ``model`` is said to copy training windows: beyond floor and reach on the ratio of distances, and by a tenth.
+
+    That is what one copy in ten windows does. The other metrics of memorisation are also set off by too little noise.
+    """
+    score = scores[model]["distance_ratio"]
+    return "distance_ratio" in beyond(scores, model) and score["value"] < 0.9 * score["floor"]
+
+
 QUESTIONS = {
     "overall": "hardest to tell from real windows", "distribution": "distribution as a whole", "shape": "shape of the spikes",
     "colour": "spectrum", "fidelity": "every window looks real", "diversity": "every kind of window is there",
@@ -195,8 +204,7 @@ def answer(
     ``windows``, the training windows that it was shown, repeats counted; ``labels``: model → its name in words.
     """
     models = [model for model in scores if model != REACH]
-    copies = [m for m in models if any(METRICS[name].family == "memorisation" for name in beyond(scores, m))]
-    ranked = [m for m in models if m not in copies]
+    ranked = [model for model in models if not copies(scores, model)]
     lines = []
     if ranked:
         lead = next(iter(METRICS))
@@ -226,7 +234,7 @@ def answer(
         spent = "cost not known"
         if model in cost:
             spent = f"{_short(cost[model]['parameters'])} parameters, {_short(cost[model]['windows'])} windows shown"
-        copied = " **It copies its training windows.**" if model in copies else ""
+        copied = "" if model in ranked else " **It copies its training windows.**"
         lines.append(
             f"- {labels[model]} ({spent}): worse than sampling and drift explain on {len(bad)} of {len(judged)} scores"
             f"{which}.{copied}"

@@ -6,6 +6,7 @@ import scipy.stats
 from conftest import spikes
 
 from meagan_lib import memorisation
+from meagan_lib.failures import low_passed
 from meagan_lib.metrics import Context
 
 REAL, OTHER, TRAIN = spikes(300, seed=1), spikes(300, seed=2), spikes(700, seed=3)
@@ -76,7 +77,16 @@ def test_the_share_nearest_counts_what_is_nearer_than_most_or_than_any_test_wind
     assert than_any == pytest.approx(np.mean(d_fake < d_real.min())) == pytest.approx(1 / 3, abs=0.03)
 
 
+def test_only_copies_lie_much_nearer_to_one_training_window_than_to_the_next():
+    fake = np.concatenate([OTHER[:200], TRAIN[:100] + NOISE[:100]])
+    two = np.sort(to_train(fake), axis=1)[:, :2]
+    assert value("distance_ratio", fake) == pytest.approx(np.mean(two[:, 0] / two[:, 1]), rel=1e-4)
+    smooth = low_passed(low_passed(OTHER))
+    assert value("c_t", smooth) < -2 and value("distance_ratio", smooth) > 0.95 * value("distance_ratio", OTHER)
+
+
 @pytest.mark.parametrize("name, new, copy", [
+    ("distance_ratio", (0.85, 1), (0, 0.1)),
     ("c_t", (-2, 2), (-20, -5)), ("authenticity", (0.5, 1), (0, 0)), ("share_nearest", (0, 0.12), (0.99, 1)),
 ])
 def test_new_windows_and_copies_lie_where_they_should(name, new, copy):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.stats
+import torch
 from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,11 +152,11 @@ def test_a_two_sample_test_is_a_coin_toss_for_the_same_distribution_and_sure_for
 
 
 def test_the_network_of_the_two_sample_test_gives_the_same_bits_and_leaves_the_random_state_alone():
-    import torch
-
     before = torch.get_rng_state()
-    one, two = (value("c2st_cnn_auc", 1.1 * OTHER[:100], REAL[:100]) for _ in range(2))
-    assert one == two and torch.equal(before, torch.get_rng_state())
+    one = value("c2st_cnn_auc", 1.1 * OTHER[:100], REAL[:100])
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(3)
+    assert value("c2st_cnn_auc", 1.1 * OTHER[:100], REAL[:100]) == one
 
 
 def test_a_gaussian_passes_the_frechet_distance_and_not_the_trees():

@@ -66,6 +66,7 @@ def test_another_training_set_changes_neither_value_nor_floor():
 
 def test_the_reach_of_memorisation_does_not_count_training_windows_as_copies_of_themselves(scored):
     assert scored[REACH]["authenticity"]["value"] > 0.5 and scored[REACH]["share_nearest"]["value"] < 0.15
+    assert scored[REACH]["distance_ratio"]["value"] > 0.8
     assert abs(scored[REACH]["c_t"]["value"]) < 3
 
 
@@ -130,11 +131,16 @@ def test_the_answer_changes_with_the_order_of_the_models():
 
 def test_the_answer_names_copies_and_does_not_rank_them():
     models = made_up(a=row(0.5), b=row(0.31))
-    models["b"]["authenticity"] |= {"value": 0.0}
+    models["b"]["c_t"] |= {"value": -9.0}  # too little noise does that as well
+    assert scores.answer(models, COST, LABELS).startswith("**Model B comes nearest")
+    narrow = {"value": 0.185, "floor_interval": (0.195, 0.205), "reach_interval": (0.195, 0.205)}
+    models["b"]["distance_ratio"] |= narrow  # flagged, but by less than a tenth of the floor
+    assert "distance_ratio" in scores.beyond(models, "b") and not scores.copies(models, "b")
+    assert scores.answer(models, COST, LABELS).startswith("**Model B comes nearest")
+    models["b"]["distance_ratio"] |= {"value": 0.0}
     said = scores.answer(models, COST, LABELS)
-    assert said.startswith("**Model A comes nearest") and "authenticity. **It copies its training windows.**" in said
-    for model in "ab":
-        models[model]["authenticity"] |= {"value": 0.0}
+    assert said.startswith("**Model A comes nearest") and said.count("**It copies its training windows.**") == 1
+    models["a"]["distance_ratio"] |= {"value": 0.0}
     assert "comes nearest" not in scores.answer(models, COST, LABELS)
 
 
