@@ -23,6 +23,9 @@ from meagan_lib.files import sha256, write_json
 from meagan_lib.notebooks import RESULTS, check_names_and_types, job, library_inputs
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from meagan_lib.models.contract import Model, TrainingData
     from meagan_lib.windows import SpikeWindows
 
 SECTION = "contest"
@@ -145,51 +148,95 @@ def options(model: str, parameters: Mapping[str, object]) -> dict[str, object]:
         return {}
     given = {"steps": parameters["steps"]}
     if model in THESIS:
-        known = resolve_name(THESIS[model][0]).Config.__dataclass_fields__
+        known = model_class(model).Config.__dataclass_fields__
         given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
     steps = int(given["steps"])
     looked = {"validate_every": max(steps // looks, 1), "checkpoint_every": max(steps // 20, 1)}
     return given | looked | dict(parameters.get("recipe", {}))
 
 
-def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -> dict:
-    """Fit one model with one seed, draw as many windows as there are test windows, and return the receipt."""
-    import numpy as np
-    from threadpoolctl import threadpool_limits
+def model_class(model: str) -> type["Model"]:
+    """The class of a model."""
+    return resolve_name(THESIS[model][0] if model in THESIS else RIVALS[model])
 
+
+def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], seed: int) -> "TrainingData":
+    """What a model is fitted to: windows normalised, labelled and judged as in notebooks 02 and 03.
+
+    ``parameters`` are those of a notebook; without ``normalisation`` and ``condition`` windows are z-scores without
+    labels, and without ``looks`` nothing judges them.
+    """
     from meagan_lib.detection import window_lowpass
     from meagan_lib.models.contract import TrainingData
-    from meagan_lib.windows import Split, SpikeWindows, fit_normalisation
+    from meagan_lib.windows import Split, Standardiser
 
-    started = time.monotonic()
-    folder = place(run, model, seed)
+    normaliser, validate = normalisation(windows, parameters), None
+    if parameters.get("looks"):
+        from meagan_lib import metrics
+
+        judge = Standardiser.fit(windows.of(Split.TRAIN))
+        held_out = judge.transform(windows.of(Split.VALIDATION))[:1000]
+        context = metrics.Context.fit(judge.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
+
+        def validate(made: "np.ndarray") -> float:
+            return metrics.validation_score(held_out, judge.transform(normaliser.inverse(made)), context)
+
+    condition = parameters.get("condition")
+    return TrainingData(
+        normaliser.transform(windows.of(Split.TRAIN)), window_lowpass(windows.detection, windows.sampling_rate_hz),
+        validate, windows.classes(condition, Split.TRAIN)[0] if condition else None, normaliser.bounded,
+    )
+
+
+def normalisation(windows: "SpikeWindows", parameters: Mapping[str, object]):
+    """The normalisation of a notebook's parameters, fitted on the training windows."""
+    from meagan_lib.windows import Split, fit_normalisation
+
+    return fit_normalisation(str(parameters.get("normalisation", "z_score")), windows.of(Split.TRAIN))
+
+
+def draw(
+    fitted: "Model", windows: "SpikeWindows", parameters: Mapping[str, object], seed: int
+) -> "SpikeWindows":
+    """As many windows of a model as there are test windows, with labels as often as among the training windows."""
+    import numpy as np
+
+    from meagan_lib.windows import Split
+
+    n, told, columns = int((windows.split == Split.TEST).sum()), [], {}
+    if condition := parameters.get("condition"):
+        labels, classes = windows.classes(condition, Split.TRAIN)
+        told = [labels[np.random.default_rng(seed).integers(len(labels), size=n)]]
+        columns = {{"unit": "label", "channel": "channel"}[condition]: classes[told[0], 1]}
+    made = normalisation(windows, parameters).inverse(fitted.sample(n, seed, *told))
+    return windows.synthetic(made, **columns)
+
+
+KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", "synthetic.h5", "cost.json")
+"""Files of a job that its receipt lists."""
+
+
+def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -> dict:
+    """Fit one model with one seed, draw its windows, and return the receipt."""
+    from threadpoolctl import threadpool_limits
+
+    from meagan_lib.windows import SpikeWindows
+
+    started, folder = time.monotonic(), place(run, model, seed)
     folder.mkdir(parents=True, exist_ok=True)
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
-    normaliser = fit_normalisation(parameters.get("normalisation", "z_score"), windows.of(Split.TRAIN))
-    condition = parameters.get("condition", "")
-    labels, classes = windows.classes(condition, Split.TRAIN) if condition else (None, None)
-    budget = options(model, parameters)
-    data = TrainingData(
-        normaliser.transform(windows.of(Split.TRAIN)), window_lowpass(windows.detection, windows.sampling_rate_hz),
-        validation(windows, normaliser, seed) if budget else None, labels, normaliser.bounded,
-    )
-    kind = resolve_name(THESIS[model][0] if model in THESIS else RIVALS[model])
-    if budget:
+    data, given = training_data(windows, parameters, seed), options(model, parameters)
+    if given:
         import torch
 
         torch.set_num_threads(1)
     with threadpool_limits(1):
         clock = time.process_time()
-        fitted = kind.fit(data, seed, folder, **budget)
+        fitted = model_class(model).fit(data, seed, folder, **given)
         cost = {"steps": 0, "seconds": round(time.process_time() - clock, 1), "threads": 1, "trained": fitted.n_parameters}
         fitted.save(folder)
-        n, columns = int((windows.split == Split.TEST).sum()), {}
-        if condition:
-            told = labels[np.random.default_rng(seed + 2).integers(len(labels), size=n)]
-            columns = {{"unit": "label", "channel": "channel"}[condition]: classes[told, 1]}
-        made = fitted.sample(n, seed + 2, *([told] if condition else []))
-    windows.synthetic(normaliser.inverse(made), **columns).save(folder / "synthetic.h5")
-    if budget:
+        draw(fitted, windows, parameters, seed + 2).save(folder / "synthetic.h5")
+    if given:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
     receipt = {
@@ -198,21 +245,6 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     }
     write_json(folder / "receipt.json", receipt)
     return receipt
-
-
-KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", "synthetic.h5", "cost.json")
-"""Files of a job that its receipt lists."""
-
-
-def validation(windows: "SpikeWindows", normaliser, seed: int):
-    """What chooses among the weights of a training, as in notebooks 02 and 03."""
-    from meagan_lib import metrics
-    from meagan_lib.windows import Split, Standardiser
-
-    judge = Standardiser.fit(windows.of(Split.TRAIN))
-    held_out = judge.transform(windows.of(Split.VALIDATION))[:1000]
-    context = metrics.Context.fit(judge.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
-    return lambda made: metrics.validation_score(held_out, judge.transform(normaliser.inverse(made)), context)
 
 
 def synthetic(run: str) -> dict[str, dict[int, "SpikeWindows"]]:
@@ -240,9 +272,9 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
     return found
 
 
-def load(run: str, model: str, seed: int):
+def load(run: str, model: str, seed: int) -> "Model":
     """A fitted rival of a run, or a model of the thesis with a seed that is not the notebook's."""
-    return resolve_name(THESIS[model][0] if model in THESIS else RIVALS[model]).load(place(run, model, seed))
+    return model_class(model).load(place(run, model, seed))
 
 
 def main() -> int:

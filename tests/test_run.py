@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import yaml
 
-from meagan_lib import ROOT, figures
+from meagan_lib import ROOT, contest, figures
 from meagan_lib.files import sha256
 from meagan_lib.notebooks import RESULTS
+from meagan_lib.windows import Split, SpikeWindows, Standardiser
 from tests.conftest import forget, meagan
 
 RUN, KILLED = "test-run", "test-killed"
@@ -40,10 +43,33 @@ def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
 
 
 def test_a_second_run_does_nothing(smoke):
-    receipts = sorted((RESULTS / RUN / "receipts").glob("*.json"))
+    receipts = sorted([*(RESULTS / RUN).glob("receipts/*.json"), *(RESULTS / RUN).glob("contest/*/*/receipt.json")])
     before = [path.stat().st_mtime_ns for path in receipts]
     assert meagan("run", "smoke", "--name", RUN, *SLOWER).returncode == 0
-    assert [path.stat().st_mtime_ns for path in receipts] == before and len(before) == 4
+    assert [path.stat().st_mtime_ns for path in receipts] == before and len(before) == 4 + 2
+
+
+def test_every_model_takes_part_in_the_contest_with_its_cost(smoke):
+    found, costs = contest.synthetic(RUN), contest.costs(RUN)
+    assert list(found) == list(costs) == ["transformer_gan", "vae_gan", "gaussian", "vae"]
+    n = int((SpikeWindows.load(RESULTS / RUN / "windows.h5").split == Split.TEST).sum())
+    assert {len(windows) for by_seed in found.values() for windows in by_seed.values()} == {n}
+    assert costs["transformer_gan"][0]["steps"] == 120 and costs["vae_gan"][0]["seconds"] > 1
+    assert "contest (2 fits)" in smoke.stdout
+    back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
+    np.testing.assert_array_equal(back(contest.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows)
+
+
+@pytest.mark.parametrize("model", contest.THESIS)
+def test_the_contest_would_train_what_a_notebook_trained(smoke, model):
+    """Its recipe, its first weights, its training windows: then another seed is the same model."""
+    folder, notebook = RESULTS / RUN, contest.THESIS[model][1]
+    parameters = yaml.safe_load((folder / "params" / f"{notebook}.yaml").read_text())
+    data = contest.training_data(SpikeWindows.load(folder / "windows.h5"), parameters, 0)
+    kind = contest.model_class(model)
+    described = kind.trainer(kind.recipe(0, **contest.options(model, parameters)), data, None)._describe()
+    told = json.loads((folder / model / "config.json").read_text())
+    assert json.loads(json.dumps(described)) == {key: told[key] for key in described}
 
 
 def cut_short(checkpoint, how: signal.Signals) -> tuple[int, str]:
@@ -69,8 +95,8 @@ def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke):
     assert code == -signal.SIGKILL and not (RESULTS / KILLED / "receipts" / "02_transformer_gan.json").exists()
     again = meagan("run", "smoke", "--name", KILLED, *SLOWER)
     assert again.returncode == 0, again.stdout + again.stderr
-    same = ["windows.h5", "scores.json", *(
-        f"{model}/{file}" for model in ("transformer_gan", "vae_gan")
+    same = ["windows.h5", "scores.json", "contest/gaussian/0/synthetic.h5", *(
+        f"{model}/{file}" for model in ("transformer_gan", "vae_gan", "contest/vae/0")
         for file in ("model.safetensors", "history.csv", "synthetic.h5")
     )]
     for file in same:

@@ -9,12 +9,14 @@ from scipy.linalg import toeplitz
 from sklearn.mixture import GaussianMixture
 
 from meagan_lib.models.contract import ArrayModel, TrainingData, band_noise
+from meagan_lib.models.gaussian import Gaussian
 
 
 def principal_axes(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean (samples,), principal axes (samples, samples) as columns and deviations (samples,), the strongest first."""
-    variance, axes = np.linalg.eigh(np.cov(windows, rowvar=False, dtype=np.float64))
-    return windows.mean(axis=0, dtype=np.float64), axes[:, ::-1], np.sqrt(variance[::-1].clip(0))
+    gaussian = Gaussian(windows)
+    variance, axes = np.linalg.eigh(gaussian.covariance)
+    return gaussian.mean, axes[:, ::-1], np.sqrt(variance[::-1].clip(0))
 
 
 class PCAGaussian(ArrayModel):
