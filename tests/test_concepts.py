@@ -19,6 +19,12 @@ RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
     "c1_networks": [("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)")],
+    "c7_vae": [
+        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"), ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
+        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"), ("epsilon**2 - log_variance)", "epsilon**2)"),
+    ],
+    "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
+    "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
 
