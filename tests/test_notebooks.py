@@ -16,10 +16,11 @@ from meagan_lib.notebooks import (
     NOTEBOOKS, check_names_and_types, check_parameters, declared_parameters, find_notebook, library_inputs, live_curves,
     normalise,
 )
+from meagan_lib.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.training import GANTrainer
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
-CONCEPTS = [path.stem for path in sorted(NOTEBOOKS.glob("concepts/**/c*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
@@ -114,7 +115,7 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
     assert merging.parts(first | {"recording": "b"}) == {}
 
 
-@pytest.mark.parametrize("notebook", ALL + CONCEPTS)
+@pytest.mark.parametrize("notebook", ALL + LESSONS)
 def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
     content = json.loads(find_notebook(notebook).read_text())
     for cell in content["cells"]:
