@@ -81,6 +81,20 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     console.print(f"{len(known)} figures of '{name}' are as made")
 
 
+@app.command("book")
+def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")] = "quick") -> None:
+    """Make the HTML book of a run: results/NAME/book."""
+    from meagan_lib import book
+
+    with exclusive(name):
+        page = book.build(name)
+    size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
+    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host")
+    taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
+    if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
+        console.print("the concepts of chapter 1 are not in it: make concepts executes them, then make book again")
+
+
 def belongs(run: str) -> bool:
     """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
