@@ -27,7 +27,7 @@ numfig = True
 numfig_secnum_depth = 0
 numfig_format = {"figure": "Figure %s"}
 
-autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True

@@ -5,20 +5,22 @@ scripts from beside itself and asks no server for anything.
 """
 
 import base64
+import io
 import json
 import logging
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import torch
 import yaml
+from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from meagan_lib import ROOT, InputError, figures, plots, training
+from meagan_lib import ROOT, InputError, plots, training
 from meagan_lib.detection import window_lowpass
 from meagan_lib.files import atomic
 from meagan_lib.models.transformer_gan import WindowGenerator, build_generator
@@ -218,3 +220,110 @@ def _described(e: Explorable) -> dict:
 
 def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def explore(run: str = "quick") -> ipywidgets.VBox:
+    """The explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
+
+    Raises
+    ------
+    InputError
+        A run without windows or trained models.
+    """
+    windows = SpikeWindows.load(RESULTS / run / "windows.h5")
+    if not available(run):
+        raise InputError(f"run '{run}' has no trained models: make them with meagan run")
+    return Widget([load(run, model, windows) for model in available(run)], windows).box
+
+
+class Widget:
+    """Sliders over the leading directions of a latent space, and the window that the network makes of them."""
+
+    def __init__(self, models: list[Explorable], windows: SpikeWindows, seed: int = 0):
+        self.windows, self.real, self.rng = windows, held_out(windows), torch.Generator().manual_seed(seed)
+        self.models, self.moving = {plots.LABELS[e.model]: e for e in models}, False
+        self.choice = ipywidgets.ToggleButtons(options=list(self.models))
+        self.classes = ipywidgets.Dropdown(description="class")
+        self.sliders = [
+            ipywidgets.FloatSlider(min=-3, max=3, step=0.05, style={"description_width": "initial"})
+            for _ in range(DIRECTIONS)
+        ]
+        self.buttons = [
+            ipywidgets.Button(description=words) for words in ("New spike", "Typical spike", "Encode a real spike")
+        ]
+        for button, action in zip(self.buttons, (self.draw, self.typical, self.encode)):
+            button.on_click(action)
+        for i, slider in enumerate(self.sliders):
+            slider.observe(lambda change, i=i: self.move(i, change["new"]), "value")
+        self.choice.observe(self.choose, "value")
+        self.classes.observe(lambda _: self.show(), "value")
+        self.picture = ipywidgets.Image(format="png")
+        self.box = ipywidgets.VBox(
+            [self.choice, ipywidgets.HBox([*self.buttons, self.classes]), self.picture, *self.sliders]
+        )
+        self.choose()
+
+    @property
+    def model(self) -> Explorable:
+        """The model that is looked at."""
+        return self.models[self.choice.value]
+
+    @property
+    def label(self) -> int:
+        """The class that is asked for; 0 where there are none."""
+        return self.classes.value or 0
+
+    def choose(self, _=None) -> None:
+        """Take the model that was chosen, and a spike of it."""
+        self.z = None
+        self.classes.options = [(name, i) for i, name in enumerate(self.model.classes)]
+        self.classes.layout.display = None if self.model.classes else "none"
+        self.buttons[2].layout.display = None if self.model.encoder else "none"
+        for i, (slider, share) in enumerate(zip(self.sliders, self.model.shares)):
+            slider.description = f"direction {i + 1} ({share:.0%} of the change)"
+        self.draw()
+
+    def draw(self, _=None) -> None:
+        """A spike from the prior."""
+        self.start(training.prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
+
+    def typical(self, _=None) -> None:
+        """The spike of z = 0."""
+        self.start(np.zeros(self.model.generator.latent, np.float32))
+
+    def encode(self, _=None) -> None:
+        """A real spike, encoded and decoded."""
+        window = self.real[int(torch.randint(len(self.real), (1,), generator=self.rng))]
+        self.start(self.model.encoded(window, self.label), window)
+
+    def start(self, z: np.ndarray, encoded: np.ndarray | None = None) -> None:
+        """Take z, and the real window that it stands for."""
+        self.z, self.window = z, encoded
+        self.show()
+
+    def move(self, i: int, to: float) -> None:
+        """Take z to a place along direction ``i``."""
+        if not self.moving:
+            direction = self.model.directions[i]
+            self.z = self.z + (to - float(self.z @ direction)) * direction
+            self.show()
+
+    def show(self) -> None:
+        """Draw the window of z, and set the sliders to where it stands."""
+        if self.z is None:
+            return
+        self.moving = True
+        for slider, place in zip(self.sliders, self.model.directions @ self.z):
+            slider.value = float(place)
+        self.moving = False
+        self.picture.value = png(plots.among_real(
+            self.windows.time_ms, self.real, self.model.window(self.z, self.label), self.model.model,
+            self.windows.amplitude_unit, self.window,
+        ))
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as PNG."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()

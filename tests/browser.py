@@ -91,6 +91,17 @@ class Page:
             text = {"Enter": "\r", " ": " "}.get(key, "") if kind == "keyDown" else ""
             self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=codes[key], text=text)
 
+    def heard(self) -> list[tuple[str, str]]:
+        """Role and name of everything that a screen reader meets, in its order."""
+        nodes = {node["nodeId"]: node for node in self.send("Accessibility.getFullAXTree")["nodes"]}
+        waiting, found = [next(iter(nodes))], []
+        while waiting:
+            node = nodes[waiting.pop()]
+            if not node["ignored"]:
+                found.append((node["role"]["value"], node.get("name", {}).get("value", "")))
+            waiting += [child for child in reversed(node.get("childIds", [])) if child in nodes]
+        return found
+
     def screen(self, width: int = 1280, height: int = 900, dark: bool = False, still: bool = False) -> None:
         """Set the size of the window and what its user prefers."""
         self.send(

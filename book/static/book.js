@@ -15,8 +15,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const text = (row) => row.cells[column].textContent.trim();
       const value = (row) => Number.parseFloat(text(row).replace("−", "-"));
       const rows = [...body.rows];
-      const numeric = rows.some((row) => !Number.isNaN(value(row))) && rows.every((row) => !Number.isNaN(value(row)) || text(row) === "–");
-      const ascending = (a, b) => numeric ? value(a) - value(b) : text(a).localeCompare(text(b), undefined, { numeric: true });
+      const told = rows.filter((row) => text(row) !== "–");
+      const numeric = told.length > 0 && told.every((row) => !Number.isNaN(value(row)));
+      const words = (a, b) => text(a).localeCompare(text(b), undefined, { numeric: true });
+      const ascending = (a, b) => numeric ? value(a) - value(b) : words(a, b);
       const missing = (row) => numeric && Number.isNaN(value(row));  // always last
       rows.sort((a, b) => missing(a) - missing(b) || (descending ? -1 : 1) * ascending(a, b));
       body.append(...rows);

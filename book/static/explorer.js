@@ -69,17 +69,20 @@ class Model {
 function realWindows() {
   const flat = new Float32Array(bytes(data.real).buffer);
   const samples = data.time_ms.length;
-  return Array.from({ length: flat.length / samples }, (_, i) => Array.from(flat.subarray(i * samples, (i + 1) * samples)));
+  const window = (_, i) => Array.from(flat.subarray(i * samples, (i + 1) * samples));
+  return Array.from({ length: flat.length / samples }, window);
 }
 
 class Plot {
   constructor(real) {
     const sorted = real.flat().sort((a, b) => a - b);
-    const [low, high] = [sorted[0], sorted[sorted.length - 1]];
+    const [low, high] = [sorted[0], sorted.at(-1)];
     const margin = 0.15 * (high - low);
     this.low = low - margin;
     this.high = high + margin;
-    this.svg = element("svg", { viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img", "aria-labelledby": "explorer-words" });
+    this.svg = element("svg", {
+      viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img", "aria-labelledby": "explorer-words",
+    });
     this.axes();
     for (const window of real.slice(0, SHOWN)) this.line(window, "#8a8a8a", 0.6, { opacity: 0.35 });
     this.nearest = this.line(real[0], "#3c3c3c", 1.2);
@@ -88,7 +91,7 @@ class Plot {
   }
 
   x = (t) => {
-    const [first, last] = [data.time_ms[0], data.time_ms[data.time_ms.length - 1]];
+    const [first, last] = [data.time_ms[0], data.time_ms.at(-1)];
     return SIZE.left + (t - first) / (last - first) * (SIZE.width - SIZE.left - SIZE.right);
   };
 
@@ -96,18 +99,24 @@ class Plot {
 
   axes() {
     const bottom = SIZE.height - SIZE.bottom;
-    const text = (x, y, words, more = {}) => this.svg.append(element("text", { x, y, "font-size": 13, fill: "#333", ...more }, words));
-    this.svg.append(element("path", { d: `M${SIZE.left} ${SIZE.top}V${bottom}H${SIZE.width - SIZE.right}`, fill: "none", stroke: "#333" }));
-    for (const t of ticks(data.time_ms[0], data.time_ms[data.time_ms.length - 1])) text(this.x(t), bottom + 16, told(t), { "text-anchor": "middle" });
+    const text = (x, y, words, more = {}) => this.svg.append(
+      element("text", { x, y, "font-size": 13, fill: "#333", "text-anchor": "middle", ...more }, words),
+    );
+    const frame = `M${SIZE.left} ${SIZE.top}V${bottom}H${SIZE.width - SIZE.right}`;
+    this.svg.append(element("path", { d: frame, fill: "none", stroke: "#333" }));
+    for (const t of ticks(data.time_ms[0], data.time_ms.at(-1))) text(this.x(t), bottom + 16, told(t));
     for (const v of ticks(this.low, this.high)) text(SIZE.left - 6, this.y(v) + 4, told(v), { "text-anchor": "end" });
-    text((SIZE.left + SIZE.width) / 2, SIZE.height - 6, "time from trough (ms)", { "text-anchor": "middle" });
-    text(0, 0, `voltage (${data.unit})`, { "text-anchor": "middle", transform: `translate(14 ${bottom / 2}) rotate(-90)` });
+    text((SIZE.left + SIZE.width) / 2, SIZE.height - 6, "time from trough (ms)");
+    text(0, 0, `voltage (${data.unit})`, { transform: `translate(14 ${bottom / 2}) rotate(-90)` });
   }
 
-  path = (window) => "M" + window.map((v, i) => `${this.x(data.time_ms[i]).toFixed(1)} ${this.y(v).toFixed(1)}`).join("L");
+  path(window) {
+    return "M" + window.map((v, i) => `${this.x(data.time_ms[i]).toFixed(1)} ${this.y(v).toFixed(1)}`).join("L");
+  }
 
   line(window, stroke, width, more = {}) {
-    const made = element("path", { d: this.path(window), fill: "none", stroke, "stroke-width": width, "stroke-linejoin": "round", ...more });
+    const style = { fill: "none", stroke, "stroke-width": width, "stroke-linejoin": "round", ...more };
+    const made = element("path", { d: this.path(window), ...style });
     this.svg.append(made);
     return made;
   }
@@ -170,15 +179,17 @@ class Explorer {
   }
 
   slider(i) {
-    const input = element("input", { type: "range", min: -REACH, max: REACH, step: 0.05, "data-direction": i });
+    const words = `direction ${i + 1} (${Math.round(100 * this.model.shares[i])} % of the change)`;
+    const input = element("input", {
+      type: "range", min: -REACH, max: REACH, step: 0.05, "data-direction": i, "aria-label": words,
+    });
     input.addEventListener("input", () => {
       const direction = this.model.directions[i];
       const move = Number(input.value) - dot(this.z, direction);
       this.z = this.z.map((x, j) => x + move * direction[j]);
       this.update();
     });
-    const share = Math.round(100 * this.model.shares[i]);
-    return element("label", {}, `direction ${i + 1} (${share} % of the change)`, element("output"), input);
+    return element("label", {}, words, element("output"), input);
   }
 
   async from(z, encoded = null) {
@@ -210,8 +221,10 @@ class Explorer {
     this.plot.show(this.plot.nearest, this.real[distances.indexOf(least)]);
     const trough = Math.min(...window);
     const at = data.time_ms[window.indexOf(trough)];
-    this.words.textContent = `Synthetic spike of the ${this.model.name}: trough ${told(trough)} ${data.unit} at ${told(at)} ms, ` +
-      `peak ${told(Math.max(...window))} ${data.unit}; ${told(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows.`;
+    this.words.textContent =
+      `Synthetic spike of the ${this.model.name}: trough ${told(trough)} ${data.unit} at ${told(at)} ms, ` +
+      `peak ${told(Math.max(...window))} ${data.unit}; ` +
+      `${told(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows.`;
   }
 }
 
@@ -222,7 +235,8 @@ async function start() {
     window.meaganExplorer.explorer = explorer;
     await explorer.choose(explorer.models[0]);
   } catch (error) {
-    root.replaceChildren(element("p", {}, `The explorer does not run in this browser (${error.message}). A recent Firefox, Chrome, Edge or Safari will do.`));
+    root.replaceChildren(element("p", {},
+      `The explorer does not run here (${error.message}). A recent Firefox, Chrome, Edge or Safari will do.`));
     throw error;
   }
 }
