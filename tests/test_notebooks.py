@@ -9,22 +9,25 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, cli, merging
+from meagan_lib import ROOT, InputError, cli, contest, merging
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.figures import STAGING
 from meagan_lib.notebooks import (
     NOTEBOOKS, check_names_and_types, check_parameters, declared_parameters, find_notebook, library_inputs, live_curves,
     normalise,
 )
+from meagan_lib.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.training import GANTrainer
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
     assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
+    assert list(check_names_and_types("contest", content.pop("contest"), contest.DECLARED)) == list(contest.DECLARED)
     assert sorted(content) == ALL
     for notebook, given in content.items():
         assert list(given) == list(declared_parameters(find_notebook(notebook)))
@@ -113,7 +116,7 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
     assert merging.parts(first | {"recording": "b"}) == {}
 
 
-@pytest.mark.parametrize("notebook", ALL)
+@pytest.mark.parametrize("notebook", ALL + LESSONS)
 def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
     content = json.loads(find_notebook(notebook).read_text())
     for cell in content["cells"]:

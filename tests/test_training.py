@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from meagan_lib import InputError, losses
 from meagan_lib.metrics import METRICS, Context
-from meagan_lib.models.baselines import without_farthest
+from meagan_lib.models.gaussian import without_farthest
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
 from meagan_lib.models.vae_gan import build_vae, reparameterise
 from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, latent_path, prior, recipe
