@@ -99,6 +99,20 @@ def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) ->
     console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
 
 
+@app.command("book")
+def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")] = "quick") -> None:
+    """Make the HTML book of a run: results/NAME/book."""
+    from meagan_lib import book
+
+    with exclusive(name):
+        page = book.build(name)
+    size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
+    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host")
+    taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
+    if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
+        console.print("the concepts of chapter 1 are not in it: make concepts executes them, then make book again")
+
+
 def belongs(run: str) -> bool:
     """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
