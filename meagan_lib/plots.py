@@ -1499,6 +1499,27 @@ def transfer(rows: Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str,
     return fig
 
 
+def among_real(
+    time_ms: np.ndarray, real: np.ndarray, window: np.ndarray, model: str, unit: str, encoded: np.ndarray | None = None
+) -> Figure:
+    """A synthetic window (samples,) before real ones (n, samples), of which the nearest is dark; and, dashed, the real
+    window that was ``encoded`` where it came from one."""
+    fig, ((axis,),) = _figure(1, 1, 3.2)
+    shown = real[:60]
+    axis.plot(time_ms, shown.T, color=COLOURS["real"], linewidth=0.4, alpha=0.2)
+    nearest = real[np.square(real - window).sum(axis=1).argmin()]
+    axis.plot(time_ms, nearest, color=COLOURS["real"], linewidth=0.8, label="nearest real window")
+    if encoded is not None:
+        axis.plot(time_ms, encoded, color=COLOURS["real"], linewidth=1.2, linestyle="--", label="encoded real window")
+    axis.plot(time_ms, window, color=COLOURS[model], linewidth=1.8, label=LABELS[model])
+    low, high = shown.min(), shown.max()
+    margin = 0.15 * (high - low)
+    axis.set(xlabel="time from trough (ms)", ylabel=_voltage(unit), ylim=(low - margin, high + margin))
+    axis.margins(x=0)
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    return fig
+
+
 def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100) -> bytes:
     """Figures of one size, one after another, as a GIF; the last one stands ten times as long.
 
@@ -1792,13 +1813,11 @@ def memberships(
     axis = right.subplots()
     label = membership.argmax(axis=1)
     order = np.lexsort((-membership.max(axis=1), label))
-    base = np.zeros(len(order))
+    edges, base = np.arange(len(order) + 1) - 0.5, np.zeros(len(order))
     for g, share in enumerate(membership[order].T):
-        axis.bar(
-            np.arange(len(order)), share, 1.0, base, color=_group_colours(np.array([g]))[0], label=f"group {g + 1}",
-            linewidth=0, rasterized=len(order) > 500,
-        )
-        base += share
+        colour = _group_colours(np.array([g]))[0]
+        axis.stairs(base + share, edges, baseline=base, fill=True, color=colour, label=f"group {g + 1}")
+        base = base + share
     axis.set(xlabel="electrode, by group", ylabel="membership", ylim=(0, 1), xlim=(-0.5, len(order) - 0.5))
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     right.legend(loc="outside upper center", ncols=min(membership.shape[1], 6), handlelength=1)

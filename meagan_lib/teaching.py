@@ -11,6 +11,7 @@ becomes ``raise NotImplementedError("the hint, in one line")`` for students, and
 """
 
 import base64
+import copy
 import html
 import io
 import json
@@ -25,20 +26,18 @@ import nbformat
 import numpy as np
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, figures
+from meagan_lib import ROOT, InputError, figures, plots
 from meagan_lib.cutting import WindowConfig, cut_windows
 from meagan_lib.detection import DetectionConfig
 from meagan_lib.files import atomic
 from meagan_lib.notebooks import NOTEBOOKS, RESULTS
-from meagan_lib.plots import COLOURS as MODELS
-from meagan_lib.plots import SERIES
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
 from meagan_lib.windows import SpikeWindows
 
 CONCEPTS = NOTEBOOKS / "concepts"
 SOLUTIONS = CONCEPTS / "solutions"
-COLOURS = {"data": MODELS["real"], "generated": SERIES[0][0], "discriminator": SERIES[1][0]}
+COLOURS = {"data": plots.COLOURS["real"], "generated": plots.SERIES[0][0], "discriminator": plots.SERIES[1][0]}
 """What a toy game is drawn in: its data, what its generator makes, its discriminator."""
 REGION = re.compile(r"^( *)### BEGIN SOLUTION: (.+?)\n.*?^ *### END SOLUTION$", re.MULTILINE | re.DOTALL)
 STRIP = 4
@@ -174,7 +173,7 @@ def spike_windows(run: str = "") -> SpikeWindows:
     if run:
         path = RESULTS / run / "windows.h5"
         if not path.is_file():
-            raise InputError(f"there are no windows of a run '{run}': make them with meagan run, or leave the name empty")
+            raise InputError(f"there are no windows of a run '{run}': make them with meagan run, or name no run")
         return SpikeWindows.load(path)
     small = SimulationConfig(duration_s=40.0, patch=4, n_units=12, burst_rate_hz=(4.0, 12.0))
     recording = open_recording("simulated", simulation=small)
@@ -183,13 +182,16 @@ def spike_windows(run: str = "") -> SpikeWindows:
 
 def for_students(solution: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The students' version of a solution's notebook: hints instead of solutions, everything else the same."""
-    notebook = nbformat.from_dict(json.loads(json.dumps(solution)))
+    notebook = copy.deepcopy(solution)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
-        cell.source = REGION.sub(
-            lambda found: f"{found[1]}raise NotImplementedError({json.dumps(found[2], ensure_ascii=False)})", cell.source
-        )
+        cell.source = REGION.sub(_stub, cell.source)
     return notebook
+
+
+def _stub(region: re.Match) -> str:
+    indent, hint = region.groups()
+    return f"{indent}raise NotImplementedError({json.dumps(hint, ensure_ascii=False)})"
 
 
 def students_path(solution: Path) -> Path:

@@ -1,19 +1,25 @@
 """The concept notebooks: they run without complaint, exercises check themselves, students have hints for solutions."""
 
+import json
+import re
+import subprocess
+import sys
+
 import nbformat
 import numpy as np
 import pytest
 import torch
 import yaml
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
-from meagan_lib import InputError, figures, teaching
-from meagan_lib.cli import PARAMS, check, resolve
+from meagan_lib import ROOT, InputError, figures, teaching
+from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
 from meagan_lib.figures import STAGING
-from meagan_lib.notebooks import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, executed, find_notebook
+from meagan_lib.notebooks import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, find_notebook
 from meagan_lib.teaching import SOLUTIONS, Interactive, for_students, spike_windows, students_path
 from meagan_lib.windows import Split
-from tests.conftest import forget, meagan
+from tests.conftest import forget
 
 RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
@@ -26,8 +32,16 @@ MISTAKES = {
         ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
     ],
     "c3_losses": [
-        ("return d if loss", "return 1 / (1 - d) if loss"), ("return 0 if loss", "return 1 if loss"), ("else 1 - d", "else d"),
+        ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
+        ("return 0 if loss", "return 1 if loss"),
     ],
+    "c7_vae": [
+        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
+        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
+        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"), ("epsilon**2 - log_variance)", "epsilon**2)"),
+    ],
+    "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
+    "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
 
@@ -58,29 +72,51 @@ def verdicts(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def run():
-    """All concepts, in their smoke form, by the command."""
-    forget(RUN)
-    done = meagan("run", "concepts_smoke", "--name", RUN)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield done
-    forget(RUN)
+def lessons(tmp_path_factory):
+    """The cells of all concepts in their smoke form, executed, and the folder of their figures.
+
+    One kernel does them all, for its start takes longest; nothing of a concept is left when the next one starts.
+    """
+    staging, cells = tmp_path_factory.mktemp("staging"), []
+    for name, given in yaml.safe_load((PARAMS / "concepts_smoke.yaml").read_text()).items():
+        for cell in nbformat.read(find_notebook(name), as_version=4).cells:
+            cell.id = f"{name}-{cell.id}"
+            cells.append(cell)
+            if "parameters" in cell.metadata.get("tags", []):
+                cells.append(nbformat.v4.new_code_cell("\n".join(f"{k} = {v!r}" for k, v in given.items())))
+        cells.append(nbformat.v4.new_code_cell("%reset -f"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STAGING, str(staging))
+        NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3").execute()
+    return cells, staging
 
 
-def test_the_run_makes_every_figure_of_the_concepts_and_shows_its_times(run):
-    assert set(figures.manifest(RUN)) == {id for id, entry in figures.registry().items() if entry.notebook in NAMES}
-    assert figures.verify(RUN) == [] and f"figures/{RUN}" in run.stdout
+def test_the_concepts_make_all_their_figures(lessons):
+    made = json.loads((lessons[1] / "manifest.json").read_text())
+    assert set(made) == {id for id, entry in figures.registry().items() if entry.notebook in NAMES}
+    assert {path.name for path in lessons[1].glob("*.npz")} == {f"{id}.npz" for id in made}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_executed_concept_has_no_complaint_but_the_hints_of_its_exercises(run, name):
-    cells = nbformat.read(executed(name, RUN), as_version=4).cells
-    outputs = [(cell, output) for cell in cells for output in cell.get("outputs", [])]
-    for cell, output in outputs:
-        assert output.output_type != "error" and output.get("name") != "stderr", cell.id
-        assert "Warning" not in output.get("text", ""), cell.id
-        assert "widget" not in str(output.get("data", {}).keys()), cell.id
+def test_a_concept_has_no_complaint_but_the_hints_of_its_exercises(lessons, name):
+    outputs = [(cell.id, o) for cell in lessons[0] if cell.id.startswith(name) for o in cell.get("outputs", [])]
+    for id, output in outputs:
+        assert output.get("name") != "stderr" and "Warning" not in output.get("text", ""), f"{id}: {output.text}"
+        assert not any("widget" in kind for kind in output.get("data", {})), id
     assert any("hint: " in output.get("text", "") for _, output in outputs)
+
+
+def test_a_run_of_concepts_is_one_job_for_each():
+    forget(RUN)
+    try:
+        for path, given in check(RUN, resolve("concepts_smoke", [], [])).items():
+            write_if_changed(path, yaml.safe_dump(given))
+        plan = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--nolock", "--config", f"run={RUN}"]
+        told = subprocess.run(plan, capture_output=True, text=True, cwd=ROOT)
+        planned = set(re.findall(r"^rule (\w+):", told.stdout, re.MULTILINE))
+        assert planned - {"all"} == set(NAMES), told.stderr
+    finally:
+        forget(RUN)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,7 +126,7 @@ def test_students_have_the_notebook_of_the_solution_with_hints_instead(name):
     assert students == for_students(solution(name))
     exercises = tagged(students, "exercise")
     assert exercises and all("raise NotImplementedError(" in source for source in exercises)
-    assert not any("SOLUTION" in cell.source for cell in students.cells)
+    assert not any("SOLUTION" in cell.source for cell in students.cells) and not tagged(students, "solution")
 
 
 @pytest.mark.parametrize("name", NAMES)

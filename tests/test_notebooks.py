@@ -150,7 +150,7 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     pins = dict(l.split("==") for l in (ROOT / "constraints.txt").read_text().splitlines() if "==" in l)
     pins = {plain(name): version for name, version in pins.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {plain(n) for n in project["dependencies"] + project["optional-dependencies"]["test"]}
+    wanted = {plain(n) for n in sum(project["optional-dependencies"].values(), project["dependencies"])}
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     given = dict(line.split("==") for line in conda if "==" in line)
     assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}

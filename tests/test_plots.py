@@ -494,3 +494,126 @@ def test_an_animation_shows_every_figure_and_rests_on_the_last():
     film = Image.open(io.BytesIO(one))
     shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]
     assert [duration for duration, _ in shown] == [100, 100, 1000] and len({picture for _, picture in shown}) == 3
+
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("n, electrodes, bursts", [(300, 40, 3), (0, 2, 0), (1, 1, 1), (20_000, 4096, 2)])
+@pytest.mark.parametrize("planted", [0, 2])
+def test_a_raster_shows_every_spike_once_and_only_bursts_of_its_time(n, electrodes, bursts, planted):
+    time_s, electrode = np.sort(RNG.uniform(10, 30, n)), RNG.integers(0, electrodes, n)
+    in_burst = RNG.random(n) < 0.3
+    spans = np.stack([np.arange(bursts), np.arange(bursts) + 0.5], axis=1) + 12
+    outside = np.array([[1.0, 2.0], [50.0, 51.0]])
+    fig = plots.raster(time_s, electrode, in_burst, electrodes, (10, 30), np.r_[spans, outside], spans[:planted])
+    draw(fig)
+    above, below = fig.axes
+    assert sorted(np.concatenate([line.get_xdata() for line in above.lines[:2]])) == sorted(time_s)
+    assert len(above.lines[1].get_xdata()) == in_burst.sum()
+    assert len([p for p in above.patches if isinstance(p, Rectangle)]) == bursts
+    assert above.get_ylim() == (electrodes - 0.5, -0.5) and below.get_xlim() == (10, 30)
+    assert ("planted" in texts(fig)) == (planted > 0 and bursts > 0) and "time (s)" in texts(fig)
+
+
+@pytest.mark.parametrize("n, m", [(40, 500), (1, 0), (3, 1)])
+def test_log_intervals_mark_every_threshold(n, m):
+    justified, threshold = np.arange(n) % 2 == 0, np.linspace(10, 100, n)
+    fig = plots.log_intervals(
+        np.geomspace(1, 1e4, 31), RNG.dirichlet(np.ones(30), n), threshold, justified, RNG.exponential(100, m),
+        RNG.exponential(100, m), 12, 40.0 if m else np.nan, m > 10,
+    )
+    draw(fig)
+    filled, open_ = fig.axes[0].lines
+    np.testing.assert_array_equal(filled.get_xydata(), np.stack([threshold, np.arange(n)], axis=1)[justified])
+    assert len(open_.get_xdata()) == n // 2 and "12 spikes in a row" in texts(fig)
+    assert "interval between spikes (ms)" in texts(fig) and ("third of the mean" in texts(fig)) == (m <= 10)
+
+
+@pytest.mark.parametrize("n, community", [(6, [0, 0, 0, 1, 1, -1]), (2, [-1, -1]), (2, [0, 0])])
+def test_a_matrix_shows_all_pairs_above_and_connected_ones_below(n, community):
+    sttc = RNG.uniform(-0.2, 0.6, (n, n))
+    sttc, connected = (sttc + sttc.T) / 2, np.zeros((n, n), bool)
+    connected[0, 1] = connected[1, 0] = True
+    pairs = np.triu_indices(n, 1)
+    fig = plots.connectivity_matrix(sttc, connected, np.array(community), sttc[pairs], sttc[pairs] / 2)
+    draw(fig)
+    shown = fig.axes[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(shown[pairs], sttc[pairs])
+    assert np.isfinite(shown[pairs[::-1]]).sum() == 1 and np.isnan(np.diag(shown)).all()
+    frames = [p for p in fig.axes[0].patches if isinstance(p, Rectangle)]
+    assert len(frames) == len(set(community) - {-1}) and "STTC" in texts(fig)
+
+
+@pytest.mark.parametrize("positions", [grid(5, 20), None])
+@pytest.mark.parametrize("edges, hubs, random", [([[0, 1], [1, 2]], [1], 5), ([], [], 0)])
+def test_a_graph_draws_each_connection_and_rings_its_hubs(positions, edges, hubs, random):
+    ring = np.isin(np.arange(25), hubs)
+    measures = {"clustering": (0.4, RNG.random(random)), "path length (steps)": (np.nan, RNG.random(random))}
+    fig = plots.network_graph(
+        positions, np.array(edges, int).reshape(-1, 2), np.where(ring, 0, -1), ring * 2, ring, measures
+    )
+    draw(fig)
+    lines, dots, rings = fig.axes[0].collections
+    assert len(lines.get_segments()) == len(edges) and len(dots.get_offsets()) == 25
+    assert len(rings.get_offsets()) == len(hubs) and f"{len(edges)} of 300 pairs are connected" in texts(fig)
+    assert ("x (µm)" in texts(fig)) == (positions is not None) and "path length (steps)" in texts(fig)
+
+
+@pytest.mark.parametrize("n, k", [(30, 2), (10, 6), (700, 3)])
+def test_memberships_add_up_and_the_preferred_number_is_ringed(n, k):
+    tried = np.arange(2, 7)
+    indices = {"one": RNG.random(5), "two": np.array([1.0, 2, 3, 1e7, 1e9])}
+    fig = plots.memberships(RNG.dirichlet(np.ones(k), n), tried, indices, {"one": 4, "two": 2})
+    draw(fig)
+    steps = [patch.get_data() for patch in fig.axes[2].patches]
+    assert len(steps) == k and sum((s.values - s.baseline).sum() for s in steps) == pytest.approx(n)
+    np.testing.assert_allclose(steps[-1].values, 1)
+    assert fig.axes[0].lines[1].get_xdata().tolist() == [4] and f"group {k}" in texts(fig)
+
+
+@pytest.mark.parametrize("accuracy", [0.9, None])
+def test_groups_of_electrodes_have_a_profile_and_a_null(accuracy):
+    label = np.arange(40) % 3
+    fig = plots.channel_groups(
+        RNG.standard_normal((40, 2)), np.array([0.5, 0.2]), label, RNG.uniform(0.4, 1, 40), RNG.standard_normal((3, 4)),
+        ["a", "b", "c", "d"], accuracy, RNG.random(99 if accuracy else 0),
+    )
+    draw(fig)
+    colours = fig.axes[0].collections[0].get_facecolors()[:, :3]
+    assert len(np.unique(colours, axis=0)) == 3 and (colours[0] == colours[3]).all()
+    assert fig.axes[1].images[0].get_array().shape == (4, 3) and "50% of variance" in texts(fig)
+    assert len(fig.axes[2].lines) == (accuracy is not None)
+
+
+def test_a_treatment_stands_beside_its_null():
+    plane = {name: RNG.standard_normal((8, 2)) for name in ("healthy", "pathological", "treated", "in vain")}
+    rescues = {"treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0)}
+    fig = plots.treatment(plane, rescues)
+    draw(fig)
+    assert sum(len(c.get_offsets()) for c in fig.axes[0].collections) == 32
+    np.testing.assert_allclose(fig.axes[0].lines[2].get_xydata()[0], plane["treated"].mean(axis=0))
+    assert "treated: 0.50, p = 0.010" in texts(fig) and "share of the way to healthy" in texts(fig)
+
+
+def test_distances_between_conditions_stand_beside_shuffled_blocks_and_drift():
+    rows = [("W1", "a – b"), ("W1", "a – c"), ("W2", "a – b")]
+    value, drift = np.array([0.3, 0.5, 0.2]), np.array([1.0, 0.4, 0.6])
+    fig = plots.treatment_distances(rows, value, RNG.uniform(0.1, 0.5, (3, 99)), drift, np.array([0.2, 0.01, 1]))
+    draw(fig)
+    marks = {line.get_label(): line.get_xdata().tolist() for line in fig.axes[0].lines}
+    assert marks == {"drift within a recording": drift.tolist(), "between the two conditions": value.tolist()}
+    assert "W2   a – b" in texts(fig) and "p = 0.010" in texts(fig)
+
+
+@pytest.mark.parametrize("n_groups, sources", [(2, ["real", "vae_gan"]), (8, ["real", "transformer_gan", "vae_gan"])])
+def test_synthetic_spikes_are_drawn_by_group_and_counted(n_groups, sources):
+    share = RNG.dirichlet(np.ones(n_groups + 1))
+    fig = plots.synthetic_groups(
+        {s: RNG.standard_normal((50, 2)) for s in sources}, {s: RNG.integers(0, n_groups + 1, 50) for s in sources},
+        dict.fromkeys(sources, share), dict.fromkeys(sources, np.full((2, n_groups + 1), 0.01)),
+    )
+    draw(fig)
+    bars = fig.axes[-1].patches
+    assert len(bars) == len(sources) * (n_groups + 1) and bars[0].get_height() == pytest.approx(100 * share[0])
+    assert "outside" in texts(fig) and f"group {n_groups}" in texts(fig) and plots.LABELS["vae_gan"] in texts(fig)

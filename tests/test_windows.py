@@ -265,3 +265,22 @@ def test_two_recordings_are_split_in_time_only_when_asked():
     with pytest.raises(InputError, match="choose one of recording, time"):
         merge(parts, "channel")
     assert set(merge(parts, "time").split) == set(Split)
+
+
+def test_where_electrodes_lie_how_long_a_recording_is_and_what_was_planted_survive_merging_and_saving(tmp_path):
+    at = np.arange(6, dtype=np.float32).reshape(3, 2)
+    known = replace(
+        part_of(6, 0), positions_um=at, stretches=np.array([[0, 0, 50], [0, 50, 90]]),
+        planted_bursts=np.array([[0, 10, 20]]),
+    )
+    merged = merge({"unknown": part_of(5, 1, channels=2), "known": known}, "time")
+    merged.save(tmp_path / "windows.h5")
+    again = SpikeWindows.load(tmp_path / "windows.h5")
+    np.testing.assert_array_equal(again.positions_um[again.noise_recording == 1], at)
+    assert np.isnan(again.positions_um[again.noise_recording == 0]).all() and len(again.positions_um) == 5
+    assert again.stretches.tolist() == [[1, 0, 50], [1, 50, 90]] and again.planted_bursts.tolist() == [[1, 10, 20]]
+    with h5py.File(tmp_path / "windows.h5", "a") as file:  # a file that does not tell
+        for name in ("positions_um", "stretches", "planted_bursts"):
+            del file[name]
+    older = SpikeWindows.load(tmp_path / "windows.h5")
+    assert np.isnan(older.positions_um).all() and older.stretches.shape == older.planted_bursts.shape == (0, 3)

@@ -9,6 +9,7 @@ is least where v is the mean velocity of all ways that pass x_t. No discriminato
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
-from meagan_lib.models.transformer_gan import TransformerEncoder, n_classes
+from meagan_lib.models.transformer_gan import TransformerEncoder, convolution_matrix, n_classes
 from meagan_lib.training import Trainer, TrainingConfig, seeded
 
 
@@ -29,7 +30,7 @@ class FlowConfig(TrainingConfig):
 
     batch_size: int = 128
     learning_rate: float = 1e-3
-    patch: int = 2
+    patch: int = 8
     """Samples of a token."""
     width: int = 64
     """Numbers of a token."""
@@ -44,18 +45,23 @@ class FlowConfig(TrainingConfig):
 class Flow(nn.Module):
     """Draws of a Gaussian (batch, samples) → windows (batch, samples), along a learned velocity.
 
-    The way starts at x₀ = x̄ + W z, a draw from ``gaussian``, the mean and covariance of the training windows, so that
-    nothing on it has power above the band of the recording. With ``classes`` it starts from the mean of the class, and
-    the velocity is told the label (batch,).
+    Nothing on the way has power above the band of the recording: it starts at x₀ = x̄ + W z, a draw from ``gaussian``,
+    the mean and covariance of the training windows, and the velocity is filtered with the taps (odd,) of ``lowpass``,
+    like the signal of a generator. From white noise, with velocities that are not filtered, windows of the simulation
+    were told from real ones at once.
+
+    With ``classes`` the way starts from the mean of the class, and the velocity is told the label (batch,).
     """
 
     def __init__(
-        self, samples: int, gaussian: Gaussian, patch: int, width: int, depth: int, heads: int, ode_steps: int,
-        classes: int = 0,
+        self, samples: int, lowpass: Sequence[float], gaussian: Gaussian, patch: int, width: int, depth: int, heads: int,
+        ode_steps: int, classes: int = 0,
     ):
         super().__init__()
         self.latent, self.samples, self.patch, self.ode_steps = samples, samples, patch, ode_steps
-        self.tokens = math.ceil(samples / patch)
+        self.uncut = samples + len(lowpass) - 1
+        self.tokens = math.ceil(self.uncut / patch)
+        self.register_buffer("lowpass", convolution_matrix(lowpass, samples), persistent=False)
         self.register_buffer("mean", torch.tensor(gaussian.mean, dtype=torch.float32))
         self.register_buffer("colouring", torch.tensor(gaussian.colouring(samples), dtype=torch.float32))
         frequencies = torch.logspace(0, 3, width // 2)
@@ -78,9 +84,10 @@ class Flow(nn.Module):
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))  # (batch, width)
         if label is not None:
             time = time + self.classes(label)
-        x = nn.functional.pad(x, (0, self.tokens * self.patch - self.samples))
+        margin = (self.uncut - self.samples) // 2
+        x = nn.functional.pad(x, (margin, self.tokens * self.patch - self.samples - margin))
         tokens = self.embed(x.view(len(x), self.tokens, self.patch)) + time[:, None]  # (batch, tokens, width)
-        return self.head(self.encoder(tokens)).flatten(1)[:, : self.samples]
+        return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut] @ self.lowpass
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Windows of z, both (batch, samples): dx/dt = v(x, t) by the midpoint rule, from t = 0 to t = 1."""
@@ -135,7 +142,10 @@ class FlowMatching(NeuralModel):
         c, classes = config, n_classes(data.labels)
         gaussian = Gaussian(data.train, data.labels)
         return seeded(
-            lambda: Flow(data.train.shape[1], gaussian, c.patch, c.width, c.depth, c.heads, c.ode_steps, classes), c.seed
+            lambda: Flow(
+                data.train.shape[1], data.lowpass, gaussian, c.patch, c.width, c.depth, c.heads, c.ode_steps, classes
+            ),
+            c.seed,
         )
 
     @classmethod

@@ -28,10 +28,10 @@ class TTSGAN(GAN):
     are drawn. LSGAN, gradients clipped at a norm of 5, Adam with β = (0.9, 0.999) and rates 10⁻⁴ (G) and 3 · 10⁻⁴ (D),
     batches of 16, an average of the weights.
 
-    Where it differs: the heads share the width in attention's scale; dropout acts on what attention and MLP return and
-    not within them; blocks end in a layer normalisation before the output or the mean token, which has no class token
-    beside; the generator ends in the low-pass of the recording. The loss is half the published one, which Adam does not
-    see, and its gradient is clipped at half the norm.
+    Where it differs: attention is scaled by the width of a head, not of a token; dropout acts on what attention and MLP
+    return, not within them; a layer normalisation follows the last block in both networks, and the discriminator has no
+    class token; the generator ends in the low-pass of the recording; the average of the weights is what is sampled. The
+    loss is half the published one, so its gradient is clipped at half the norm.
     """
 
     PUBLISHED = {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
+from torch import nn
 
 from meagan_lib import InputError
 from meagan_lib.contest import RIVALS, THESIS
@@ -146,7 +147,8 @@ def vae(config: VAEConfig = VAEConfig(steps=12, latent=8, patch=8, **SMALL), **o
 
 @pytest.mark.parametrize("build", [flow, vae])
 def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(build, tmp_path):
-    build(folder=tmp_path / "whole").train()
+    whole = build(folder=tmp_path / "whole")
+    whole.train()
 
     class Killed(BaseException):
         pass
@@ -162,7 +164,9 @@ def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(build, tmp_pa
     assert steps[0] == 6, "the checkpoint was not used"
     for file in ("model.safetensors", "history.csv", "config.json"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
-    assert again.seconds > 0
+    done, kept = build(folder=tmp_path / "whole"), torch.load(tmp_path / "whole" / "checkpoint.pt", weights_only=True)
+    done.train()
+    assert done.seconds >= kept["seconds"] > 0, "a resumed run forgets what it took before"
 
 
 CHANGES = {
@@ -236,7 +240,7 @@ def test_tts_gan_has_the_parameters_of_its_published_form():
 
 def known_flow(velocity, ode_steps: int) -> Flow:
     """A flow of four samples with a velocity that is known, from N(0, I)."""
-    network = Flow(4, Gaussian(np.zeros((2, 4))), 2, 8, 1, 2, ode_steps).double()
+    network = Flow(4, TAPS, Gaussian(np.zeros((2, 4))), 2, 8, 1, 2, ode_steps).double()
     network.colouring.copy_(torch.eye(4))
     network.velocity = velocity
     return network
@@ -281,3 +285,13 @@ def test_a_flow_learns_two_modes():
 
     assert near(Gaussian(real).sample(1000)) < 0.5 and near(made) > 0.8
     assert (made[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_flow_never_leaves_the_band_of_the_recording():
+    taps = np.hamming(31) / np.hamming(31).sum()  # passes below about a tenth of Nyquist
+    network = Flow(256, taps.tolist(), Gaussian(np.zeros((2, 256))), 8, 16, 1, 2, 4)
+    nn.init.normal_(network.head.weight)
+    with torch.no_grad():
+        made = network(torch.randn(50, 256)).numpy() * np.hanning(256)
+    power = (np.abs(np.fft.rfft(made)) ** 2).mean(axis=0)
+    assert power.sum() > 1 and power[64:].sum() < 1e-3 * power.sum()
