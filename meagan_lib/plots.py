@@ -1257,7 +1257,9 @@ def _marked(fig: Figure, labels: Mapping[str, str], **options) -> None:
     fig.legend(handles=handles, **options)
 
 
-def planted_failures(excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]) -> Figure:
+def planted_failures(
+    excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]
+) -> Figure:
     """Which metric sees which failure: ``excess`` and ``flagged`` (failures, metrics), a dark cell where it is flagged.
 
     The number in a cell is the excess over the floor, where 1 is as far as sampling and drift reach.
@@ -1328,16 +1330,16 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
     positive = np.concatenate(list(distances.values()))
     positive = positive[positive > 0]
     axes[0].set(
-        xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", xscale="log", ylim=(0, 1),
-        xlim=(np.quantile(positive, 0.001), positive.max()),
+        xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", xscale="log",
+        ylim=(0, 1), xlim=(np.quantile(positive, 0.001), positive.max()),
     )
     axes[0].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes[0].xaxis.set_major_formatter("{x:g}")
     axes[0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axes[1].plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
     axes[1].set(
-        xlabel="share of real windows (test) that is nearer", ylabel="share of generated windows", xlim=(0, 1), ylim=(0, 1),
-        aspect="equal",
+        xlabel="share of real windows (test) that is nearer", ylabel="share of generated windows", xlim=(0, 1),
+        ylim=(0, 1), aspect="equal",
     )
     _legend(fig, list(distances))
     return fig

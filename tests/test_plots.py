@@ -408,7 +408,8 @@ def test_cost_and_quality_stand_where_they_were_measured(n):
     fig = plots.cost_quality(cost, {model: (0.6, 0.55, 0.65) for model in cost}, (0.5, 0.48, 0.52), 0.53, "C2ST AUC")
     draw(fig)
     marks = {line.get_label(): line.get_xydata()[0] for line in fig.axes[0].lines if len(line.get_xydata()) == 1}
-    assert {label: tuple(place) for label, place in marks.items()} == {plots.LABELS[m]: (x, 0.6) for m, x in cost.items()}
+    places = {label: tuple(place) for label, place in marks.items()}
+    assert places == {plots.LABELS[model]: (x, 0.6) for model, x in cost.items()}
     assert "parameters × training windows shown" in texts(fig) and "floor, 95 %" in texts(fig)
 
 
