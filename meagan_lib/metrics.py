@@ -3,9 +3,9 @@
 A metric is a function ``prepare(real, fake, context) → statistic``: the costly part is done once, and
 ``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that a bootstrap is cheap. The
 reference ``real`` is always held out; the training windows fit what a metric looks through (principal components,
-clusters), and are never the reference. Whether windows are *copied* from them is asked in :mod:`meagan_lib.memorisation`.
-
-What a value means without its floor and its reach: nothing. :mod:`meagan_lib.scores` puts them beside it.
+clusters), and are never the reference. Whether windows are *copied* from them is asked in
+:mod:`meagan_lib.memorisation`. A value says nothing without its floor and its reach: :mod:`meagan_lib.scores` puts them
+beside it.
 """
 
 from collections.abc import Callable, Iterable
