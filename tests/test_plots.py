@@ -589,7 +589,9 @@ def test_groups_of_electrodes_have_a_profile_and_a_null(accuracy):
 
 def test_a_treatment_stands_beside_its_null():
     plane = {name: RNG.standard_normal((8, 2)) for name in ("healthy", "pathological", "treated", "in vain")}
-    rescues = {"treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0)}
+    rescues = {
+        "treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0),
+    }
     fig = plots.treatment(plane, rescues)
     draw(fig)
     assert sum(len(c.get_offsets()) for c in fig.axes[0].collections) == 32
