@@ -1,4 +1,5 @@
 # The graph of a run: which notebook needs what. `meagan run` calls it; every job executes one notebook.
+# A run consists of the notebooks whose parameters it has: the numbered ones, or the concepts, which need no other.
 # Of several recordings each is a run of notebook 01 within the run, and one job merges their windows.
 #
 # A job's output is its receipt, not its results: results are replaced one by one, each atomically, so that a failing
@@ -10,19 +11,20 @@ import yaml
 
 from pathlib import Path
 
-from meagan_lib import ablation, contest, merging
-from meagan_lib.notebooks import library_inputs, part
+from meagan_lib import contest, merging, sweep
+from meagan_lib.notebooks import find_notebook, library_inputs, part
 
 RUN = config["run"]
-_sweep = Path(f"results/{RUN}/params/{ablation.SECTION}.yaml")
-SWEEP = yaml.safe_load(_sweep.read_text()) if _sweep.is_file() else {}  # of `meagan run ablation`: see the end
+SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation` or `utility`: see the end
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
-    with open(f"results/{RUN}/params/{merging.FIRST}.yaml") as _file:
-        RECORDINGS = list(merging.parts(yaml.safe_load(_file)))  # labels of several recordings; none for a single one
+    _first = Path(f"results/{RUN}/params/{merging.FIRST}.yaml")
+    # labels of several recordings; none for a single one
+    RECORDINGS = list(merging.parts(yaml.safe_load(_first.read_text()))) if _first.is_file() else []
 
-CONTEST = [] if SWEEP else contest.jobs(RUN)  # model and seed of each fit that notebook 04 compares
+# model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
+CONTEST = contest.jobs(RUN) if Path(f"results/{RUN}/params/{contest.SECTION}.yaml").is_file() else []
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -37,8 +39,10 @@ GRAPH = {
         [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", "synthetic.h5")],
         1,
     ),
-    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 2),
+    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 1),
+    "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
 }
+GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
 def receipt(notebook, run=RUN):
@@ -50,13 +54,22 @@ def contest_inputs():
     return [f"results/{RUN}/params/{contest.SECTION}.yaml", *fits]
 
 
+def windows_of_another(run, notebook):
+    """The windows that a concept looks at, where it names a run that has them."""
+    given = Path(f"results/{run}/params/{notebook}.yaml")
+    other = yaml.safe_load(given.read_text()).get("windows") if given.is_file() else None
+    return [path for path in [f"results/{other}/windows.h5"] if other and Path(path).is_file()]
+
+
 if SWEEP:
     GRAPH = {merging.FIRST: GRAPH[merging.FIRST]}
+else:
+    GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
 
 rule all:
     input:
-        [receipt(name) for name in ([ablation.SECTION] if SWEEP else GRAPH)],
+        [receipt(name) for name in ([SECTION] if SWEEP else GRAPH)],
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():
@@ -66,11 +79,12 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         name:
             _notebook
         input:
-            source=f"notebooks/{_notebook}.ipynb",
+            source=find_notebook(_notebook),
             parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
             contest=contest_inputs() if _notebook == "04_results_comparison" else [],
+            windows=windows_of_another(_run, _notebook),
         output:
             receipt(_notebook, _run),
         params:
@@ -84,7 +98,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             " --threads {threads} --products {params.products}"
 
 
-if not SWEEP:
+if CONTEST:
 
     rule fit:
         wildcard_constraints:
@@ -118,28 +132,28 @@ if RECORDINGS and not SWEEP:
 
 
 if SWEEP:
-    VARIANTS = ["reach", *(variant.slug for variant in ablation.variants(SWEEP))]
+    CASES = sweep.module(SECTION).cases(SWEEP)
 
-    rule variant:
+    rule case:
         input:
-            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
-            library=library_inputs("meagan_lib.ablation"),
+            parameters=f"results/{RUN}/params/{SECTION}.yaml",
+            library=library_inputs(f"meagan_lib.{SECTION}"),
             windows=receipt(merging.FIRST, part(RUN, "{label}")),
         output:
-            f"results/{RUN}/{ablation.SECTION}/{{label}}/{{variant}}.json",
+            f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
-            " --recording {wildcards.label:q} --variant {wildcards.variant:q}"
+            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"
+            " --recording {wildcards.label:q} --case {wildcards.case:q}"
 
     rule sweep:
         input:
-            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
-            rows=[f"results/{RUN}/{ablation.SECTION}/{l}/{v}.json" for l in RECORDINGS for v in VARIANTS],
+            parameters=f"results/{RUN}/params/{SECTION}.yaml",
+            rows=[f"results/{RUN}/{SECTION}/{label}/{case}.json" for label in RECORDINGS for case in CASES],
         output:
-            receipt(ablation.SECTION),
+            receipt(SECTION),
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"

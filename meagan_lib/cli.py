@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, ablation, contest, merging
+from meagan_lib import ROOT, InputError, contest, merging, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -31,7 +31,9 @@ console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Argument(help="smoke, quick, full or ablation: a file of params/")] = "quick",
+    preset: Annotated[
+        str, typer.Argument(help="smoke, quick, full, ablation, utility or concepts: a file of params/")
+    ] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")
     ] = [],
@@ -47,14 +49,13 @@ def run(
     files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
-        for path, given in files.items():
-            write_if_changed(path, yaml.safe_dump(given))
-        recordings = parameters["01_preprocessing"]["recording"]
+        write_parameters(name, files)
+        recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
-        console.print(f"run {name} ({preset}), {told}")
+        console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}")
         run_graph(name, cores)
-    if ablation.SECTION in parameters:
-        sweep_summary(name)
+    if section := sweep.section_in(parameters):
+        sweep_summary(name, section)
     else:
         summary(name)
 
@@ -67,8 +68,8 @@ def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 
 @app.command()
 def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
-    """Check that the figures of a run are those of its manifest."""
-    from meagan_lib import figures
+    """Check that the figures of a run are those of its manifest, and its results those of its reference."""
+    from meagan_lib import figures, reference
 
     runs = [name, *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
@@ -79,14 +80,46 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         told = "; ".join(complaints)
         raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
+    kept = reference.load(name)
+    if kept and (RESULTS / name / "scores.json").is_file():
+        found = reference.compare(name, kept)
+        for finding in found:
+            console.print(f"{finding.level}: {finding.told}")
+        if any(finding.holds is False for finding in found):
+            failed = ", ".join(finding.level for finding in found if finding.holds is False)
+            raise InputError(f"the results of '{name}' are not those of its reference: {failed}")
+
+
+@app.command()
+def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) -> None:
+    """Keep the results of a run as its reference, figures/NAME/reference.json, which verify holds later runs against."""
+    from meagan_lib import reference
+
+    path = reference.keep(name)
+    console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
+
+
+@app.command("book")
+def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")] = "quick") -> None:
+    """Make the HTML book of a run: results/NAME/book."""
+    from meagan_lib import book
+
+    with exclusive(name):
+        page = book.build(name)
+    size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
+    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host")
+    taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
+    if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
+        console.print("the concepts of chapter 1 are not in it: make concepts executes them, then make book again")
 
 
 def belongs(run: str) -> bool:
     """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
-    sweep, first = (RESULTS / whole / "params" / f"{section}.yaml" for section in (ablation.SECTION, merging.FIRST))
-    if sweep.is_file():
-        return label in yaml.safe_load(sweep.read_text())["labels"]
+    section, given = sweep.asked(whole)
+    if section:
+        return label in given["labels"]
+    first = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
     return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
 
 
@@ -106,10 +139,15 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
             f"no run '{preset}'{f': did you mean {near[0]!r}?' if near else ''}; params/ has {', '.join(presets)}"
         )
     parameters = yaml.safe_load(presets[preset].read_text())
+    if recordings and merging.FIRST not in parameters:
+        raise InputError(
+            f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
+            f"--set {next(iter(parameters))}.windows=NAME"
+        )
     if recordings:
         # A path is one of the caller's folder; a name of the catalogue stays a name.
         paths = [Path(recording).expanduser() for recording in recordings]
-        parameters["01_preprocessing"]["recording"] = [
+        parameters[merging.FIRST]["recording"] = [
             str(path.resolve()) if path.exists() else recording for path, recording in zip(paths, recordings)
         ]
     for override in overrides:
@@ -125,7 +163,9 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
         parameters[notebook][parameter] = yaml.safe_load(value)
-    first = parameters["01_preprocessing"]
+    if merging.FIRST not in parameters:
+        return parameters
+    first = parameters[merging.FIRST]
     if first["recording"] == []:
         raise InputError("parameter 01_preprocessing.recording is an empty list: name at least one recording")
     if isinstance(first["recording"], list) and len(first["recording"]) == 1:
@@ -151,10 +191,15 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     InputError
         An unknown parameter, a value of another type, or a recording that cannot be used.
     """
-    if ablation.SECTION in parameters:
-        return check_sweep(name, parameters)
+    if section := sweep.section_in(parameters):
+        return check_sweep(name, parameters, section)
     of_no_notebook = ("merge", contest.SECTION)
     given = {stem: section | {"name": name} for stem, section in parameters.items() if stem not in of_no_notebook}
+    if merging.FIRST not in given:
+        return {
+            RESULTS / name / "params" / f"{notebook}.yaml": check_parameters(notebook, section)
+            for notebook, section in given.items()
+        }
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     first = given[merging.FIRST]
     checked = {}
@@ -176,16 +221,16 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
-def check_sweep(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
-    """:func:`check` for an ablation: notebook 01 for each recording, and the sweep."""
-    prepared = ablation.prepared(parameters, name)
+def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[Path, dict]:
+    """:func:`check` for a sweep: notebook 01 for each recording, and the section of the sweep."""
+    prepared = sweep.prepared(parameters, name)
     checked = {
-        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, section)
-        for label, section in prepared.items()
+        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, given)
+        for label, given in prepared.items()
     }
-    section = parameters[ablation.SECTION] | {"labels": list(prepared)}
-    ablation.variants(section)
-    return checked | {RESULTS / name / "params" / f"{ablation.SECTION}.yaml": section}
+    given = parameters[section] | {"labels": list(prepared)}
+    sweep.module(section).cases(given)
+    return checked | {RESULTS / name / "params" / f"{section}.yaml": given}
 
 
 @contextmanager
@@ -221,6 +266,14 @@ def remove_stale(name: str) -> None:
             path.unlink()
     for folder in results.glob("recordings/*/"):
         remove_stale(part(name, folder.name))
+
+
+def write_parameters(name: str, files: dict[Path, dict]) -> None:
+    """Write the ``files`` of :func:`check`, and remove what another kind of run of this name had."""
+    for path, given in files.items():
+        write_if_changed(path, yaml.safe_dump(given))
+    for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
+        left.unlink()
 
 
 def write_if_changed(path: Path, content: str) -> None:
@@ -278,33 +331,26 @@ def run_graph(name: str, cores: int) -> None:
         raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
 
 
-def sweep_summary(name: str) -> None:
-    """The closing table of an ablation: what each variant does to C2ST AUC."""
-    table = Table(title=f"C2ST AUC of run {name}, mean over seeds: results/{name}/ablation.csv", title_justify="left")
-    found = ablation.effects(ablation.load(RESULTS / name / "ablation.csv"))
-    for column in ("variant", "against", *(data := list(dict.fromkeys(e.data for e in found)))):
-        table.add_column(column, justify="right" if column in data else "left")
-    for variant in dict.fromkeys(e.variant for e in found):
-        its = [e for e in found if e.variant == variant]
-        cells = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its]
-        table.add_row(variant, its[0].against, *cells)
+def sweep_summary(name: str, section: str) -> None:
+    """The closing table of a sweep."""
+    path = RESULTS / name / f"{section}.csv"
+    title, header, lines = sweep.module(section).summary(path)
+    table = Table(title=f"Run {name}: {title}; {path.relative_to(ROOT)}", title_justify="left")
+    for column in header:
+        table.add_column(column)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
 
 
 def summary(name: str) -> None:
-    """The closing tables: scores beside floor and reach, then figures and times."""
-    scores_file = RESULTS / name / "scores.json"
-    if not scores_file.is_file():
-        raise InputError(f"run '{name}' has no scores yet: make them with meagan run")
-    scores = json.loads(scores_file.read_text())
-    table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
-    for column in ("", *scores, "floor"):
-        table.add_column(column.replace("_", " "), justify="left" if not column else "right")
-    for metric, first in scores["reach"].items():
-        values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
-        table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
-    console.print(table)
+    """The closing tables: scores beside floor and reach, where the run has scores, then figures and times."""
     receipts = [json.loads(path.read_text()) for path in sorted((RESULTS / name / "receipts").glob("*.json"))]
+    scores_file = RESULTS / name / "scores.json"
+    if scores_file.is_file():
+        scores_table(name, json.loads(scores_file.read_text()))
+    elif not receipts:
+        raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     recordings = {label: counts for receipt in receipts for label, counts in receipt.get("recordings", {}).items()}
     for label in recordings:
         for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
@@ -327,6 +373,27 @@ def summary(name: str) -> None:
             shares.add_row(label, *(str(counts[split]) for split in splits))
         console.print(shares)
     console.print(times)
+
+
+SHOWN = {
+    "c2st_auc": "c2st auc", "coverage": "coverage", "density": "density", "frechet_distance": "Fréchet",
+    "log_spectral_distance": "spectral", "amplitude_ks": "KS",
+}
+"""Scores of the closing table, out of all that notebook 04 has, with their headings."""
+
+
+def scores_table(name: str, scores: dict[str, dict]) -> None:
+    """A few scores of every model of a run, with floor and reach; ``scores``: model → metric → value, floor, …"""
+    shown = [metric for metric in SHOWN if metric in scores["reach"]]
+    table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for metric in shown:
+        table.add_column(SHOWN[metric], justify="right")
+    table.add_row("floor", *(f"{scores['reach'][metric]['floor']:.3f}" for metric in shown))
+    for model, of in scores.items():
+        table.add_row(model.replace("_", " "), *(f"{of[metric]['value']:.3f}" for metric in shown))
+    console.print(table)
+    console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 
 
 def main() -> None:

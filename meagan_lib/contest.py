@@ -93,6 +93,8 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     for model in models:
         steps = section.get(f"{model}_steps")
         files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
+    if "vae" in models:  # its decoder is that of the VAE-GAN
+        files[f"{SECTION}/vae"]["patch_ms"] = parameters[THESIS["vae_gan"][1]]["patch_ms"]
     return files
 
 
@@ -142,14 +144,19 @@ def library(model: str) -> list[str]:
     return sorted({*library_inputs("meagan_lib.contest"), *library_inputs(module)})
 
 
-def options(model: str, parameters: Mapping[str, object]) -> dict[str, object]:
-    """Options of a model's ``fit``: the budget of a rival, the recipe that a notebook makes of its parameters."""
+def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows") -> dict[str, object]:
+    """Options of a model's ``fit``: the budget of a rival, the recipe that a notebook makes of its parameters.
+
+    A token that lasts ``patch_ms`` becomes a number of samples at the rate of the ``windows``.
+    """
     if not (looks := parameters.get("looks")):
         return {}
     given = {"steps": parameters["steps"]}
     if model in THESIS:
         known = model_class(model).Config.__dataclass_fields__
         given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
+    if "patch_ms" in parameters:
+        given["patch"] = windows.samples_of(parameters["patch_ms"])
     steps = int(given["steps"])
     looked = {"validate_every": max(steps // looks, 1), "checkpoint_every": max(steps // 20, 1)}
     return given | looked | dict(parameters.get("recipe", {}))
@@ -225,7 +232,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     started, folder = time.monotonic(), place(run, model, seed)
     folder.mkdir(parents=True, exist_ok=True)
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
-    data, given = training_data(windows, parameters, seed), options(model, parameters)
+    data, given = training_data(windows, parameters, seed), options(model, parameters, windows)
     if given:
         import torch
 
@@ -233,7 +240,8 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     with threadpool_limits(1):
         clock = time.process_time()
         fitted = model_class(model).fit(data, seed, folder, **given)
-        cost = {"steps": 0, "seconds": round(time.process_time() - clock, 1), "threads": 1, "trained": fitted.n_parameters}
+        seconds = round(time.process_time() - clock, 1)
+        cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
         fitted.save(folder)
         draw(fitted, windows, parameters, seed + 2).save(folder / "synthetic.h5")
     if given:
@@ -261,7 +269,7 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
     """What every model of a run took, model → seed → cost.
 
     A cost has ``parameters`` of what makes windows, ``trained`` with those of its opponents and helpers, ``steps``,
-    ``seconds`` of CPU time and ``threads``.
+    ``windows`` that were shown, repeats counted, ``seconds`` of CPU time and ``threads``.
     """
     found: dict[str, dict[int, dict[str, float]]] = {}
     for model, seed in entries(run):

@@ -143,7 +143,7 @@ class VAEGANConfig(GANConfig):
     vae_learning_rate: float = 1e-3
     beta: float = 1.0
     """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
-    reconstruction_share: float = 0.5
+    reconstruction_share: float = 0.25
     """Share of a batch of stage 2 that the decoder makes from encoded windows; the rest comes from the prior."""
     kl_warmup_share: float = 0.5
     """Share of stage 1 over which the weight of the KL term grows from 0 to 1."""
@@ -572,12 +572,13 @@ def n_parameters(*networks: nn.Module) -> int:
 def cost(trainer: Trainer) -> dict[str, float]:
     """What a training took.
 
-    ``parameters`` of the network that makes windows, ``trained`` those of all networks, ``steps``, ``seconds`` of CPU
-    time with all looks at the validation score, and ``threads``.
+    ``parameters`` of the network that makes windows, ``trained`` those of all networks, ``steps``, training ``windows``
+    shown, repeats counted, ``seconds`` of CPU time with all looks at the validation score, and ``threads``.
     """
     return {
         "parameters": n_parameters(trainer.generator), "trained": n_parameters(*trainer.networks().values()),
-        "steps": trainer.step, "seconds": round(trainer.seconds, 1), "threads": torch.get_num_threads(),
+        "steps": trainer.step, "windows": trainer.step * trainer.config.batch_size,
+        "seconds": round(trainer.seconds, 1), "threads": torch.get_num_threads(),
     }
 
 

@@ -17,7 +17,7 @@ from meagan_lib.seeds import over_seeds, paired
 from meagan_lib.windows import Split, SpikeWindows
 from tests.conftest import forget
 
-NOTEBOOKS = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 0}}
+NOTEBOOKS = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
 ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "looks": 2, "dcgan_steps": 7}
 
 
@@ -75,7 +75,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(contest, "RESULTS", tmp_path)
     recorded().save(tmp_path / "run" / "windows.h5")
     asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "looks": 1, "vae_steps": 2}
-    parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3}, "contest": asked}
+    parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "contest": asked}
     for name, given in prepared(parameters).items():
         path = tmp_path / "run" / "params" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
 
 def test_fits_leave_models_windows_and_costs(run):
     thesis = {
-        "steps": 2, "looks": 1, "batch_size": 8, "patch": 4, "normalisation": "min_max", "condition": "unit", "seed": 0,
+        "steps": 2, "looks": 1, "batch_size": 8, "patch_ms": 0.2, "normalisation": "min_max", "condition": "unit", "seed": 0,
         "name": "run", "recipe": {"width": 16, "depth": 1, "calibrate": False},
     }
     for model, seed in contest.jobs("run"):
@@ -110,7 +110,7 @@ def test_fits_leave_models_windows_and_costs(run):
     for model, by_seed in found.items():
         assert {len(w) for w in by_seed.values()} == {200} and {w.amplitude_unit for w in by_seed.values()} == {"uV"}
         assert np.array_equal(by_seed[0].windows, by_seed[3].windows) == (model in THESIS)  # where one is copied above
-        assert {len(cost) for cost in costs[model].values()} == {5}
+        assert {len(cost) for cost in costs[model].values()} == {6}
     assert set(found["transformer_gan"][3].label) == {0, 1} and set(found["vae"][3].label) == {-1}
     assert costs["transformer_gan"][3]["steps"] == costs["vae"][0]["steps"] == 2 and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
     assert costs["bootstrap"][0]["parameters"] == 200 * 16
@@ -122,7 +122,8 @@ def test_fits_leave_models_windows_and_costs(run):
 def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
     given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
     for model, (_, notebook) in THESIS.items():
-        found = contest.options(model, given[notebook] | {"recipe": {"heads": 2}})
+        found = contest.options(model, given[notebook] | {"recipe": {"heads": 2}}, recorded())
+        assert found["patch"] == recorded().samples_of(0.4)
         assert found["heads"] == 2 and found["validate_every"] == given[notebook]["steps"] // given[notebook]["looks"]
         named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
         named |= {"vae_steps", "generator", "beta", "feature_weight"} if model == "vae_gan" else set()

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from meagan_lib import InputError, cli, figures, plots
-from meagan_lib.notebooks import NOTEBOOKS
+from meagan_lib.notebooks import find_notebook
 
 ID = "scores"
 
@@ -27,7 +27,7 @@ def a_figure() -> Figure:
 
 def test_every_registered_figure_names_a_notebook_that_saves_it():
     for id, entry in figures.registry().items():
-        source = (NOTEBOOKS / f"{entry.notebook}.ipynb").read_text()
+        source = find_notebook(entry.notebook).read_text()
         assert f'\\"{id}\\"' in source, f"{entry.notebook} does not save {id}"
         assert entry.chapter and entry.caption.endswith(".")
 

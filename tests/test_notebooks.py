@@ -16,9 +16,11 @@ from meagan_lib.notebooks import (
     NOTEBOOKS, check_names_and_types, check_parameters, declared_parameters, find_notebook, library_inputs, live_curves,
     normalise,
 )
+from meagan_lib.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.training import GANTrainer
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
@@ -114,7 +116,7 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
     assert merging.parts(first | {"recording": "b"}) == {}
 
 
-@pytest.mark.parametrize("notebook", ALL)
+@pytest.mark.parametrize("notebook", ALL + LESSONS)
 def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
     content = json.loads(find_notebook(notebook).read_text())
     for cell in content["cells"]:
@@ -148,7 +150,7 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     pins = dict(l.split("==") for l in (ROOT / "constraints.txt").read_text().splitlines() if "==" in l)
     pins = {plain(name): version for name, version in pins.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {plain(n) for n in project["dependencies"] + project["optional-dependencies"]["test"]}
+    wanted = {plain(n) for n in sum(project["optional-dependencies"].values(), project["dependencies"])}
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     given = dict(line.split("==") for line in conda if "==" in line)
     assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}

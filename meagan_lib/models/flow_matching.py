@@ -20,7 +20,7 @@ from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
-from meagan_lib.models.transformer_gan import TransformerEncoder, convolution_matrix
+from meagan_lib.models.transformer_gan import TransformerEncoder, convolution_matrix, n_classes
 from meagan_lib.training import Trainer, TrainingConfig, seeded
 
 
@@ -49,11 +49,13 @@ class Flow(nn.Module):
     the mean and covariance of the training windows, and the velocity is filtered with the taps (odd,) of ``lowpass``,
     like the signal of a generator. From white noise, with velocities that are not filtered, windows of the simulation
     were told from real ones at once.
+
+    With ``classes`` the way starts from the mean of the class, and the velocity is told the label (batch,).
     """
 
     def __init__(
         self, samples: int, lowpass: Sequence[float], gaussian: Gaussian, patch: int, width: int, depth: int, heads: int,
-        ode_steps: int,
+        ode_steps: int, classes: int = 0,
     ):
         super().__init__()
         self.latent, self.samples, self.patch, self.ode_steps = samples, samples, patch, ode_steps
@@ -66,31 +68,35 @@ class Flow(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.embed = nn.Linear(patch, width)
         self.time = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.classes = nn.Embedding(classes, width) if classes else None
         self.encoder = TransformerEncoder(self.tokens, width, depth, heads, expansion=2)
         self.head = nn.Linear(width, patch)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def start(self, z: Tensor) -> Tensor:
+    def start(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """x₀ of z, both (batch, samples)."""
-        return self.mean + z @ self.colouring.T
+        return (self.mean if label is None else self.mean[label]) + z @ self.colouring.T
 
-    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+    def velocity(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """v(x, t), of x (batch, samples) at times t (batch, 1): (batch, samples)."""
         angles = t * self.frequencies  # (batch, width / 2)
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))  # (batch, width)
+        if label is not None:
+            time = time + self.classes(label)
         margin = (self.uncut - self.samples) // 2
         x = nn.functional.pad(x, (margin, self.tokens * self.patch - self.samples - margin))
         tokens = self.embed(x.view(len(x), self.tokens, self.patch)) + time[:, None]  # (batch, tokens, width)
         return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut] @ self.lowpass
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Windows of z, both (batch, samples): dx/dt = v(x, t) by the midpoint rule, from t = 0 to t = 1."""
-        x, h = self.start(z), 1 / self.ode_steps
+        told = () if label is None else (label,)
+        x, h = self.start(z, *told), 1 / self.ode_steps
         for i in range(self.ode_steps):
             t = torch.full((len(x), 1), i * h)
-            halfway = x + 0.5 * h * self.velocity(x, t)
-            x = x + h * self.velocity(halfway, t + 0.5 * h)
+            halfway = x + 0.5 * h * self.velocity(x, t, *told)
+            x = x + h * self.velocity(halfway, t + 0.5 * h, *told)
         return x
 
 
@@ -107,10 +113,10 @@ class FlowTrainer(Trainer):
         rate = self.config.learning_rate * self._cosine(self.step, self.config.steps)
         for group in self.optimisers["flow"].param_groups:
             group["lr"] = rate
-        (x1,) = self.real_batch()
-        x0 = self.generator.start(self.latent(len(x1)))
+        x1, *label = self.real_batch()
+        x0 = self.generator.start(self.latent(len(x1)), *label)
         t = torch.rand(len(x1), 1, generator=self.rng)
-        velocity = self.generator.velocity((1 - t) * x0 + t * x1, t)
+        velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
         norm = self._descend(loss, "flow")
         self._move_average()
@@ -129,15 +135,15 @@ class FlowMatching(NeuralModel):
         Raises
         ------
         InputError
-            Labels, or windows that must stay within bounds.
+            Windows that must stay within bounds.
         """
-        if data.labels is not None or data.bounded:
-            raise InputError("flow matching knows no labels and no bounds: give it z-scores without labels")
-        c = config
-        gaussian = Gaussian(data.train)
+        if data.bounded:
+            raise InputError("flow matching knows no bounds: give it z-scores")
+        c, classes = config, n_classes(data.labels)
+        gaussian = Gaussian(data.train, data.labels)
         return seeded(
             lambda: Flow(
-                data.train.shape[1], data.lowpass, gaussian, c.patch, c.width, c.depth, c.heads, c.ode_steps
+                data.train.shape[1], data.lowpass, gaussian, c.patch, c.width, c.depth, c.heads, c.ode_steps, classes
             ),
             c.seed,
         )
@@ -145,4 +151,6 @@ class FlowMatching(NeuralModel):
     @classmethod
     def trainer(cls, config: FlowConfig, data: TrainingData, folder: Path | None) -> FlowTrainer:
         """What descends the loss."""
-        return FlowTrainer(cls.build(config, data), data.train, config, validate=data.validate, folder=folder)
+        return FlowTrainer(
+            cls.build(config, data), data.train, config, validate=data.validate, labels=data.labels, folder=folder
+        )

@@ -11,25 +11,26 @@ from meagan_lib.models.contract import ArrayModel, TrainingData
 class Gaussian(ArrayModel):
     """Multivariate normal with the mean and the full covariance of the training windows.
 
-    With labels (n,) from 0, each class has a mean of its own, and all share the covariance within the classes.
+    With labels (n,) from 0, each class has a mean of its own, and all share the covariance within the classes (pooled:
+    each mean takes a degree of freedom).
     """
 
     def __init__(self, windows: np.ndarray, labels: np.ndarray | None = None):
         """Fit to windows (n, samples); ``mean`` is (samples,), or (classes, samples) with labels."""
-        self.mean = windows.mean(axis=0, dtype=np.float64)
+        self.mean, means = windows.mean(axis=0, dtype=np.float64), 1
         if labels is not None:
             whole = self.mean
             self.mean = np.stack([
                 windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
                 for k in range(labels.max() + 1)
             ])
-            windows = windows - self.mean[labels]
-        self.covariance = np.cov(windows, rowvar=False, dtype=np.float64)
+            windows, means = windows - self.mean[labels], len(np.unique(labels))
+        self.covariance = np.cov(windows, rowvar=False, dtype=np.float64, ddof=min(means, len(windows) - 1))
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None) -> Self:
         """The Gaussian of ``data``."""
-        return cls(data.train)
+        return cls(data.train, data.labels)
 
     @property
     def n_parameters(self) -> int:
@@ -46,10 +47,11 @@ class Gaussian(ArrayModel):
         scaled = (axes * np.sqrt(variance.clip(0)))[:, ::-1][:, :latent]
         return np.pad(scaled, ((0, 0), (0, latent - scaled.shape[1])))
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw windows float32 (n, samples), of a Gaussian without labels."""
-        rng = np.random.default_rng(seed)
-        return rng.multivariate_normal(self.mean, self.covariance, size=n, method="eigh").astype(np.float32)
+    def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
+        """Draw windows float32 (n, samples), with labels (n,) of a Gaussian that was told them."""
+        rng, mean = np.random.default_rng(seed), self.mean if labels is None else self.mean[labels]
+        around = rng.multivariate_normal(np.zeros(len(self.covariance)), self.covariance, size=n, method="eigh")
+        return (mean + around).astype(np.float32)
 
 
 def without_farthest(windows: np.ndarray, share: float) -> np.ndarray:

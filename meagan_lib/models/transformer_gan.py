@@ -134,7 +134,8 @@ class WindowGenerator(nn.Module):
     it the signal stands alone.
 
     Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the fixed last
-    layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away.
+    layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away. A single
+    tap filters nothing.
 
     With ``classes`` a label (batch,) is told, and the Gaussian has a mean for each class. ``bounded`` ends in tanh, for
     windows scaled to [−1, 1]; z-scores need none, for they are unbounded.
@@ -183,10 +184,8 @@ class WindowGenerator(nn.Module):
         """What each step does, and the shape of what it gives."""
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
         samples = str(self.samples)
-        return [
-            ("random\nnumbers $z$", str(self.latent)), *self.steps(), ("low-pass,\ncut: $T(z)$", samples),
-            (last, samples),
-        ]
+        cut = "low-pass,\ncut: $T(z)$" if self.uncut > self.samples else "cut: $T(z)$"
+        return [("random\nnumbers $z$", str(self.latent)), *self.steps(), (cut, samples), (last, samples)]
 
     def bypass(self) -> tuple[str, str, int] | None:
         """Label and shape of what goes past the network, and the step of the outline that it joins."""

@@ -124,15 +124,18 @@ def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def aggregate_posterior(
     vae: VAE, windows: np.ndarray, n: int, seed: int = 0, labels: np.ndarray | None = None
-) -> np.ndarray:
-    """Latent vectors (n, latent) of q(z) = E_x q(z|x): of windows drawn at random, each with a draw of its noise.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Latent vectors (n, latent) of q(z) = E_x q(z|x), and their labels (n,) where windows have labels.
+
+    Windows are drawn at random, and each gives one draw of its posterior.
 
     Where it differs from the prior, the decoder meets z of the prior that it has seldom seen.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(windows), size=n)
-    mu, log_variance = encode(vae, windows[drawn], None if labels is None else labels[drawn])
-    return (mu + np.exp(0.5 * log_variance) * rng.standard_normal(mu.shape)).astype(np.float32)
+    of = None if labels is None else labels[drawn]
+    mu, log_variance = encode(vae, windows[drawn], of)
+    return (mu + np.exp(0.5 * log_variance) * rng.standard_normal(mu.shape)).astype(np.float32), of
 
 
 def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:

@@ -1,0 +1,215 @@
+"""The concept notebooks: they run without complaint, exercises check themselves, students have hints for solutions."""
+
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+import yaml
+from matplotlib.figure import Figure
+from nbclient import NotebookClient
+
+from meagan_lib import ROOT, InputError, figures, teaching
+from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
+from meagan_lib.figures import STAGING
+from meagan_lib.notebooks import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, find_notebook
+from meagan_lib.teaching import SOLUTIONS, Interactive, for_students, spike_windows, students_path
+from meagan_lib.windows import Split
+from tests.conftest import forget
+
+RUN = "test-concepts"
+NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
+MISTAKES = {
+    "c1_networks": [
+        ("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)"),
+    ],
+    "c2_density_game": [
+        ("q * np.log(1 - d)", "p * np.log(1 - d)"), ("np.log(1 - d)) * dx", "np.log(1 - d))"),
+        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
+    ],
+    "c3_losses": [
+        ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
+        ("return 0 if loss", "return 1 if loss"),
+    ],
+    "c7_vae": [
+        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
+        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
+        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"), ("epsilon**2 - log_variance)", "epsilon**2)"),
+    ],
+    "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
+    "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
+}
+"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
+
+
+def solution(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(SOLUTIONS / f"{name}_solution.ipynb", as_version=4)
+
+
+def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[str]:
+    return [cell.source for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+@pytest.fixture
+def verdicts(monkeypatch):
+    """Runs exercises after the cells that they build on, and gives the verdict of each check."""
+
+    def run(notebook: nbformat.NotebookNode, old: str = "", new: str = "") -> list[bool]:
+        found = []
+        monkeypatch.setattr(teaching, "check", lambda *given: found.append(told(*given)))
+        space = {}
+        for tag in ("parameters", "setup", "exercise"):
+            for source in tagged(notebook, tag):
+                exec(source.replace(old, new) if tag == "exercise" and old else source, space)
+        return found
+
+    told = teaching.check
+    return run
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory):
+    """The cells of all concepts in their smoke form, executed, and the folder of their figures.
+
+    One kernel does them all, for its start takes longest; nothing of a concept is left when the next one starts.
+    """
+    staging, cells = tmp_path_factory.mktemp("staging"), []
+    for name, given in yaml.safe_load((PARAMS / "concepts_smoke.yaml").read_text()).items():
+        for cell in nbformat.read(find_notebook(name), as_version=4).cells:
+            cell.id = f"{name}-{cell.id}"
+            cells.append(cell)
+            if "parameters" in cell.metadata.get("tags", []):
+                cells.append(nbformat.v4.new_code_cell("\n".join(f"{k} = {v!r}" for k, v in given.items())))
+        cells.append(nbformat.v4.new_code_cell("%reset -f"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STAGING, str(staging))
+        NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3").execute()
+    return cells, staging
+
+
+def test_the_concepts_make_all_their_figures(lessons):
+    made = json.loads((lessons[1] / "manifest.json").read_text())
+    assert set(made) == {id for id, entry in figures.registry().items() if entry.notebook in NAMES}
+    assert {path.name for path in lessons[1].glob("*.npz")} == {f"{id}.npz" for id in made}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_concept_has_no_complaint_but_the_hints_of_its_exercises(lessons, name):
+    outputs = [(cell.id, o) for cell in lessons[0] if cell.id.startswith(name) for o in cell.get("outputs", [])]
+    for id, output in outputs:
+        assert output.get("name") != "stderr" and "Warning" not in output.get("text", ""), f"{id}: {output.text}"
+        assert not any("widget" in kind for kind in output.get("data", {})), id
+    assert any("hint: " in output.get("text", "") for _, output in outputs)
+
+
+def test_a_run_of_concepts_is_one_job_for_each():
+    forget(RUN)
+    try:
+        for path, given in check(RUN, resolve("concepts_smoke", [], [])).items():
+            write_if_changed(path, yaml.safe_dump(given))
+        plan = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--nolock", "--config", f"run={RUN}"]
+        told = subprocess.run(plan, capture_output=True, text=True, cwd=ROOT)
+        planned = set(re.findall(r"^rule (\w+):", told.stdout, re.MULTILINE))
+        assert planned - {"all"} == set(NAMES), told.stderr
+    finally:
+        forget(RUN)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_students_have_the_notebook_of_the_solution_with_hints_instead(name):
+    """If not: python -m meagan_lib.teaching."""
+    students = nbformat.read(find_notebook(name), as_version=4)
+    assert students == for_students(solution(name))
+    exercises = tagged(students, "exercise")
+    assert exercises and all("raise NotImplementedError(" in source for source in exercises)
+    assert not any("SOLUTION" in cell.source for cell in students.cells) and not tagged(students, "solution")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exercise_accepts_the_solution_and_neither_the_stub_nor_a_mistake(name, verdicts, capsys):
+    right = verdicts(solution(name))
+    assert right and all(right)
+    assert verdicts(for_students(solution(name))) == [False] * len(right)
+    assert capsys.readouterr().out.count("hint: ") == len(right)
+    exercises = tagged(solution(name), "exercise")
+    for old, new in MISTAKES[name]:
+        assert any(old in source for source in exercises), old
+        assert not all(verdicts(solution(name), old, new)), f"{new} is taken for {old}"
+    assert all(any(old in source for old, _ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
+
+
+@pytest.mark.parametrize("preset", ["concepts", "concepts_smoke"])
+def test_the_concepts_have_all_their_parameters_and_their_defaults_are_the_run(preset):
+    content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
+    assert sorted(content) == NAMES
+    for name, given in content.items():
+        declared = declared_parameters(find_notebook(name))
+        assert list(given) == list(declared) and check_parameters(name, given) == given
+        assert preset != "concepts" or given == declared | {"name": "concepts"}
+
+
+def test_a_run_of_concepts_takes_parameters_and_no_recording():
+    files = check("x", resolve("concepts", [], ["c1_networks.windows=quick"]))
+    assert files[RESULTS / "x" / "params" / "c1_networks.yaml"] == {
+        **declared_parameters(find_notebook("c1_networks")), "name": "x", "windows": "quick",
+    }
+    with pytest.raises(InputError, match="reads no recording: .* --set c1_networks.windows=NAME"):
+        resolve("concepts", ["locust"], [])
+
+
+def test_the_index_names_every_notebook():
+    index = (NOTEBOOKS / "README.md").read_text()
+    assert [stem for stem in (path.stem for path in NOTEBOOKS.glob("*.ipynb")) if stem not in index] == []
+    assert [name for name in NAMES if f"concepts/{name}.ipynb" not in index] == []
+
+
+@pytest.mark.parametrize(
+    "got, expected, right, words",
+    [
+        (0.5, 0.5 + 1e-9, True, "right"),
+        (torch.ones(2, requires_grad=True), np.ones(2), True, "got      [1, 1]"),
+        (np.zeros(9), np.ones(9), False, "largest difference 1, allowed 1e-06"),
+        (np.ones((2, 1)), np.ones(2), False, "shape (2, 1), where (2,) was expected"),
+        (float("nan"), 1.0, False, "got      nan"),
+        (None, 1.0, False, "got      None"),
+        ("near 0", "near 1", False, "expected near 1"),
+        ("near 1", "near 1", True, "right"),
+    ],
+)
+def test_a_check_tells_what_was_expected_and_what_it_got(got, expected, right, words, capsys):
+    assert teaching.check("the question", lambda: got, expected) is right
+    told = capsys.readouterr().out
+    assert words in told and "the question" in told and "expected " in told and told.startswith(("right", "not yet"))
+
+
+def line(height: float, colour: str) -> Figure:
+    fig = Figure(figsize=(1, 1))
+    fig.subplots().axhline(height, color=colour)
+    return fig
+
+
+def test_a_slider_redraws_its_picture_and_pictures_stand_in_where_there_are_none(monkeypatch):
+    monkeypatch.delenv(STAGING, raising=False)
+    panel = Interactive(line, height=np.linspace(0, 1, 11), colour=["red", "black", "blue"])
+    bundle = panel._repr_mimebundle_()
+    assert {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(bundle)
+    height, colour, picture = panel.sliders.children
+    assert (height.value, colour.value, height.description) == (0.5, "black", "height")
+    before = bytes(picture.value)
+    height.value = 0.9
+    assert picture.value != before
+    monkeypatch.setenv(STAGING, "somewhere")
+    static = Interactive(line, height=np.linspace(0, 1, 11), colour=["red", "black", "blue"])._repr_mimebundle_()
+    assert static == {"text/html": bundle["text/html"]}
+    assert [f"height {h}" in static["text/html"] for h in ("0<", "0.3", "0.7", "1<")] == [True] * 4
+
+
+def test_a_bridge_has_windows_of_its_own_or_of_a_run_that_has_them():
+    windows = spike_windows()
+    assert all(len(windows.of(split)) > 100 for split in Split) and windows.label.max() > 5
+    with pytest.raises(InputError, match="no windows of a run 'no-such-run'"):
+        spike_windows("no-such-run")
