@@ -48,8 +48,8 @@ THESIS = {
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 """Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
 DECLARED = {
-    "models": ["gaussian"], "seeds": [0], "looks": 8, "vae_steps": 4000, "dcgan_steps": 1000, "tts_gan_steps": 4000,
-    "flow_matching_steps": 4000,
+    "models": ["gaussian"], "seeds": [0], "looks": 8, "vae_steps": 8000, "dcgan_steps": 2800, "tts_gan_steps": 4500,
+    "flow_matching_steps": 7600,
 }
 """Parameters of the contest, with their defaults: the rivals, the seeds of all models, the looks at the validation
 windows of those that have a network, and their steps."""
