@@ -68,7 +68,7 @@ def table(threads: int = 2) -> str:
         f"burst together. By the clock, the machine may have had other work; of the processor is the sum over the "
         f"threads. The published implementation was timed on 100 pairs, and its time for all pairs is that of one, "
         f"times their number.", "",
-        "| electrodes | rate | recording | pairs | by the clock | of the processor | elephant, a pair | elephant, all |",
+        "| electrodes | rate | length | pairs | by the clock | of the processor | elephant, a pair | elephant, all |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for job in JOBS:
@@ -77,7 +77,8 @@ def table(threads: int = 2) -> str:
         pairs, theirs = n_electrodes * (n_electrodes - 1) // 2, published_seconds(job)
         beside = "– | –" if theirs is None else f"{1000 * theirs:.2f} ms | {pairs * theirs / 3600:.1f} h"
         lines.append(
-            f"| {n_electrodes} | {rate_hz:g} Hz | {seconds} s | {pairs} | {clock:.1f} s | {processor:.1f} s | {beside} |"
+            f"| {n_electrodes} | {rate_hz:g} Hz | {seconds} s | {pairs} | {clock:.1f} s | {processor:.1f} s "
+            f"| {beside} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -98,9 +98,8 @@ def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
     ms = 1000 / trains.sampling_rate_hz
     threshold, justified = np.full(trains.n_electrodes, np.nan), np.zeros(trains.n_electrodes, bool)
     intervals, owner = trains.intervals()
-    order = np.argsort(owner, kind="stable")
     ends = np.cumsum(np.bincount(owner, minlength=len(threshold)))
-    for e, own in enumerate(np.split(intervals[order] * ms, ends[:-1])):
+    for e, own in enumerate(np.split(intervals * ms, ends[:-1])):
         if len(own):
             valley = valley_ms(own)
             justified[e] = valley <= LONGEST_MS

@@ -375,15 +375,25 @@ def summary(name: str) -> None:
     console.print(times)
 
 
+SHOWN = {
+    "c2st_auc": "c2st auc", "coverage": "coverage", "density": "density", "frechet_distance": "Fréchet",
+    "log_spectral_distance": "spectral", "amplitude_ks": "KS",
+}
+"""Scores of the closing table, out of all that notebook 04 has, with their headings."""
+
+
 def scores_table(name: str, scores: dict[str, dict]) -> None:
-    """The scores of a run: model → metric → value, floor, …"""
+    """A few scores of every model of a run, with floor and reach; ``scores``: model → metric → value, floor, …"""
+    shown = [metric for metric in SHOWN if metric in scores["reach"]]
     table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
-    for column in ("", *scores, "floor"):
-        table.add_column(column.replace("_", " "), justify="left" if not column else "right")
-    for metric, first in scores["reach"].items():
-        values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
-        table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
+    table.add_column("", no_wrap=True)
+    for metric in shown:
+        table.add_column(SHOWN[metric], justify="right")
+    table.add_row("floor", *(f"{scores['reach'][metric]['floor']:.3f}" for metric in shown))
+    for model, of in scores.items():
+        table.add_row(model.replace("_", " "), *(f"{of[metric]['value']:.3f}" for metric in shown))
     console.print(table)
+    console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def shrunk(windows: Array, share: float = 0.2) -> Array:
 
 
 def without_a_mode(windows: Array, clusters: np.ndarray, rng: np.random.Generator) -> Array:
-    """Windows (n, samples) without those of the largest of their ``clusters`` (n,); some of the others stand in twice."""
+    """Windows (n, samples) without those of the largest of their ``clusters`` (n,); some others stand in twice."""
     kept = windows[clusters != np.bincount(clusters).argmax()]
     return np.resize(rng.permutation(kept), windows.shape)
 
@@ -45,7 +45,7 @@ FAILURES: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
     "time shuffled": lambda windows, context, rng: rng.permuted(windows, axis=1),
     "a Gaussian": lambda windows, context, rng: Gaussian(context.train).sample(len(windows), context.seed),
 }
-"""From held-out real windows (n, samples) to as many spoilt ones; copies and the Gaussian come of the training windows."""
+"""From held-out real windows (n, samples) to as many spoilt ones; copies and the Gaussian come of training windows."""
 
 
 def planted_failures(

@@ -1,8 +1,8 @@
 """Whether generated windows are copies of training windows.
 
-These are the only metrics that look at the training windows. ``real`` is held out as everywhere: what is asked is whether
-generated windows lie nearer to the training windows than new real ones do. Only that side counts as bad; windows that
-lie too far from them are the concern of :mod:`meagan_lib.metrics`.
+These are the only metrics that look at the training windows. ``real`` is held out as everywhere: what is asked is
+whether generated windows lie nearer to the training windows than new real ones do. Only that side counts as bad;
+windows that lie too far from them are the concern of :mod:`meagan_lib.metrics`.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:
 
 
 def rank_sum_z(generated: Array, test: Array) -> float:
-    """(U − nm/2) / √(nm (n + m + 1) / 12), U the pairs in which the generated distance (n,) is above the test's (m,)."""
+    """(U − nm/2) / √(nm (n + m + 1) / 12), U the pairs in which the generated distance (n,) is above the test (m,)."""
     n, m = len(generated), len(test)
     u = scipy.stats.rankdata(np.r_[generated, test])[:n].sum() - n * (n + 1) / 2
     return float((u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
@@ -50,8 +50,8 @@ def rank_sum_z(generated: Array, test: Array) -> float:
 def c_t(real: Array, fake: Array, context: Context) -> Statistic:
     """C_T: the rank-sum z of the distances to the nearest training window, mean over cells weighted by test windows.
 
-    Around 0 for new windows, far below for copies. Cells are the clusters of the training windows: a model that keeps to
-    crowded places, where all distances are short, is not taken to copy. Meehan, Chaudhuri & Dasgupta 2020,
+    Around 0 for new windows, far below for copies. Cells are the clusters of the training windows: a model that keeps
+    to crowded places, where all distances are short, is not taken to copy. Meehan, Chaudhuri & Dasgupta 2020,
     arXiv:2004.05675.
     """
     (cell_r, d_r), (cell_g, d_g) = (

@@ -1,11 +1,11 @@
 """How near generated windows come to held-out real ones.
 
 A metric is a function ``prepare(real, fake, context) → statistic``: the costly part is done once, and
-``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that a bootstrap is cheap. The reference
-``real`` is always held out; the training windows fit what a metric looks through (principal components, clusters), and
-are never the reference. Whether windows are *copied* from them is asked in :mod:`meagan_lib.memorisation`.
-
-What a value means without its floor and its reach: nothing. :mod:`meagan_lib.scores` puts them beside it.
+``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that a bootstrap is cheap. The
+reference ``real`` is always held out; the training windows fit what a metric looks through (principal components,
+clusters), and are never the reference. Whether windows are *copied* from them is asked in
+:mod:`meagan_lib.memorisation`. A value says nothing without its floor and its reach: :mod:`meagan_lib.scores` puts them
+beside it.
 """
 
 from collections.abc import Callable, Iterable
@@ -200,9 +200,9 @@ def cubic_kernel(a: Array, b: Array) -> Array:
 
 
 def squared_mmd(real: Array, fake: Array, context: Context) -> Statistic:
-    """Unbiased squared maximum mean discrepancy with :func:`cubic_kernel`; around 0, also below, for equal distributions.
+    """Unbiased squared maximum mean discrepancy with :func:`cubic_kernel`; around 0, also below, where nothing differs.
 
-    Mean k(x, x') − 2 mean k(x, y) + mean k(y, y') over pairs of different windows. Gretton et al. 2012 (JMLR 13), eq. 3.
+    Mean k(x, x') − 2 mean k(x, y) + mean k(y, y') over pairs of two windows. Gretton et al. 2012 (JMLR 13), eq. 3.
     """
     rr, gg, rg = cubic_kernel(real, real), cubic_kernel(fake, fake), cubic_kernel(real, fake)
 
@@ -235,7 +235,7 @@ def mmd_permutation_p(real: Array, fake: Array, n_permutations: int = 200, seed:
 
 
 def marginals(real: Array, fake: Array, sampling_rate_hz: float) -> dict[str, tuple[float, float]]:
-    """For each shape feature: Wasserstein-1 distance over the real standard deviation, and Kolmogorov–Smirnov distance."""
+    """For each shape feature, Wasserstein-1 distance over the real standard deviation, and KS distance."""
     a, b = (shape_features(windows, sampling_rate_hz) for windows in (real, fake))
     return {
         name: (
@@ -303,7 +303,7 @@ def log_spectral_distance(real: Array, fake: Array, context: Context) -> Statist
 
 
 def autocorrelation_distance(real: Array, fake: Array, context: Context) -> Statistic:
-    """√ mean_τ (ρ_r(τ) − ρ_g(τ))², ρ the mean autocorrelation over that at lag 0: shape and colour, whatever the gain."""
+    """√ mean_τ (ρ_r(τ) − ρ_g(τ))², ρ the mean autocorrelation over that at lag 0: shape and colour, not gain."""
     a, b = autocorrelations(real), autocorrelations(fake)
 
     def rho(mean: Array) -> Array:
@@ -375,9 +375,9 @@ def mode_occupancy(real: Array, fake: Array, context: Context) -> Statistic:
 
 
 def inception_score(real: Array, fake: Array, context: Context) -> Statistic:
-    """exp E_x KL(p(y|x) ‖ p(y)) of the generated windows, y the spike type (thesis 1.3.4); from 1 to the number of types.
+    """exp E_x KL(p(y|x) ‖ p(y)) of the generated windows, y the spike type (thesis 1.3.4); from 1 to as many as types.
 
-    It never looks at real windows: a value is read beside that of the real ones. Salimans et al. 2016, arXiv:1606.03498.
+    It never looks at real windows: a value is read beside that of real ones. Salimans et al. 2016, arXiv:1606.03498.
     """
     p = context.spike_types.predict_proba(context.pca.transform(fake))
     return lambda i, j: float(np.exp(scipy.stats.entropy(p[j], p[j].mean(axis=0)[None], axis=1).mean()))

@@ -1207,10 +1207,9 @@ def scores(
     """
     models, heading, line = list(excess), 0.24, 0.055
     row = 0.1 + line * len(models)
-    ends = np.cumsum([len(metrics) for metrics in families.values()])
-    split = int(np.argmin(np.abs(ends - ends[-1] / 2))) + 1
+    heights = [heading + row * len(metrics) for metrics in families.values()]
+    tallest, split = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(1, len(heights) + 1))
     columns = [list(families)[:split], list(families)[split:]]
-    tallest = max(sum(heading + row * len(families[family]) for family in column) for column in columns)
     every = [value for by in excess.values() for values in by.values() for value in values]
     low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
     fig, (axes,) = _figure(1, 2, tallest + 0.8, sharex=True)
@@ -1258,7 +1257,9 @@ def _marked(fig: Figure, labels: Mapping[str, str], **options) -> None:
     fig.legend(handles=handles, **options)
 
 
-def planted_failures(excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]) -> Figure:
+def planted_failures(
+    excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]
+) -> Figure:
     """Which metric sees which failure: ``excess`` and ``flagged`` (failures, metrics), a dark cell where it is flagged.
 
     The number in a cell is the excess over the floor, where 1 is as far as sampling and drift reach.
@@ -1329,16 +1330,16 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
     positive = np.concatenate(list(distances.values()))
     positive = positive[positive > 0]
     axes[0].set(
-        xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", xscale="log", ylim=(0, 1),
-        xlim=(np.quantile(positive, 0.001), positive.max()),
+        xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", xscale="log",
+        ylim=(0, 1), xlim=(np.quantile(positive, 0.001), positive.max()),
     )
     axes[0].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes[0].xaxis.set_major_formatter("{x:g}")
     axes[0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axes[1].plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
     axes[1].set(
-        xlabel="share of real windows (test) that is nearer", ylabel="share of generated windows", xlim=(0, 1), ylim=(0, 1),
-        aspect="equal",
+        xlabel="share of real windows (test) that is nearer", ylabel="share of generated windows", xlim=(0, 1),
+        ylim=(0, 1), aspect="equal",
     )
     _legend(fig, list(distances))
     return fig

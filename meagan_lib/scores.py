@@ -1,8 +1,8 @@
 """Scores: every metric of every model beside its floor and its reach, and what they say in words.
 
 **Floor**: the same metric between two random halves, A and B, of the real test set: what sampling alone does.
-**Reach**: training windows against A: what a perfect copy of the training distribution would get, drift in time included;
-for memorisation, training windows that the distance to the training set leaves out. The reference is always A.
+**Reach**: training windows against A: what a perfect copy of the training distribution would get, drift in time
+included; for memorisation, training windows that are left out of the training set. The reference is always A.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,8 +61,8 @@ def _around(value: float, half: float, metric: Metric) -> Interval:
 def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tuple[float, Interval]:
     """Mean of the values of several seeds, and its 95 % interval.
 
-    The wider of Student's t over the seeds, which knows how they differ, and the mean of the seeds' own intervals, which
-    know how the real windows might differ.
+    The wider of Student's t over the seeds, which knows how they differ, and the mean of the seeds' own intervals,
+    which know how the real windows might differ.
     """
     values = [value for value, _ in results]
     mean, half = float(np.mean(values)), float(np.mean([high - value for value, (_, high) in results]))
@@ -112,7 +112,8 @@ def score_models(
         floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap)
         without = others if name in memorisation.METRICS else context
         results = {REACH: [evaluate(metric, a, train[drawn[:n]], without, n_bootstrap)]}
-        results |= {model: [evaluate(metric, a, w[:n], context, n_bootstrap) for w in each] for model, each in runs.items()}
+        for model, each in runs.items():
+            results[model] = [evaluate(metric, a, made[:n], context, n_bootstrap) for made in each]
         reach, reach_interval = results[REACH][0]
         for model, each in results.items():
             value, interval = over_seeds(each, metric)
@@ -145,9 +146,8 @@ def flagged(score: Mapping, better: Better) -> bool:
 
 def worth(score: Mapping, better: Better) -> float:
     """A number that is the larger, the better the score."""
-    return {"lower": -score["value"], "higher": score["value"], "near the floor": -abs(score["value"] - score["floor"])}[
-        better
-    ]
+    value = score["value"]
+    return {"lower": -value, "higher": value, "near the floor": -abs(value - score["floor"])}[better]
 
 
 def comparison(scores: Mapping[str, Mapping[str, Mapping]], model: str, rival: str) -> dict[str, tuple[float, bool]]:
@@ -172,7 +172,7 @@ def excesses(scores: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict[str,
 
 
 def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]:
-    """The metrics on which ``model`` is worse than sampling and drift explain, those that are only reported left out."""
+    """The metrics on which ``model`` is worse than sampling and drift explain, without those that are only reported."""
     return [
         name for name, score in scores[model].items()
         if not METRICS[name].report_only and flagged(score, METRICS[name].better)
@@ -180,7 +180,7 @@ def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]
 
 
 def copies(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> bool:
-    """Whether ``model`` is said to copy training windows: beyond floor and reach on the ratio of distances, and by a tenth.
+    """Whether ``model`` is said to copy training windows: beyond floor and reach on the ratio of distances, by a tenth.
 
     That is what one copy in ten windows does. The other metrics of memorisation are also set off by too little noise.
     """
@@ -189,8 +189,9 @@ def copies(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> bool:
 
 
 QUESTIONS = {
-    "overall": "hardest to tell from real windows", "distribution": "distribution as a whole", "shape": "shape of the spikes",
-    "colour": "spectrum", "fidelity": "every window looks real", "diversity": "every kind of window is there",
+    "overall": "hardest to tell from real windows", "distribution": "distribution as a whole",
+    "shape": "shape of the spikes", "colour": "spectrum", "fidelity": "every window looks real",
+    "diversity": "every kind of window is there",
 }
 """What each family of metrics asks; the first metric of a family answers."""
 
@@ -214,8 +215,8 @@ def answer(
         said += f" Surely behind: {_named(behind, scores, lead, labels)}." if behind else ""
         lines += [
             f"**{labels[best]} comes nearest to real windows that no model has seen.** A classifier that tries to tell "
-            f"them apart reaches a {METRICS[lead].label} of {_number(score)}, where 0.5 is a coin toss, two halves of the real "
-            f"windows give {score['floor']:.3f}, and training windows {score['reach']:.3f}.{said}",
+            f"them apart reaches a {METRICS[lead].label} of {_number(score)}, where 0.5 is a coin toss, two halves of "
+            f"the real windows give {score['floor']:.3f}, and training windows {score['reach']:.3f}.{said}",
             "", "| asked | by | best by value | surely better than | floor | reach |", "|---|---|---|---|---|---|",
         ]
         for family, question in QUESTIONS.items():
@@ -251,7 +252,8 @@ def _standing(scores: Mapping, models: Sequence[str], name: str) -> tuple[str, l
     """The best of ``models`` on a metric, those that are not surely worse, and those that are."""
     better = METRICS[name].better
     best, *others = sorted(models, key=lambda m: -worth(scores[m][name], better))
-    sure = {m: comparison({best: {name: scores[best][name]}, m: {name: scores[m][name]}}, best, m)[name][1] for m in others}
+    alone = {model: {name: scores[model][name]} for model in models}
+    sure = {m: comparison(alone, best, m)[name][1] for m in others}
     return best, [m for m in others if not sure[m]], [m for m in others if sure[m]]
 
 

@@ -387,6 +387,7 @@ def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, Spik
             f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
         )
     trains: dict[str, dict[str, SpikeTrains]] = {}
-    for file, path in zip(recordings.catalogue()[name]["files"], recordings.fetch(name, Path(data_dir or ROOT / "data"))):
+    paths = recordings.fetch(name, Path(data_dir or ROOT / "data"))
+    for file, path in zip(recordings.catalogue()[name]["files"], paths):
         trains.setdefault(file["part"], {})[file["condition"]] = read_spikes(path)
     return trains

@@ -46,7 +46,7 @@ def test_other_real_windows_are_flagged_by_few(table):
     ("training copies + 1 % noise", {"distance_ratio", "c_t", "authenticity", "share_nearest"}),
     ("amplitude × 1.2", {"c2st_auc", "amplitude_ks", "sliced_wasserstein", "frechet_distance", "profile_l1"}),
     ("low-passed", {"c2st_auc", "log_spectral_distance", "density"}),
-    ("time shuffled", {"c2st_auc", "c2st_cnn_auc", "precision", "squared_mmd", "profile_l2", "autocorrelation_distance"}),
+    ("time shuffled", {"c2st_auc", "c2st_cnn_auc", "precision", "squared_mmd", "autocorrelation_distance"}),
     ("a Gaussian", {"c2st_auc", "coverage", "precision"}),
 ])
 def test_a_failure_is_seen_by_the_metrics_that_are_there_for_it(failure, by, table):
@@ -79,7 +79,7 @@ def test_failures_are_what_they_are_called():
 @given(level=st.floats(-3, 3), samples=st.integers(2, 20), seed=st.integers(0, 99))
 def test_the_low_pass_keeps_a_level_and_takes_out_the_fastest_oscillation(level, samples, seed):
     fastest = np.where(np.arange(samples) % 2, 1.0, -1.0)[None]
-    np.testing.assert_allclose(failures.low_passed(np.full((2, samples), level)), level)
+    np.testing.assert_allclose(failures.low_passed(np.full((2, samples), level)), level, atol=1e-12)
     np.testing.assert_allclose(failures.low_passed(fastest)[:, 1:-1], 0, atol=1e-12)
     noise = np.random.default_rng(seed).standard_normal((50, samples))
     assert failures.low_passed(noise).std() < noise.std()

@@ -70,8 +70,8 @@ def test_sliced_wasserstein_of_a_shift_is_the_shift():
 def squared_mmd_of_pairs(a: np.ndarray, b: np.ndarray) -> float:
     """The definition, pair by pair."""
     def mean(x, y, same):
-        pairs = [(float(p @ q) / len(p) + 1) ** 3 for i, p in enumerate(x) for j, q in enumerate(y) if i != j or not same]
-        return np.mean(pairs)
+        pairs = [(p, q) for i, p in enumerate(x) for j, q in enumerate(y) if i != j or not same]
+        return np.mean([(float(p @ q) / len(p) + 1) ** 3 for p, q in pairs])
 
     a, b = a.astype(float), b.astype(float)
     return mean(a, a, True) - 2 * mean(a, b, False) + mean(b, b, True)

@@ -408,7 +408,8 @@ def test_cost_and_quality_stand_where_they_were_measured(n):
     fig = plots.cost_quality(cost, {model: (0.6, 0.55, 0.65) for model in cost}, (0.5, 0.48, 0.52), 0.53, "C2ST AUC")
     draw(fig)
     marks = {line.get_label(): line.get_xydata()[0] for line in fig.axes[0].lines if len(line.get_xydata()) == 1}
-    assert {label: tuple(place) for label, place in marks.items()} == {plots.LABELS[m]: (x, 0.6) for m, x in cost.items()}
+    places = {label: tuple(place) for label, place in marks.items()}
+    assert places == {plots.LABELS[model]: (x, 0.6) for model, x in cost.items()}
     assert "parameters × training windows shown" in texts(fig) and "floor, 95 %" in texts(fig)
 
 
@@ -588,7 +589,9 @@ def test_groups_of_electrodes_have_a_profile_and_a_null(accuracy):
 
 def test_a_treatment_stands_beside_its_null():
     plane = {name: RNG.standard_normal((8, 2)) for name in ("healthy", "pathological", "treated", "in vain")}
-    rescues = {"treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0)}
+    rescues = {
+        "treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0),
+    }
     fig = plots.treatment(plane, rescues)
     draw(fig)
     assert sum(len(c.get_offsets()) for c in fig.axes[0].collections) == 32

@@ -179,7 +179,8 @@ def test_an_nwb_file_gives_its_units_by_electrode(tmp_path):
 
 def test_events_of_matlab_keep_their_empty_electrodes_and_the_length_of_the_recording(tmp_path):
     path = tmp_path / "events.mat"
-    cells = [np.array([[-9.0, -8.0], [0.0017, 0.5], [18, 5001]]), np.zeros(2, np.uint64), np.array([[-7.0], [0.3], [3001]])]
+    busy, quiet = np.array([[-9.0, -8.0], [0.0017, 0.5], [18, 5001]]), np.array([[-7.0], [0.3], [3001]])
+    cells = [busy, np.zeros(2, np.uint64), quiet]
     with h5py.File(path, "w") as file:
         stored = [file.create_dataset(f"#refs#/{i}", data=cell) for i, cell in enumerate(cells)]
         file.create_dataset("events", data=np.array([[d.ref for d in stored]], dtype=h5py.ref_dtype))

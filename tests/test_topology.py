@@ -74,7 +74,9 @@ def test_the_middle_of_a_star_is_a_hub():
     assert found.hubs.tolist() == [True] + [False] * 12 and found.path_length == pytest.approx(24 / 13)
 
 
-@pytest.mark.parametrize("g", [nx.empty_graph(0), nx.empty_graph(1), nx.empty_graph(5), nx.path_graph(2), nx.complete_graph(6)])
+@pytest.mark.parametrize(
+    "g", [nx.empty_graph(0), nx.empty_graph(1), nx.empty_graph(5), nx.path_graph(2), nx.complete_graph(6)]
+)
 @pytest.mark.filterwarnings("error")
 def test_graphs_without_an_alternative_have_no_small_worldness(g):
     found = topology(matrix(g) if len(g) else np.zeros((0, 0), bool), 3)

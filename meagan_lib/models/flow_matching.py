@@ -48,8 +48,9 @@ class Flow(nn.Module):
     Nothing on the way has power above the band of the recording: it starts at x₀ = x̄ + W z, a draw from ``gaussian``,
     the mean and covariance of the training windows, and the velocity is filtered with the taps (odd,) of ``lowpass``,
     like the signal of a generator. From white noise, with velocities that are not filtered, windows of the simulation
-    were told from real ones at once. With ``classes`` the way starts from the mean of the class, and the velocity is told
-    the label (batch,).
+    were told from real ones at once.
+
+    With ``classes`` the way starts from the mean of the class, and the velocity is told the label (batch,).
     """
 
     def __init__(
