@@ -1,5 +1,7 @@
 """Sphinx' configuration of the book. The pages are assembled by ``meagan_lib.book``, which also starts Sphinx."""
 
+import inspect
+
 from meagan_lib import ROOT
 
 project = "MEAGAN"
@@ -62,6 +64,13 @@ def plain_bars(app, what, name, object, options, lines) -> None:
     lines[:] = [line.replace("|", r"\|") for line in lines]
 
 
+def foreign(app, what, name, object, skip, options) -> bool | None:
+    """Leave out functions of other packages: what wraps them may hide where they come from."""
+    code = getattr(inspect.unwrap(object), "__code__", None) if callable(object) else None
+    return True if code and not code.co_filename.startswith(str(ROOT)) else None
+
+
 def setup(app) -> None:
+    app.connect("autodoc-skip-member", foreign)
     app.connect("autodoc-process-docstring", plain_bars)
     app.connect("html-page-context", page_language)

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import jinja2
@@ -19,8 +20,9 @@ import numpy as np
 import yaml
 
 import meagan_lib
-from meagan_lib import ROOT, InputError, explorer, figures, merging, metrics, plots
+from meagan_lib import ROOT, InputError, explorer, figures, merging, plots
 from meagan_lib.notebooks import RESULTS, part
+from meagan_lib.scores import METRICS
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
@@ -37,7 +39,7 @@ class Chapter:
     path: Path
     run: str
 
-    @property
+    @cached_property
     def title(self) -> str:
         """Its first heading, and the recording of a part."""
         cells = nbformat.read(self.path, as_version=4).cells
@@ -168,14 +170,13 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     context = {
         "run": run, "chapters": found, "concepts": [c for c in found if c.run == CONCEPTS], "pictures": by_name,
         "picture": lambda name: shown(by_name.get(name)), "parameters": parameters(run), "scores": scores(run),
-        "labels": {name: metric.label for name, metric in metrics.METRICS.items()}, "models": plots.LABELS,
+        "labels": {name: metric.label for name, metric in METRICS.items()}, "models": plots.LABELS,
         "receipts": receipts(run), "modules": modules(), "explorable": explorer.available(run), "told": told(run),
-        "n_real": explorer.REAL,
-        "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
+        "n_real": explorer.REAL, "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
     }
     for name in templates.list_templates():
         if not name.startswith("_"):
-            write(pages / name, templates.get_template(name).render(context))
+            write(pages / name, linked(templates.get_template(name).render(context), found))
     for picture in pictures:
         page = templates.get_template("_figure.md").render(context, figure=picture)
         write(pages / "figures" / f"{picture.name}.md", page)
@@ -231,15 +232,15 @@ def with_values(source: str, used: Mapping[str, str]) -> str:
 
 def linked(source: str, among: list[Chapter]) -> str:
     """Markdown in which notebooks of the book are links, named in words ("notebook 2") or by their file."""
-    documents = {chapter.path.stem: chapter.document for chapter in among}
+    documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
 
     def by_file(match: re.Match) -> str:
         words, stem = match.groups()
-        return f"[{words}]({documents[stem]}.ipynb)" if stem in documents else words
+        return f"[{words}](/chapters/{documents[stem]}.ipynb)" if stem in documents else words
 
     def by_number(match: re.Match) -> str:
         stem = next((stem for stem in documents if stem.startswith(f"{int(match[1]):02}_")), None)
-        return f"[{match[0]}]({documents[stem]}.ipynb)" if stem else match[0]
+        return f"[{match[0]}](/chapters/{documents[stem]}.ipynb)" if stem else match[0]
 
     source = re.sub(r"(?<!!)\[([^\]]+)\]\([^)]*?([^/)]+)\.ipynb\)", by_file, source)
     return re.sub(r"(?<![\w\[`/])[Nn]otebook (\d)(?![\w`\]])", by_number, source)
@@ -318,7 +319,7 @@ def scores(run: str) -> dict[str, dict]:
     """Scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none."""
     path = RESULTS / run / "scores.json"
     found = json.loads(path.read_text()) if path.is_file() else {}
-    return {model: in_order(found[model], metrics.METRICS) for model in in_order(found, plots.LABELS)}
+    return {model: in_order(found[model], METRICS) for model in in_order(found, plots.LABELS)}
 
 
 def in_order(content: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:
