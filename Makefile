@@ -1,6 +1,8 @@
-# make figures · make concepts · make test · make lab · make bench; each sets up .venv when it is missing or when the pins have changed.
+# make figures · make concepts · make book · make test · make lab · make bench; each sets up .venv when it is missing or
+# when the pins have changed.
 #   make figures RECORDING=path-or-name RUN=smoke|quick|full NAME=my_chip
 #   make figures RECORDING="a.brw b.brw c.brw" NAME=three    one data set of several recordings
+#   make book NAME=my_chip    the HTML book of a finished run: results/my_chip/book
 RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
@@ -9,12 +11,15 @@ READY := $(VENV)/ready
 RECORDINGS = $(if $(shell test -e "$(RECORDING)" && echo one),--recording "$(RECORDING)",$(foreach \
 	r,$(RECORDING),--recording "$(r)"))
 
-.PHONY: figures concepts test lab bench
+.PHONY: figures concepts book test lab bench
 figures: $(READY)
 	@$(VENV)/bin/meagan run $(RUN) $(if $(RECORDING),$(RECORDINGS)) $(if $(NAME),--name "$(NAME)")
 
 concepts: $(READY)
 	@$(VENV)/bin/meagan run concepts
+
+book: $(READY)
+	@$(VENV)/bin/meagan book $(or $(NAME),$(RUN))
 
 test: $(READY)
 	@$(VENV)/bin/python -m pytest
@@ -25,8 +30,9 @@ lab: $(READY)
 bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py
 	@$(VENV)/bin/python bench/training.py
+	@$(VENV)/bin/python bench/connectivity.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
 	@touch $@

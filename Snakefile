@@ -11,18 +11,20 @@ import yaml
 
 from pathlib import Path
 
-from meagan_lib import ablation, merging
+from meagan_lib import contest, merging, sweep
 from meagan_lib.notebooks import find_notebook, library_inputs, part
 
 RUN = config["run"]
-_sweep = Path(f"results/{RUN}/params/{ablation.SECTION}.yaml")
-SWEEP = yaml.safe_load(_sweep.read_text()) if _sweep.is_file() else {}  # of `meagan run ablation`: see the end
+SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation` or `utility`: see the end
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
     _first = Path(f"results/{RUN}/params/{merging.FIRST}.yaml")
     # labels of several recordings; none for a single one
     RECORDINGS = list(merging.parts(yaml.safe_load(_first.read_text()))) if _first.is_file() else []
+
+# model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
+CONTEST = contest.jobs(RUN) if Path(f"results/{RUN}/params/{contest.SECTION}.yaml").is_file() else []
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -37,13 +39,19 @@ GRAPH = {
         [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", "synthetic.h5")],
         1,
     ),
-    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 2),
+    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 1),
+    "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
 }
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
 def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
+
+
+def contest_inputs():
+    fits = [f"results/{RUN}/{contest.SECTION}/{model}/{seed}/receipt.json" for model, seed in CONTEST]
+    return [f"results/{RUN}/params/{contest.SECTION}.yaml", *fits]
 
 
 def windows_of_another(run, notebook):
@@ -61,7 +69,7 @@ else:
 
 rule all:
     input:
-        [receipt(name) for name in ([ablation.SECTION] if SWEEP else GRAPH)],
+        [receipt(name) for name in ([SECTION] if SWEEP else GRAPH)],
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():
@@ -75,6 +83,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
+            contest=contest_inputs() if _notebook == "04_results_comparison" else [],
             windows=windows_of_another(_run, _notebook),
         output:
             receipt(_notebook, _run),
@@ -87,6 +96,24 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         shell:
             "exec {params.python:q} -m meagan_lib.notebooks {params.notebook} {params.run:q} {input.parameters:q}"
             " --threads {threads} --products {params.products}"
+
+
+if CONTEST:
+
+    rule fit:
+        wildcard_constraints:
+            model=r"\w+",
+            seed=r"\d+",
+        input:
+            parameters=lambda wildcards: f"results/{RUN}/params/{contest.parameters_of(wildcards.model)}.yaml",
+            library=lambda wildcards: contest.library(wildcards.model),
+            windows=receipt(merging.FIRST),
+        output:
+            f"results/{RUN}/{contest.SECTION}/{{model}}/{{seed}}/receipt.json",
+        params:
+            python=sys.executable,
+        shell:
+            "exec {params.python:q} -m meagan_lib.contest {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
 
 
 if RECORDINGS and not SWEEP:
@@ -105,28 +132,28 @@ if RECORDINGS and not SWEEP:
 
 
 if SWEEP:
-    VARIANTS = ["reach", *(variant.slug for variant in ablation.variants(SWEEP))]
+    CASES = sweep.module(SECTION).cases(SWEEP)
 
-    rule variant:
+    rule case:
         input:
-            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
-            library=library_inputs("meagan_lib.ablation"),
+            parameters=f"results/{RUN}/params/{SECTION}.yaml",
+            library=library_inputs(f"meagan_lib.{SECTION}"),
             windows=receipt(merging.FIRST, part(RUN, "{label}")),
         output:
-            f"results/{RUN}/{ablation.SECTION}/{{label}}/{{variant}}.json",
+            f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
-            " --recording {wildcards.label:q} --variant {wildcards.variant:q}"
+            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"
+            " --recording {wildcards.label:q} --case {wildcards.case:q}"
 
     rule sweep:
         input:
-            parameters=f"results/{RUN}/params/{ablation.SECTION}.yaml",
-            rows=[f"results/{RUN}/{ablation.SECTION}/{l}/{v}.json" for l in RECORDINGS for v in VARIANTS],
+            parameters=f"results/{RUN}/params/{SECTION}.yaml",
+            rows=[f"results/{RUN}/{SECTION}/{label}/{case}.json" for label in RECORDINGS for case in CASES],
         output:
-            receipt(ablation.SECTION),
+            receipt(SECTION),
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.ablation {RUN:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"

@@ -1,30 +1,23 @@
 """The ablation: what each piece of advice of chapter 1.3.5 does to the Transformer-GAN, on recordings and seeds.
 
-A sweep of its own, ``meagan run ablation``: one job for each recording and variant trains it with every seed, and one
-job gathers the scores in ``results/<run>/ablation.csv``. Notebook 02 reads the table that is kept in ``data/``.
+A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed. Notebook 02 reads the
+table that is kept in ``data/``.
 """
 
-import argparse
-import csv
-import json
 import re
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from meagan_lib import ROOT, InputError, merging
-from meagan_lib.files import atomic, sha256, write_json
-from meagan_lib.notebooks import RESULTS, job, part
+from meagan_lib import ROOT, InputError, sweep
 
-SECTION = "ablation"
 TABLE = ROOT / "data" / "ablation.csv"
 """The table that is kept, of the run that ``params/ablation.yaml`` describes."""
 METRICS = ("c2st_auc", "coverage", "frechet_distance", "log_spectral_distance", "amplitude_ks", "density")
+COLUMNS = ("group", "variant", "against", "seed", "steps", "seconds", "diverged", *METRICS)
 
 
 @dataclass(frozen=True)
@@ -65,9 +58,7 @@ def variants(section: Mapping) -> list[Variant]:
     """
     from meagan_lib.training import GANConfig, recipe
 
-    unknown = set(section) - {"seeds", "n_windows", "recipe", "variants", "labels"}
-    if unknown:
-        raise InputError(f"ablation has no parameter '{sorted(unknown)[0]}'; it has seeds, n_windows, recipe, variants")
+    sweep.check_names("ablation", section, ("seeds", "n_windows", "patch_ms", "recipe", "variants"))
     found = []
     for given in section["variants"]:
         try:
@@ -84,15 +75,9 @@ def variants(section: Mapping) -> list[Variant]:
     return found
 
 
-def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
-    """Parameters of notebook 01 for each recording of the sweep, by label; each is a run within the run ``name``."""
-    first = dict(parameters[merging.FIRST]) | {"name": name}
-    if not isinstance(first["recording"], list):
-        first["recording"] = [first["recording"]]
-    return {
-        label: section | {"min_train_windows": first["min_train_windows"]}
-        for label, section in merging.parts(first).items()
-    }
+def cases(section: Mapping) -> list[str]:
+    """A job for the training windows themselves, and one for each variant."""
+    return ["reach", *(v.slug for v in variants(section))]
 
 
 def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
@@ -111,7 +96,8 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     test, seen = judge.transform(real[Split.TEST]), judge.transform(real[Split.TRAIN])
     held_out = judge.transform(real[Split.VALIDATION])[:1000]
     context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    config = training.recipe(training.GANConfig, **dict(section["recipe"]) | variant.recipe | {"seed": seed})
+    shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["recipe"]
+    config = training.recipe(training.GANConfig, **shared | variant.recipe)
     taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
     own = normaliser.transform(real[Split.TRAIN])
     trainer = training.GANTrainer(
@@ -151,61 +137,26 @@ def reach(windows, section: Mapping, seed: int) -> dict[str, object]:
     return {"steps": 0, "seconds": 0.0, "diverged": ""} | metrics.values(a, drawn, context, METRICS)
 
 
-COLUMNS = ("data", "group", "variant", "against", "seed", "steps", "seconds", "diverged", *METRICS)
-
-
-def execute(run: str, label: str, slug: str, section: Mapping) -> dict:
-    """Train one variant on one recording with every seed; rows and receipt go to ``results/<run>/ablation``."""
-    import torch
-
-    from meagan_lib.windows import SpikeWindows
-
-    torch.set_num_threads(1)
-    started = time.monotonic()
-    windows = SpikeWindows.load(RESULTS / part(run, label) / "windows.h5")
-    if slug == "reach":
-        who, rows = Variant("", "reach"), [reach(windows, section, seed) for seed in section["seeds"]]
+def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
+    """Scores of one variant, or of the training windows themselves, with every seed."""
+    if case == "reach":
+        who, found = Variant("", "reach"), [reach(windows, section, seed) for seed in section["seeds"]]
     else:
-        who = next(v for v in variants(section) if v.slug == slug)
-        rows = [train(windows, who, section, seed) for seed in section["seeds"]]
-    about = {"data": label, "group": who.group, "variant": who.name, "against": who.against}
-    rows = [about | {"seed": seed} | row for seed, row in zip(section["seeds"], rows)]
-    receipt = {
-        "notebook": f"ablation {label} {slug}", "seconds": round(time.monotonic() - started, 1), "figures": [],
-        "products": {}, "rows": rows,
-    }
-    write_json(RESULTS / run / SECTION / label / f"{slug}.json", receipt)
-    return receipt
-
-
-def gather(run: str, receipts: Iterable[Mapping]) -> dict:
-    """Write ``results/<run>/ablation.csv`` from the receipts of all variants; returns the receipt of the sweep."""
-    target = RESULTS / run / "ablation.csv"
-    with atomic(target) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for receipt in receipts:
-            for row in receipt["rows"]:
-                writer.writerow({k: f"{v:.4f}" if isinstance(v, float) and k in METRICS else v for k, v in row.items()})
-    receipt = {"notebook": SECTION, "seconds": 0.0, "figures": [], "products": {target.name: sha256(target)}}
-    write_json(RESULTS / run / "receipts" / f"{SECTION}.json", receipt)
-    return receipt
+        who = next(v for v in variants(section) if v.slug == case)
+        found = [train(windows, who, section, seed) for seed in section["seeds"]]
+    about = {"group": who.group, "variant": who.name, "against": who.against}
+    return [about | {"seed": seed} | row for seed, row in zip(section["seeds"], found)]
 
 
 def load(path: Path | str = TABLE) -> list[dict[str, object]]:
-    """Rows of a table of the sweep: scores as numbers, NaN where training diverged.
+    """Rows of a table of the ablation: scores as numbers, NaN where training diverged.
 
     Raises
     ------
     InputError
         No such table.
     """
-    path = Path(path) if Path(path).is_absolute() else ROOT / path
-    if not path.is_file():
-        raise InputError(f"there is no table '{path.name}' of the ablation: make it with meagan run ablation")
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [row | {m: float(row[m] or "nan") for m in METRICS} | {"seed": int(row["seed"])} for row in rows]
+    return sweep.load(path, "ablation", dict.fromkeys(METRICS, float) | {"seed": int})
 
 
 @dataclass(frozen=True)
@@ -235,8 +186,6 @@ class Effect:
 
 def effects(rows: list[dict[str, object]]) -> list[Effect]:
     """Every variant that has a rival against it, on every recording, in the order of the table."""
-    from scipy.stats import ttest_rel
-
     seeds: dict[tuple[str, str], dict[int, float]] = {}
     about: dict[tuple[str, str], dict] = {}
     for row in rows:
@@ -245,15 +194,9 @@ def effects(rows: list[dict[str, object]]) -> list[Effect]:
     found = []
     for (data, variant), mine in seeds.items():
         if rival := about[data, variant]["against"]:
-            its = seeds[data, rival]
-            pairs = np.array([(mine[seed], its[seed]) for seed in mine if np.isfinite([mine[seed], its[seed]]).all()])
-            mean, difference, p = float("nan"), float("nan"), float("nan")
-            if len(pairs):
-                mean, difference = float(pairs[:, 0].mean()), float((pairs[:, 0] - pairs[:, 1]).mean())
-            if len(pairs) > 1:
-                p = float(ttest_rel(*pairs.T).pvalue)
             lost = int(np.isnan(list(mine.values())).sum())
-            found.append(Effect(data, about[data, variant]["group"], variant, rival, mean, difference, p, lost))
+            told = sweep.paired(mine, seeds[data, rival])
+            found.append(Effect(data, about[data, variant]["group"], variant, rival, *told, lost))
     return found
 
 
@@ -278,26 +221,11 @@ def reading(found: Iterable[Effect]) -> dict[str, list[str]]:
     return {sentence: names for sentence, names in said.items() if names}
 
 
-def main() -> int:
-    """``python -m meagan_lib.ablation RUN PARAMETERS.yaml [--recording LABEL --variant SLUG]``: a job of the graph.
-
-    Without a variant: the job that gathers them.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run")
-    parser.add_argument("parameters", type=Path)
-    parser.add_argument("--recording")
-    parser.add_argument("--variant")
-    a = parser.parse_args()
-    section = yaml.safe_load(a.parameters.read_text())
-    if a.variant:
-        name = f"{SECTION} {a.recording} {a.variant}"
-        return job(name, a.run, lambda: execute(a.run, a.recording, a.variant, section))
-    folder = RESULTS / a.run / SECTION
-    order = ["reach", *(v.slug for v in variants(section))]
-    paths = [folder / label / f"{slug}.json" for label in section["labels"] for slug in order]
-    return job(SECTION, a.run, lambda: gather(a.run, [json.loads(path.read_text()) for path in paths]))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
+    """Title, header and lines of the closing table: what each variant does to C2ST AUC."""
+    found = effects(load(path))
+    lines = []
+    for variant in dict.fromkeys(e.variant for e in found):
+        its = [e for e in found if e.variant == variant]
+        lines.append([variant, its[0].against, *(f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its)])
+    return "C2ST AUC, mean over seeds", ["variant", "against", *dict.fromkeys(e.data for e in found)], lines

@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, ablation, merging
+from meagan_lib import ROOT, InputError, contest, merging, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -31,7 +31,9 @@ console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Argument(help="smoke, quick, full, ablation, concepts: a file of params/")] = "quick",
+    preset: Annotated[
+        str, typer.Argument(help="smoke, quick, full, ablation, utility or concepts: a file of params/")
+    ] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")
     ] = [],
@@ -47,14 +49,13 @@ def run(
     files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
-        for path, given in files.items():
-            write_if_changed(path, yaml.safe_dump(given))
+        write_parameters(name, files)
         recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
         console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}")
         run_graph(name, cores)
-    if ablation.SECTION in parameters:
-        sweep_summary(name)
+    if section := sweep.section_in(parameters):
+        sweep_summary(name, section)
     else:
         summary(name)
 
@@ -67,8 +68,8 @@ def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 
 @app.command()
 def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
-    """Check that the figures of a run are those of its manifest."""
-    from meagan_lib import figures
+    """Check that the figures of a run are those of its manifest, and its results those of its reference."""
+    from meagan_lib import figures, reference
 
     runs = [name, *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
@@ -79,19 +80,51 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         told = "; ".join(complaints)
         raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
     console.print(f"{len(known)} figures of '{name}' are as made")
+    kept = reference.load(name)
+    if kept and (RESULTS / name / "scores.json").is_file():
+        found = reference.compare(name, kept)
+        for finding in found:
+            console.print(f"{finding.level}: {finding.told}")
+        if any(finding.holds is False for finding in found):
+            failed = ", ".join(finding.level for finding in found if finding.holds is False)
+            raise InputError(f"the results of '{name}' are not those of its reference: {failed}")
+
+
+@app.command()
+def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) -> None:
+    """Keep the results of a run as its reference, figures/NAME/reference.json, which verify holds later runs against."""
+    from meagan_lib import reference
+
+    path = reference.keep(name)
+    console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
+
+
+@app.command("book")
+def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")] = "quick") -> None:
+    """Make the HTML book of a run: results/NAME/book."""
+    from meagan_lib import book
+
+    with exclusive(name):
+        page = book.build(name)
+    size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
+    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host")
+    taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
+    if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
+        console.print("the concepts of chapter 1 are not in it: make concepts executes them, then make book again")
 
 
 def belongs(run: str) -> bool:
     """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
-    sweep, first = (RESULTS / whole / "params" / f"{section}.yaml" for section in (ablation.SECTION, merging.FIRST))
-    if sweep.is_file():
-        return label in yaml.safe_load(sweep.read_text())["labels"]
+    section, given = sweep.asked(whole)
+    if section:
+        return label in given["labels"]
+    first = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
     return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
-    """Parameters of every notebook and of the merge: ``params/<preset>.yaml``, then the recordings, then
+    """Parameters of every notebook, of the merge and of the contest: ``params/<preset>.yaml``, then the recordings, then
     ``notebook.name=value``. A single recording is a text, several are a list.
 
     Raises
@@ -150,16 +183,18 @@ def default_name(preset: str, recordings: list[str]) -> str:
 def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     """The files of parameters that the graph of run ``name`` reads, with their contents.
 
-    Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run.
+    Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run. So has
+    each rival of the contest.
 
     Raises
     ------
     InputError
         An unknown parameter, a value of another type, or a recording that cannot be used.
     """
-    if ablation.SECTION in parameters:
-        return check_sweep(name, parameters)
-    given = {notebook: section | {"name": name} for notebook, section in parameters.items() if notebook != "merge"}
+    if section := sweep.section_in(parameters):
+        return check_sweep(name, parameters, section)
+    of_no_notebook = ("merge", contest.SECTION)
+    given = {stem: section | {"name": name} for stem, section in parameters.items() if stem not in of_no_notebook}
     if merging.FIRST not in given:
         return {
             RESULTS / name / "params" / f"{notebook}.yaml": check_parameters(notebook, section)
@@ -174,6 +209,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
             checked[part(name, label), merging.FIRST] = check_parameters(merging.FIRST, section)
     for notebook, section in given.items():
         checked[name, notebook] = check_parameters(notebook, section)
+    checked |= {(name, file): section for file, section in contest.prepared(parameters).items()}
     if parts:
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
@@ -185,16 +221,16 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
-def check_sweep(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
-    """:func:`check` for an ablation: notebook 01 for each recording, and the sweep."""
-    prepared = ablation.prepared(parameters, name)
+def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[Path, dict]:
+    """:func:`check` for a sweep: notebook 01 for each recording, and the section of the sweep."""
+    prepared = sweep.prepared(parameters, name)
     checked = {
-        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, section)
-        for label, section in prepared.items()
+        RESULTS / part(name, label) / "params" / f"{merging.FIRST}.yaml": check_parameters(merging.FIRST, given)
+        for label, given in prepared.items()
     }
-    section = parameters[ablation.SECTION] | {"labels": list(prepared)}
-    ablation.variants(section)
-    return checked | {RESULTS / name / "params" / f"{ablation.SECTION}.yaml": section}
+    given = parameters[section] | {"labels": list(prepared)}
+    sweep.module(section).cases(given)
+    return checked | {RESULTS / name / "params" / f"{section}.yaml": given}
 
 
 @contextmanager
@@ -217,7 +253,7 @@ def remove_stale(name: str) -> None:
     for leftover in [*results.rglob(".*.part"), *(ROOT / "figures" / name).glob(".*.part")]:
         leftover.unlink()
     shutil.rmtree(results / ".staging", ignore_errors=True)
-    for path in (results / "receipts").glob("*.json"):
+    for path in [*(results / "receipts").glob("*.json"), *(results / contest.SECTION).glob("*/*/receipt.json")]:
         try:
             receipt = json.loads(path.read_text())
             made = [results / p for p in receipt["products"]]
@@ -230,6 +266,14 @@ def remove_stale(name: str) -> None:
             path.unlink()
     for folder in results.glob("recordings/*/"):
         remove_stale(part(name, folder.name))
+
+
+def write_parameters(name: str, files: dict[Path, dict]) -> None:
+    """Write the ``files`` of :func:`check`, and remove what another kind of run of this name had."""
+    for path, given in files.items():
+        write_if_changed(path, yaml.safe_dump(given))
+    for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
+        left.unlink()
 
 
 def write_if_changed(path: Path, content: str) -> None:
@@ -287,16 +331,15 @@ def run_graph(name: str, cores: int) -> None:
         raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
 
 
-def sweep_summary(name: str) -> None:
-    """The closing table of an ablation: what each variant does to C2ST AUC."""
-    table = Table(title=f"C2ST AUC of run {name}, mean over seeds: results/{name}/ablation.csv", title_justify="left")
-    found = ablation.effects(ablation.load(RESULTS / name / "ablation.csv"))
-    for column in ("variant", "against", *(data := list(dict.fromkeys(e.data for e in found)))):
-        table.add_column(column, justify="right" if column in data else "left")
-    for variant in dict.fromkeys(e.variant for e in found):
-        its = [e for e in found if e.variant == variant]
-        cells = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its]
-        table.add_row(variant, its[0].against, *cells)
+def sweep_summary(name: str, section: str) -> None:
+    """The closing table of a sweep."""
+    path = RESULTS / name / f"{section}.csv"
+    title, header, lines = sweep.module(section).summary(path)
+    table = Table(title=f"Run {name}: {title}; {path.relative_to(ROOT)}", title_justify="left")
+    for column in header:
+        table.add_column(column)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
 
 
@@ -313,6 +356,9 @@ def summary(name: str) -> None:
         for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
             receipt = json.loads(path.read_text())
             receipts.append(receipt | {"notebook": f"{receipt['notebook']} {label}"})
+    if trained := [json.loads(path.read_text()) for path in (RESULTS / name / contest.SECTION).glob("*/*/receipt.json")]:
+        seconds = sum(receipt["seconds"] for receipt in trained)
+        receipts.append({"notebook": f"{contest.SECTION} ({len(trained)} fits)", "seconds": seconds, "figures": []})
     where = f"figures/{name}" + (f" and figures/{name}/recordings" if recordings else "")
     times = Table(title=f"Figures in {where}, notebooks in results/{name}/notebooks", title_justify="left")
     for column in ("notebook", "seconds", "figures"):
@@ -329,15 +375,25 @@ def summary(name: str) -> None:
     console.print(times)
 
 
+SHOWN = {
+    "c2st_auc": "c2st auc", "coverage": "coverage", "density": "density", "frechet_distance": "Fréchet",
+    "log_spectral_distance": "spectral", "amplitude_ks": "KS",
+}
+"""Scores of the closing table, out of all that notebook 04 has, with their headings."""
+
+
 def scores_table(name: str, scores: dict[str, dict]) -> None:
-    """The scores of a run: model → metric → value, floor, …"""
+    """A few scores of every model of a run, with floor and reach; ``scores``: model → metric → value, floor, …"""
+    shown = [metric for metric in SHOWN if metric in scores["reach"]]
     table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
-    for column in ("", *scores, "floor"):
-        table.add_column(column.replace("_", " "), justify="left" if not column else "right")
-    for metric, first in scores["reach"].items():
-        values = [f"{scores[model][metric]['value']:.3f}" for model in scores]
-        table.add_row(metric.replace("_", " "), *values, f"{first['floor']:.3f}")
+    table.add_column("", no_wrap=True)
+    for metric in shown:
+        table.add_column(SHOWN[metric], justify="right")
+    table.add_row("floor", *(f"{scores['reach'][metric]['floor']:.3f}" for metric in shown))
+    for model, of in scores.items():
+        table.add_row(model.replace("_", " "), *(f"{of[metric]['value']:.3f}" for metric in shown))
     console.print(table)
+    console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 
 
 def main() -> None:

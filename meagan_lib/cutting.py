@@ -284,7 +284,7 @@ def cut_windows(
     def complete(windows: np.ndarray) -> SpikeWindows:
         frame, channel, amplitude, reason, split = (np.concatenate(column) for column in zip(*columns))
         kept = reason == Reason.KEPT
-        noise_mad = noise * streaming.signs_and_gains(recording)[1]
+        noise_mad, positions = noise * streaming.signs_and_gains(recording)[1], electrode_positions_um(recording)
         return SpikeWindows(
             windows=windows, channel=channel[kept], frame=frame[kept],
             label=_units(frame[kept], channel[kept], noise_mad, truth, detection, rate), split=split[kept],
@@ -292,6 +292,9 @@ def cut_windows(
             detection=asdict(detection) | asdict(config), source_sha256=source_sha256(recording), noise_mad=noise_mad,
             ledger=Ledger(frame, channel, amplitude, reason),
             recordings=[Path((recording.get_annotation("files") or ["recording"])[0]).stem],
+            positions_um=None if positions is None else positions.astype(np.float32),
+            stretches=_spans(np.stack([starts[:-1], starts[1:]], axis=1)),
+            planted_bursts=_spans(np.zeros((0, 2), np.int64) if truth is None else truth.bursts),
         )
 
     def passing() -> Iterator[np.ndarray]:
@@ -316,6 +319,11 @@ def cut_windows(
             require_enough(done, min_train)
         done.write(file)
     return SpikeWindows.load(path)
+
+
+def _spans(of_one: np.ndarray) -> np.ndarray:
+    """Spans (n, 2) of the first recording, as ``SpikeWindows`` keeps them: int64 (n, 3)."""
+    return np.pad(of_one, ((0, 0), (1, 0)))
 
 
 def _units(

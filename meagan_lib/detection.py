@@ -91,7 +91,12 @@ def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: f
 
 
 def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
-    """:func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it."""
+    """:func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it.
+
+    Of windows that came already cut the filter is not known: they get a single tap, which changes nothing.
+    """
+    if "band_hz" not in detection:
+        return [1.0]
     config = DetectionConfig(band_hz=tuple(detection["band_hz"]), filter_order=detection["filter_order"])
     return lowpass_taps(config, sampling_rate_hz).tolist()
 

@@ -1,22 +1,26 @@
 """How near generated windows come to held-out real ones.
 
-Every score stands beside its **floor** (the same metric between two random halves, A and B, of the real test set) and
-its **reach** (the training windows against A: what a perfect copy of the training distribution would get, drift in
-time included). The reference is always A; the training set is never one.
-
 A metric is a function ``prepare(real, fake, context) → statistic``: the costly part is done once, and
-``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that a bootstrap is cheap.
+``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that a bootstrap is cheap. The
+reference ``real`` is always held out; the training windows fit what a metric looks through (principal components,
+clusters), and are never the reference. Whether windows are *copied* from them is asked in
+:mod:`meagan_lib.memorisation`. A value says nothing without its floor and its reach: :mod:`meagan_lib.scores` puts them
+beside it.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.linalg
 import scipy.stats
-from numpy.typing import NDArray
+import torch
+from scipy.spatial.distance import jensenshannon
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -25,9 +29,13 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
+from torch import nn
 
-Array = NDArray[np.floating]
+from meagan_lib.features import Array, autocorrelations, classifier_features, power_spectra, shape_features
+
 Statistic = Callable[[np.ndarray, np.ndarray], float]
+CLUSTERS = 10
+NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -40,75 +48,53 @@ class Context:
         Principal components of the training windows.
     sampling_rate_hz
         For the features that have a duration.
+    train
+        The training windows (n, samples).
     seed
-        Of random directions, folds and bootstrap.
+        Of random directions, folds, clusters and bootstrap.
+    labels
+        Spike types (n,) of the training windows where they are known, for the Inception Score.
     """
 
     pca: PCA
     sampling_rate_hz: float
+    train: Array
     seed: int = 0
+    labels: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, train: Array, sampling_rate_hz: float, n_components: int = 10, seed: int = 0) -> "Context":
+    def fit(
+        cls, train: Array, sampling_rate_hz: float, n_components: int = 10, seed: int = 0,
+        labels: np.ndarray | None = None,
+    ) -> "Context":
         """From training windows (n, samples), as z-scores."""
         pca = PCA(min(n_components, train.shape[1]), svd_solver="full").fit(train)
-        return cls(pca, sampling_rate_hz, seed)
+        return cls(pca, sampling_rate_hz, train, seed, labels)
 
+    @cached_property
+    def kmeans(self) -> KMeans:
+        """Clusters of the training windows in the space of their principal components."""
+        with threadpool_limits(1):
+            kmeans = KMeans(min(CLUSTERS, len(self.train)), n_init=3, random_state=self.seed)
+            return kmeans.fit(self.pca.transform(self.train))
 
-def shape_features(windows: Array, sampling_rate_hz: float) -> dict[str, Array]:
-    """Features (n,) of the shape of a spike, by name; amplitudes in the windows' unit, times in ms.
+    def clusters(self, windows: Array) -> np.ndarray:
+        """The cluster (n,) of each window (n, samples)."""
+        with threadpool_limits(1):
+            return self.kmeans.predict(self.pca.transform(windows))
 
-    ``trough``: lowest value. ``peak_to_peak``: highest minus lowest. ``trough_to_peak_ms``: from the trough to the
-    highest value after it. ``half_width_ms``: time below half the trough around it. ``fall``, ``rise``: steepest
-    slope before and after the trough, per ms.
-    """
-    n, samples = windows.shape
-    rows, ms = np.arange(n), 1000 / sampling_rate_hz
-    at = windows.argmin(axis=1)
-    index = np.arange(samples)
-    after, before = index[None, :] > at[:, None], index[None, :] < at[:, None]
-    peak_at = np.where(after, windows, -np.inf).argmax(axis=1)
-    trough = windows[rows, at]
-    above = windows > 0.5 * trough[:, None]
-    left = np.where(above & before, index, -1).max(axis=1)
-    right = np.where(above & after, index, samples).min(axis=1)
-    slope = np.diff(windows, axis=1) / ms
-    return {
-        "trough": trough,
-        "peak_to_peak": windows.max(axis=1) - trough,
-        "trough_to_peak_ms": np.maximum(peak_at - at, 0) * ms,
-        "half_width_ms": (right - left - 1) * ms,
-        "fall": np.where(before[:, 1:] | (index[1:] == at[:, None]), slope, np.inf).min(axis=1).clip(max=0),
-        "rise": np.where(after[:, 1:], slope, -np.inf).max(axis=1).clip(min=0),
-    }
-
-
-def power_spectra(windows: Array) -> Array:
-    """|rfft|² of each window, (n, samples // 2 + 1)."""
-    return np.abs(np.fft.rfft(windows, axis=1)) ** 2
-
-
-def spectral_floor(windows: Array) -> Array:
-    """By how much log mean power differs between two random halves of windows (n, samples), 95 %: (frequencies,).
-
-    Δ log P̄ ≈ N(0, 4 s² / (n P̄²)), P̄ and s the mean and standard deviation of the power (delta method).
-    """
-    power = power_spectra(windows)
-    return 1.96 * 2 * power.std(axis=0, ddof=1) / (power.mean(axis=0) * np.sqrt(len(windows)))
-
-
-def classifier_features(windows: Array, sampling_rate_hz: float) -> Array:
-    """What the classifier of the two-sample test sees: samples, log-spectrum and shape features, (n, features)."""
-    spectrum = np.log(power_spectra(windows) + 1e-12)
-    shape = np.stack(list(shape_features(windows, sampling_rate_hz).values()), axis=1)
-    return np.concatenate([windows, spectrum, shape], axis=1).astype(np.float32)
+    @cached_property
+    def spike_types(self) -> LinearDiscriminantAnalysis:
+        """p(y|x) of a spike type, from principal components; without labels, the types are the clusters."""
+        types = self.clusters(self.train) if self.labels is None else self.labels
+        return LinearDiscriminantAnalysis().fit(self.pca.transform(self.train), types)
 
 
 def c2st_auc(real: Array, fake: Array, context: Context, n_trees: int = 120, n_folds: int = 3) -> Statistic:
     """Area under the ROC curve of a classifier real against generated, cross-validated; 0.5 is ideal.
 
-    Gradient-boosted trees on :func:`classifier_features`: a linear or quadratic classifier would pass a Gaussian.
-    Lopez-Paz & Oquab 2017, arXiv:1610.06545.
+    Gradient-boosted trees on :func:`~meagan_lib.features.classifier_features`: a linear or quadratic classifier would
+    pass a Gaussian. Lopez-Paz & Oquab 2017, arXiv:1610.06545.
     """
     x = classifier_features(np.concatenate([real, fake]), context.sampling_rate_hz)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
@@ -116,10 +102,53 @@ def c2st_auc(real: Array, fake: Array, context: Context, n_trees: int = 120, n_f
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=context.seed)
     with threadpool_limits(1):  # its threads spin while they wait, which starves whatever runs beside
         p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
-    p_real, p_fake = p[: len(real)], p[len(real) :]
-    return lambda i, j: float(
-        roc_auc_score(np.r_[np.ones(len(i)), np.zeros(len(j))], np.r_[p_real[i], p_fake[j]])
-    )
+    return _auc(p[: len(real)], p[len(real) :])
+
+
+def _auc(real: Array, fake: Array) -> Statistic:
+    """Area under the ROC curve of scores (n,) and (m,): the higher, the more real."""
+    return lambda i, j: float(roc_auc_score(np.r_[np.ones(len(i)), np.zeros(len(j))], np.r_[real[i], fake[j]]))
+
+
+def c2st_cnn_auc(real: Array, fake: Array, context: Context, n_folds: int = 2, epochs: int = 8) -> Statistic:
+    """The two-sample test of :func:`c2st_auc` by a small convolutional network that sees the samples alone.
+
+    It finds what no feature was made for. Logits of different folds have scales of their own, so their ranks within
+    the fold are compared. The same bits twice on one thread of torch.
+    """
+    x = np.concatenate([real, fake]).astype(np.float32)
+    y = np.r_[np.ones(len(real)), np.zeros(len(fake))].astype(np.float32)
+    rank = np.empty(len(x))
+    for seen, unseen in StratifiedKFold(n_folds, shuffle=True, random_state=context.seed).split(x, y):
+        logit = _fitted_cnn(x[seen], y[seen], epochs, context.seed)
+        with torch.no_grad():
+            rank[unseen] = scipy.stats.rankdata(logit(torch.from_numpy(x[unseen])[:, None])[:, 0]) / len(unseen)
+    return _auc(rank[: len(real)], rank[len(real) :])
+
+
+def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 128) -> nn.Module:
+    """Three convolutions and a linear map from windows (n, 1, samples) to the logit (n, 1) of ``y`` = 1."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = nn.Sequential(
+            nn.Conv1d(1, 16, 5, stride=2, padding=2), nn.LeakyReLU(0.2),
+            nn.Conv1d(16, 32, 5, stride=2, padding=2), nn.LeakyReLU(0.2),
+            nn.Conv1d(32, 32, 3, padding=1), nn.LeakyReLU(0.2), nn.Flatten(), nn.LazyLinear(1),
+        )
+        network(torch.zeros(1, 1, x.shape[1]))
+    steps = epochs * -(-len(x) // batch)
+    adam = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, total_steps=steps)
+    x, y = torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None]
+    rng = torch.Generator().manual_seed(seed)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x), generator=rng).split(batch):
+            loss = nn.functional.binary_cross_entropy_with_logits(network(x[rows]), y[rows])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            schedule.step()
+    return network.eval()
 
 
 def validation_score(validation: Array, generated: Array, context: Context) -> float:
@@ -160,10 +189,111 @@ def sliced_wasserstein(real: Array, fake: Array, context: Context, n_directions:
     return lambda i, j: float(np.sqrt(np.mean((np.sort(a[i], axis=0) - np.sort(b[j], axis=0)) ** 2)))
 
 
+def _counts(drawn: np.ndarray, size: int) -> Array:
+    """How often each of ``size`` windows was drawn."""
+    return np.bincount(drawn, minlength=size).astype(np.float64)
+
+
+def cubic_kernel(a: Array, b: Array) -> Array:
+    """(x·y / d + 1)³ of windows (n, d) and (m, d), float64 (n, m). Bińkowski et al. 2018, arXiv:1801.01401."""
+    return (a.astype(np.float64) @ b.T.astype(np.float64) / a.shape[1] + 1) ** 3
+
+
+def squared_mmd(real: Array, fake: Array, context: Context) -> Statistic:
+    """Unbiased squared maximum mean discrepancy with :func:`cubic_kernel`; around 0, also below, where nothing differs.
+
+    Mean k(x, x') − 2 mean k(x, y) + mean k(y, y') over pairs of two windows. Gretton et al. 2012 (JMLR 13), eq. 3.
+    """
+    rr, gg, rg = cubic_kernel(real, real), cubic_kernel(fake, fake), cubic_kernel(real, fake)
+
+    def statistic(i: np.ndarray, j: np.ndarray) -> float:
+        n, m = len(i), len(j)
+        u, v = _counts(i, len(real)), _counts(j, len(fake))
+        within = [(w @ k @ w - w @ k.diagonal()) / (s * (s - 1)) for w, k, s in ((u, rr, n), (v, gg, m))]
+        return float(sum(within) - 2 * (u @ rg @ v) / (n * m))
+
+    return statistic
+
+
+def mmd_permutation_p(real: Array, fake: Array, n_permutations: int = 200, seed: int = 0) -> float:
+    """p of :func:`squared_mmd` under random exchanges of the windows (n, samples) of both sides, equal in number.
+
+    (1 + number of exchanges whose value is as large) / (1 + exchanges).
+    """
+    n, rng = len(real), np.random.default_rng(seed)
+    pooled = np.concatenate([real, fake])
+    kernel = cubic_kernel(pooled, pooled)
+    np.fill_diagonal(kernel, 0)
+    side = np.ones((2 * n, n_permutations + 1))
+    side[n:] = -1
+    for column in side.T[1:]:
+        rng.shuffle(column)
+    # With s = ±1 for the sides, Σ s_i s_j k_ij = (pairs within a side) − (pairs across), and their sum never changes.
+    signed, total = (side * (kernel @ side)).sum(axis=0), kernel.sum()
+    value = (total + signed) / 2 / (n * (n - 1)) - (total - signed) / 2 / n**2
+    return float((1 + (value[1:] >= value[0]).sum()) / (1 + n_permutations))
+
+
+def marginals(real: Array, fake: Array, sampling_rate_hz: float) -> dict[str, tuple[float, float]]:
+    """For each shape feature, Wasserstein-1 distance over the real standard deviation, and KS distance."""
+    a, b = (shape_features(windows, sampling_rate_hz) for windows in (real, fake))
+    return {
+        name: (
+            float(scipy.stats.wasserstein_distance(a[name], b[name])) / _spread(a[name]), _ks(a[name], b[name]),
+        )
+        for name in a
+    }
+
+
+def _spread(values: Array) -> float:
+    """Standard deviation; 1 where all are the same."""
+    return float(values.std()) or 1.0
+
+
+def _ks(a: Array, b: Array) -> float:
+    return float(scipy.stats.ks_2samp(a, b, method="asymp").statistic)
+
+
+def feature_wasserstein(real: Array, fake: Array, context: Context) -> Statistic:
+    """Wasserstein-1 distance / σ_real of the shape features, mean over features. Both sides need the same number."""
+    a, b = (np.stack(list(shape_features(w, context.sampling_rate_hz).values()), axis=1) for w in (real, fake))
+    spread = np.array([_spread(column) for column in a.T])
+    return lambda i, j: float(np.mean(np.abs(np.sort(a[i], axis=0) - np.sort(b[j], axis=0)) / spread))
+
+
+def feature_ks(real: Array, fake: Array, context: Context) -> Statistic:
+    """Kolmogorov–Smirnov distance of the shape features, that of the worst feature, in [0, 1]."""
+    a, b = (shape_features(windows, context.sampling_rate_hz) for windows in (real, fake))
+    return lambda i, j: max(_ks(a[name][i], b[name][j]) for name in a)
+
+
 def amplitude_ks(real: Array, fake: Array, context: Context) -> Statistic:
     """Kolmogorov–Smirnov distance of the peak-to-peak amplitudes, in [0, 1]."""
     a, b = np.ptp(real, axis=1), np.ptp(fake, axis=1)
-    return lambda i, j: float(scipy.stats.ks_2samp(a[i], b[j], method="asymp").statistic)
+    return lambda i, j: _ks(a[i], b[j])
+
+
+def _profile_difference(real: Array, fake: Array) -> Callable[[np.ndarray, np.ndarray], Array]:
+    """Mean waveform and standard deviation (2 · samples,) of the real windows minus those of the generated ones."""
+    def profile(windows: Array) -> Array:
+        return np.r_[windows.mean(axis=0, dtype=np.float64), windows.std(axis=0, dtype=np.float64)]
+
+    return lambda i, j: profile(real[i]) - profile(fake[j])
+
+
+def profile_l1(real: Array, fake: Array, context: Context) -> Statistic:
+    """L1 of the thesis (1.3.4), mean |Δ|, between mean waveforms and between standard deviations.
+
+    No real window is paired with a generated one: that would reward a collapse to the mean.
+    """
+    difference = _profile_difference(real, fake)
+    return lambda i, j: float(np.abs(difference(i, j)).mean())
+
+
+def profile_l2(real: Array, fake: Array, context: Context) -> Statistic:
+    """L2 of the thesis (1.3.4), √ mean Δ², of the same as :func:`profile_l1`."""
+    difference = _profile_difference(real, fake)
+    return lambda i, j: float(np.sqrt((difference(i, j) ** 2).mean()))
 
 
 def log_spectral_distance(real: Array, fake: Array, context: Context) -> Statistic:
@@ -172,27 +302,43 @@ def log_spectral_distance(real: Array, fake: Array, context: Context) -> Statist
     return lambda i, j: float(np.sqrt(np.mean((np.log(a[i].mean(axis=0)) - np.log(b[j].mean(axis=0))) ** 2)))
 
 
-NEIGHBOURS = 5
+def autocorrelation_distance(real: Array, fake: Array, context: Context) -> Statistic:
+    """√ mean_τ (ρ_r(τ) − ρ_g(τ))², ρ the mean autocorrelation over that at lag 0: shape and colour, not gain."""
+    a, b = autocorrelations(real), autocorrelations(fake)
+
+    def rho(mean: Array) -> Array:
+        return mean[1:] / mean[0]
+
+    return lambda i, j: float(np.sqrt(np.mean((rho(a[i].mean(axis=0)) - rho(b[j].mean(axis=0))) ** 2)))
 
 
-def _real_ball_hits(real: Array, fake: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Coverage of each real window (n,) bool, and number of real balls that each generated one lies in (m,).
+def _in_balls(centres: Array, windows: Array) -> np.ndarray:
+    """Whether each of the windows (m, samples) lies in the ball of each centre (n, samples): bool (n, m).
 
-    A real window's ball reaches to its 5th nearest real neighbour.
+    A ball reaches to the 5th nearest of the other centres. A bootstrap leaves the balls as they are, and resamples the
+    windows that are asked for: with a third of the centres missing, a share would be another quantity.
     """
-    radius = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(real).kneighbors(real)[0][:, -1]
-    squared = (real**2).sum(1)[:, None] + (fake**2).sum(1)[None, :] - 2 * real @ fake.T
-    inside = squared < (radius**2)[:, None]
-    return inside.any(axis=1), inside.sum(axis=0)
+    radius = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(centres).kneighbors(centres)[0][:, -1]
+    squared = (centres**2).sum(1)[:, None] + (windows**2).sum(1)[None, :] - 2 * centres @ windows.T
+    return squared < (radius**2)[:, None]
 
 
-def coverage(real: Array, fake: Array, context: Context) -> Statistic:
-    """Share of real windows with a generated one nearer than their 5th real neighbour: low when modes are missing.
+def precision(real: Array, fake: Array, context: Context) -> Statistic:
+    """Share of generated windows within the ball of some real one: low where they look like nothing real.
 
-    Naeem et al. 2020, arXiv:2002.09797.
+    Kynkäänniemi et al. 2019, arXiv:1904.06991.
     """
-    covered, _ = _real_ball_hits(real, fake)
-    return lambda i, j: float(covered[i].mean())
+    within = _in_balls(real, fake).any(axis=0)
+    return lambda i, j: float(within[j].mean())
+
+
+def recall(real: Array, fake: Array, context: Context) -> Statistic:
+    """Share of real windows within the ball of some generated one: low where the model lacks variety.
+
+    Kynkäänniemi et al. 2019, arXiv:1904.06991.
+    """
+    within = _in_balls(fake, real).any(axis=0)
+    return lambda i, j: float(within[i].mean())
 
 
 def density(real: Array, fake: Array, context: Context) -> Statistic:
@@ -200,32 +346,82 @@ def density(real: Array, fake: Array, context: Context) -> Statistic:
 
     Naeem et al. 2020, arXiv:2002.09797.
     """
-    _, hits = _real_ball_hits(real, fake)
-    return lambda i, j: float(hits[j].mean() / NEIGHBOURS)
+    inside = _in_balls(real, fake).astype(np.float64)
+    return lambda i, j: float((_counts(i, len(real)) @ inside)[j].mean() / NEIGHBOURS)
+
+
+def coverage(real: Array, fake: Array, context: Context) -> Statistic:
+    """Share of real windows with a generated one nearer than their 5th real neighbour: low when modes are missing.
+
+    Naeem et al. 2020, arXiv:2002.09797.
+    """
+    covered = _in_balls(real, fake).any(axis=1)
+    return lambda i, j: float(covered[i].mean())
+
+
+def mode_occupancy(real: Array, fake: Array, context: Context) -> Statistic:
+    """Jensen–Shannon divergence, in bits, of the shares of the clusters of the training windows: in [0, 1].
+
+    Modes that are dropped or inflated show here.
+    """
+    a, b = context.clusters(real), context.clusters(fake)
+    size = context.kmeans.n_clusters
+
+    def statistic(i: np.ndarray, j: np.ndarray) -> float:
+        shares = (np.bincount(a[i], minlength=size), np.bincount(b[j], minlength=size))
+        return float(jensenshannon(*shares, base=2) ** 2)
+
+    return statistic
+
+
+def inception_score(real: Array, fake: Array, context: Context) -> Statistic:
+    """exp E_x KL(p(y|x) ‖ p(y)) of the generated windows, y the spike type (thesis 1.3.4); from 1 to as many as types.
+
+    It never looks at real windows: a value is read beside that of real ones. Salimans et al. 2016, arXiv:1606.03498.
+    """
+    p = context.spike_types.predict_proba(context.pca.transform(fake))
+    return lambda i, j: float(np.exp(scipy.stats.entropy(p[j], p[j].mean(axis=0)[None], axis=1).mean()))
+
+
+Better = Literal["lower", "higher", "near the floor"]
 
 
 class Metric(NamedTuple):
-    """A metric with its name in words."""
+    """A metric, how it is called and how it is read.
+
+    ``signed``: values can lie below 0, so they have no ratio. ``report_only``: why it is shown and not judged by.
+    """
 
     prepare: Callable[[Array, Array, Context], Statistic]
     label: str
-    higher_is_better: bool = False
+    family: str
+    better: Better = "lower"
+    signed: bool = False
+    report_only: str = ""
 
 
 METRICS: dict[str, Metric] = {
-    "c2st_auc": Metric(c2st_auc, "C2ST AUC"),
-    "frechet_distance": Metric(frechet_distance, "Fréchet distance"),
-    "sliced_wasserstein": Metric(sliced_wasserstein, "sliced Wasserstein"),
-    "amplitude_ks": Metric(amplitude_ks, "amplitude KS"),
-    "log_spectral_distance": Metric(log_spectral_distance, "log-spectral distance"),
-    "coverage": Metric(coverage, "coverage", higher_is_better=True),
-    "density": Metric(density, "density", higher_is_better=True),
+    "c2st_auc": Metric(c2st_auc, "C2ST AUC", "overall"),
+    "c2st_cnn_auc": Metric(c2st_cnn_auc, "C2ST AUC of a CNN", "overall"),
+    "sliced_wasserstein": Metric(sliced_wasserstein, "sliced Wasserstein", "distribution"),
+    "squared_mmd": Metric(squared_mmd, "MMD²", "distribution", signed=True),
+    "frechet_distance": Metric(frechet_distance, "Fréchet distance", "distribution"),
+    "feature_wasserstein": Metric(feature_wasserstein, "features W₁/σ", "shape"),
+    "feature_ks": Metric(feature_ks, "worst feature KS", "shape"),
+    "amplitude_ks": Metric(amplitude_ks, "amplitude KS", "shape"),
+    "profile_l1": Metric(profile_l1, "mean and SD L1", "shape"),
+    "profile_l2": Metric(profile_l2, "mean and SD L2", "shape"),
+    "log_spectral_distance": Metric(log_spectral_distance, "log-spectral distance", "colour"),
+    "autocorrelation_distance": Metric(autocorrelation_distance, "autocorrelation", "colour"),
+    "precision": Metric(precision, "precision", "fidelity", "higher"),
+    "density": Metric(density, "density", "fidelity", "near the floor"),
+    "coverage": Metric(coverage, "coverage", "diversity", "higher"),
+    "recall": Metric(recall, "recall", "diversity", "higher"),
+    "mode_occupancy": Metric(mode_occupancy, "mode occupancy JS", "diversity"),
+    "inception_score": Metric(
+        inception_score, "Inception Score", "diversity", "near the floor", report_only="it never looks at real windows"
+    ),
 }
-
-
-def distance_to_train(windows: Array, train: Array) -> Array:
-    """Euclidean distance (n,) from each window (n, samples) to the nearest training window, computed exactly."""
-    return NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train).kneighbors(windows)[0][:, 0]
 
 
 def linear_probe(train: Array, train_labels: np.ndarray, test: Array, test_labels: np.ndarray) -> float:
@@ -241,100 +437,7 @@ def linear_probe(train: Array, train_labels: np.ndarray, test: Array, test_label
     return float(balanced_accuracy_score(test_labels[asked], told))
 
 
-def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:
-    """How often a generated window lies nearer to the training windows than a test window does, and its standard error.
-
-    P(d_generated < d_test) + ½ P(=), of distances (n,) and (m,) from :func:`distance_to_train`: ½ where the model is as
-    far from its training windows as new real ones are, towards 1 where it copies. The Mann–Whitney statistic behind C_T
-    of Meehan, Chaudhuri & Dasgupta 2020 (arXiv:2004.05675).
-    """
-    n, m = len(generated), len(test)
-    share = float(scipy.stats.mannwhitneyu(test, generated).statistic) / (n * m)
-    return share, float(np.sqrt((n + m + 1) / (12 * n * m)))
-
-
 def values(real: Array, fake: Array, context: Context, names: Iterable[str]) -> dict[str, float]:
     """The metrics called ``names`` of generated windows against held-out real ones, without floor and reach."""
     i, j = np.arange(len(real)), np.arange(len(fake))
     return {name: METRICS[name].prepare(real, fake, context)(i, j) for name in names}
-
-
-@dataclass(frozen=True)
-class Score:
-    """A value with its 95 % interval, beside the floor with its own, and the reach; ``ratio`` = value / reach."""
-
-    value: float
-    interval: tuple[float, float]
-    floor: float
-    floor_interval: tuple[float, float]
-    reach: float
-    ratio: float
-
-
-def evaluate(prepare, real: Array, fake: Array, context: Context, n_bootstrap: int) -> tuple[float, tuple[float, float]]:
-    """Value of a metric and its 95 % interval, value ± 1.96 bootstrap standard errors (no metric is below 0).
-
-    Resampling repeats windows, which moves a distance upwards; its spread is used, its mean is not.
-    """
-    statistic = prepare(real, fake, context)
-    value = statistic(np.arange(len(real)), np.arange(len(fake)))
-    rng = np.random.default_rng(context.seed)
-    draws = [
-        statistic(rng.integers(len(real), size=len(real)), rng.integers(len(fake), size=len(fake)))
-        for _ in range(n_bootstrap)
-    ]
-    half = 1.96 * float(np.std(draws, ddof=1))
-    return value, (max(value - half, 0.0), value + half)
-
-
-def score_models(
-    test: Array, train: Array, synthetic: dict[str, Array], sampling_rate_hz: float, n_windows: int = 2000,
-    n_bootstrap: int = 50, seed: int = 0,
-) -> dict[str, dict[str, dict]]:
-    """Every metric for every model, with floors and reaches.
-
-    Parameters
-    ----------
-    test, train
-        Real windows (·, samples) as z-scores. ``train`` fits the PCA and gives the reach; it is never a reference.
-    synthetic
-        Generated windows (·, samples) of each model, as z-scores.
-    n_windows
-        Windows on each side; at most half the test set.
-    n_bootstrap
-        Resamplings for an interval.
-
-    Returns
-    -------
-    dict
-        model → metric → fields of :class:`Score`; the entry ``"reach"`` is the training windows themselves.
-    """
-    rng = np.random.default_rng(seed)
-    n = min(n_windows, len(test) // 2, len(train), *(len(windows) for windows in synthetic.values()))
-    order = rng.permutation(len(test))
-    a, b = test[order[:n]], test[order[n : 2 * n]]
-    candidates = {"reach": train[rng.permutation(len(train))[:n]]}
-    candidates |= {name: windows[:n] for name, windows in synthetic.items()}
-    context = Context.fit(train, sampling_rate_hz, seed=seed)
-    scores: dict[str, dict[str, dict]] = {name: {} for name in candidates}
-    for metric, (prepare, *_) in METRICS.items():
-        floor, floor_interval = evaluate(prepare, a, b, context, n_bootstrap)
-        values = {name: evaluate(prepare, a, windows, context, n_bootstrap) for name, windows in candidates.items()}
-        reach = values["reach"][0]
-        for name, (value, interval) in values.items():
-            scores[name][metric] = asdict(Score(value, interval, floor, floor_interval, reach, value / reach))
-    return scores
-
-
-def comparison(scores: dict[str, dict[str, dict]], model: str, rival: str) -> dict[str, tuple[float, bool]]:
-    """For each metric: by how much ``model`` is better than ``rival`` (negative: worse), and whether that is sure.
-
-    Sure: the 95 % intervals do not overlap. Better is smaller, or larger for coverage and density.
-    """
-    rows = {}
-    for name, metric in METRICS.items():
-        a, b = scores[model][name], scores[rival][name]
-        sign = 1 if metric.higher_is_better else -1
-        apart = a["interval"][0] > b["interval"][1] or b["interval"][0] > a["interval"][1]
-        rows[name] = (sign * (a["value"] - b["value"]), apart)
-    return rows

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -110,7 +111,7 @@ def library_inputs(notebook: str) -> list[str]:
         cells = nbformat.read(find_notebook(notebook), as_version=4).cells
         source = "\n".join(c.source for c in cells if c.cell_type == "code")
     found: set[Path] = set()
-    waiting = _imported(source)
+    waiting = set(_imported(source))
     while waiting:
         path = waiting.pop()
         if path not in found:
@@ -119,7 +120,8 @@ def library_inputs(notebook: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
-def _imported(source: str) -> set[Path]:
+@cache
+def _imported(source: str) -> frozenset[Path]:
     """Files of the library that a piece of Python imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -131,7 +133,7 @@ def _imported(source: str) -> set[Path]:
     for name in names:
         base = ROOT.joinpath(*name.split("."))
         files |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
-    return files
+    return frozenset(files)
 
 
 def part(run: str, label: str) -> str:

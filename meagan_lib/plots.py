@@ -5,7 +5,9 @@ Importing this module sets the house style: one font, one palette that colour-bl
 """
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -19,13 +21,31 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 from scipy.spatial import cKDTree
 
-COLOURS = {
-    "real": "#3C3C3C", "transformer_gan": "#0072B2", "vae_gan": "#D55E00", "gaussian": "#CC79A7", "reach": "#009E73",
+
+class Source(NamedTuple):
+    """Where windows come from: its name in words, its colour and its marker in every figure."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+SOURCES = {
+    "real": Source("real (test)", "#3C3C3C", "D"),
+    "reach": Source("reach (train)", "#009E73", "v"),
+    "transformer_gan": Source("Transformer-GAN", "#0072B2", "o"),
+    "vae_gan": Source("VAE-GAN", "#D55E00", "s"),
+    "gaussian": Source("Gaussian", "#CC79A7", "^"),
+    "pca_gaussian": Source("Gaussian in PCA space", "#882255", "<"),
+    "gmm": Source("Gaussian mixture", "#999933", ">"),
+    "bootstrap": Source("training copies + noise", "#DDAA33", "X"),
+    "vae": Source("VAE", "#56B4E9", "p"),
+    "dcgan": Source("DCGAN, WGAN-GP", "#AA4499", "h"),
+    "tts_gan": Source("TTS-GAN", "#8C510A", "*"),
+    "flow_matching": Source("flow matching", "#332288", "P"),
 }
-LABELS = {
-    "real": "real (test)", "transformer_gan": "Transformer-GAN", "vae_gan": "VAE-GAN", "gaussian": "Gaussian",
-    "reach": "reach (train)",
-}
+COLOURS = {name: source.colour for name, source in SOURCES.items()}
+LABELS = {name: source.label for name, source in SOURCES.items()}
 DROPPED = "#E69F00"
 UNITS = {"uV": "µV", "ADU": "ADC steps", "normalised": "normalised"}
 SERIES = (("#009E73", "o"), ("#E69F00", "s"), ("#56B4E9", "^"), ("#3C3C3C", "D"))
@@ -348,7 +368,9 @@ def _gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int 
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     colours[(colours > 248).all(axis=1)] = 255  # the paper stays white
-    colours[colours.sum(axis=1).argmax()] = 255
+    palette.putpalette(colours.ravel().tolist())
+    paper = Image.new("RGB", (1, 1), "white").quantize(palette=palette, dither=Image.Dither.NONE)
+    colours[paper.getpixel((0, 0))] = 255
     palette.putpalette(colours.ravel().tolist())
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     buffer = io.BytesIO()
@@ -1076,11 +1098,11 @@ def architecture(
 
 def _legend(fig: Figure, sources: Sequence[str]) -> None:
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=len(lines))
+    fig.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 5))
 
 
 def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: str) -> Figure:
-    """Histograms of shape features (n,): source → feature → values, as ``metrics.shape_features`` names them."""
+    """Histograms of shape features (n,): source → feature → values, as ``features.shape_features`` names them."""
     names = {
         "trough": f"trough ({UNITS[unit]})", "peak_to_peak": f"peak to peak ({UNITS[unit]})",
         "trough_to_peak_ms": "trough to peak (ms)", "half_width_ms": "half-width (ms)",
@@ -1090,10 +1112,10 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
     for axis, (feature, label) in zip(axes.flat, names.items()):
         pooled = np.concatenate([values[feature] for values in features.values()])
         low, high = np.quantile(pooled, [0.002, 0.998])
-        levels = np.unique(pooled)
-        if len(levels) < 100:  # durations come in whole samples
-            levels = levels[(levels >= low) & (levels <= high)]
-            step = np.diff(levels).min() if len(levels) > 1 else 1.0
+        levels = np.unique(pooled[(pooled >= low) & (pooled <= high)])
+        step = np.diff(levels).min(initial=np.inf)
+        if high - low < 100 * step:  # durations come in whole samples
+            step = step if np.isfinite(step) else 1.0
             bins = np.arange(low - step / 2, high + step, step)
         else:
             bins = np.linspace(low, high, 40)
@@ -1101,7 +1123,7 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
             filled = source == "real"
             axis.hist(
                 values[feature], bins, density=True, color=COLOURS[source], histtype="stepfilled" if filled else "step",
-                alpha=0.25 if filled else 1.0, linewidth=1.2,
+                alpha=0.25 if filled else 1.0, linewidth=1.2 if len(features) < 6 else 0.8,
             )
         axis.set(xlabel=label, yticks=[])
     fig.supylabel("density", fontsize=8)
@@ -1110,11 +1132,16 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
 
 
 def spectra(
-    frequency_hz: np.ndarray, power: Mapping[str, np.ndarray], floor: np.ndarray, unit: str
+    frequency_hz: np.ndarray, power: Mapping[str, np.ndarray], middle: np.ndarray, floor: np.ndarray, unit: str
 ) -> Figure:
-    """Mean power (frequencies,) by source, and log-ratio to the real one with the ± ``floor`` band around zero."""
+    """Mean power (frequencies,) by source, and log-ratio to the real one.
+
+    Bands: to the left ``middle`` (2, frequencies), between which lie 90 % of the single real windows; to the right ±
+    ``floor`` (frequencies,), the differences between two random halves of them.
+    """
     fig, (axes,) = _figure(1, 2, 2.8)
     khz = frequency_hz / 1000
+    axes[0].fill_between(khz, *middle, color=COLOURS["real"], alpha=0.12, linewidth=0)
     for source, values in power.items():
         axes[0].semilogy(khz, values, color=COLOURS[source])
         if source != "real":
@@ -1122,58 +1149,378 @@ def spectra(
     axes[1].fill_between(khz, -floor, floor, color=COLOURS["real"], alpha=0.2, linewidth=0)
     axes[1].axhline(0, color=COLOURS["real"], linewidth=0.8)
     axes[0].set(xlabel="frequency (kHz)", ylabel=f"mean power ({UNITS[unit]}²)")
-    axes[1].set(xlabel="frequency (kHz)", ylabel="log power, generated − real")
+    axes[1].set(xlabel="frequency (kHz)", ylabel="log power, difference from real")
     _legend(fig, list(power))
     return fig
 
 
+def _over_real(places: Mapping[str, np.ndarray]) -> tuple[Figure, np.ndarray]:
+    """A panel for each model: its windows' places (n, 2) over those of the real windows; at most four to a row."""
+    models = [source for source in places if source != "real"]
+    columns = min(4, len(models))
+    rows = -(-len(models) // columns)
+    fig, axes = _figure(rows, columns, rows * WIDTH / max(columns, 3) + 0.3, sharex=True, sharey=True)
+    for i, axis in enumerate(axes.flat[len(models) :], len(models)):
+        axis.set_visible(False)
+        axes.flat[i - columns].tick_params("x", labelbottom=True)
+    for axis, model in zip(axes.flat, models):
+        for source in ("real", model):
+            axis.scatter(*places[source].T, s=3, color=COLOURS[source], alpha=0.35, linewidths=0, rasterized=True)
+        axis.set_title(LABELS[model], fontsize=8, color=COLOURS[model])
+    dot = Line2D([], [], linestyle="", marker="o", markersize=3, color=COLOURS["real"], label=LABELS["real"])
+    fig.legend(handles=[dot], loc="outside upper right")
+    return fig, axes
+
+
 def pca(scores: Mapping[str, np.ndarray], explained: np.ndarray) -> Figure:
     """First two principal components (n, 2) of each source; one panel for each model over the real windows."""
-    models = [source for source in scores if source != "real"]
-    fig, (axes,) = _figure(1, len(models), WIDTH / len(models) + 0.3, sharex=True, sharey=True)
-    for axis, model in zip(axes, models):
-        axis.scatter(*scores["real"].T, s=3, color=COLOURS["real"], alpha=0.35, linewidths=0, rasterized=True)
-        axis.scatter(*scores[model].T, s=3, color=COLOURS[model], alpha=0.35, linewidths=0, rasterized=True)
-        axis.set(title=LABELS[model], xlabel=f"component 1 ({explained[0]:.0%} of variance)")
-    axes[0].set_ylabel(f"component 2 ({explained[1]:.0%})")
-    _legend(fig, list(scores))
+    fig, _ = _over_real(scores)
+    fig.supxlabel(f"component 1 ({explained[0]:.0%} of variance)", fontsize=8)
+    fig.supylabel(f"component 2 ({explained[1]:.0%})", fontsize=8)
     return fig
 
 
-def scores(
-    values: Mapping[str, Mapping[str, Mapping]], labels: Mapping[str, str], higher_is_better: Mapping[str, bool]
-) -> Figure:
-    """One panel for each metric: each model's value with its interval, the floor with its own, the reach as a line.
+def embedding(places: Mapping[str, np.ndarray]) -> Figure:
+    """Places (n, 2) of the windows of each source on one map of neighbours; its axes have no unit."""
+    fig, axes = _over_real(places)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    fig.supxlabel("t-SNE 1 (no unit)", fontsize=8)
+    fig.supylabel("t-SNE 2 (no unit)", fontsize=8)
+    return fig
 
-    ``values``: model → metric → {value, interval, floor, floor_interval, reach}.
+
+BETTER, WORST = -3.0, 300.0
+"""Where the axis of an excess ends; what lies beyond stands on the end, hollow."""
+
+
+def scores(
+    excess: Mapping[str, Mapping[str, tuple[float, float, float]]], families: Mapping[str, Mapping[str, str]]
+) -> Figure:
+    """Forest plot: how far each model lies over the floor on each metric, with its interval.
+
+    Parameters
+    ----------
+    excess
+        Model → metric → how much worse than the floor, and the two ends of its interval, where 1 is as far as sampling
+        and drift reach. The reach is one of the models.
+    families
+        Family → metric → its name in words: the rows, in their order.
     """
-    models = [m for m in values if m != "reach"]
-    columns = 4
-    rows = -(-len(labels) // columns)
-    fig, axes = _figure(rows, columns, 1.75 * rows + 0.4, sharey=True)
-    for axis, metric in zip(axes.flat, labels):
-        first = values[models[0]][metric]
-        axis.axvspan(*first["floor_interval"], color=COLOURS["real"], alpha=0.15, linewidth=0)
-        axis.axvline(first["floor"], color=COLOURS["real"], linewidth=1)
-        axis.axvline(first["reach"], color=COLOURS["reach"], linewidth=1, linestyle="--")
-        for y, model in enumerate(models):
-            score = values[model][metric]
-            axis.plot(score["interval"], [y, y], color=COLOURS[model], linewidth=1.5)
-            axis.plot(score["value"], y, "o", color=COLOURS[model], markersize=5)
-        axis.set_title(labels[metric], fontweight="normal", fontsize=8)
-        word = "higher" if higher_is_better[metric] else "lower"
-        axis.set_xlabel(f"{word} is better", fontsize=6.5, color="0.4")
-        axis.set(yticks=range(len(models)), yticklabels=[LABELS[m] for m in models], ylim=(len(models) - 0.5, -0.5))
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
-    for axis in axes.flat[len(labels) :]:
-        axis.set_visible(False)
+    models, heading, line = list(excess), 0.24, 0.055
+    row = 0.1 + line * len(models)
+    heights = [heading + row * len(metrics) for metrics in families.values()]
+    tallest, split = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(1, len(heights) + 1))
+    columns = [list(families)[:split], list(families)[split:]]
+    every = [value for by in excess.values() for values in by.values() for value in values]
+    low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
+    fig, (axes,) = _figure(1, 2, tallest + 0.8, sharex=True)
+    for axis, column in zip(axes, columns):
+        y, ticks = 0.0, {}
+        for family in column:
+            axis.annotate(
+                family, (0, y + 0.6 * heading), (-4, 0), xycoords=axis.get_yaxis_transform(), fontsize=7,
+                textcoords="offset points", ha="right", va="center", fontweight="bold",
+            )
+            y += heading
+            for metric, label in families[family].items():
+                ticks[label] = y + row / 2
+                axis.axhline(y, color="0.93", linewidth=0.6, zorder=0)
+                for i, model in enumerate(models):
+                    value, *ends = np.clip(excess[model][metric], low, high)
+                    at, (_, colour, marker) = y + row / 2 + line * (i - (len(models) - 1) / 2), SOURCES[model]
+                    axis.plot(ends, [at, at], color=colour, linewidth=1)
+                    axis.plot(
+                        value, at, marker, color=colour, markersize=3.5, markeredgewidth=0.7, clip_on=False,
+                        markerfacecolor=colour if value == excess[model][metric][0] else "white",
+                    )
+                y += row
+        axis.set_yticks(list(ticks.values()), list(ticks))
+        axis.set_ylim(tallest, 0)
+        axis.tick_params("y", length=0)
+        axis.spines["left"].set_visible(False)
+        axis.set_xscale("symlog", linthresh=1, linscale=0.8)
+        shown = [tick for tick in (-1, 0, 1, 10, 100) if tick <= high]
+        axis.set(xlim=(low, high), xticks=shown, xticklabels=[f"{tick}".replace("-", "−") for tick in shown])
+        axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+        axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
+        axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
+        axis.set_xlabel("worse than the floor  (0: floor; 1: as far as\nsampling and drift reach)")
+    _marked(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=min(len(models), 5))
+    return fig
+
+
+def _marked(fig: Figure, labels: Mapping[str, str], **options) -> None:
+    """A legend of markers for sources, with the labels given; ``options`` are those of the legend."""
+    handles = [
+        Line2D([], [], linestyle="", marker=SOURCES[s].marker, color=COLOURS[s], markersize=4.5, label=label)
+        for s, label in labels.items()
+    ]
+    fig.legend(handles=handles, **options)
+
+
+def planted_failures(
+    excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]
+) -> Figure:
+    """Which metric sees which failure: ``excess`` and ``flagged`` (failures, metrics), a dark cell where it is flagged.
+
+    The number in a cell is the excess over the floor, where 1 is as far as sampling and drift reach.
+    """
+    fig, ((axis,),) = _figure(1, 1, 0.21 * len(metrics) + 0.9)
+    shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
+    axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
+    for (row, column), value in np.ndenumerate(excess.T):
+        seen = flagged.T[row, column]
+        words = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
+        axis.text(
+            column, row, words.replace("-", "−"), ha="center", va="center", fontsize=6.5,
+            color="black" if seen else "0.6", fontweight="bold" if seen else "normal",
+        )
+    whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
+    axis.set_xticks(range(len(failures)), [textwrap.fill(name, 12) for name in whole])
+    axis.set_yticks(range(len(metrics)), metrics)
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    axis.set_xticks(np.arange(len(failures) + 1) - 0.5, minor=True)
+    axis.set_yticks(np.arange(len(metrics) + 1) - 0.5, minor=True)
+    axis.grid(which="minor", color="white", linewidth=1.5)
+    axis.tick_params(which="minor", length=0)
+    return fig
+
+
+def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
+    """Fidelity against variety: source → ``density`` and ``coverage``, each a value and the ends of its interval.
+
+    The source ``real`` is the floor, drawn as the box of its two intervals.
+    """
+    fig, ((axis,),) = _figure(1, 1, 3.2)
+    (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
+    axis.add_patch(mpl.patches.Rectangle(
+        (left, low), right - left, high - low, facecolor=COLOURS["real"], alpha=0.15, linewidth=0,
+    ))
+    for source, point in points.items():
+        (x, *across), (y, *along) = point["density"], point["coverage"]
+        colour = COLOURS[source]
+        axis.plot(across, [y, y], color=colour, linewidth=1)
+        axis.plot([x, x], along, color=colour, linewidth=1)
+        axis.plot(x, y, SOURCES[source].marker, color=colour, markersize=6)
+    axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    axis.set(xlabel="density  (below 1: odd windows; above 1: only the crowded places)", ylabel="coverage")
+    axis.set_xlim(left=0)
+    axis.set_ylim(top=1.01)
+    labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
+    _marked(fig, labels, loc="outside right upper")
+    return fig
+
+
+def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
+    """Distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
+
+    Left: their distribution. Right: the share of generated windows that is nearer than a given share of the real ones;
+    copies rise steeply, new windows follow the diagonal.
+    """
+    fig, (axes,) = _figure(1, 2, 2.9)
+    real = np.sort(distances["real"])
+    for source, d in distances.items():
+        d = np.sort(d)
+        axes[0].plot(d, (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], linewidth=1.5)
+        if source != "real":
+            nearer = np.r_[0, np.searchsorted(d, real) / len(d), 1]
+            share = np.r_[0, (np.arange(len(real)) + 0.5) / len(real), 1]
+            axes[1].plot(share, nearer, color=COLOURS[source], linewidth=1.5, clip_on=False)
+    positive = np.concatenate(list(distances.values()))
+    positive = positive[positive > 0]
+    axes[0].set(
+        xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows", xscale="log",
+        ylim=(0, 1), xlim=(np.quantile(positive, 0.001), positive.max()),
+    )
+    axes[0].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes[0].xaxis.set_major_formatter("{x:g}")
+    axes[0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axes[1].plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
+    axes[1].set(
+        xlabel="share of real windows (test) that is nearer", ylabel="share of generated windows", xlim=(0, 1),
+        ylim=(0, 1), aspect="equal",
+    )
+    _legend(fig, list(distances))
+    return fig
+
+
+def cost_quality(
+    cost: Mapping[str, float], quality: Mapping[str, tuple[float, float, float]], floor: tuple[float, float, float],
+    reach: float, label: str,
+) -> Figure:
+    """What a model takes against what it gives.
+
+    Parameters
+    ----------
+    cost
+        Model → parameters × training windows shown.
+    quality
+        Model → score and the ends of its interval; ``label`` names it.
+    floor, reach
+        The score of two halves of the real windows with its interval, and that of training windows.
+    """
+    fig, ((axis,),) = _figure(1, 1, 3.0)
+    axis.axhspan(*floor[1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
+    axis.axhline(floor[0], color=COLOURS["real"], linewidth=0.8)
+    axis.axhline(reach, color=COLOURS["reach"], linewidth=1, linestyle="--")
+    for model, x in cost.items():
+        value, *ends = quality[model]
+        axis.plot([x, x], ends, color=COLOURS[model], linewidth=1)
+        axis.plot(x, value, SOURCES[model].marker, color=COLOURS[model], markersize=6, label=LABELS[model])
+    axis.set(xscale="log", xlabel="parameters × training windows shown", ylabel=label)
+    axis.margins(x=0.12)
+    handles, _ = axis.get_legend_handles_labels()
+    handles += [
+        mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"),
+        Line2D([], [], color=COLOURS["reach"], linestyle="--", label=LABELS["reach"]),
+    ]
+    fig.legend(handles=handles, loc="outside right upper")
+    return fig
+
+
+ADDED = {
+    "alone": (COLOURS["real"], "-"), "classical": (DROPPED, "-"), "gaussian": (COLOURS["gaussian"], "-"),
+    "transformer_gan": (COLOURS["transformer_gan"], "-"), "vae_gan": (COLOURS["vae_gan"], "-"),
+    "pretrained_vae_gan": (COLOURS["vae_gan"], "--"), "flow_matching": ("#009E73", "-"),
+}
+"""Colour and line of what is added to real windows."""
+
+
+def augmentation(
+    rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str, int], str], labels: Mapping[str, str]
+) -> Figure:
+    """Macro-F1 against n real windows a class, a column for each recording: above as it is, below its gain over the real
+    windows alone. A line is the mean over the seeds, a bar goes from the lowest seed to the highest.
+
+    Parameters
+    ----------
+    rows
+        Of :func:`meagan_lib.utility.load`; the generator ``alone`` is the real windows alone.
+    verdicts
+        (recording, generator, n) → ``helps``, ``hurts`` or ``no sure difference``: the first two are filled dots.
+    labels
+        Of the generators.
+    """
+    recordings = list(dict.fromkeys(row["data"] for row in rows))
+    names = [name for name in labels if any(row["generator"] == name for row in rows)]
+    fig, axes = _figure(2, len(recordings), 5.2, sharex=True, sharey="row")
+    for (above, below), recording in zip(axes.T, recordings):
+        own = [row for row in rows if row["data"] == recording]
+        alone = {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == "alone"}
+        for i, name in enumerate(names):
+            colour, style = ADDED[name]
+            mine = {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == name}
+            sizes = sorted({n for n, _ in mine})
+            f1 = [np.array([f for (n, _), f in mine.items() if n == size]) for size in sizes]
+            gain = [np.array([f - alone[n, s] for (n, s), f in mine.items() if n == size]) for size in sizes]
+            aside = np.array(sizes) * 1.035 ** (i - (len(names) - 1) / 2)  # side by side, so that bars stay apart
+            for axis, values in ((above, f1), *([(below, gain)] if name != "alone" else [])):
+                axis.plot(aside, [v.mean() for v in values], style, color=colour, zorder=2)
+                axis.vlines(aside, [v.min() for v in values], [v.max() for v in values], color=colour, linewidth=0.8)
+            if name == "alone":
+                above.plot(aside, [v.mean() for v in f1], "o", color=colour, markersize=3.5)
+                continue
+            for x, y, size in zip(aside, (v.mean() for v in gain), sizes):
+                sure = verdicts.get((recording, name, size), "") in ("helps", "hurts")
+                below.plot(
+                    x, y, "o", color=colour, markersize=4.5, markerfacecolor=colour if sure else "white", zorder=3
+                )
+        below.axhline(0, color=COLOURS["real"], linewidth=1)
+        above.set_title(recording)
+        above.set_xscale("log")
+        sizes = sorted({row["n"] for row in own})
+        above.set_xticks(sizes, [str(n) for n in sizes])
+        above.minorticks_off()
+        below.set_xlabel("real windows of each unit")
+        for axis in (above, below):
+            axis.grid(axis="y", color="0.93", linewidth=0.6)
+            axis.set_axisbelow(True)
+    axes[0, 0].set_ylabel("macro-F1 on held-out windows")
+    axes[1, 0].set_ylabel("gain over the real windows alone")
+    for words, place, vertical in (("helps", 1, "top"), ("hurts", 0, "bottom")):
+        axes[1, -1].annotate(
+            words, (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points", va=vertical, rotation=90,
+            fontsize=7, color="0.4",
+        )
+    handles = [
+        *(Line2D([], [], color=ADDED[name][0], linestyle=ADDED[name][1], label=labels[name]) for name in names),
+        *(
+            Line2D([], [], linestyle="", marker="o", color="0.4", markerfacecolor=face, markersize=4.5, label=label)
+            for face, label in (("0.4", "sure: p < 0.05"), ("white", "not sure"))
+        ),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
+
+
+def transfer(rows: Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str, str]) -> Figure:
+    """Macro-F1 of classifiers that go between real and made windows: a row of panels for each of ``sizes``, real windows
+    of a class; a column for each recording; a dot for each seed.
+
+    ``rows`` of :func:`meagan_lib.utility.load`. The floor is chance, one over the number of units.
+    """
+    recordings = list(dict.fromkeys(row["data"] for row in rows))
+    names = [name for name in labels if name != "alone" and any(row["generator"] == name for row in rows)]
+    fig, axes = _figure(len(sizes), len(recordings), 0.8 + len(sizes) * (0.5 + 0.24 * len(names)), sharex=True, sharey=True)
+    for line, n in zip(axes, sizes):
+        for axis, recording in zip(line, recordings):
+            own = [row for row in rows if (row["data"], row["n"]) == (recording, n)]
+            alone = [row["f1"] for row in own if row["generator"] == "alone"]
+            axis.axvspan(min(alone), max(alone), color=COLOURS["real"], alpha=0.2, linewidth=0)
+            axis.axvline(np.mean(alone), color=COLOURS["real"], linewidth=1)
+            axis.axvline(1 / own[0]["units"], color=COLOURS["real"], linewidth=1, linestyle=":")
+            for y, name in enumerate(names):
+                colour = ADDED[name][0]
+                for score, marker, dy in (("tstr", "o", -0.14), ("trts", "D", 0.14)):
+                    values = [row[score] for row in own if row["generator"] == name]
+                    face = colour if score == "tstr" else "white"
+                    axis.plot(
+                        values, np.full(len(values), y + dy), marker, color=colour, markerfacecolor=face, markersize=3.5
+                    )
+            axis.set_title(f"{recording}, n = {n}", fontweight="normal", fontsize=8)
+            axis.set(yticks=range(len(names)), yticklabels=[labels[name] for name in names])
+            axis.set_ylim(len(names) - 0.5, -0.5)
+            axis.tick_params("y", length=0)
+            axis.grid(axis="x", color="0.93", linewidth=0.6)
+            axis.set_axisbelow(True)
+    for axis in axes[-1]:
+        axis.set_xlabel("macro-F1")
+    kinds = {"TSTR: trained on made windows, tested on real": ("o", "0.4"), "TRTS: the other way round": ("D", "white")}
     fig.legend(
         handles=[
-            mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor: test A against test B, 95 %"),
-            Line2D([], [], color=COLOURS["reach"], linestyle="--", label="reach: training windows against test A"),
+            *(
+                Line2D([], [], linestyle="", marker=marker, color="0.4", markerfacecolor=face, markersize=4, label=label)
+                for label, (marker, face) in kinds.items()
+            ),
+            Line2D([], [], color=COLOURS["real"], linewidth=1, label="TRTR: real to real"),
+            Line2D([], [], color=COLOURS["real"], linewidth=1, linestyle=":", label="floor: chance"),
         ],
         loc="outside lower center", ncols=2,
     )
+    return fig
+
+
+def among_real(
+    time_ms: np.ndarray, real: np.ndarray, window: np.ndarray, model: str, unit: str, encoded: np.ndarray | None = None
+) -> Figure:
+    """A synthetic window (samples,) before real ones (n, samples), of which the nearest is dark; and, dashed, the real
+    window that was ``encoded`` where it came from one."""
+    fig, ((axis,),) = _figure(1, 1, 3.2)
+    shown = real[:60]
+    axis.plot(time_ms, shown.T, color=COLOURS["real"], linewidth=0.4, alpha=0.2)
+    nearest = real[np.square(real - window).sum(axis=1).argmin()]
+    axis.plot(time_ms, nearest, color=COLOURS["real"], linewidth=0.8, label="nearest real window")
+    if encoded is not None:
+        axis.plot(time_ms, encoded, color=COLOURS["real"], linewidth=1.2, linestyle="--", label="encoded real window")
+    axis.plot(time_ms, window, color=COLOURS[model], linewidth=1.8, label=LABELS[model])
+    low, high = shown.min(), shown.max()
+    margin = 0.15 * (high - low)
+    axis.set(xlabel="time from trough (ms)", ylabel=_voltage(unit), ylim=(low - margin, high + margin))
+    axis.margins(x=0)
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig
 
 
@@ -1190,3 +1537,455 @@ def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100) ->
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
     n = len(pictures)
     return _gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms])
+
+
+GROUPS = ("#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#3C3C3C")
+"""Colours of groups and communities, from the largest; those beyond, and none, are light grey."""
+IN_BURST = "#E69F00"
+QUIET = "0.35"
+
+
+def _group_colours(group: np.ndarray) -> np.ndarray:
+    """Colour RGBA (n, 4) of each group int (n,)."""
+    palette = mpl.colors.to_rgba_array([*GROUPS, BLANK])
+    group = np.asarray(group)
+    return palette[np.where((group >= 0) & (group < len(GROUPS)), group, len(GROUPS))]
+
+
+def raster(
+    time_s: np.ndarray, electrode: np.ndarray, in_burst: np.ndarray, n_electrodes: int, span_s: tuple[float, float],
+    network_s: np.ndarray, planted_s: np.ndarray,
+) -> Figure:
+    """Spikes (n,) of each electrode over time, those in bursts coloured; below, the network's rate and its bursts.
+
+    Parameters
+    ----------
+    time_s, electrode, in_burst
+        (n,): when, on which electrode, and whether in a burst of that electrode.
+    span_s
+        From when to when.
+    network_s, planted_s
+        (bursts, 2): begin and end of the bursts of the network that were found, and of those that were planted, which
+        may be none.
+    """
+    fig, ((above,), (below,)) = _figure(2, 1, 4.2, sharex=True, height_ratios=[2.4, 1])
+    height = np.clip(0.6 * 0.62 * 4.2 * 72 / max(n_electrodes, 1), 0.8, 6)
+    for mask, colour, label in ((~in_burst, QUIET, "spike"), (in_burst, IN_BURST, "spike in a burst of its electrode")):
+        above.plot(
+            time_s[mask], electrode[mask], "|", color=colour, markersize=height, markeredgewidth=0.6, label=label,
+            rasterized=True,
+        )
+    def within(spans: np.ndarray) -> np.ndarray:
+        return spans[(spans[:, 1] > span_s[0]) & (spans[:, 0] < span_s[1])]
+
+    for axis in (above, below):
+        for begin, end in within(network_s):
+            axis.axvspan(begin, end, color=SERIES[2][0], alpha=0.22, linewidth=0, zorder=0)
+    edges = np.arange(span_s[0], span_s[1] + 0.05, 0.05)
+    rate = np.histogram(time_s, edges)[0] / 0.05
+    below.stairs(rate, edges, color=COLOURS["real"], linewidth=0.9)
+    top = 1.08 * max(rate.max(initial=0), 1)
+    handles = [
+        *(
+            Line2D([], [], marker="|", linestyle="", markersize=7, markeredgewidth=1.4, color=colour, label=label)
+            for colour, label in ((QUIET, "spike"), (IN_BURST, "spike in a burst of its electrode"))
+        ),
+        mpl.patches.Patch(color=SERIES[2][0], alpha=0.35, linewidth=0, label="burst of the network"),
+    ]
+    if len(planted_s):
+        for begin, end in within(planted_s):
+            below.plot([begin, end], [1.04 * top] * 2, color=SERIES[0][0], linewidth=3, solid_capstyle="butt")
+        handles.append(Line2D([], [], color=SERIES[0][0], linewidth=3, label="planted"))
+        top *= 1.1
+    above.set(ylabel="electrode", ylim=(n_electrodes - 0.5, -0.5))
+    above.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    below.set(xlabel="time (s)", ylabel="spikes / s, all", xlim=span_s, ylim=(0, top))
+    below.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+    fig.align_ylabels([above, below])
+    fig.legend(handles=handles, loc="outside upper right", ncols=4, handlelength=1.4)
+    return fig
+
+
+def log_intervals(
+    edges_ms: np.ndarray, share: np.ndarray, threshold_ms: np.ndarray, justified: np.ndarray, pooled_ms: np.ndarray,
+    chance_ms: np.ndarray, pool: int, network_threshold_ms: float, network_justified: bool,
+) -> Figure:
+    """Histograms of log-intervals: of each electrode, and of the network, with what counts as a burst.
+
+    Parameters
+    ----------
+    edges_ms, share
+        (bins + 1,), and (electrodes, bins): share of an electrode's intervals in each bin; electrodes as they are to
+        stand, from the top.
+    threshold_ms, justified
+        (electrodes,): longest interval within a burst, and whether a valley gave it.
+    pooled_ms, chance_ms
+        Times that ``pool`` spikes in a row took, whichever electrodes they were on, and the same of a network without
+        a pattern.
+    network_threshold_ms, network_justified
+        As above.
+    """
+    fig, (axes,) = _figure(1, 2, 3.0)
+    n = len(share)
+    shown = np.ma.masked_equal(100 * share, 0)
+    mesh = axes[0].pcolormesh(edges_ms, np.arange(n + 1) - 0.5, shown, cmap="Greys", rasterized=True, vmin=0)
+    fig.colorbar(mesh, ax=axes[0], label="intervals of an electrode (%)", shrink=0.9)
+    y = np.arange(n)
+    for mask, fill, label in ((justified, IN_BURST, "valley"), (~justified, "none", "¼ of the mean, 100 ms at most")):
+        axes[0].plot(
+            threshold_ms[mask], y[mask], "o", markersize=3.4, markerfacecolor=fill, markeredgecolor=IN_BURST,
+            markeredgewidth=0.8, label=label,
+        )
+    axes[0].set(
+        xscale="log", xlabel="interval between spikes (ms)", ylabel="electrode, from the busiest",
+        xlim=(edges_ms[0], edges_ms[-1]), ylim=(n - 0.5, -0.5),
+    )
+    axes[0].yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    pooled = np.concatenate([pooled_ms, chance_ms])
+    positive = pooled[pooled > 0]
+    low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 10.0)
+    bins = np.geomspace(low, max(high, 1.01 * low), 50)
+    weight = lambda values: np.full(len(values), 100 / max(len(values), 1))  # noqa: E731
+    axes[1].hist(pooled_ms, bins, weights=weight(pooled_ms), color=COLOURS["real"], alpha=0.3, label="recorded")
+    axes[1].hist(
+        chance_ms, bins, weights=weight(chance_ms), color=COLOURS["real"], histtype="step", linewidth=1,
+        label="no pattern, same rates",
+    )
+    axes[1].axvline(
+        network_threshold_ms, color=IN_BURST, linewidth=1.4, linestyle="-" if network_justified else "--",
+        label="valley" if network_justified else "third of the mean",
+    )
+    axes[1].set(xscale="log", xlabel=f"time that {pool} spikes in a row take (ms)", ylabel="share (%)")
+    axes[1].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+    axes[1].xaxis.set_major_formatter("{x:g}")
+    axes[1].xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    for axis in axes:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.19), ncols=3, handlelength=1.3, columnspacing=1)
+    return fig
+
+
+def connectivity_matrix(
+    coefficients: np.ndarray, connected: np.ndarray, community: np.ndarray, observed: np.ndarray, jittered: np.ndarray
+) -> Figure:
+    """STTC of every pair, electrodes ordered by community, and the coefficients beside those of jittered trains.
+
+    Parameters
+    ----------
+    coefficients, connected
+        (electrodes, electrodes), in order of ``community``: above the diagonal all of them, below it only those that
+        are ``connected`` (bool).
+    community
+        int (electrodes,), ascending; −1, at the end, for none.
+    observed, jittered
+        (pairs,): coefficients of all pairs, of the trains and of one surrogate.
+    """
+    fig, (axes,) = _figure(1, 2, 3.1, width_ratios=[1.25, 1])
+    n = len(coefficients)
+    below = np.tril(np.ones((n, n), bool))
+    shown = np.where(below & ~connected, np.nan, coefficients)
+    np.fill_diagonal(shown, np.nan)
+    limit = float(np.nanquantile(np.abs(observed), 0.995)) if np.isfinite(observed).any() else 1.0
+    limit = limit or 1.0
+    mesh = axes[0].imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    fig.colorbar(mesh, ax=axes[0], label="STTC", shrink=0.85, extend="both", ticks=mpl.ticker.MaxNLocator(5))
+    start = 0
+    for c in np.unique(community[community >= 0]):
+        size = int((community == c).sum())
+        colour = _group_colours(np.array([c]))[0]
+        axes[0].add_patch(mpl.patches.Rectangle(
+            (start - 0.5, start - 0.5), size, size, fill=False, edgecolor=colour, linewidth=1.6,
+        ))
+        start += size
+    axes[0].set(xlabel="electrode, by community", ylabel="electrode, by community")
+    axes[0].set_title("above: all pairs; below: connected", fontweight="normal", fontsize=8)
+    for which in (axes[0].xaxis, axes[0].yaxis):
+        which.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    axes[0].spines[:].set_visible(False)
+    axes[0].set_facecolor("0.94")
+    pooled = np.concatenate([observed, jittered])
+    pooled = pooled[np.isfinite(pooled)]
+    low, high = (pooled.min(), pooled.max()) if len(pooled) else (-1, 1)
+    bins = np.linspace(low, max(high, low + 1e-6), 45)
+    axes[1].hist(observed[np.isfinite(observed)], bins, color=COLOURS["real"], alpha=0.3, label="recorded")
+    axes[1].hist(
+        jittered[np.isfinite(jittered)], bins, color=COLOURS["real"], histtype="step", linewidth=1, label="jittered",
+    )
+    axes[1].set(xlabel="STTC of a pair", ylabel="pairs")
+    axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2)
+    return fig
+
+
+def network_graph(
+    positions_um: np.ndarray | None, edges: np.ndarray, community: np.ndarray, degree: np.ndarray, hubs: np.ndarray,
+    measures: Mapping[str, tuple[float, np.ndarray]],
+) -> Figure:
+    """Connected electrodes on the chip, and measures of the graph beside random graphs with the same degrees.
+
+    Parameters
+    ----------
+    positions_um
+        (electrodes, 2); None puts the electrodes on a circle.
+    edges
+        (edges, 2): pairs of connected electrodes.
+    community, degree, hubs
+        (electrodes,): colour, size, and which have a ring.
+    measures
+        Name → value of the graph, and (n,) those of random graphs.
+    """
+    n = len(degree)
+    fig = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    left, right = fig.subfigures(1, 2, width_ratios=[1.6, 1])
+    chip = left.subplots()
+    if positions_um is None:
+        turn = 2 * np.pi * np.arange(n) / max(n, 1)
+        places = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        chip.axis("off")
+    else:
+        places = positions_um - positions_um.min(axis=0)
+        chip.set(xlabel="x (µm)", ylabel="y (µm)")
+    faint = float(np.clip(30 / np.sqrt(max(len(edges), 1)), 0.05, 0.8))
+    chip.add_collection(mpl.collections.LineCollection(
+        places[edges.reshape(-1, 2)], colors="0.45", linewidths=0.8, alpha=faint, zorder=1,
+        rasterized=len(edges) > 2000,
+    ))
+    size = 14 + 90 * degree / max(degree.max(initial=0), 1)
+    chip.scatter(*places.T, s=size, c=_group_colours(community), edgecolors="white", linewidths=0.6, zorder=2)
+    chip.scatter(
+        *places[hubs].T, s=1.9 * size[hubs] + 30, facecolors="none", edgecolors=COLOURS["real"], linewidths=1.2,
+        zorder=3,
+    )
+    margin = 0.08 * max(np.ptp(places, axis=0).max(initial=0), 1e-3) if n else 1
+    low, high = (places.min(axis=0), places.max(axis=0)) if n else (np.zeros(2), np.ones(2))
+    chip.set(
+        xlim=(low[0] - margin, high[0] + margin), ylim=(high[1] + margin, low[1] - margin), aspect="equal",
+    )
+    chip.set_title(f"{len(edges)} of {n * (n - 1) // 2} pairs are connected", fontweight="normal", fontsize=8)
+    for which in (chip.xaxis, chip.yaxis):
+        which.set_major_locator(mpl.ticker.MaxNLocator(4))
+    handles = [
+        Line2D([], [], marker="o", linestyle="", markersize=size, color=colour, markerfacecolor=fill, label=label)
+        for size, colour, fill, label in (
+            (5, GROUPS[0], GROUPS[0], "communities: colours"), (5, BLANK, BLANK, "no connection"),
+            (9, COLOURS["real"], "none", "hub"),
+        )
+    ]
+    left.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2)
+    for axis, (name, (value, random)) in zip(np.ravel(right.subplots(len(measures), 1)), measures.items()):
+        spread = 0.25 * np.sin(2.4 * np.arange(len(random)))
+        axis.plot(random, spread, "o", color="0.65", markersize=3.5, markeredgewidth=0, label="random graphs")
+        if np.isfinite(value):
+            axis.plot(value, 0, "D", color=COLOURS["real"], markersize=6, label="this graph")
+        axis.set(ylim=(-0.6, 0.6), yticks=[])
+        axis.set_title(name, fontweight="normal", fontsize=8)
+        axis.spines["left"].set_visible(False)
+        axis.margins(x=0.15)
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    handles = [
+        Line2D([], [], marker="D", linestyle="", markersize=5, color=COLOURS["real"], label="this graph"),
+        Line2D([], [], marker="o", linestyle="", markersize=4, color="0.65", label="random, same degrees"),
+    ]
+    right.legend(handles=handles, loc="outside lower center", ncols=2, handletextpad=0.2)
+    return fig
+
+
+def memberships(
+    membership: np.ndarray, n_groups: np.ndarray, indices: Mapping[str, np.ndarray], votes: Mapping[str, int]
+) -> Figure:
+    """Why there are so many groups, and how much each electrode belongs to each.
+
+    Parameters
+    ----------
+    membership
+        (electrodes, groups), rows with sum 1.
+    n_groups
+        (k,): the numbers of groups that were tried.
+    indices, votes
+        Name of an index → its values (k,), and the number that it prefers.
+    """
+    fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    left, right = fig.subfigures(1, 2, width_ratios=[1, 1.5])
+    axes = np.ravel(left.subplots(len(indices), 1, sharex=True))
+    for axis, (name, values) in zip(axes, indices.items()):
+        shown = np.where(np.abs(values) < 1e3, values, np.nan)  # groups that coincide
+        axis.plot(n_groups, shown, "o-", color=COLOURS["real"], markersize=3.5)
+        best = np.flatnonzero(n_groups == votes[name])
+        axis.plot(n_groups[best], shown[best], "o", markersize=9, markerfacecolor="none", color=IN_BURST)
+        axis.set_title(name, fontweight="normal", fontsize=7.5)
+        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+        axis.margins(x=0.12, y=0.35)
+    axes[-1].set(xlabel="groups (ringed: preferred)", xticks=n_groups)
+    axis = right.subplots()
+    label = membership.argmax(axis=1)
+    order = np.lexsort((-membership.max(axis=1), label))
+    edges, base = np.arange(len(order) + 1) - 0.5, np.zeros(len(order))
+    for g, share in enumerate(membership[order].T):
+        colour = _group_colours(np.array([g]))[0]
+        axis.stairs(base + share, edges, baseline=base, fill=True, color=colour, label=f"group {g + 1}")
+        base = base + share
+    axis.set(xlabel="electrode, by group", ylabel="membership", ylim=(0, 1), xlim=(-0.5, len(order) - 0.5))
+    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+    right.legend(loc="outside upper center", ncols=min(membership.shape[1], 6), handlelength=1)
+    return fig
+
+
+def channel_groups(
+    plane: np.ndarray, explained: np.ndarray, label: np.ndarray, certainty: np.ndarray, profile: np.ndarray,
+    names: Sequence[str], accuracy: float | None, null: np.ndarray,
+) -> Figure:
+    """Electrodes in the plane of their features, what their groups are like, and whether the groups hold in time.
+
+    Parameters
+    ----------
+    plane, explained
+        (electrodes, 2): first two principal components of the features; (2,): their shares of the variance.
+    label, certainty
+        (electrodes,): group, and the membership in it.
+    profile, names
+        (groups, features): centres of the groups in z-scores, and names of the features.
+    accuracy, null
+        Balanced accuracy on blocks of time that were not seen (None: not measured), and (n,) that of permuted labels.
+    """
+    fig, (axes,) = _figure(1, 3, 2.6, width_ratios=[1.25, 1.0, 0.95])
+    colours = _group_colours(label)
+    colours[:, 3] = 0.25 + 0.75 * (certainty - certainty.min()) / max(np.ptp(certainty), 1e-9)
+    axes[0].scatter(*plane.T, s=26, c=colours, linewidths=0)
+    axes[0].set(xlabel=f"component 1 ({explained[0]:.0%} of variance)", ylabel=f"component 2 ({explained[1]:.0%})")
+    limit = max(float(np.abs(profile).max()), 0.1)
+    mesh = axes[1].imshow(profile.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    axes[1].set(
+        xticks=range(len(profile)), xticklabels=[f"{g + 1}" for g in range(len(profile))], xlabel="group",
+        yticks=range(len(names)), yticklabels=names,
+    )
+    axes[1].tick_params(length=0)
+    for tick, g in zip(axes[1].get_xticklabels(), range(len(profile))):
+        tick.set_color(_group_colours(np.array([g]))[0])
+        tick.set_fontweight("bold")
+    axes[1].spines[:].set_visible(False)
+    fig.colorbar(mesh, ax=axes[1], label="mean (z-score)", shrink=0.9, ticks=mpl.ticker.MaxNLocator(4))
+    axes[2].hist(100 * null, 20, color="0.75", label="permuted groups")
+    if accuracy is not None:
+        axes[2].axvline(100 * accuracy, color=IN_BURST, linewidth=1.6, label="groups")
+    axes[2].set(xlabel="right in unseen time (%)", ylabel="permutations")
+    axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, 1.24), handlelength=1.3)
+    return fig
+
+
+def treatment(
+    plane: Mapping[str, np.ndarray], rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]]
+) -> Figure:
+    """Cultures between the pathological and the healthy, and how far treatments lead beside their null.
+
+    Parameters
+    ----------
+    plane
+        Condition → cultures (n, 2): across, 0 is the mean pathological and 1 the mean healthy one.
+    rescues
+        Treated condition → fraction of the way, its 95 % interval, the null (n,) and the p-value.
+    """
+    fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    left, right = fig.subfigures(1, 2, width_ratios=[1.25, 1])
+    axis = left.subplots()
+    styles = dict(zip(plane, SERIES))
+    for name, points in plane.items():
+        colour, marker = styles[name]
+        axis.scatter(*points.T, s=26, color=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
+        axis.plot(
+            *points.mean(axis=0), marker, markersize=11, markerfacecolor="none", markeredgecolor=colour,
+            markeredgewidth=1.8,
+        )
+    axis.set(xlabel="from pathological (0) to healthy (1)", ylabel="otherwise (SD of a feature)")
+    left.legend(loc="outside upper center", ncols=len(plane), handletextpad=0.1, columnspacing=1)
+    panels = np.ravel(right.subplots(len(rescues), 1, sharex=True))
+    everything = np.concatenate([null for _, _, null, _ in rescues.values()])
+    bins = np.linspace(everything.min(), max(everything.max(), everything.min() + 1e-6), 30)
+    for axis, (name, (fraction, interval, null, p)) in zip(panels, rescues.items()):
+        colour = styles[name][0]
+        axis.hist(null, bins, color="0.8")
+        top = axis.get_ylim()[1]
+        axis.axvline(fraction, color=colour, linewidth=1.8)
+        axis.plot(interval, [0.9 * top] * 2, color=colour, linewidth=1.2)
+        axis.set(yticks=[])
+        axis.spines["left"].set_visible(False)
+        axis.set_title(f"{name}: {fraction:.2f}, p = {p:.3f}", fontweight="normal", fontsize=8, color=colour)
+    panels[-1].set_xlabel("share of the way to healthy (grey: null)")
+    return fig
+
+
+def treatment_distances(
+    rows: Sequence[tuple[str, str]], value: np.ndarray, null: np.ndarray, drift: np.ndarray, p: np.ndarray
+) -> Figure:
+    """Distances between conditions of one culture, beside shuffled blocks and the drift within a recording.
+
+    Parameters
+    ----------
+    rows
+        (part of the culture, which two conditions), for each row.
+    value, drift, p
+        (rows,): distance; larger distance of the two halves within either recording; p-value.
+    null
+        (rows, n): distances of shuffled labels.
+    """
+    fig, ((axis,),) = _figure(1, 1, 0.9 + 0.24 * len(rows))
+    y = np.arange(len(rows)) + 0.6 * np.cumsum([i > 0 and rows[i][0] != rows[i - 1][0] for i in range(len(rows))])
+    low, high = np.quantile(null, [0.0, 0.95], axis=1)
+    axis.barh(y, high - low, 0.62, low, color=BLANK, label="shuffled blocks, lower 95 %")
+    axis.plot(drift, y, "|", color=SERIES[1][0], markersize=11, markeredgewidth=2, label="drift within a recording")
+    axis.plot(value, y, "o", color=COLOURS["real"], markersize=5, label="between the two conditions")
+    right = 1.22 * max(float(np.max([value.max(), drift.max(), high.max()])), 1e-6)
+    for i, where in enumerate(y):
+        axis.text(right, where, f"p = {p[i]:.3f}", ha="right", va="center", fontsize=7, color="0.35")
+    axis.set(
+        xlabel="distance of the means (standard deviations of a block's feature)", xlim=(0, right),
+        ylim=(y[-1] + 0.6, -0.6), yticks=y, yticklabels=[f"{part}   {pair}" for part, pair in rows],
+    )
+    axis.tick_params("y", length=0)
+    axis.spines["left"].set_visible(False)
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return fig
+
+
+def synthetic_groups(
+    planes: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], shares: Mapping[str, np.ndarray],
+    errors: Mapping[str, np.ndarray],
+) -> Figure:
+    """Do synthetic spikes fall into the groups of the real ones?
+
+    Parameters
+    ----------
+    planes, labels
+        Source → (n, 2) spikes in the plane of the real ones' features, and (n,) the group of each; the last group is
+        for what lies outside all.
+    shares, errors
+        Source → (groups,) share of its spikes in each group, the last outside; and (2, groups) half-widths of the 95 %
+        interval, below and above.
+    """
+    sources = list(planes)
+    n_groups = len(shares[sources[0]]) - 1
+    fig = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+    above, below = fig.subfigures(2, 1, height_ratios=[1.35, 1])
+    axes = above.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
+    centre = np.concatenate([p for p in planes.values()])
+    limits = np.quantile(centre, [0.002, 0.998], axis=0)
+    for axis, source in zip(axes, sources):
+        label = np.where(labels[source] < n_groups, labels[source], -1)
+        axis.scatter(*planes[source].T, s=4, c=_group_colours(label), alpha=0.7, linewidths=0, rasterized=True)
+        axis.set_title(LABELS[source], color=COLOURS[source])
+    axes[0].set(xlim=limits[:, 0], ylim=limits[:, 1])
+    above.supxlabel("component 1 of the shape of real spikes", fontsize=8)
+    above.supylabel("component 2", fontsize=8)
+    axis = below.subplots()
+    width = 0.8 / len(sources)
+    for i, source in enumerate(sources):
+        x = np.arange(n_groups + 1) + (i - (len(sources) - 1) / 2) * width
+        axis.bar(x, 100 * shares[source], 0.9 * width, color=COLOURS[source], alpha=0.85, label=LABELS[source])
+        axis.errorbar(x, 100 * shares[source], 100 * errors[source], fmt="none", ecolor="black", elinewidth=0.8)
+    axis.set(
+        xticks=range(n_groups + 1), xticklabels=[*(f"group {g + 1}" for g in range(n_groups)), "outside"],
+        ylabel="spikes (%)",
+    )
+    for tick, g in zip(axis.get_xticklabels(), range(n_groups)):
+        tick.set_color(_group_colours(np.array([g]))[0])
+        tick.set_fontweight("bold")
+    axis.tick_params("x", length=0)
+    below.legend(loc="outside lower center", ncols=len(sources))
+    return fig

@@ -7,7 +7,7 @@ import numpy as np
 
 from meagan_lib import ROOT, InputError, recordings
 from meagan_lib.cutting import WindowConfig
-from meagan_lib.detection import DetectionConfig, nearest
+from meagan_lib.detection import nearest
 from meagan_lib.files import sha256
 from meagan_lib.windows import SpikeWindows, split_in_time
 
@@ -55,7 +55,7 @@ def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -
 
     They are split by time where ``time_s`` is given, and windows near a block's edge are left out
     (:func:`split_in_time`); otherwise by their order in the file, with ``frame`` −1. How they were filtered is not
-    known: ``detection`` names the default pass band, which a generator takes for the band of the recording chain.
+    known, so that ``detection`` is empty.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
         windows=windows[order], channel=per_window["channel"][order].astype(np.int32), frame=frame[order],
         label=per_window["label"][order].astype(np.int32), split=split[order], sampling_rate_hz=rate,
         pre_samples=pre_samples, amplitude_unit=unit,
-        detection={"band_hz": DetectionConfig().band_at(rate), "filter_order": DetectionConfig().filter_order},
+        detection={},
         source_sha256=[sha256(path) for path in paths],
     )
 

@@ -91,6 +91,11 @@ def open_recording(
             f"open it with meagan_lib.precut.open_windows"
         )
     entries = catalogue()
+    if entries.get(str(recording), {}).get("open") == "spikes":
+        raise InputError(
+            f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the recording "
+            f"of the run (05_organoid_network.treatment)"
+        )
     if str(recording) in entries:
         _refuse_well(well, str(recording))
         entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
@@ -400,4 +405,5 @@ def _open_known(path: Path, reader: Callable[[Path], sc.BaseRecording], kind: st
 
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}
-"""How an entry of the catalogue is opened, by its ``open``; ``windows`` are opened by ``precut.open_windows``."""
+"""How an entry of the catalogue is opened, by its ``open``; ``windows`` are opened by ``precut.open_windows``,
+``spikes`` by ``spike_trains.treated``."""

@@ -46,6 +46,8 @@ class SimulationConfig:
     """Firing rate between bursts, as a share of the rate within."""
     burst_every_s: float = 4.0
     burst_length_s: float = 0.6
+    participation: float = 1.0
+    """Share of the network bursts in which a unit takes part; the others pass it by."""
     amplitude_cv: float = 0.10
     """Spike-to-spike standard deviation of the amplitude over its mean."""
     white_noise_uv: float = 3.0
@@ -60,7 +62,8 @@ class GroundTruth:
     """What was put into a simulated recording.
 
     ``frame`` int64 (n,), ``unit`` int32 (n,) and ``amplitude_factor`` float32 (n,), sorted by frame;
-    ``templates_uv`` float32 (units, samples, channels) with the spike's frame at sample ``n_before``.
+    ``templates_uv`` float32 (units, samples, channels) with the spike's frame at sample ``n_before``;
+    ``bursts`` int64 (bursts, 2): first frame and end of each network burst.
     """
 
     frame: np.ndarray
@@ -68,6 +71,7 @@ class GroundTruth:
     amplitude_factor: np.ndarray
     templates_uv: np.ndarray
     n_before: int
+    bursts: np.ndarray
 
     def save(self, path: Path) -> None:
         """Write as ``.npz``, atomically."""
@@ -113,6 +117,36 @@ def network_bursts(config: SimulationConfig) -> np.ndarray:
     return np.stack([onset, onset + length], axis=1)
 
 
+def burst_frames(config: SimulationConfig) -> np.ndarray:
+    """:func:`network_bursts` as frames int64 (bursts, 2), none beyond the end of the recording."""
+    end = round(config.duration_s * config.sampling_rate_hz)
+    return np.rint(network_bursts(config) * config.sampling_rate_hz).astype(np.int64).clip(0, end)
+
+
+def spikes(config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Frames int64 (n,) and units int32 (n,) of all spikes, sorted by frame: the network without a voltage."""
+    fired = _sorting(config, np.random.default_rng([config.seed, 0])).to_spike_vector()
+    return fired["sample_index"].astype(np.int64), fired["unit_index"].astype(np.int32)
+
+
+def _sorting(config: SimulationConfig, rng: np.random.Generator) -> sc.NumpySorting:
+    """Renewal trains that are thinned outside the network bursts in which their units take part."""
+    peak_rates = np.exp(rng.uniform(*np.log(config.burst_rate_hz), config.n_units))
+    sorting = generate_sorting(
+        config.n_units, config.sampling_rate_hz, [config.duration_s], firing_rates=peak_rates,
+        refractory_period_ms=3.0, seed=config.seed,
+    )
+    fired = sorting.to_spike_vector()
+    seconds = fired["sample_index"] / config.sampling_rate_hz
+    bursts = network_bursts(config)
+    takes_part = np.random.default_rng([config.seed, 2]).random((config.n_units, len(bursts))) < config.participation
+    within = (seconds[:, None] >= bursts[:, 0]) & (seconds[:, None] < bursts[:, 1])
+    in_burst = (within & takes_part[fired["unit_index"]]).any(axis=1)
+    # Thinning a renewal train keeps its refractory period.
+    fired = fired[in_burst | (rng.random(len(fired)) < config.rest_share)]
+    return sc.NumpySorting(fired, config.sampling_rate_hz, unit_ids=sorting.unit_ids)
+
+
 def _patch_electrodes(patch: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns (0-based) of a square patch in the middle of the chip, row by row."""
     first = (CHIP_ELECTRODES - patch) // 2
@@ -142,19 +176,9 @@ def _ground_truth_recording(config: SimulationConfig):
     )
     n_before = int(ms_before * rate / 1000)
 
-    peak_rates = np.exp(rng.uniform(*np.log(config.burst_rate_hz), config.n_units))
-    sorting = generate_sorting(
-        config.n_units, rate, duration, firing_rates=peak_rates, refractory_period_ms=3.0, seed=config.seed
-    )
-    spikes = sorting.to_spike_vector()
-    seconds = spikes["sample_index"] / rate
-    bursts = network_bursts(config)
-    in_burst = ((seconds[:, None] >= bursts[:, 0]) & (seconds[:, None] < bursts[:, 1])).any(axis=1)
-    # Thinning a renewal train keeps its refractory period.
-    spikes = spikes[in_burst | (rng.random(len(spikes)) < config.rest_share)]
-    sorting = sc.NumpySorting(spikes, rate, unit_ids=sorting.unit_ids)
-
-    factor = (1 + config.amplitude_cv * rng.standard_normal(len(spikes))).clip(0.5, 1.5).astype(np.float32)
+    sorting = _sorting(config, rng)
+    fired = sorting.to_spike_vector()
+    factor = (1 + config.amplitude_cv * rng.standard_normal(len(fired))).clip(0.5, 1.5).astype(np.float32)
     white = NoiseGeneratorRecording(
         n_channels, rate, duration, noise_levels=config.white_noise_uv, seed=config.seed + 1, strategy="on_the_fly"
     )
@@ -172,8 +196,8 @@ def _ground_truth_recording(config: SimulationConfig):
         gain=config.background_noise_uv / unit_std, offset=0.0,
     )
     truth = GroundTruth(
-        spikes["sample_index"].astype(np.int64), spikes["unit_index"].astype(np.int32), factor,
-        templates.astype(np.float32), n_before,
+        fired["sample_index"].astype(np.int64), fired["unit_index"].astype(np.int32), factor,
+        templates.astype(np.float32), n_before, burst_frames(config),
     )
     return truth, signal, background
 

@@ -1,6 +1,6 @@
-"""GANTrainer: the adversarial loop (thesis 1.3.3, Algorithm 1), for any generator and discriminator.
+"""The loop of every training, and the adversarial step in it (thesis 1.3.3, Algorithm 1).
 
-The trainer knows no model: it is given networks, real windows and a function that judges samples on validation data.
+A trainer knows no model: it is given networks, real windows and a function that judges samples on validation data.
 """
 
 import copy
@@ -10,6 +10,7 @@ import difflib
 import inspect
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -42,10 +43,33 @@ LABELLED = ("minimax", "non_saturating")
 
 
 @dataclass(frozen=True)
-class GANConfig:
-    """The recipe of a training run: the networks, the game, the optimisers, the looks."""
+class TrainingConfig:
+    """What every training run has: its budget, the average of weights, the looks, the files."""
 
     seed: int = 0
+    steps: int = 4000
+    batch_size: int = 64
+    final_rate_share: float = 0.05
+    """Share of its first value to which a cosine takes a rate."""
+    clip_gradient: float = 0.0
+    """Largest norm of a network's gradient; 0: no limit."""
+    patience: int = 0
+    """Looks at the validation score without a gain after which training stops early; 0: never."""
+    ema: float = 0.998
+    """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
+    validate_every: int = 400
+    """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
+    second half: a score is noisy, and among many looks an early one may win by luck."""
+    film_frames: int = 25
+    """Steps, from the first to the last, at which windows of the same few z are kept."""
+    log_every: int = 20
+    checkpoint_every: int = 400
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(TrainingConfig):
+    """A training with a network out of ``models.transformer_gan``, the generator of a GAN or the decoder of a VAE."""
+
     generator: str = "transformer"
     """``transformer`` or ``convolutional``."""
     latent: int = 64
@@ -62,17 +86,20 @@ class GANConfig:
     """``sinusoidal`` or ``learned``."""
     on_gaussian: bool = True
     """Whether the generator adds to a draw from the Gaussian of the training windows, or stands alone."""
+    g_dropout: float = 0.0
+    """Share of a layer's outputs that training leaves out at random."""
+    g_batch_norm: bool = False
+    """Batch normalisation, in place of layer normalisation."""
+
+
+@dataclass(frozen=True)
+class GANConfig(GeneratorConfig):
+    """The recipe of a GAN: the discriminator, the game, the optimisers; ``steps`` are those of the generator."""
+
     discriminator: str = "convolutional"
     """``convolutional`` or ``transformer``."""
     d_dropout: float = 0.0
-    g_dropout: float = 0.0
-    """Share of a layer's outputs that training leaves out at random."""
     d_batch_norm: bool = False
-    g_batch_norm: bool = False
-    """Batch normalisation (of the generator: in place of layer normalisation)."""
-    steps: int = 4000
-    """Generator steps, each after ``d_steps`` discriminator steps."""
-    batch_size: int = 64
     prior: str = "gaussian"
     """Where z comes from: a name of ``PRIORS``; a VAE-GAN's is Gaussian."""
     loss: str = "relativistic"
@@ -84,8 +111,6 @@ class GANConfig:
     d_schedule: str = "cosine"
     g_schedule: str = "cosine"
     """How the rates fall: a name of ``SCHEDULES``."""
-    final_rate_share: float = 0.05
-    """Share of its first value to which a cosine takes a rate."""
     halve_every: int = 1000
     """Steps after which the schedule ``step`` halves a rate, again and again."""
     plateau_looks: int = 2
@@ -100,26 +125,13 @@ class GANConfig:
     """λ of WGAN-GP: weight of E (‖∇D‖ − 1)² between real and generated windows."""
     clip_weights: float = 0.0
     """WGAN: the discriminator's weights are kept in ± this; 0: not at all."""
-    clip_gradient: float = 0.0
-    """Largest norm of a player's gradient; 0: no limit."""
     smooth_labels: bool = False
     """Soft labels, real ones uniform in [0.7, 1.2], generated ones in [0, 0.3] (thesis 1.3.5)."""
     flip_labels: float = 0.0
     """Share of noisy labels: windows whose label is that of the other side."""
-    patience: int = 0
-    """Looks at the validation score without a gain after which training stops early; 0: never."""
-    ema: float = 0.998
-    """Decay of the moving average of the generator's weights, which is what samples are drawn from."""
     calibrate: bool = True
     """Whether the weights that are judged and kept end in the linear map that gives generated windows the mean and
     covariance of the training windows."""
-    validate_every: int = 400
-    """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
-    second half: a score is noisy, and among many looks an early one may win by luck."""
-    film_frames: int = 25
-    """Adversarial steps, from the first to the last, at which windows of the same few z are kept."""
-    log_every: int = 20
-    checkpoint_every: int = 400
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ class VAEGANConfig(GANConfig):
     vae_learning_rate: float = 1e-3
     beta: float = 1.0
     """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
-    reconstruction_share: float = 0.5
+    reconstruction_share: float = 0.25
     """Share of a batch of stage 2 that the decoder makes from encoded windows; the rest comes from the prior."""
     kl_warmup_share: float = 0.5
     """Share of stage 1 over which the weight of the KL term grows from 0 to 1."""
@@ -141,11 +153,11 @@ class VAEGANConfig(GANConfig):
     """The encoder's learning rate in stage 2, as a share of the generator's."""
 
 
-Config = TypeVar("Config", bound=GANConfig)
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 def recipe(kind: type[Config], **fields: object) -> Config:
-    """A :class:`GANConfig` or :class:`VAEGANConfig` of the fields that are given.
+    """A recipe of the ``kind``, such as :class:`GANConfig`, of the fields that are given.
 
     Raises
     ------
@@ -158,7 +170,7 @@ def recipe(kind: type[Config], **fields: object) -> Config:
             near = difflib.get_close_matches(name, known, n=1)
             raise InputError(
                 f"'{name}' is no option of {kind.__name__}{f': did you mean {near[0]!r}?' if near else ''}; "
-                "meagan_lib/training.py lists them"
+                f"{kind.__module__.replace('.', '/')}.py lists them"
             )
         default = known[name].default
         if isinstance(default, tuple) and isinstance(value, list):
@@ -234,28 +246,347 @@ def _state_hash(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-class GANTrainer:
-    """Train a generator against a discriminator.
+class Trainer:
+    """Train the network that makes windows: the loop, the average of its weights, looks, samples and files.
+
+    What a step is, a subclass says: :class:`GANTrainer` plays a game.
 
     Parameters
     ----------
     generator
-        z (batch, latent) → windows (batch, samples); has ``latent``, and ``calibrate`` for the option of that name.
-    discriminator
-        Windows (batch, samples) → logits (batch,).
+        z (batch, latent) → windows (batch, samples); has ``latent``.
     real
         Training windows float32 (n, samples), as z-scores.
-    labels
-        Of the windows, int (n,) from 0: both players are told them as a second argument. None: they have no classes.
     config
         The recipe.
     validate
         Judges generated windows (m, samples): lower is better. Sees validation data, never test data.
     folder
-        Where ``model.safetensors``, ``config.json``, ``history.csv`` and ``checkpoint.pt`` appear. A checkpoint of the
-        very same run found there is resumed, and ends in the same bits as an undisturbed run.
+        Where ``model.safetensors``, ``config.json``, ``history.csv``, ``cost.json`` and ``checkpoint.pt`` appear. A
+        checkpoint of the very same run found there is resumed, and ends in the same bits as an undisturbed run.
     n_validate
         Windows that ``validate`` is given.
+    labels
+        Of the windows, int (n,) from 0: the networks are told them as a second argument. None: they have no classes.
+    """
+
+    COLUMNS: tuple[str, ...] = ("step",)
+
+    def __init__(
+        self, generator: nn.Module, real: np.ndarray, config: TrainingConfig,
+        validate: Callable[[np.ndarray], float] | None = None, folder: Path | None = None, n_validate: int = 1000,
+        labels: np.ndarray | None = None,
+    ):
+        self.generator, self.config = generator, config
+        self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32))
+        self.real_labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        self.validate, self.folder, self.n_validate = validate, folder, n_validate
+        self.average = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
+        self.best_companions: dict[str, dict[str, Tensor]] = {}
+        self.rng = torch.Generator().manual_seed(config.seed)
+        self.step, self.seconds = 0, 0.0
+        self.history: list[dict[str, float]] = []
+        self.validation: list[dict[str, float]] = []
+        self.film: dict[int, Tensor] = {}
+        self.optimisers = self._optimisers()
+
+    # What a subclass replaces.
+
+    def train_step(self) -> dict[str, float]:
+        """One step of training; returns what the history records."""
+        raise NotImplementedError
+
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimisers by name; one updates parameters that no other has."""
+        raise NotImplementedError
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.steps
+
+    @property
+    def stage_step(self) -> int:
+        """Steps done of the stage that samples come from: the last, where there are several."""
+        return self.step
+
+    @property
+    def prior(self) -> str:
+        """Where z comes from: a name of ``PRIORS``."""
+        return "gaussian"
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Everything that is trained, by name."""
+        return {"generator": self.generator}
+
+    def companions(self) -> dict[str, nn.Module]:
+        """Networks that are kept with the generator, as they are at the step that validation chooses."""
+        return {}
+
+    # The loop.
+
+    def train(self, *callbacks: Callable[["Trainer"], None]) -> None:
+        """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
+
+        Every callback is given the trainer after every step: ``step``, ``history`` and all else can be looked at.
+
+        Raises
+        ------
+        InputError
+            When the loss is no longer finite: the step, and what to try.
+        """
+        self._fingerprint = self._describe()
+        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
+            torch.manual_seed(self.config.seed)
+            self._resume()
+            self._started = time.process_time() - self.seconds
+            self._keep_film()
+            self._loop(callbacks)
+        if self.validate is None:
+            self._keep(self._settled())
+        if self.folder:
+            self._save_results()
+
+    def _loop(self, callbacks: tuple[Callable[["Trainer"], None], ...]) -> None:
+        while self.step < self.total_steps and not self.out_of_patience():
+            row = self.train_step()
+            self.step += 1
+            if broken := [name for name, value in row.items() if not math.isfinite(value)]:
+                kept = ""
+                if self.folder and self.best_step:
+                    self._save_results()
+                    kept = f"; the weights of step {self.best_step} are kept"
+                raise InputError(
+                    f"training diverged at step {self.step}: {broken[0]} is no longer finite; lower the learning rates, "
+                    f"raise gamma or set clip_gradient{kept}"
+                )
+            if self.step % self.config.log_every == 0 or self.step == self.total_steps:
+                self.history.append({"step": self.step} | row)
+            self._keep_film()
+            last = self.step == self.total_steps
+            if self.validate and self.stage_step and (self.step % self.config.validate_every == 0 or last):
+                self._keep_if_better()
+            if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
+                self._save_checkpoint()
+            for callback in callbacks:
+                callback(self)
+
+    def chosen(self) -> nn.Module:
+        """The generator with the weights that validation chose."""
+        model = copy.deepcopy(self.average)
+        model.load_state_dict(self.best)
+        return model
+
+    def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
+        """Draw windows float32 (n, samples), as z-scores, from the weights that validation chose.
+
+        ``labels`` (n,) of the windows, where there are classes; by default :meth:`draw_labels`.
+        """
+        if labels is None and self.real_labels is not None:
+            labels = self.draw_labels(n, seed)
+        labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        rng = torch.Generator().manual_seed(seed)
+        return draw(self.chosen(), n, rng, of=self.prior, labels=labels)
+
+    def draw_labels(self, n: int, seed: int = 0) -> np.ndarray:
+        """Labels (n,) as often as among the training windows."""
+        drawn = torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))
+        return self.real_labels[drawn].numpy()
+
+    def film_strip(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (frames,) and windows (frames, ``FILMED``, samples) of the same z, as training went on."""
+        return np.array(list(self.film)), torch.stack(list(self.film.values())).numpy()
+
+    def history_columns(self) -> dict[str, np.ndarray]:
+        """The history by column, each (rows,), NaN where a stage records none."""
+        return {c: np.array([row.get(c, math.nan) for row in self.history]) for c in self.COLUMNS}
+
+    def validation_scores(self) -> np.ndarray:
+        """Step and score of each look at the validation data, (looks, 2)."""
+        return np.array([(look["step"], look["score"]) for look in self.validation]).reshape(-1, 2)
+
+    # Draws: all from one generator, whose state the checkpoint keeps.
+
+    def latent(self, n: int) -> Tensor:
+        """z of the prior, (n, latent)."""
+        return prior(self.prior, n, self.generator.latent, self.rng)
+
+    def real_batch(self) -> tuple[Tensor, ...]:
+        """Training windows (batch, samples), drawn with replacement, and their labels (batch,) where there are any."""
+        drawn = torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)
+        return (self.real[drawn],) if self.real_labels is None else (self.real[drawn], self.real_labels[drawn])
+
+    def _descend(self, loss: Tensor, name: str) -> float:
+        self.optimisers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        return self._update(name)
+
+    def _update(self, name: str) -> float:
+        """Step one optimiser, its gradient clipped where asked; returns the gradient's norm."""
+        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        if self.config.clip_gradient:
+            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, norm)
+        self.optimisers[name].step()
+        return norm.item()
+
+    def looks_without_gain(self) -> int:
+        """Looks at the validation score since the best one."""
+        scores = [look["score"] for look in self.validation]
+        return len(scores) - 1 - int(np.argmin(scores)) if scores else 0
+
+    def out_of_patience(self) -> bool:
+        """Whether ``patience`` looks have brought no gain."""
+        return 0 < self.config.patience <= self.looks_without_gain()
+
+    def _move_average(self) -> None:
+        """average ← m · average + (1 − m) · generator; m grows to ``ema``, so that the start is soon forgotten."""
+        t = self.stage_step + 1
+        decay = min(self.config.ema, (1 + t) / (10 + t))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+            for mine, its in zip(self.average.buffers(), self.generator.buffers()):  # of batch normalisation
+                mine.copy_(its)
+
+    def _cosine(self, step: int, steps: int) -> float:
+        """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_share``."""
+        low = self.config.final_rate_share
+        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+
+    def _keep_if_better(self) -> None:
+        settled = self._settled()
+        score = float(self.validate(self._draw(settled, self.n_validate, self.config.seed + 1)))
+        self.validation.append({"step": self.step, "score": score})
+        late = self.stage_step >= self.config.steps / 2 or self.config.patience
+        if late and score < self.best_score:
+            self.best_score = score
+            self._keep(settled)
+
+    def _keep(self, generator: nn.Module) -> None:
+        self.best, self.best_step = generator.state_dict(), self.step
+        self.best_companions = {name: copy.deepcopy(n.state_dict()) for name, n in self.companions().items()}
+
+    def _draw(self, model: nn.Module, n: int, seed: int) -> np.ndarray:
+        """Windows (n, samples) of a generator, with labels as often as among the training windows."""
+        labels = None if self.real_labels is None else torch.from_numpy(self.draw_labels(n, seed))
+        return draw(model, n, torch.Generator().manual_seed(seed), of=self.prior, labels=labels)
+
+    def _settled(self) -> nn.Module:
+        """The average as it is now."""
+        return copy.deepcopy(self.average)
+
+    def _keep_film(self) -> None:
+        """Keep a frame at adversarial steps that lie ever further apart: steps · (i / (frames − 1))²."""
+        frames = max(self.config.film_frames, 2)
+        if self.stage_step in {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}:
+            if self.stage_step not in self.film:
+                made = self._draw(self.average, FILMED, self.config.seed + 2)
+                self.film[self.stage_step] = torch.from_numpy(made)
+
+    def _look_at_the_clock(self) -> None:
+        """Note the CPU time of training so far, that of earlier parts of an interrupted run included."""
+        self.seconds = time.process_time() - self._started
+
+    # Files.
+
+    def _describe(self) -> dict:
+        """Everything that the bits of this run depend on."""
+        sources = {inspect.getfile(type(n)) for n in self.networks().values()}
+        sources |= {inspect.getfile(Trainer), inspect.getfile(type(self)), losses.__file__}
+        return {
+            "config": asdict(self.config),
+            "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
+            "data": sha256(self.real.numpy().tobytes() + self._label_bytes()).hexdigest(),
+            "sources": sha256(b"".join(Path(s).read_bytes() for s in sorted(sources))).hexdigest(),
+            "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+        }
+
+    def _label_bytes(self) -> bytes:
+        return b"" if self.real_labels is None else self.real_labels.numpy().tobytes()
+
+    def _save_checkpoint(self) -> None:
+        self._look_at_the_clock()
+        state = {
+            "fingerprint": json.dumps(self._fingerprint, sort_keys=True), "step": self.step, "seconds": self.seconds,
+            "rng": self.rng.get_state(),
+            "networks": {name: network.state_dict() for name, network in self.networks().items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "average": self.average.state_dict(), "best": self.best, "best_score": self.best_score,
+            "best_step": self.best_step, "history": self.history, "validation": self.validation, "film": self.film,
+            "dropout": torch.get_rng_state(), "best_companions": self.best_companions,
+        } | self._more_state()
+        with atomic(self.folder / "checkpoint.pt") as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        path = self.folder and self.folder / "checkpoint.pt"
+        if not path or not path.is_file():
+            return
+        try:
+            state = torch.load(path, weights_only=True)
+            if state["fingerprint"] != json.dumps(self._fingerprint, sort_keys=True):
+                return
+        except Exception:  # a checkpoint of another version or a damaged one: start anew
+            return
+        for name, network in self.networks().items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.average.load_state_dict(state["average"])
+        self.rng.set_state(state["rng"])
+        torch.set_rng_state(state["dropout"])
+        kept = ("step", "seconds", "best", "best_score", "best_step", "best_companions", "history", "validation", "film")
+        for name in (*kept, *self._more_state()):
+            setattr(self, name, state[name])
+
+    def _more_state(self) -> dict[str, object]:
+        """Attributes by name that a checkpoint of a subclass keeps besides."""
+        return {}
+
+    def _save_results(self) -> None:
+        with atomic(self.folder / "model.safetensors") as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in self.best.items()}, temporary)
+        for name, state in self.best_companions.items():
+            with atomic(self.folder / f"{name}.safetensors") as temporary:
+                save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary)
+        write_json(
+            self.folder / "config.json",
+            self._fingerprint
+            | {"best_step": self.best_step, "validation": self.validation},
+        )
+        self._look_at_the_clock()
+        write_json(self.folder / "cost.json", cost(self))
+        with atomic(self.folder / "history.csv") as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(self.history)
+
+
+def n_parameters(*networks: nn.Module) -> int:
+    """Number of trained parameters of ``networks``, each counted once."""
+    return sum(p.numel() for p in {id(p): p for network in networks for p in network.parameters()}.values())
+
+
+def cost(trainer: Trainer) -> dict[str, float]:
+    """What a training took.
+
+    ``parameters`` of the network that makes windows, ``trained`` those of all networks, ``steps``, training ``windows``
+    shown, repeats counted, ``seconds`` of CPU time with all looks at the validation score, and ``threads``.
+    """
+    return {
+        "parameters": n_parameters(trainer.generator), "trained": n_parameters(*trainer.networks().values()),
+        "steps": trainer.step, "windows": trainer.step * trainer.config.batch_size,
+        "seconds": round(trainer.seconds, 1), "threads": torch.get_num_threads(),
+    }
+
+
+class GANTrainer(Trainer):
+    """Train a generator against a discriminator, windows (batch, samples) → logits (batch,).
+
+    Parameters as for :class:`Trainer`; both players are told the labels. The generator has ``calibrate`` for the option
+    of that name.
     """
 
     COLUMNS = (
@@ -264,9 +595,7 @@ class GANTrainer:
     )
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig,
-        validate: Callable[[np.ndarray], float] | None = None, folder: Path | None = None, n_validate: int = 1000,
-        labels: np.ndarray | None = None,
+        self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig, **options,
     ):
         for what, value, known in (
             ("loss", config.loss, losses.LOSSES), ("optimiser", config.optimiser, OPTIMISERS),
@@ -279,40 +608,17 @@ class GANTrainer:
             raise InputError(
                 f"the loss {config.loss} knows no labels to smooth or flip: choose one of {', '.join(LABELLED)}"
             )
-        self.generator, self.discriminator, self.config = generator, discriminator, config
-        self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32))
-        self.real_labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
-        self.validate, self.folder, self.n_validate = validate, folder, n_validate
-        self.loss = losses.LOSSES[config.loss]
-        self.average = copy.deepcopy(generator).requires_grad_(False).eval()
-        self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
-        self.best_companions: dict[str, dict[str, Tensor]] = {}
-        self.rng = torch.Generator().manual_seed(config.seed)
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-        self.validation: list[dict[str, float]] = []
-        self.film: dict[int, Tensor] = {}
-        self.optimisers = self._optimisers()
-
-    # What a subclass with more networks or another step replaces.
+        self.discriminator, self.loss = discriminator, losses.LOSSES[config.loss]
+        super().__init__(generator, real, config, **options)
 
     @property
-    def total_steps(self) -> int:
-        """Steps of the whole run."""
-        return self.config.steps
-
-    @property
-    def adversarial_step(self) -> int:
-        """Adversarial steps done."""
-        return self.step
+    def prior(self) -> str:
+        """Where z comes from: a name of ``PRIORS``."""
+        return self.config.prior
 
     def networks(self) -> dict[str, nn.Module]:
-        """Everything that is trained, by name."""
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def companions(self) -> dict[str, nn.Module]:
-        """Networks that are kept with the generator, as they are at the step that validation chooses."""
-        return {}
+        """Both players."""
+        return super().networks() | {"discriminator": self.discriminator}
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
@@ -391,134 +697,12 @@ class GANTrainer:
         flip = torch.rand(n_real + n_fake, generator=self.rng).lt(c.flip_labels).split([n_real, n_fake])
         return torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
 
-    # The loop.
-
-    def train(self, *callbacks: Callable[["GANTrainer"], None]) -> None:
-        """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
-
-        Every callback is given the trainer after every step: ``step``, ``history`` and all else can be looked at.
-
-        Raises
-        ------
-        InputError
-            When the loss is no longer finite: the step, and what to try.
-        """
-        self._fingerprint = self._describe()
-        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
-            torch.manual_seed(self.config.seed)
-            self._resume()
-            self._keep_film()
-            self._loop(callbacks)
-        if self.validate is None:
-            self._keep(self._settled())
-        if self.folder:
-            self._save_results()
-
-    def _loop(self, callbacks: tuple[Callable[["GANTrainer"], None], ...]) -> None:
-        while self.step < self.total_steps and not self.out_of_patience():
-            row = self.train_step()
-            self.step += 1
-            if broken := [name for name, value in row.items() if not math.isfinite(value)]:
-                kept = ""
-                if self.folder and self.best_step:
-                    self._save_results()
-                    kept = f"; the weights of step {self.best_step} are kept"
-                raise InputError(
-                    f"training diverged at step {self.step}: {broken[0]} is no longer finite; lower the learning rates, "
-                    f"raise gamma or set clip_gradient{kept}"
-                )
-            if self.step % self.config.log_every == 0 or self.step == self.total_steps:
-                self.history.append({"step": self.step} | row)
-            self._keep_film()
-            last = self.step == self.total_steps
-            if self.validate and self.adversarial_step and (self.step % self.config.validate_every == 0 or last):
-                self._keep_if_better()
-            if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
-                self._save_checkpoint()
-            for callback in callbacks:
-                callback(self)
-
-    def chosen(self) -> nn.Module:
-        """The generator with the weights that validation chose."""
-        model = copy.deepcopy(self.average)
-        model.load_state_dict(self.best)
+    def _settled(self) -> nn.Module:
+        """The average as it is now, calibrated where the recipe says so."""
+        model = super()._settled()
+        if self.config.calibrate:
+            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.numpy())
         return model
-
-    def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), as z-scores, from the weights that validation chose.
-
-        ``labels`` (n,) of the windows, where there are classes; by default :meth:`draw_labels`.
-        """
-        if labels is None and self.real_labels is not None:
-            labels = self.draw_labels(n, seed)
-        labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
-        rng = torch.Generator().manual_seed(seed)
-        return draw(self.chosen(), n, rng, of=self.config.prior, labels=labels)
-
-    def draw_labels(self, n: int, seed: int = 0) -> np.ndarray:
-        """Labels (n,) as often as among the training windows."""
-        drawn = torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))
-        return self.real_labels[drawn].numpy()
-
-    def film_strip(self) -> tuple[np.ndarray, np.ndarray]:
-        """Steps (frames,) and windows (frames, ``FILMED``, samples) of the same z, as training went on."""
-        return np.array(list(self.film)), torch.stack(list(self.film.values())).numpy()
-
-    def history_columns(self) -> dict[str, np.ndarray]:
-        """The history by column, each (rows,), NaN where a stage records none."""
-        return {c: np.array([row.get(c, math.nan) for row in self.history]) for c in self.COLUMNS}
-
-    def validation_scores(self) -> np.ndarray:
-        """Step and score of each look at the validation data, (looks, 2)."""
-        return np.array([(look["step"], look["score"]) for look in self.validation]).reshape(-1, 2)
-
-    # Draws: all from one generator, whose state the checkpoint keeps.
-
-    def latent(self, n: int) -> Tensor:
-        """z of the prior, (n, latent)."""
-        return prior(self.config.prior, n, self.generator.latent, self.rng)
-
-    def real_batch(self) -> tuple[Tensor, ...]:
-        """Training windows (batch, samples), drawn with replacement, and their labels (batch,) where there are any."""
-        drawn = torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)
-        return (self.real[drawn],) if self.real_labels is None else (self.real[drawn], self.real_labels[drawn])
-
-    def _descend(self, loss: Tensor, name: str) -> float:
-        self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()
-        return self._update(name)
-
-    def _update(self, name: str) -> float:
-        """Step one optimiser, its gradient clipped where asked; returns the gradient's norm."""
-        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"] if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in parameters])
-        if self.config.clip_gradient:
-            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, norm)
-        self.optimisers[name].step()
-        return norm.item()
-
-    def looks_without_gain(self) -> int:
-        """Looks at the validation score since the best one."""
-        scores = [look["score"] for look in self.validation]
-        return len(scores) - 1 - int(np.argmin(scores)) if scores else 0
-
-    def out_of_patience(self) -> bool:
-        """Whether ``patience`` looks have brought no gain."""
-        return 0 < self.config.patience <= self.looks_without_gain()
-
-    def _move_average(self) -> None:
-        """average ← m · average + (1 − m) · generator; m grows to ``ema``, so that the start is soon forgotten."""
-        t = self.adversarial_step + 1
-        decay = min(self.config.ema, (1 + t) / (10 + t))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
-            for mine, its in zip(self.average.buffers(), self.generator.buffers()):  # of batch normalisation
-                mine.copy_(its)
-
-    def _cosine(self, step: int, steps: int) -> float:
-        """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_share``."""
-        low = self.config.final_rate_share
-        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
     def _plateau(self) -> float:
         """Share of a rate that is halved whenever ``plateau_looks`` looks have brought no gain."""
@@ -539,110 +723,23 @@ class GANTrainer:
             for group in self.optimisers[name].param_groups:
                 group["lr"] = first * shares[schedule]()
 
-    def _keep_if_better(self) -> None:
-        settled = self._settled()
-        score = float(self.validate(self._draw(settled, self.n_validate, self.config.seed + 1)))
-        self.validation.append({"step": self.step, "score": score})
-        late = self.adversarial_step >= self.config.steps / 2 or self.config.patience
-        if late and score < self.best_score:
-            self.best_score = score
-            self._keep(settled)
 
-    def _keep(self, generator: nn.Module) -> None:
-        self.best, self.best_step = generator.state_dict(), self.step
-        self.best_companions = {name: copy.deepcopy(n.state_dict()) for name, n in self.companions().items()}
+def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *label: Tensor) -> dict[str, float]:
+    """One of ``steps`` that descend −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) on windows (batch, samples).
 
-    def _draw(self, model: nn.Module, n: int, seed: int) -> np.ndarray:
-        """Windows (n, samples) of a generator, with labels as often as among the training windows."""
-        labels = None if self.real_labels is None else torch.from_numpy(self.draw_labels(n, seed))
-        return draw(model, n, torch.Generator().manual_seed(seed), of=self.config.prior, labels=labels)
-
-    def _settled(self) -> nn.Module:
-        """The average as it is now, calibrated where the recipe says so."""
-        model = copy.deepcopy(self.average)
-        if self.config.calibrate:
-            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.numpy())
-        return model
-
-    def _keep_film(self) -> None:
-        """Keep a frame at adversarial steps that lie ever further apart: steps · (i / (frames − 1))²."""
-        frames = max(self.config.film_frames, 2)
-        if self.adversarial_step in {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}:
-            if self.adversarial_step not in self.film:
-                made = self._draw(self.average, FILMED, self.config.seed + 2)
-                self.film[self.adversarial_step] = torch.from_numpy(made)
-
-    # Files.
-
-    def _describe(self) -> dict:
-        """Everything that the bits of this run depend on."""
-        sources = {inspect.getfile(type(n)) for n in self.networks().values()}
-        sources |= {inspect.getfile(GANTrainer), losses.__file__}
-        return {
-            "config": asdict(self.config),
-            "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
-            "data": sha256(self.real.numpy().tobytes() + self._label_bytes()).hexdigest(),
-            "sources": sha256(b"".join(Path(s).read_bytes() for s in sorted(sources))).hexdigest(),
-            "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
-        }
-
-    def _label_bytes(self) -> bytes:
-        return b"" if self.real_labels is None else self.real_labels.numpy().tobytes()
-
-    def _save_checkpoint(self) -> None:
-        state = {
-            "fingerprint": json.dumps(self._fingerprint, sort_keys=True), "step": self.step,
-            "rng": self.rng.get_state(),
-            "networks": {name: network.state_dict() for name, network in self.networks().items()},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "average": self.average.state_dict(), "best": self.best, "best_score": self.best_score,
-            "best_step": self.best_step, "history": self.history, "validation": self.validation, "film": self.film,
-            "dropout": torch.get_rng_state(), "best_companions": self.best_companions,
-        } | self._more_state()
-        with atomic(self.folder / "checkpoint.pt") as temporary:
-            torch.save(state, temporary)
-
-    def _resume(self) -> None:
-        path = self.folder and self.folder / "checkpoint.pt"
-        if not path or not path.is_file():
-            return
-        try:
-            state = torch.load(path, weights_only=True)
-            if state["fingerprint"] != json.dumps(self._fingerprint, sort_keys=True):
-                return
-        except Exception:  # a checkpoint of another version or a damaged one: start anew
-            return
-        for name, network in self.networks().items():
-            network.load_state_dict(state["networks"][name])
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
-        self.average.load_state_dict(state["average"])
-        self.rng.set_state(state["rng"])
-        torch.set_rng_state(state["dropout"])
-        kept = ("step", "best", "best_score", "best_step", "best_companions", "history", "validation", "film")
-        for name in (*kept, *self._more_state()):
-            setattr(self, name, state[name])
-
-    def _more_state(self) -> dict[str, object]:
-        """Attributes by name that a checkpoint of a subclass keeps besides."""
-        return {}
-
-    def _save_results(self) -> None:
-        with atomic(self.folder / "model.safetensors") as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in self.best.items()}, temporary)
-        for name, state in self.best_companions.items():
-            with atomic(self.folder / f"{name}.safetensors") as temporary:
-                save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary)
-        write_json(
-            self.folder / "config.json",
-            self._fingerprint
-            | {"best_step": self.best_step, "validation": self.validation},
-        )
-        with atomic(self.folder / "history.csv") as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS, restval="")
-            writer.writeheader()
-            writer.writerows(self.history)
+    w grows from 0 to 1, and the learning rate falls along a cosine. The trainer has ``vae`` and ``reparameterise`` as
+    those of :class:`VAEGANTrainer`.
+    """
+    c = trainer.config
+    warmup = min(1.0, (trainer.step + 1) / max(c.kl_warmup_share * steps, 1))
+    for group in trainer.optimisers["vae"].param_groups:
+        group["lr"] = learning_rate * trainer._cosine(trainer.step, steps)
+    mu, log_variance = trainer.vae.encoder(x, *label)
+    mean = trainer.vae.decoder(trainer.reparameterise(mu, log_variance, trainer.rng), *label)
+    nll = losses.gaussian_nll(x, mean, trainer.vae.log_noise)
+    kl = losses.gaussian_kl(mu, log_variance)
+    trainer._descend(nll + warmup * c.beta * kl, "vae")
+    return {"nll": nll.item(), "kl": kl.item(), "noise": trainer.vae.log_noise.exp().item()}
 
 
 class VAEGANTrainer(GANTrainer):
@@ -682,7 +779,7 @@ class VAEGANTrainer(GANTrainer):
         return self.config.vae_steps + self.config.steps
 
     @property
-    def adversarial_step(self) -> int:
+    def stage_step(self) -> int:
         """Steps of stage 2 done."""
         return max(self.step - self.config.vae_steps, 0)
 
@@ -721,10 +818,10 @@ class VAEGANTrainer(GANTrainer):
         """One step of the stage that the run is in."""
         if self.step < self.config.vae_steps:
             return self.vae_step(*self.real_batch())
-        if self.adversarial_step == 0:
+        if self.stage_step == 0:
             self.average.load_state_dict(self.generator.state_dict())
             self.pretrained = copy.deepcopy(self.vae.state_dict())
-        self._set_rates(self.adversarial_step)
+        self._set_rates(self.stage_step)
         for _ in range(self.config.d_steps):
             real, *label = self.real_batch()
             with torch.no_grad():
@@ -734,16 +831,7 @@ class VAEGANTrainer(GANTrainer):
 
     def vae_step(self, x: Tensor, *label: Tensor) -> dict[str, float]:
         """Stage 1: descend −ELBO on windows (batch, samples)."""
-        c = self.config
-        warmup = min(1.0, (self.step + 1) / max(c.kl_warmup_share * c.vae_steps, 1))
-        for group in self.optimisers["vae"].param_groups:
-            group["lr"] = c.vae_learning_rate * self._cosine(self.step, c.vae_steps)
-        mu, log_variance = self.vae.encoder(x, *label)
-        mean = self.vae.decoder(self.reparameterise(mu, log_variance, self.rng), *label)
-        nll = losses.gaussian_nll(x, mean, self.vae.log_noise)
-        kl = losses.gaussian_kl(mu, log_variance)
-        self._descend(nll + warmup * c.beta * kl, "vae")
-        return {"nll": nll.item(), "kl": kl.item(), "noise": self.vae.log_noise.exp().item()}
+        return elbo_step(self, self.config.vae_steps, self.config.vae_learning_rate, x, *label)
 
     def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z of the reconstructions in a batch, then of its prior samples; and μ, log σ² of the former."""

@@ -58,6 +58,8 @@ class Ledger:
 
 COLUMNS = ("channel", "frame", "label", "split", "recording", "noise_mad", "noise_recording")
 """Arrays of a file of windows, beside the windows themselves."""
+ORIGIN = ("positions_um", "stretches", "planted_bursts")
+"""Arrays of a file of windows on the recording as a whole; a file may lack them."""
 
 
 def _first_recording(owner: object, name: str, like: np.ndarray) -> None:
@@ -92,6 +94,13 @@ class SpikeWindows:
         Names of the recordings: one, or several after :func:`merge`. Frames and channels count within a recording.
     noise_recording
         uint16 (channels,): the recording that each value of ``noise_mad`` belongs to; 0 unless given.
+    positions_um
+        float32 (channels, 2): x, y of each channel, as in ``noise_mad``; NaN where they are not known.
+    stretches
+        int64 (stretches, 3): recording, first frame and end of what was recorded without a break; none where the
+        length of the recording is not known.
+    planted_bursts
+        int64 (bursts, 3): recording, first frame and end of the network bursts of a simulation.
     """
 
     windows: np.ndarray
@@ -109,10 +118,15 @@ class SpikeWindows:
     recording: np.ndarray | None = None
     recordings: list[str] = field(default_factory=lambda: ["recording"])
     noise_recording: np.ndarray | None = None
+    positions_um: np.ndarray | None = None
+    stretches: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
+    planted_bursts: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
 
     def __post_init__(self) -> None:
         _first_recording(self, "recording", self.frame)
         _first_recording(self, "noise_recording", self.noise_mad)
+        if self.positions_um is None:
+            object.__setattr__(self, "positions_um", np.full((len(self.noise_mad), 2), np.nan, np.float32))
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -126,6 +140,10 @@ class SpikeWindows:
     def time_ms(self) -> np.ndarray:
         """Time axis (samples,) in ms from the peak."""
         return (np.arange(self.n_samples) - self.pre_samples) / self.sampling_rate_hz * 1000
+
+    def samples_of(self, duration_ms: float) -> int:
+        """Samples that ``duration_ms`` lasts, to the nearest one, at least one."""
+        return max(1, round(duration_ms * self.sampling_rate_hz / 1000))
 
     def of(self, split: Split) -> np.ndarray:
         """The windows (m, samples) of one split, recording by recording, each in order of time."""
@@ -151,14 +169,22 @@ class SpikeWindows:
         InputError
             Another ``by``, or units or channels that are not known.
         """
-        columns = {"unit": self.label, "channel": self.channel}
-        if by not in columns:
-            raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
-        pairs = np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
-        of, index = np.unique(pairs, axis=0, return_inverse=True)
+        of, index = np.unique(self._pairs(by, split), axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():
             raise InputError(f"the {by}s of this recording are not known: tell the model another class, or nothing")
         return index.ravel(), of
+
+    def classes_among(self, by: str, split: Split, of: np.ndarray) -> np.ndarray:
+        """Index int64 (m,) of each window of one split among the classes ``of``; −1 where its class is not there."""
+        known = {tuple(pair): i for i, pair in enumerate(of)}
+        return np.array([known.get(tuple(pair), -1) for pair in self._pairs(by, split)], np.int64)
+
+    def _pairs(self, by: str, split: Split) -> np.ndarray:
+        """Recording and unit or channel of each window of one split, int64 (m, 2)."""
+        columns = {"unit": self.label, "channel": self.channel}
+        if by not in columns:
+            raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
+        return np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
 
     def synthetic(self, windows: np.ndarray, **columns: np.ndarray) -> "SpikeWindows":
         """The same kind of object for generated windows (m, samples).
@@ -181,7 +207,7 @@ class SpikeWindows:
 
     def write(self, file: h5py.File) -> None:
         """Write everything but the windows themselves."""
-        for name in COLUMNS:
+        for name in (*COLUMNS, *ORIGIN):
             if name != "windows":
                 file.create_dataset(name, data=getattr(self, name))
         file.attrs["sampling_rate_hz"] = self.sampling_rate_hz
@@ -215,6 +241,7 @@ class SpikeWindows:
                     ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
                 return cls(
                     **{name: file[name][:] for name in ("windows", *COLUMNS)},
+                    **{name: file[name][:] for name in ORIGIN if name in file},
                     sampling_rate_hz=float(file.attrs["sampling_rate_hz"]), pre_samples=int(file.attrs["pre_samples"]),
                     amplitude_unit=str(file.attrs["amplitude_unit"]), detection=json.loads(file.attrs["detection"]),
                     source_sha256=json.loads(file.attrs["source_sha256"]), ledger=ledger,
@@ -353,6 +380,10 @@ def merge(
     def index(of: list) -> np.ndarray:
         return np.repeat(np.arange(len(of), dtype=np.uint16), [len(o) for o in of])
 
+    def spans(name: str) -> np.ndarray:
+        own = [getattr(w, name) for w in windows]
+        return np.concatenate([np.c_[np.full(len(s), i, np.int64), s[:, 1:]] for i, s in enumerate(own)])
+
     units = [int(w.label.max(initial=-1)) + 1 for w in windows]
     label = column("label", windows)
     label[label >= 0] += np.repeat(np.cumsum([0, *units[:-1]]), sizes).astype(np.int32)[label >= 0]
@@ -369,7 +400,8 @@ def merge(
         frame=column("frame", windows), label=label, split=split, detection=windows[0].detection | {"split_by": by},
         source_sha256=[sha for w in windows for sha in w.source_sha256], noise_mad=column("noise_mad", windows),
         ledger=ledger, recording=index(windows), recordings=names,
-        noise_recording=index([w.noise_mad for w in windows]),
+        noise_recording=index([w.noise_mad for w in windows]), positions_um=column("positions_um", windows),
+        stretches=spans("stretches"), planted_bursts=spans("planted_bursts"),
     )
 
 

@@ -1,19 +1,15 @@
 """The ablation: what a variant is, what a table of scores says, and that one variant is trained, scored and gathered."""
 
 import csv
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-import yaml
 
-from meagan_lib import ROOT, InputError, ablation, cli, notebooks
-from meagan_lib.ablation import METRICS, Variant, effects, gather, load, reading, train, variants
-from tests.conftest import forget
+from meagan_lib import InputError, ablation, sweep
+from meagan_lib.ablation import METRICS, Variant, effects, load, reading, train, variants
 
 SECTION = {
-    "seeds": [0, 1], "n_windows": 100, "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
+    "seeds": [0, 1], "n_windows": 100, "patch_ms": 0.4, "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
     "variants": [
         {"group": "loss", "name": "relativistic"},
         {"group": "loss", "name": "hinge, bare", "against": "relativistic", "recipe": {"loss": "hinge", "gamma": 0.0}},
@@ -24,12 +20,6 @@ SECTION = {
 def row(variant: str, seed: int, auc: float, data: str = "a", against: str = "base") -> dict:
     about = {"data": data, "group": "g", "variant": variant, "against": against if variant != "base" else "", "seed": seed}
     return about | {"steps": 1, "seconds": 1.0, "diverged": ""} | dict.fromkeys(METRICS, 0.5) | {"c2st_auc": auc}
-
-
-def test_the_sweep_that_is_kept_names_known_options_and_rivals():
-    section = yaml.safe_load((ROOT / "params" / "ablation.yaml").read_text())["ablation"]
-    found = variants(section)
-    assert len(found) > 30 and len({v.slug for v in found}) == len(found) and len(section["seeds"]) >= 3
 
 
 @pytest.mark.parametrize("wrong, sentence", [
@@ -72,16 +62,16 @@ def test_the_reading_follows_the_scores():
 
 
 def test_a_variant_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation, "RESULTS", tmp_path)
+    monkeypatch.setattr(sweep, "RESULTS", tmp_path)
     (tmp_path / "run" / "recordings" / "a").mkdir(parents=True)
     windows.save(tmp_path / "run" / "recordings" / "a" / "windows.h5")
-    receipts = [ablation.execute("run", "a", slug, SECTION) for slug in ("reach", "relativistic", "hinge_bare")]
-    gather("run", receipts)
+    receipts = [sweep.execute("run", "ablation", "a", case, SECTION) for case in ("reach", "relativistic", "hinge_bare")]
+    sweep.gather("run", "ablation", receipts)
     rows = load(tmp_path / "run" / "ablation.csv")
     assert [(r["variant"], r["seed"]) for r in rows] == [(v, s) for v in ("reach", "relativistic", "hinge, bare") for s in (0, 1)]
     assert all(0 < r[m] < 5 for r in rows for m in METRICS) and {r["against"] for r in rows} == {"", "relativistic"}
     with open(tmp_path / "run" / "ablation.csv", newline="") as file:
-        assert tuple(next(csv.reader(file))) == ablation.COLUMNS
+        assert tuple(next(csv.reader(file))) == ("data", *ablation.COLUMNS)
     again = train(windows, variants(SECTION)[1], SECTION, 1)
     assert f"{again['c2st_auc']:.4f}" == f"{rows[-1]['c2st_auc']:.4f}"
 
@@ -90,28 +80,3 @@ def test_a_divergence_is_a_row_without_scores(windows):
     wild = Variant("g", "wild", recipe={"loss": "wasserstein", "gamma": 0.0, "d_learning_rate": 1e18, "steps": 60})
     got = train(windows, wild, SECTION, 0)
     assert 0 < got["diverged"] < 60 and all(got[m] == "" for m in METRICS)
-
-
-def test_the_graph_of_the_sweep_has_a_job_for_every_recording_and_variant():
-    run = "test-sweep"
-    forget(run)
-    try:
-        asked = [f"ablation.{key}={value}" for key, value in SECTION.items()]
-        for path, given in cli.check(run, cli.resolve("ablation", ["simulated", "locust"], asked)).items():
-            cli.write_if_changed(path, yaml.safe_dump(given))
-        graph = [
-            sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--cores", "2", "--config", f"run={run}",
-            "--nolock",
-        ]
-        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-        assert told.returncode == 0, told.stderr
-        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
-        assert (counts.get("01_preprocessing"), counts.get("variant"), counts.get("sweep")) == ("2", "6", "1"), told.stdout
-    finally:
-        forget(run)
-    assert notebooks.part(run, "a") == f"{run}/recordings/a"
-
-
-def test_a_table_that_is_not_there_is_told():
-    with pytest.raises(InputError, match="make it with meagan run ablation"):
-        load("data/none.csv")

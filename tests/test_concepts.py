@@ -35,6 +35,13 @@ MISTAKES = {
         ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
         ("return 0 if loss", "return 1 if loss"),
     ],
+    "c7_vae": [
+        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
+        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
+        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"), ("epsilon**2 - log_variance)", "epsilon**2)"),
+    ],
+    "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
+    "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
 

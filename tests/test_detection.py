@@ -58,6 +58,10 @@ def test_lowpass_taps_pass_spikes_and_stop_what_the_filter_stops(detection):
     assert gain[200] == pytest.approx(1, abs=0.02) and gain[950] < 0.02
 
 
+def test_a_filter_that_is_not_known_changes_nothing():
+    assert window_lowpass({}, 7_022) == [1.0]
+
+
 def test_nearest_stays_on_its_channel():
     match = nearest(np.array([10, 10]), np.array([0, 1]), np.array([12, 40]), np.array([0, 1]), tolerance=5)
     assert match.tolist() == [0, -1]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, cli, merging
+from meagan_lib import ROOT, InputError, cli, contest, merging
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.figures import STAGING
 from meagan_lib.notebooks import (
@@ -27,6 +27,7 @@ LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(fold
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
     assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
+    assert list(check_names_and_types("contest", content.pop("contest"), contest.DECLARED)) == list(contest.DECLARED)
     assert sorted(content) == ALL
     for notebook, given in content.items():
         assert list(given) == list(declared_parameters(find_notebook(notebook)))
@@ -149,7 +150,7 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     pins = dict(l.split("==") for l in (ROOT / "constraints.txt").read_text().splitlines() if "==" in l)
     pins = {plain(name): version for name, version in pins.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {plain(n) for n in project["dependencies"] + project["optional-dependencies"]["test"]}
+    wanted = {plain(n) for n in sum(project["optional-dependencies"].values(), project["dependencies"])}
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     given = dict(line.split("==") for line in conda if "==" in line)
     assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}

@@ -332,6 +332,158 @@ def test_residuals_lie_below_their_windows(n, noise, unit):
     assert plots._voltage(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
 
 
+RIVALS = [source for source in plots.SOURCES if source not in ("real", "reach")]
+FAMILIES = {"overall": {"auc": "C2ST AUC"}, "shape": {"l1": "L1", "ks": "KS"}, "diversity": {"recall": "recall †"}}
+INTERVAL = (2.0, 1.0, 3.0)
+
+
+def test_every_source_has_a_colour_a_marker_and_a_name_of_its_own():
+    for values in zip(*plots.SOURCES.values()):
+        assert len(set(values)) == len(plots.SOURCES)
+
+
+@pytest.mark.parametrize("n", [1, 4, 10])
+def test_a_forest_has_a_row_for_each_score_and_a_mark_for_each_model(n):
+    models = ["reach", *RIVALS[:n]]
+    excess = {model: {metric: INTERVAL for by in FAMILIES.values() for metric in by} for model in models}
+    excess[models[-1]]["ks"] = (1e6, 1.0, 1e7)
+    fig = plots.scores(excess, FAMILIES)
+    draw(fig)
+    rows = [label.get_text() for axis in fig.axes for label in axis.get_yticklabels()]
+    assert rows == [label for by in FAMILIES.values() for label in by.values()]
+    marks = [line for axis in fig.axes for line in axis.lines if line.get_marker() not in ("None", None, "")]
+    assert len(marks) == 4 * len(models)
+    hollow = [mark for mark in marks if mark.get_markerfacecolor() == "white"]
+    assert len(hollow) == 1 and hollow[0].get_xdata()[0] == plots.WORST
+    assert all(plots.LABELS[model] in texts(fig) for model in models)
+    assert all(family in texts(fig) for family in FAMILIES)
+
+
+def test_a_flagged_failure_has_a_dark_cell_with_its_excess():
+    excess = np.array([[5.04, -0.3, 250.0], [0.2, 1.5, 1.0]])
+    flagged = excess > 1
+    fig = plots.planted_failures(excess, flagged, ["amplitude × 1.2", "other real windows"], ["a", "b", "c"])
+    draw(fig)
+    shade = fig.axes[0].images[0].get_array()
+    assert shade.shape == (3, 2) and ((shade > 0) == flagged.T).all()
+    assert [t.get_text() for t in fig.axes[0].texts] == ["5.0", "0.2", "−0.3", "1.5", "250", "1.0"]
+    assert [t.get_fontweight() for t in fig.axes[0].texts] == ["bold" if seen else "normal" for seen in flagged.T.flat]
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
+    point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
+    fig = plots.density_coverage({source: point for source in ("real", "reach", *RIVALS[:n])})
+    draw(fig)
+    (box,) = [patch for patch in fig.axes[0].patches if isinstance(patch, Rectangle)]
+    assert box.get_bbox().bounds == pytest.approx((0.8, 0.9, 0.2, 0.09))
+    assert "floor: test A, B" in texts(fig) and plots.LABELS[RIVALS[n - 1]] in texts(fig)
+    assert "density" in texts(fig) and "coverage" in texts(fig)
+
+
+def test_new_windows_follow_the_diagonal_and_copies_rise_at_once():
+    new = np.linspace(1, 3, 200)
+    fig = plots.memorisation({"real": new, "reach": new, "bootstrap": 0.1 * new})
+    draw(fig)
+    reach, copies = fig.axes[1].lines[:2]
+    np.testing.assert_allclose(reach.get_xdata(), reach.get_ydata(), atol=0.005)
+    assert copies.get_color() == plots.COLOURS["bootstrap"] and (copies.get_ydata()[1:] == 1).all()
+    assert "distance to the nearest training window (z-scores)" in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 4, 10])
+@pytest.mark.parametrize("plot", [plots.embedding, lambda places: plots.pca(places, np.array([0.5, 0.2]))])
+def test_each_model_has_a_panel_over_the_real_windows(n, plot):
+    places = {source: np.random.default_rng(0).standard_normal((20, 2)) for source in ("real", *RIVALS[:n])}
+    fig = plot(places)
+    draw(fig)
+    shown = [axis for axis in fig.axes if axis.get_visible()]
+    assert [axis.get_title(loc="left") for axis in shown] == [plots.LABELS[model] for model in RIVALS[:n]]
+    assert all(len(axis.collections) == 2 for axis in shown) and plots.LABELS["real"] in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_cost_and_quality_stand_where_they_were_measured(n):
+    cost = {model: 10.0 ** (5 + i) for i, model in enumerate(RIVALS[:n])}
+    fig = plots.cost_quality(cost, {model: (0.6, 0.55, 0.65) for model in cost}, (0.5, 0.48, 0.52), 0.53, "C2ST AUC")
+    draw(fig)
+    marks = {line.get_label(): line.get_xydata()[0] for line in fig.axes[0].lines if len(line.get_xydata()) == 1}
+    places = {label: tuple(place) for label, place in marks.items()}
+    assert places == {plots.LABELS[model]: (x, 0.6) for model, x in cost.items()}
+    assert "parameters × training windows shown" in texts(fig) and "floor, 95 %" in texts(fig)
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_spectra_and_features_take_any_number_of_models(n):
+    power = {source: np.geomspace(100, 1, 33) for source in ("reach", "real", *RIVALS[:n])}
+    middle = np.stack([0.1 * power["real"], 3 * power["real"]])
+    fig = plots.spectra(np.linspace(0, 10_000, 33), power, middle, np.full(33, 0.1), "uV")
+    draw(fig)
+    assert len(fig.axes[0].lines) == n + 2 and len(fig.axes[0].collections) == 1 and "mean power (µV²)" in texts(fig)
+    names = ("trough", "peak_to_peak", "trough_to_peak_ms", "half_width_ms", "fall", "rise")
+    shapes = {source: {name: np.random.default_rng(0).standard_normal(50) for name in names} for source in power}
+    fig = plots.feature_marginals(shapes, "uV")
+    draw(fig)
+    assert all(plots.LABELS[model] in texts(fig) for model in RIVALS[:n])
+
+
+ADDED = {"alone": "real windows alone", "gaussian": "Gaussian", "pretrained_vae_gan": "pre-trained VAE-GAN"}
+GAINS = {"gaussian": 0.05, "pretrained_vae_gan": -0.03, "alone": 0.0}
+
+
+def utility(recordings: list[str], sizes: list[int], seeds: int, diverged: int = -1) -> list[dict]:
+    """A table in which what is added gains by ``GAINS``; at n = ``diverged`` the Gaussian has no score."""
+    rows = []
+    for i, data in enumerate(recordings):
+        for name, gain in GAINS.items():
+            for n in sizes:
+                for seed in range(seeds):
+                    f1 = np.nan if (name, n) == ("gaussian", diverged) else 0.3 + 0.1 * i + 0.05 * seed + gain
+                    about = {"data": data, "generator": name, "n": n, "seed": seed, "units": 4, "f1": f1}
+                    rows.append(about | {"tstr": f1 - 0.1, "trts": f1 + 0.1})
+    return rows
+
+
+@pytest.mark.parametrize("recordings, sizes, seeds", [(["a", "b"], [5, 10, 500], 3), (["a"], [5], 1)])
+def test_a_gain_is_above_zero_where_what_is_added_helps(recordings, sizes, seeds):
+    sure = {("a", "gaussian", 5): "helps", ("a", "pretrained_vae_gan", 5): "no sure difference"}
+    fig = plots.augmentation(utility(recordings, sizes, seeds), sure, ADDED)
+    draw(fig)
+    above, below = fig.axes[0], fig.axes[len(recordings)]
+    means = [line.get_ydata() for line in above.lines if len(line.get_ydata()) == len(sizes) and line.get_marker() == "None"]
+    base = 0.3 + 0.05 * (seeds - 1) / 2
+    assert [m[0] for m in means] == pytest.approx([base, base + 0.05, base - 0.03])
+    dots = [line for line in below.lines if line.get_marker() == "o"]
+    assert [dot.get_ydata()[0] for dot in dots] == pytest.approx(np.repeat([0.05, -0.03], len(sizes)))
+    filled = [to_rgba(dot.get_markerfacecolor()) != to_rgba("white") for dot in dots]
+    assert filled == [True] + [False] * (len(dots) - 1)
+    assert [0, 0] in [list(line.get_ydata()) for line in below.lines]
+    assert "macro-F1" in texts(fig) and "helps" in texts(fig) and "hurts" in texts(fig)
+    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "sure: p < 0.05"))
+
+
+def test_where_training_diverged_a_curve_has_a_gap():
+    fig = plots.augmentation(utility(["a"], [5, 10, 500], 2, diverged=10), {}, ADDED)
+    draw(fig)
+    curve = next(line for line in fig.axes[1].lines if line.get_color() == plots.COLOURS["gaussian"])
+    np.testing.assert_array_equal(np.isnan(curve.get_ydata()), [False, True, False])
+
+
+@pytest.mark.parametrize("recordings, sizes", [(["a", "b"], [5, 500]), (["a"], [10])])
+def test_transfer_is_shown_between_chance_and_what_real_windows_give(recordings, sizes):
+    fig = plots.transfer(utility(recordings, [5, 10, 500], 3), sizes, ADDED)
+    draw(fig)
+    assert len(fig.axes) == len(sizes) * len(recordings)
+    axis = fig.axes[0]
+    lines = [line.get_xdata()[0] for line in axis.lines[:2]]
+    assert lines == pytest.approx([0.35, 0.25])
+    of = {line.get_marker(): line.get_xdata() for line in axis.lines[2:4]}
+    np.testing.assert_allclose(of["o"], [0.25, 0.3, 0.35])
+    np.testing.assert_allclose(of["D"], [0.45, 0.5, 0.55])
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["Gaussian", "pre-trained VAE-GAN"]
+    assert "TSTR" in texts(fig) and "floor: chance" in texts(fig) and f"a, n = {sizes[0]}" in texts(fig)
+
+
 def test_an_animation_shows_every_figure_and_rests_on_the_last():
     def at(height: float) -> Figure:
         fig = Figure(figsize=(1, 1))
@@ -343,3 +495,129 @@ def test_an_animation_shows_every_figure_and_rests_on_the_last():
     film = Image.open(io.BytesIO(one))
     shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]
     assert [duration for duration, _ in shown] == [100, 100, 1000] and len({picture for _, picture in shown}) == 3
+    assert film.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("n, electrodes, bursts", [(300, 40, 3), (0, 2, 0), (1, 1, 1), (20_000, 4096, 2)])
+@pytest.mark.parametrize("planted", [0, 2])
+def test_a_raster_shows_every_spike_once_and_only_bursts_of_its_time(n, electrodes, bursts, planted):
+    time_s, electrode = np.sort(RNG.uniform(10, 30, n)), RNG.integers(0, electrodes, n)
+    in_burst = RNG.random(n) < 0.3
+    spans = np.stack([np.arange(bursts), np.arange(bursts) + 0.5], axis=1) + 12
+    outside = np.array([[1.0, 2.0], [50.0, 51.0]])
+    fig = plots.raster(time_s, electrode, in_burst, electrodes, (10, 30), np.r_[spans, outside], spans[:planted])
+    draw(fig)
+    above, below = fig.axes
+    assert sorted(np.concatenate([line.get_xdata() for line in above.lines[:2]])) == sorted(time_s)
+    assert len(above.lines[1].get_xdata()) == in_burst.sum()
+    assert len([p for p in above.patches if isinstance(p, Rectangle)]) == bursts
+    assert above.get_ylim() == (electrodes - 0.5, -0.5) and below.get_xlim() == (10, 30)
+    assert ("planted" in texts(fig)) == (planted > 0 and bursts > 0) and "time (s)" in texts(fig)
+
+
+@pytest.mark.parametrize("n, m", [(40, 500), (1, 0), (3, 1)])
+def test_log_intervals_mark_every_threshold(n, m):
+    justified, threshold = np.arange(n) % 2 == 0, np.linspace(10, 100, n)
+    fig = plots.log_intervals(
+        np.geomspace(1, 1e4, 31), RNG.dirichlet(np.ones(30), n), threshold, justified, RNG.exponential(100, m),
+        RNG.exponential(100, m), 12, 40.0 if m else np.nan, m > 10,
+    )
+    draw(fig)
+    filled, open_ = fig.axes[0].lines
+    np.testing.assert_array_equal(filled.get_xydata(), np.stack([threshold, np.arange(n)], axis=1)[justified])
+    assert len(open_.get_xdata()) == n // 2 and "12 spikes in a row" in texts(fig)
+    assert "interval between spikes (ms)" in texts(fig) and ("third of the mean" in texts(fig)) == (m <= 10)
+
+
+@pytest.mark.parametrize("n, community", [(6, [0, 0, 0, 1, 1, -1]), (2, [-1, -1]), (2, [0, 0])])
+def test_a_matrix_shows_all_pairs_above_and_connected_ones_below(n, community):
+    sttc = RNG.uniform(-0.2, 0.6, (n, n))
+    sttc, connected = (sttc + sttc.T) / 2, np.zeros((n, n), bool)
+    connected[0, 1] = connected[1, 0] = True
+    pairs = np.triu_indices(n, 1)
+    fig = plots.connectivity_matrix(sttc, connected, np.array(community), sttc[pairs], sttc[pairs] / 2)
+    draw(fig)
+    shown = fig.axes[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(shown[pairs], sttc[pairs])
+    assert np.isfinite(shown[pairs[::-1]]).sum() == 1 and np.isnan(np.diag(shown)).all()
+    frames = [p for p in fig.axes[0].patches if isinstance(p, Rectangle)]
+    assert len(frames) == len(set(community) - {-1}) and "STTC" in texts(fig)
+
+
+@pytest.mark.parametrize("positions", [grid(5, 20), None])
+@pytest.mark.parametrize("edges, hubs, random", [([[0, 1], [1, 2]], [1], 5), ([], [], 0)])
+def test_a_graph_draws_each_connection_and_rings_its_hubs(positions, edges, hubs, random):
+    ring = np.isin(np.arange(25), hubs)
+    measures = {"clustering": (0.4, RNG.random(random)), "path length (steps)": (np.nan, RNG.random(random))}
+    fig = plots.network_graph(
+        positions, np.array(edges, int).reshape(-1, 2), np.where(ring, 0, -1), ring * 2, ring, measures
+    )
+    draw(fig)
+    lines, dots, rings = fig.axes[0].collections
+    assert len(lines.get_segments()) == len(edges) and len(dots.get_offsets()) == 25
+    assert len(rings.get_offsets()) == len(hubs) and f"{len(edges)} of 300 pairs are connected" in texts(fig)
+    assert ("x (µm)" in texts(fig)) == (positions is not None) and "path length (steps)" in texts(fig)
+
+
+@pytest.mark.parametrize("n, k", [(30, 2), (10, 6), (700, 3)])
+def test_memberships_add_up_and_the_preferred_number_is_ringed(n, k):
+    tried = np.arange(2, 7)
+    indices = {"one": RNG.random(5), "two": np.array([1.0, 2, 3, 1e7, 1e9])}
+    fig = plots.memberships(RNG.dirichlet(np.ones(k), n), tried, indices, {"one": 4, "two": 2})
+    draw(fig)
+    steps = [patch.get_data() for patch in fig.axes[2].patches]
+    assert len(steps) == k and sum((s.values - s.baseline).sum() for s in steps) == pytest.approx(n)
+    np.testing.assert_allclose(steps[-1].values, 1)
+    assert fig.axes[0].lines[1].get_xdata().tolist() == [4] and f"group {k}" in texts(fig)
+
+
+@pytest.mark.parametrize("accuracy", [0.9, None])
+def test_groups_of_electrodes_have_a_profile_and_a_null(accuracy):
+    label = np.arange(40) % 3
+    fig = plots.channel_groups(
+        RNG.standard_normal((40, 2)), np.array([0.5, 0.2]), label, RNG.uniform(0.4, 1, 40), RNG.standard_normal((3, 4)),
+        ["a", "b", "c", "d"], accuracy, RNG.random(99 if accuracy else 0),
+    )
+    draw(fig)
+    colours = fig.axes[0].collections[0].get_facecolors()[:, :3]
+    assert len(np.unique(colours, axis=0)) == 3 and (colours[0] == colours[3]).all()
+    assert fig.axes[1].images[0].get_array().shape == (4, 3) and "50% of variance" in texts(fig)
+    assert len(fig.axes[2].lines) == (accuracy is not None)
+
+
+def test_a_treatment_stands_beside_its_null():
+    plane = {name: RNG.standard_normal((8, 2)) for name in ("healthy", "pathological", "treated", "in vain")}
+    rescues = {
+        "treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0),
+    }
+    fig = plots.treatment(plane, rescues)
+    draw(fig)
+    assert sum(len(c.get_offsets()) for c in fig.axes[0].collections) == 32
+    np.testing.assert_allclose(fig.axes[0].lines[2].get_xydata()[0], plane["treated"].mean(axis=0))
+    assert "treated: 0.50, p = 0.010" in texts(fig) and "share of the way to healthy" in texts(fig)
+
+
+def test_distances_between_conditions_stand_beside_shuffled_blocks_and_drift():
+    rows = [("W1", "a – b"), ("W1", "a – c"), ("W2", "a – b")]
+    value, drift = np.array([0.3, 0.5, 0.2]), np.array([1.0, 0.4, 0.6])
+    fig = plots.treatment_distances(rows, value, RNG.uniform(0.1, 0.5, (3, 99)), drift, np.array([0.2, 0.01, 1]))
+    draw(fig)
+    marks = {line.get_label(): line.get_xdata().tolist() for line in fig.axes[0].lines}
+    assert marks == {"drift within a recording": drift.tolist(), "between the two conditions": value.tolist()}
+    assert "W2   a – b" in texts(fig) and "p = 0.010" in texts(fig)
+
+
+@pytest.mark.parametrize("n_groups, sources", [(2, ["real", "vae_gan"]), (8, ["real", "transformer_gan", "vae_gan"])])
+def test_synthetic_spikes_are_drawn_by_group_and_counted(n_groups, sources):
+    share = RNG.dirichlet(np.ones(n_groups + 1))
+    fig = plots.synthetic_groups(
+        {s: RNG.standard_normal((50, 2)) for s in sources}, {s: RNG.integers(0, n_groups + 1, 50) for s in sources},
+        dict.fromkeys(sources, share), dict.fromkeys(sources, np.full((2, n_groups + 1), 0.01)),
+    )
+    draw(fig)
+    bars = fig.axes[-1].patches
+    assert len(bars) == len(sources) * (n_groups + 1) and bars[0].get_height() == pytest.approx(100 * share[0])
+    assert "outside" in texts(fig) and f"group {n_groups}" in texts(fig) and plots.LABELS["vae_gan"] in texts(fig)

@@ -19,6 +19,7 @@ from meagan_lib.recordings import (
     READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording, rails,
     source_sha256,
 )
+from meagan_lib.spike_trains import is_treated, treated
 from meagan_lib.windows import SpikeWindows, Split
 
 
@@ -167,7 +168,7 @@ def test_a_zarr_folder_opens_and_has_a_hash(tmp_path):
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():
     for entry in catalogue().values():
         assert entry["title"] and entry["licence"] and entry["citation"]
-        assert entry["open"] in (*recordings._OPENERS, "windows")
+        assert entry["open"] in (*recordings._OPENERS, "windows", "spikes")
         for file in entry["files"]:
             assert len(file["sha256"]) == 64
             assert any(len(part) == 40 for part in file["url"].split("/"))
@@ -179,8 +180,9 @@ def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / file.get("name", file["url"].rsplit("/", 1)[1])).write_bytes(b"changed")
     monkeypatch.setenv("MEAGAN_DATA_MIRROR", str(tmp_path))
+    opener = treated if is_treated(name) else open_windows if holds_windows(name) else open_recording
     with pytest.raises(InputError, match="SHA-256 differs"):
-        (open_windows if holds_windows(name) else open_recording)(name, data_dir=tmp_path / "downloads")
+        opener(name, data_dir=tmp_path / "downloads")
 
 
 @pytest.mark.parametrize("name", catalogue())

@@ -7,15 +7,21 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import yaml
 
-from meagan_lib import ROOT, figures
+from meagan_lib import ROOT, contest, figures
 from meagan_lib.files import sha256
 from meagan_lib.notebooks import RESULTS
+from meagan_lib.windows import Split, SpikeWindows, Standardiser
 from tests.conftest import forget, meagan
 
 RUN, KILLED = "test-run", "test-killed"
-FIGURES = {id for id, entry in figures.registry().items() if not entry.notebook.startswith("c")}
+FIGURES = {
+    id for id, entry in figures.registry().items()
+    if not entry.notebook.startswith("c") and entry.needs != "recordings that are downloaded"
+}
 SLOWER = ["--set", "02_transformer_gan.steps=120", "--set", "02_transformer_gan.condition=unit"]
 
 
@@ -37,14 +43,38 @@ def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
     for notebook in ("01_preprocessing", "04_results_comparison"):
         assert (RESULTS / RUN / "notebooks" / f"{notebook}.html").stat().st_size > 10_000
     scores = json.loads((RESULTS / RUN / "scores.json").read_text())
-    assert set(scores) == {"reach", "transformer_gan", "vae_gan", "gaussian"}
+    assert set(scores) == {"reach", "transformer_gan", "vae_gan", "gaussian", "vae"}
 
 
 def test_a_second_run_does_nothing(smoke):
-    receipts = sorted((RESULTS / RUN / "receipts").glob("*.json"))
+    receipts = sorted([*(RESULTS / RUN).glob("receipts/*.json"), *(RESULTS / RUN).glob("contest/*/*/receipt.json")])
     before = [path.stat().st_mtime_ns for path in receipts]
     assert meagan("run", "smoke", "--name", RUN, *SLOWER).returncode == 0
-    assert [path.stat().st_mtime_ns for path in receipts] == before and len(before) == 4
+    assert [path.stat().st_mtime_ns for path in receipts] == before and len(before) == 5 + 2
+
+
+def test_every_model_takes_part_in_the_contest_with_its_cost(smoke):
+    found, costs = contest.synthetic(RUN), contest.costs(RUN)
+    assert list(found) == list(costs) == ["transformer_gan", "vae_gan", "gaussian", "vae"]
+    n = int((SpikeWindows.load(RESULTS / RUN / "windows.h5").split == Split.TEST).sum())
+    assert {len(windows) for by_seed in found.values() for windows in by_seed.values()} == {n}
+    assert costs["transformer_gan"][0]["steps"] == 120 and costs["vae_gan"][0]["seconds"] > 1
+    assert "contest (2 fits)" in smoke.stdout
+    back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
+    np.testing.assert_array_equal(back(contest.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows)
+
+
+@pytest.mark.parametrize("model", contest.THESIS)
+def test_the_contest_would_train_what_a_notebook_trained(smoke, model):
+    """Its recipe, its first weights, its training windows: then another seed is the same model."""
+    folder, notebook = RESULTS / RUN, contest.THESIS[model][1]
+    parameters = yaml.safe_load((folder / "params" / f"{notebook}.yaml").read_text())
+    windows = SpikeWindows.load(folder / "windows.h5")
+    data = contest.training_data(windows, parameters, 0)
+    kind = contest.model_class(model)
+    described = kind.trainer(kind.recipe(0, **contest.options(model, parameters, windows)), data, None)._describe()
+    told = json.loads((folder / model / "config.json").read_text())
+    assert json.loads(json.dumps(described)) == {key: told[key] for key in described}
 
 
 def cut_short(checkpoint, how: signal.Signals) -> tuple[int, str]:
@@ -70,8 +100,8 @@ def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke):
     assert code == -signal.SIGKILL and not (RESULTS / KILLED / "receipts" / "02_transformer_gan.json").exists()
     again = meagan("run", "smoke", "--name", KILLED, *SLOWER)
     assert again.returncode == 0, again.stdout + again.stderr
-    same = ["windows.h5", "scores.json", *(
-        f"{model}/{file}" for model in ("transformer_gan", "vae_gan")
+    same = ["windows.h5", "scores.json", "network.json", "contest/gaussian/0/synthetic.h5", *(
+        f"{model}/{file}" for model in ("transformer_gan", "vae_gan", "contest/vae/0")
         for file in ("model.safetensors", "history.csv", "synthetic.h5")
     )]
     for file in same:
@@ -84,7 +114,7 @@ def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke):
 
 def test_executed_notebooks_give_their_checked_outputs_again(smoke):
     notebooks = sorted(str(path) for path in (RESULTS / RUN / "notebooks").glob("0*.ipynb"))
-    assert len(notebooks) == 4
+    assert len(notebooks) == 5
     check = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", *notebooks], capture_output=True,
         text=True, cwd=ROOT,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from meagan_lib.files import sha256
 from meagan_lib.simulation import (
-    MAX_UV, UV_PER_STEP, GroundTruth, _ground_truth_recording, network_bursts, simulate, to_codes, truth_path,
+    MAX_UV, UV_PER_STEP, GroundTruth, SimulationConfig, _ground_truth_recording, burst_frames, network_bursts, simulate,
+    spikes, to_codes, truth_path,
 )
 
 
@@ -63,3 +64,21 @@ def test_the_truth_survives_its_file(truth, tmp_path):
     again = GroundTruth.load(tmp_path / "truth.npz")
     for name, value in truth.__dict__.items():
         np.testing.assert_array_equal(getattr(again, name), value)
+
+
+def test_spikes_without_a_voltage_are_those_of_the_recording(simulation, truth):
+    frame, unit = spikes(simulation)
+    np.testing.assert_array_equal(frame, truth.frame)
+    np.testing.assert_array_equal(unit, truth.unit)
+    np.testing.assert_allclose(truth.bursts / simulation.sampling_rate_hz, network_bursts(simulation), atol=1e-4)
+
+
+def test_cells_that_take_part_in_fewer_bursts_miss_whole_ones():
+    config = SimulationConfig(n_units=30, burst_rate_hz=(40.0, 60.0), rest_share=0.0)
+    inside = {}
+    for participation in (1.0, 0.5, 0.0):
+        frame, unit = spikes(replace(config, participation=participation))
+        bursts = burst_frames(config)
+        burst = np.searchsorted(bursts[:, 0], frame, side="right") - 1
+        inside[participation] = np.histogram2d(unit, burst, [np.arange(31), np.arange(len(bursts) + 1)])[0] > 0
+    assert inside[1.0].all() and not inside[0.0].any() and 0.4 < inside[0.5].mean() < 0.6

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from meagan_lib import InputError, losses
 from meagan_lib.metrics import METRICS, Context
-from meagan_lib.models.baselines import without_farthest
+from meagan_lib.models.gaussian import without_farthest
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
 from meagan_lib.models.vae_gan import build_vae, reparameterise
 from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, latent_path, prior, recipe
@@ -97,7 +97,7 @@ CHANGES = {
     "log_every": 2, "checkpoint_every": 2, "vae_steps": 7, "vae_learning_rate": 5e-3, "kl_warmup_share": 1.0,
     "d_schedule": "constant", "g_schedule": "step", "halve_every": 3, "plateau_looks": 1, "optimiser": "sgd",
     "momentum": 0.0, "d_steps": 2, "gradient_penalty": 10.0, "clip_weights": 0.01, "clip_gradient": 0.01,
-    "smooth_labels": True, "flip_labels": 0.5, "patience": 1, "feature_weight": 1.0, "beta": 4.0, "reconstruction_share": 0.25, "encoder_rate_share": 1.0,
+    "smooth_labels": True, "flip_labels": 0.5, "patience": 1, "feature_weight": 1.0, "beta": 4.0, "reconstruction_share": 0.5, "encoder_rate_share": 1.0,
 }
 
 

@@ -49,6 +49,12 @@ def test_the_trough_stands_in_the_middle(windows):
     assert windows.time_ms[32] == 0
 
 
+@pytest.mark.parametrize("duration_ms, samples", [(0.4, 8), (0.01, 1), (3.2, 64)])
+def test_a_duration_is_rounded_to_samples_and_never_to_none(windows, duration_ms, samples):
+    assert windows.sampling_rate_hz == 20_000
+    assert windows.samples_of(duration_ms) == samples
+
+
 def test_windows_of_a_simulation_know_their_unit(windows, truth):
     assert (windows.label >= 0).mean() > 0.95
     assert set(windows.label) <= set(truth.unit) | {-1}
@@ -147,6 +153,8 @@ def test_classes_count_from_zero_and_name_recording_and_unit():
     chosen = merged.split == Split.TRAIN
     np.testing.assert_array_equal(of[index], np.stack([merged.recording[chosen], merged.channel[chosen]], axis=1))
     assert set(index) == set(range(len(of))) and len(of) == 6
+    np.testing.assert_array_equal(merged.classes_among("channel", Split.TRAIN, of), index)
+    np.testing.assert_array_equal(merged.classes_among("channel", Split.TRAIN, of[1:]), index - 1)
     with pytest.raises(InputError, match="choose one of unit, channel"):
         merged.classes("colour", Split.TRAIN)
     unknown = np.full(len(merged), -1, np.int32)
@@ -257,3 +265,22 @@ def test_two_recordings_are_split_in_time_only_when_asked():
     with pytest.raises(InputError, match="choose one of recording, time"):
         merge(parts, "channel")
     assert set(merge(parts, "time").split) == set(Split)
+
+
+def test_where_electrodes_lie_how_long_a_recording_is_and_what_was_planted_survive_merging_and_saving(tmp_path):
+    at = np.arange(6, dtype=np.float32).reshape(3, 2)
+    known = replace(
+        part_of(6, 0), positions_um=at, stretches=np.array([[0, 0, 50], [0, 50, 90]]),
+        planted_bursts=np.array([[0, 10, 20]]),
+    )
+    merged = merge({"unknown": part_of(5, 1, channels=2), "known": known}, "time")
+    merged.save(tmp_path / "windows.h5")
+    again = SpikeWindows.load(tmp_path / "windows.h5")
+    np.testing.assert_array_equal(again.positions_um[again.noise_recording == 1], at)
+    assert np.isnan(again.positions_um[again.noise_recording == 0]).all() and len(again.positions_um) == 5
+    assert again.stretches.tolist() == [[1, 0, 50], [1, 50, 90]] and again.planted_bursts.tolist() == [[1, 10, 20]]
+    with h5py.File(tmp_path / "windows.h5", "a") as file:  # a file that does not tell
+        for name in ("positions_um", "stretches", "planted_bursts"):
+            del file[name]
+    older = SpikeWindows.load(tmp_path / "windows.h5")
+    assert np.isnan(older.positions_um).all() and older.stretches.shape == older.planted_bursts.shape == (0, 3)

@@ -1,61 +1,141 @@
-"""Rivals that a generative model must beat."""
+"""Rivals without a network: quick to fit, and the first that must be beaten."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+from scipy.linalg import toeplitz
+from sklearn.mixture import GaussianMixture
+
+from meagan_lib.models.contract import ArrayModel, TrainingData, band_noise
+from meagan_lib.models.gaussian import Gaussian
 
 
-class Gaussian:
-    """Multivariate normal with the mean and the full covariance of the training windows.
+def principal_axes(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (samples,), principal axes (samples, samples) as columns and deviations (samples,), the strongest first."""
+    gaussian = Gaussian(windows)
+    variance, axes = np.linalg.eigh(gaussian.covariance)
+    return gaussian.mean, axes[:, ::-1], np.sqrt(variance[::-1].clip(0))
 
-    With labels (n,) from 0, each class has a mean of its own, and all share the covariance within the classes.
+
+class PCAGaussian(ArrayModel):
+    """A Gaussian along the first principal axes, and noise for what they leave.
+
+    x = x̄ + V Λ^½ z + s (I − V Vᵀ) ε with z ~ N(0, I), V the axes and Λ the variances along them, and ε noise within the
+    band; s gives the rest its variance. Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, where ε is white.
     """
 
-    def __init__(self, windows: np.ndarray, labels: np.ndarray | None = None):
-        """Fit to windows (n, samples); ``mean`` is (samples,), or (classes, samples) with labels."""
-        self.mean = windows.mean(axis=0, dtype=np.float64)
-        if labels is not None:
-            whole = self.mean
-            self.mean = np.stack([
-                windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
-                for k in range(labels.max() + 1)
-            ])
-            windows = windows - self.mean[labels]
-        self.covariance = np.cov(windows, rowvar=False, dtype=np.float64)
+    def __init__(self, windows: np.ndarray, n_components: int, lowpass: Sequence[float]):
+        """Fit to windows (n, samples)."""
+        self.mean, axes, deviations = principal_axes(windows)
+        self.axes, self.deviations = axes[:, :n_components], deviations[:n_components]
+        self.lowpass = np.asarray(lowpass, dtype=np.float64)
+        spread = np.convolve(self.lowpass, self.lowpass)[len(self.lowpass) - 1 :]  # of ε: its autocovariance
+        covariance = toeplitz(np.pad(spread, (0, len(self.mean)))[: len(self.mean)] / spread[0])
+        left = np.trace(covariance) - np.trace(self.axes.T @ covariance @ self.axes)
+        self.noise = np.array(np.sqrt((deviations[n_components:] ** 2).sum() / max(left, 1e-12)))
 
-    def colouring(self, latent: int) -> np.ndarray:
-        """W (samples, latent) with W Wᵀ = the covariance, or its best approximation when ``latent`` < samples.
+    @classmethod
+    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10) -> Self:
+        """The model of ``data``; ``n_components``: principal axes that are kept."""
+        return cls(data.train, n_components, data.lowpass)
 
-        z ~ N(0, I) makes mean + W z a draw from the Gaussian. The columns are principal axes, the strongest first.
-        """
-        variance, axes = np.linalg.eigh(self.covariance)
-        scaled = (axes * np.sqrt(variance.clip(0)))[:, ::-1][:, :latent]
-        return np.pad(scaled, ((0, 0), (0, latent - scaled.shape[1])))
+    @property
+    def n_parameters(self) -> int:
+        """Of the mean, of a covariance of rank k (directions and variances), and the scale of the noise."""
+        samples, k = self.axes.shape
+        return samples + samples * k - k * (k - 1) // 2 + 1
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw windows float32 (n, samples), of a Gaussian without labels."""
+        """Draw windows float32 (n, samples)."""
         rng = np.random.default_rng(seed)
-        return rng.multivariate_normal(self.mean, self.covariance, size=n, method="eigh").astype(np.float32)
+        along = rng.standard_normal((n, len(self.deviations))) * self.deviations
+        rest = band_noise(n, len(self.mean), self.lowpass, rng)
+        rest -= rest @ self.axes @ self.axes.T
+        return (self.mean + along @ self.axes.T + self.noise * rest).astype(np.float32)
 
 
-def without_farthest(windows: np.ndarray, share: float) -> np.ndarray:
-    """Windows (n, samples) but for the ``share`` that lie farthest from their median: artefacts weigh as squares."""
-    distance = np.linalg.norm(windows - np.median(windows, axis=0), axis=1)
-    return windows[distance <= np.quantile(distance, 1 - share)]
+class MixtureOfGaussians(ArrayModel):
+    """A mixture of Gaussians along the first principal axes, a Gaussian along the others.
 
+    The number of parts is the one of 1, 2, 4, … at which the Bayesian information criterion is lowest (Schwarz 1978,
+    doi:10.1214/aos/1176344136). All axes at once would leave it too few: a part of a mixture over 64 samples alone has
+    2145 numbers.
 
-def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A (samples, samples) and b (samples,): x → A x + b gives ``source`` the mean and covariance of ``target``.
-
-    Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between Gaussians):
-    A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X.
+    Attributes
+    ----------
+    bic
+        (tried, 2): number of parts, and the criterion as a mean over the windows, in nats.
     """
-    def root(matrix: np.ndarray) -> np.ndarray:
-        values, axes = np.linalg.eigh(matrix)
-        return (axes * np.sqrt(values.clip(0))) @ axes.T
 
-    s, t = (np.cov(x, rowvar=False, dtype=np.float64) for x in (source, target))
-    ridge = 1e-9 * np.trace(s) / len(s) * np.eye(len(s))  # a direction that S lacks is left as it is
-    half = root(s + ridge)
-    inverse = np.linalg.inv(half)
-    a = inverse @ root(half @ (t + ridge) @ half) @ inverse
-    a = (a + a.T) / 2
-    return a, target.mean(axis=0, dtype=np.float64) - a @ source.mean(axis=0, dtype=np.float64)
+    def __init__(self, windows: np.ndarray, n_components: int, most_parts: int, seed: int):
+        """Fit to windows (n, samples)."""
+        self.mean, axes, deviations = principal_axes(windows)
+        self.colouring = axes * deviations
+        along = (windows - self.mean) @ axes[:, :n_components] / deviations[:n_components]
+        mixtures, criterion = [], []
+        while len(criterion) < 2 or criterion[-1] < criterion[-2]:
+            parts = 2 ** len(mixtures)
+            if parts > min(most_parts, len(windows)):
+                break
+            mixtures.append(GaussianMixture(parts, random_state=seed, max_iter=200, init_params="k-means++").fit(along))
+            criterion.append(mixtures[-1].bic(along) / len(windows))
+        best = mixtures[int(np.argmin(criterion))]
+        self.weights, self.means = best.weights_, best.means_
+        self.roots = np.linalg.cholesky(best.covariances_)
+        self.bic = np.stack([2.0 ** np.arange(len(mixtures)), criterion], axis=1)
+
+    @classmethod
+    def fit(
+        cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10, most_parts: int = 64,
+    ) -> Self:
+        """The model of ``data``.
+
+        ``n_components``: principal axes along which there is a mixture; ``most_parts``: no more are tried.
+        """
+        return cls(data.train, n_components, most_parts, seed)
+
+    @property
+    def n_parameters(self) -> int:
+        """Of the Gaussian over all axes, and of the mixture's weights, means and covariances."""
+        samples, (parts, k) = len(self.mean), self.means.shape
+        return samples + samples * (samples + 1) // 2 + parts - 1 + parts * k + parts * k * (k + 1) // 2
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """Draw windows float32 (n, samples)."""
+        rng = np.random.default_rng(seed)
+        part = rng.choice(len(self.weights), size=n, p=self.weights)
+        z = rng.standard_normal((n, len(self.mean)))
+        k = self.means.shape[1]
+        z[:, :k] = self.means[part] + np.einsum("nij,nj->ni", self.roots[part], z[:, :k])
+        return (self.mean + z @ self.colouring.T).astype(np.float32)
+
+
+class Bootstrap(ArrayModel):
+    """Training windows drawn with replacement, each with a little noise: what learning by heart would get.
+
+    A score is no proof of a model unless it beats this one where copying does not count.
+    """
+
+    def __init__(self, windows: np.ndarray, jitter: float, lowpass: Sequence[float]):
+        """Keep windows (n, samples); ``jitter`` is the standard deviation of the noise."""
+        self.windows, self.jitter = np.asarray(windows, np.float32), np.array(jitter)
+        self.lowpass = np.asarray(lowpass, dtype=np.float64)
+
+    @classmethod
+    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, jitter: float = 0.05) -> Self:
+        """The model of ``data``; ``jitter``: standard deviation of the noise, as a z-score."""
+        return cls(data.train, jitter, data.lowpass)
+
+    @property
+    def n_parameters(self) -> int:
+        """All samples of all training windows: they are what it knows."""
+        return self.windows.size
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """Draw windows float32 (n, samples)."""
+        rng = np.random.default_rng(seed)
+        drawn = self.windows[rng.integers(len(self.windows), size=n)]
+        noise = band_noise(n, self.windows.shape[1], self.lowpass, rng)
+        return (drawn + self.jitter * noise).astype(np.float32)

@@ -9,14 +9,17 @@ a Transformer as generator of signals: Li et al. 2022, TTS-GAN (arXiv:2202.02691
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from meagan_lib import InputError
-from meagan_lib.models.baselines import Gaussian, gaussian_transport, without_farthest
-from meagan_lib.training import GANConfig, seeded
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gaussian import Gaussian, gaussian_transport, without_farthest
+from meagan_lib.models.neural import NeuralModel
+from meagan_lib.training import GANConfig, GANTrainer, GeneratorConfig, seeded
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -131,7 +134,8 @@ class WindowGenerator(nn.Module):
     it the signal stands alone.
 
     Real windows were cut from a low-passed recording. ``lowpass``, the taps (odd,) of that filter, is the fixed last
-    layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away.
+    layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away. A single
+    tap filters nothing.
 
     With ``classes`` a label (batch,) is told, and the Gaussian has a mean for each class. ``bounded`` ends in tanh, for
     windows scaled to [−1, 1]; z-scores need none, for they are unbounded.
@@ -180,10 +184,8 @@ class WindowGenerator(nn.Module):
         """What each step does, and the shape of what it gives."""
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
         samples = str(self.samples)
-        return [
-            ("random\nnumbers $z$", str(self.latent)), *self.steps(), ("low-pass,\ncut: $T(z)$", samples),
-            (last, samples),
-        ]
+        cut = "low-pass,\ncut: $T(z)$" if self.uncut > self.samples else "cut: $T(z)$"
+        return [("random\nnumbers $z$", str(self.latent)), *self.steps(), (cut, samples), (last, samples)]
 
     def bypass(self) -> tuple[str, str, int] | None:
         """Label and shape of what goes past the network, and the step of the outline that it joins."""
@@ -429,7 +431,7 @@ DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDisc
 
 
 def build_generator(
-    config: GANConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
+    config: GeneratorConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
     bounded: bool = False,
 ) -> WindowGenerator:
     """The generator of a recipe, for training windows (n, samples) with labels (n,) from 0 where it is to be told them.
@@ -470,3 +472,32 @@ def build_discriminator(config: GANConfig, samples: int, labels: np.ndarray | No
 def n_classes(labels: np.ndarray | None) -> int:
     """Number of classes of labels (n,) that count from 0; none without labels."""
     return 0 if labels is None else int(labels.max()) + 1
+
+
+class GAN(NeuralModel):
+    """A generator against a discriminator, of any recipe; by default the Transformer-GAN."""
+
+    Config = GANConfig
+
+    @property
+    def prior(self) -> str:
+        """Where z comes from."""
+        return self.config.prior
+
+    @classmethod
+    def build(cls, config: GANConfig, data: TrainingData) -> WindowGenerator:
+        """The untrained generator."""
+        return build_generator(config, data.train, data.lowpass, data.labels, data.bounded)
+
+    @classmethod
+    def discriminator(cls, config: GANConfig, data: TrainingData) -> Judge:
+        """The untrained discriminator."""
+        return build_discriminator(config, data.train.shape[1], data.labels)
+
+    @classmethod
+    def trainer(cls, config: GANConfig, data: TrainingData, folder: Path | None) -> GANTrainer:
+        """Of both."""
+        return GANTrainer(
+            cls.build(config, data), cls.discriminator(config, data), data.train, config, validate=data.validate,
+            labels=data.labels, folder=folder,
+        )

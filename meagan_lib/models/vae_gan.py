@@ -6,13 +6,18 @@ comparison of chapter 4 is one of training, not of capacity. Source: Larsen et a
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meagan_lib.models.transformer_gan import ConvolutionStack, Generator, build_generator, n_classes
-from meagan_lib.training import VAEGANConfig, seeded
+from meagan_lib.models.contract import TrainingData, band_noise
+from meagan_lib.models.neural import NeuralModel
+from meagan_lib.models.transformer_gan import (
+    ConvolutionStack, Generator, build_discriminator, build_generator, n_classes,
+)
+from meagan_lib.training import GeneratorConfig, VAEGANConfig, VAEGANTrainer, seeded
 
 
 class Encoder(nn.Module):
@@ -71,7 +76,7 @@ class VAE(nn.Module):
 
 
 def build_vae(
-    config: VAEGANConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
+    config: GeneratorConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
     bounded: bool = False,
 ) -> VAE:
     """The VAE of a recipe, its decoder the generator that the Transformer-GAN would have; arguments as there."""
@@ -106,22 +111,31 @@ def traverse(vae: VAE, latent: int, values: np.ndarray, label: int | None = None
 
 
 def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Draws from p(x|z) = N(mean, s²), of the decoder's means (n, samples) and the noise scale that stage 1 learned."""
-    scale = float(vae.log_noise.detach().exp())
-    return (means + scale * np.random.default_rng(seed).standard_normal(means.shape)).astype(np.float32)
+    """Draws from p(x|z), of the decoder's means (n, samples): noise of the scale s that the ELBO learned is added.
+
+    The likelihood that was trained, N(mean, s² I), has white noise. Real windows have no power above their band, and
+    white noise would be told from theirs at once: this noise went through the decoder's low-pass, and has the same s.
+    """
+    samples, uncut = vae.decoder.samples, vae.decoder.uncut
+    taps = vae.decoder.lowpass[: uncut - samples + 1, 0].numpy()
+    noise = band_noise(len(means), samples, taps, np.random.default_rng(seed))
+    return (means + float(vae.log_noise.detach().exp()) * noise).astype(np.float32)
 
 
 def aggregate_posterior(
     vae: VAE, windows: np.ndarray, n: int, seed: int = 0, labels: np.ndarray | None = None
-) -> np.ndarray:
-    """Latent vectors (n, latent) of q(z) = E_x q(z|x): of windows drawn at random, each with a draw of its noise.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Latent vectors (n, latent) of q(z) = E_x q(z|x), and their labels (n,) where windows have labels.
+
+    Windows are drawn at random, and each gives one draw of its posterior.
 
     Where it differs from the prior, the decoder meets z of the prior that it has seldom seen.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(windows), size=n)
-    mu, log_variance = encode(vae, windows[drawn], None if labels is None else labels[drawn])
-    return (mu + np.exp(0.5 * log_variance) * rng.standard_normal(mu.shape)).astype(np.float32)
+    of = None if labels is None else labels[drawn]
+    mu, log_variance = encode(vae, windows[drawn], of)
+    return (mu + np.exp(0.5 * log_variance) * rng.standard_normal(mu.shape)).astype(np.float32), of
 
 
 def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
@@ -142,3 +156,23 @@ def _batches(rows: np.ndarray, labels: np.ndarray | None, size: int = 1000):
     if labels is not None:
         tensors.append(torch.from_numpy(np.asarray(labels, dtype=np.int64)))
     return zip(*(t.split(size) for t in tensors))
+
+
+class VAEGAN(NeuralModel):
+    """The VAE-GAN as a model of the contest: windows of its decoder, of z from the prior."""
+
+    Config = VAEGANConfig
+
+    @classmethod
+    def build(cls, config: VAEGANConfig, data: TrainingData) -> Generator:
+        """The untrained decoder."""
+        return build_vae(config, data.train, data.lowpass, data.labels, data.bounded).decoder
+
+    @classmethod
+    def trainer(cls, config: VAEGANConfig, data: TrainingData, folder: Path | None) -> VAEGANTrainer:
+        """Of encoder, decoder and discriminator."""
+        return VAEGANTrainer(
+            build_vae(config, data.train, data.lowpass, data.labels, data.bounded), reparameterise,
+            build_discriminator(config, data.train.shape[1], data.labels), data.train, config, validate=data.validate,
+            labels=data.labels, folder=folder,
+        )

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from meagan_lib.losses import gaussian_kl, squared_gradient_norm
-from meagan_lib.models.baselines import Gaussian, gaussian_transport, without_farthest
+from meagan_lib.models.gaussian import Gaussian, gaussian_transport, without_farthest
 from meagan_lib.models.transformer_gan import (
     DISCRIMINATORS, GENERATORS, ConvolutionalGenerator, Discriminator, Generator, TransformerDiscriminator, attention,
     attention_maps, build_generator, convolution_matrix, sinusoidal_positions,
@@ -196,7 +196,7 @@ def test_the_encoder_speaks_of_log_variance():
     mu, log_variance = encode(vae, np.repeat(x, 20_000, axis=0))
     z = reparameterise(torch.from_numpy(mu), torch.from_numpy(log_variance), torch.Generator().manual_seed(0))
     assert z.std(dim=0).tolist() == pytest.approx([0.1, 0.5, 1.0, 2.0], rel=0.03)
-    drawn = aggregate_posterior(vae, x, 20_000)
+    drawn, _ = aggregate_posterior(vae, x, 20_000)
     assert drawn.std(axis=0).tolist() == pytest.approx([0.1, 0.5, 1.0, 2.0], rel=0.03)
 
 
@@ -227,6 +227,17 @@ def test_reconstructions_draw_nothing_and_noise_has_the_scale_that_was_learned()
         vae.log_noise.fill_(np.log(0.3))
     noise = add_noise(vae, x) - x
     assert noise.std() == pytest.approx(0.3, rel=0.02) and not np.array_equal(add_noise(vae, x, 1), add_noise(vae, x, 2))
+
+
+def test_the_noise_of_a_vae_has_its_scale_and_no_power_above_the_band_of_its_decoder():
+    taps = np.hamming(31) / np.hamming(31).sum()  # passes below about a tenth of Nyquist
+    vae, flat = VAE(Encoder(256, latent=4), Generator(256, taps.tolist(), latent=4)), np.zeros((1500, 256), np.float32)
+    with torch.no_grad():
+        vae.log_noise.fill_(np.log(0.3))
+    noise = add_noise(vae, flat)
+    assert noise.std() == pytest.approx(0.3, rel=0.02) and noise.std(axis=0).min() > 0.27
+    power = (np.abs(np.fft.rfft(noise * np.hanning(256))) ** 2).mean(axis=0)
+    assert power[64:].sum() < 1e-3 * power.sum()
 
 
 def test_a_traversal_moves_one_latent_number():

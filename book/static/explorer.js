@@ -1,0 +1,244 @@
+// The latent explorer: sliders over the leading latent directions of a trained generator, computed in this page.
+//
+// explorer-data.js holds everything as text: onnxruntime-web, the networks (ONNX), their directions and real windows.
+
+const data = window.meaganExplorer;
+const root = document.getElementById("explorer");
+const REACH = 3;  // how far a slider goes, in standard deviations of the prior
+const SHOWN = 60;  // real windows behind the synthetic one
+const width = Math.min(640, Math.max(300, root.clientWidth - 28));  // letters stay legible on a phone
+const SIZE = { width, height: Math.max(260, 0.53 * width), left: 64, right: 12, top: 12, bottom: 44 };
+
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+const round = (x) => Number(x.toPrecision(3));
+const told = (x) => String(round(x)).replace("-", "−");
+
+function element(name, attributes = {}, ...children) {
+  const svg = ["svg", "g", "path", "line", "text", "title"].includes(name);
+  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+async function runtime() {
+  const { module, wasm } = data.runtime;
+  const unpacked = new Blob([bytes(wasm)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const url = URL.createObjectURL(new Blob([bytes(module)], { type: "text/javascript" }));
+  const ort = await import(url);
+  ort.env.wasm.wasmBinary = await new Response(unpacked).arrayBuffer();
+  ort.env.wasm.numThreads = 1;
+  return ort;
+}
+
+// A standard normal number; the priors of meagan_lib.training have mean 0 and variance 1.
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+
+function draw(prior, n) {
+  if (prior === "uniform") return Array.from({ length: n }, () => (2 * Math.random() - 1) * Math.sqrt(3));
+  const z = Array.from({ length: n }, normal);
+  if (prior === "correlated") for (let i = 1; i < n; i++) z[i] = 0.5 * z[i - 1] + Math.sqrt(0.75) * z[i];
+  return z;
+}
+
+class Model {
+  constructor(ort, described) {
+    Object.assign(this, described);
+    this.ort = ort;
+    this.sessions = {};
+  }
+
+  async compute(network, input, label) {
+    this.sessions[network] ??= this.ort.InferenceSession.create(bytes(this[network]));
+    const session = await this.sessions[network];
+    const feeds = { input: new this.ort.Tensor("float32", Float32Array.from(input), [1, input.length]) };
+    if (this.classes.length) feeds.label = new this.ort.Tensor("int64", [BigInt(label)], [1]);
+    return (await session.run(feeds)).output.data;
+  }
+
+  async window(z, label = 0) {
+    return Array.from(await this.compute("generator", z, label), (x) => this.centre + this.scale * x);
+  }
+
+  async encoded(window, label = 0) {
+    return Array.from(await this.compute("encoder", window.map((x) => (x - this.centre) / this.scale), label));
+  }
+}
+
+function realWindows() {
+  const flat = new Float32Array(bytes(data.real).buffer);
+  const samples = data.time_ms.length;
+  const window = (_, i) => Array.from(flat.subarray(i * samples, (i + 1) * samples));
+  return Array.from({ length: flat.length / samples }, window);
+}
+
+class Plot {
+  constructor(real) {
+    const sorted = real.flat().sort((a, b) => a - b);
+    const [low, high] = [sorted[0], sorted.at(-1)];
+    const margin = 0.15 * (high - low);
+    this.low = low - margin;
+    this.high = high + margin;
+    this.svg = element("svg", {
+      viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img", "aria-labelledby": "explorer-words",
+    });
+    this.axes();
+    for (const window of real.slice(0, SHOWN)) this.line(window, "#8a8a8a", 0.6, { opacity: 0.35 });
+    this.nearest = this.line(real[0], "#3c3c3c", 1.2);
+    this.encoded = this.line(real[0], "#3c3c3c", 1.8, { "stroke-dasharray": "6 4" });
+    this.synthetic = this.line(real[0], "#000", 2.6);
+  }
+
+  x = (t) => {
+    const [first, last] = [data.time_ms[0], data.time_ms.at(-1)];
+    return SIZE.left + (t - first) / (last - first) * (SIZE.width - SIZE.left - SIZE.right);
+  };
+
+  y = (v) => SIZE.top + (this.high - v) / (this.high - this.low) * (SIZE.height - SIZE.top - SIZE.bottom);
+
+  axes() {
+    const bottom = SIZE.height - SIZE.bottom;
+    const text = (x, y, words, more = {}) => this.svg.append(
+      element("text", { x, y, "font-size": 13, fill: "#333", "text-anchor": "middle", ...more }, words),
+    );
+    const frame = `M${SIZE.left} ${SIZE.top}V${bottom}H${SIZE.width - SIZE.right}`;
+    this.svg.append(element("path", { d: frame, fill: "none", stroke: "#333" }));
+    for (const t of ticks(data.time_ms[0], data.time_ms.at(-1))) text(this.x(t), bottom + 16, told(t));
+    for (const v of ticks(this.low, this.high)) text(SIZE.left - 6, this.y(v) + 4, told(v), { "text-anchor": "end" });
+    text((SIZE.left + SIZE.width) / 2, SIZE.height - 6, "time from trough (ms)");
+    text(0, 0, `voltage (${data.unit})`, { transform: `translate(14 ${bottom / 2}) rotate(-90)` });
+  }
+
+  path(window) {
+    return "M" + window.map((v, i) => `${this.x(data.time_ms[i]).toFixed(1)} ${this.y(v).toFixed(1)}`).join("L");
+  }
+
+  line(window, stroke, width, more = {}) {
+    const style = { fill: "none", stroke, "stroke-width": width, "stroke-linejoin": "round", ...more };
+    const made = element("path", { d: this.path(window), ...style });
+    this.svg.append(made);
+    return made;
+  }
+
+  show(line, window) {
+    line.setAttribute("visibility", window ? "visible" : "hidden");
+    if (window) line.setAttribute("d", this.path(window));
+  }
+}
+
+function ticks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => round((first + i) * step));
+}
+
+class Explorer {
+  constructor(ort) {
+    this.real = realWindows();
+    this.models = data.models.map((described) => new Model(ort, described));
+    this.plot = new Plot(this.real);
+    this.words = element("p", { id: "explorer-words", class: "readout", "aria-live": "polite" });
+    this.actions = element("fieldset");
+    this.sliders = element("div", { class: "sliders", role: "group", "aria-label": "Latent directions" });
+    const choice = element("fieldset", {}, element("legend", {}, "Network"));
+    for (const model of this.models) {
+      const radio = element("input", { type: "radio", name: "model", value: model.model });
+      radio.addEventListener("change", () => this.choose(model));
+      choice.append(element("label", {}, radio, ` ${model.name}`));
+    }
+    root.replaceChildren(choice, this.actions, this.plot.svg, this.words, this.sliders);
+    choice.querySelector("input").checked = true;
+  }
+
+  async choose(model) {
+    this.model = model;
+    this.label = 0;
+    this.actions.replaceChildren(
+      this.button("New spike", () => this.from(draw(model.prior, model.latent))),
+      this.button("Typical spike", () => this.from(new Array(model.latent).fill(0))),
+    );
+    if (model.encoder) this.actions.append(this.button("Encode a real spike", () => this.encode()));
+    if (model.classes.length) this.actions.append(this.classes());
+    this.sliders.replaceChildren(...model.directions.map((_, i) => this.slider(i)));
+    await this.from(draw(model.prior, model.latent));
+  }
+
+  button(words, action) {
+    const made = element("button", { type: "button" }, words);
+    made.addEventListener("click", action);
+    return made;
+  }
+
+  classes() {
+    const select = element("select", {}, ...this.model.classes.map((name, i) => element("option", { value: i }, name)));
+    select.addEventListener("change", () => { this.label = Number(select.value); this.update(); });
+    return element("label", {}, "Class ", select);
+  }
+
+  slider(i) {
+    const words = `direction ${i + 1} (${Math.round(100 * this.model.shares[i])} % of the change)`;
+    const input = element("input", {
+      type: "range", min: -REACH, max: REACH, step: 0.05, "data-direction": i, "aria-label": words,
+    });
+    input.addEventListener("input", () => {
+      const direction = this.model.directions[i];
+      const move = Number(input.value) - dot(this.z, direction);
+      this.z = this.z.map((x, j) => x + move * direction[j]);
+      this.update();
+    });
+    return element("label", {}, words, element("output"), input);
+  }
+
+  async from(z, encoded = null) {
+    this.z = z;
+    this.plot.show(this.plot.encoded, encoded);
+    await this.update();
+  }
+
+  async encode() {
+    const window = this.real[Math.floor(Math.random() * this.real.length)];
+    await this.from(await this.model.encoded(window, this.label), window);
+  }
+
+  async update() {
+    for (const label of this.sliders.children) {
+      const input = label.querySelector("input");
+      const at = dot(this.z, this.model.directions[input.dataset.direction]);
+      input.value = at;
+      label.querySelector("output").textContent = at.toFixed(2).replace("-", "−");
+    }
+    const asked = this.z;
+    const window = await this.model.window(asked, this.label);
+    if (asked !== this.z) return;  // moved on while the network was at work
+    const distance = (other) => Math.sqrt(window.reduce((sum, v, i) => sum + (v - other[i]) ** 2, 0) / window.length);
+    const distances = this.real.map(distance);
+    const least = Math.min(...distances);
+    this.plot.synthetic.setAttribute("stroke", this.model.colour);
+    this.plot.show(this.plot.synthetic, window);
+    this.plot.show(this.plot.nearest, this.real[distances.indexOf(least)]);
+    const trough = Math.min(...window);
+    const at = data.time_ms[window.indexOf(trough)];
+    this.words.textContent =
+      `Synthetic spike of the ${this.model.name}: trough ${told(trough)} ${data.unit} at ${told(at)} ms, ` +
+      `peak ${told(Math.max(...window))} ${data.unit}; ` +
+      `${told(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows.`;
+  }
+}
+
+async function start() {
+  root.replaceChildren(element("p", {}, "Loading the networks …"));
+  try {
+    const explorer = new Explorer(await runtime());
+    window.meaganExplorer.explorer = explorer;
+    await explorer.choose(explorer.models[0]);
+  } catch (error) {
+    root.replaceChildren(element("p", {},
+      `The explorer does not run here (${error.message}). A recent Firefox, Chrome, Edge or Safari will do.`));
+    throw error;
+  }
+}
+
+start();

@@ -1,0 +1,304 @@
+"""The contest: rivals of the two models of the thesis, and all of them with several seeds.
+
+One job of the graph fits one model with one seed and leaves ``results/<run>/contest/<model>/<seed>/``: the model,
+``synthetic.h5`` in the layout of ``windows.h5``, and ``cost.json``. The seed of notebooks 02 and 03 is theirs: what they
+made is taken, not made again. The graph and the command import this module each time: what computes is imported where
+it is used.
+"""
+
+import argparse
+import difflib
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+import yaml
+
+from meagan_lib import InputError
+from meagan_lib.files import sha256, write_json
+from meagan_lib.notebooks import RESULTS, check_names_and_types, job, library_inputs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from meagan_lib.models.contract import Model, TrainingData
+    from meagan_lib.windows import SpikeWindows
+
+SECTION = "contest"
+RIVALS = {
+    "gaussian": "meagan_lib.models.gaussian:Gaussian",
+    "pca_gaussian": "meagan_lib.models.baselines:PCAGaussian",
+    "gmm": "meagan_lib.models.baselines:MixtureOfGaussians",
+    "bootstrap": "meagan_lib.models.baselines:Bootstrap",
+    "vae": "meagan_lib.models.vae:PlainVAE",
+    "dcgan": "meagan_lib.models.dcgan:DCGAN",
+    "tts_gan": "meagan_lib.models.tts_gan:TTSGAN",
+    "flow_matching": "meagan_lib.models.flow_matching:FlowMatching",
+}
+"""Module and class of each rival. A name, not an import: an edit of one concerns its own jobs alone."""
+THESIS = {
+    "transformer_gan": ("meagan_lib.models.transformer_gan:GAN", "02_transformer_gan"),
+    "vae_gan": ("meagan_lib.models.vae_gan:VAEGAN", "03_vae_gan"),
+}
+"""Module and class of the models of the thesis, and the notebook whose parameters are their recipe."""
+TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
+"""Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
+DECLARED = {
+    "models": ["gaussian"], "seeds": [0], "looks": 8, "vae_steps": 8000, "dcgan_steps": 2800, "tts_gan_steps": 4500,
+    "flow_matching_steps": 7600,
+}
+"""Parameters of the contest, with their defaults: the rivals, the seeds of all models, the looks at the validation
+windows of those that have a network, and their steps."""
+
+
+def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
+    """Contents of the contest's files of parameters by name, from the sections of a run.
+
+    ``contest`` has the models, the seeds and the seeds that are the notebooks' own; ``contest/<rival>`` what the jobs of
+    one rival depend on, so that nothing else makes them stale.
+
+    Raises
+    ------
+    InputError
+        A parameter or rival that is not known, with the nearest name; one that is named twice; a budget below 1; seeds
+        without the one that a notebook has.
+    """
+    own = {model: int(parameters[notebook]["seed"]) for model, (_, notebook) in THESIS.items()}
+    default = DECLARED | {"models": [], "seeds": sorted(set(own.values()))}
+    section = default | check_names_and_types(SECTION, parameters.get(SECTION, {}), DECLARED)
+    models, seeds = section["models"], section["seeds"]
+    for model in models:
+        if model in THESIS:
+            raise InputError(f"contest.models: {model} takes part in any case; name its rivals")
+        if model not in RIVALS:
+            near = difflib.get_close_matches(model, RIVALS, n=1)
+            told = f": did you mean '{near[0]}'?" if near else ""
+            raise InputError(f"contest.models has no rival '{model}'{told}; there are {', '.join(RIVALS)}")
+    for what, given in (("models", models), ("seeds", seeds)):
+        if twice := [item for item in given if given.count(item) > 1]:
+            raise InputError(f"contest.{what}: {twice[0]} stands there twice")
+    for name, value in section.items():
+        if type(value) is int and value < 1:
+            raise InputError(f"contest.{name} is {value}: it must be 1 or more")
+    for model, seed in own.items():
+        if seed not in seeds:
+            notebook = THESIS[model][1]
+            raise InputError(
+                f"contest.seeds are {seeds}, and the seed of {notebook} is {seed}: all models have the same seeds, so "
+                f"add it to contest.seeds or take one of them for {notebook}.seed"
+            )
+    files = {SECTION: {"models": models, "seeds": seeds, "own": own}}
+    for model in models:
+        steps = section.get(f"{model}_steps")
+        files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
+    for model, like in TOKENS_OF.items():
+        if model in models:
+            files[f"{SECTION}/{model}"]["patch_ms"] = parameters[THESIS[like][1]]["patch_ms"]
+    return files
+
+
+def settings(run: str) -> dict:
+    """Models, seeds and own seeds of the contest of a run, as :func:`prepared` told them.
+
+    Raises
+    ------
+    InputError
+        The run has none.
+    """
+    path = RESULTS / run / "params" / f"{SECTION}.yaml"
+    if not path.is_file():
+        raise InputError(f"run '{run}' has no contest yet: make it with meagan run")
+    return yaml.safe_load(path.read_text())
+
+
+def entries(run: str) -> list[tuple[str, int]]:
+    """Model and seed of everything that takes part, the models of the thesis first."""
+    given = settings(run)
+    return [(model, seed) for model in (*THESIS, *given["models"]) for seed in given["seeds"]]
+
+
+def is_own(run: str, model: str, seed: int) -> bool:
+    """Whether a notebook makes it, and no job of the contest."""
+    return settings(run)["own"].get(model) == seed
+
+
+def jobs(run: str) -> list[tuple[str, int]]:
+    """Model and seed of every job."""
+    return [entry for entry in entries(run) if not is_own(run, *entry)]
+
+
+def place(run: str, model: str, seed: int) -> Path:
+    """The folder of a fitted model and its windows."""
+    return RESULTS / run / model if is_own(run, model, seed) else RESULTS / run / SECTION / model / str(seed)
+
+
+def parameters_of(model: str) -> str:
+    """Name of the file of parameters that the jobs of a model read."""
+    return THESIS[model][1] if model in THESIS else f"{SECTION}/{model}"
+
+
+def library(model: str) -> list[str]:
+    """Modules of the library that the jobs of a model use, as paths from the checkout."""
+    module = (THESIS[model][0] if model in THESIS else RIVALS[model]).partition(":")[0]
+    return sorted({*library_inputs("meagan_lib.contest"), *library_inputs(module)})
+
+
+def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows") -> dict[str, object]:
+    """Options of a model's ``fit``: the budget of a rival, the recipe that a notebook makes of its parameters.
+
+    A token that lasts ``patch_ms`` becomes a number of samples at the rate of the ``windows``.
+    """
+    if not (looks := parameters.get("looks")):
+        return {}
+    given = {"steps": parameters["steps"]}
+    if model in THESIS:
+        known = model_class(model).Config.__dataclass_fields__
+        given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
+    if "patch_ms" in parameters:
+        given["patch"] = windows.samples_of(parameters["patch_ms"])
+    steps = int(given["steps"])
+    looked = {"validate_every": max(steps // looks, 1), "checkpoint_every": max(steps // 20, 1)}
+    return given | looked | dict(parameters.get("recipe", {}))
+
+
+def model_class(model: str) -> type["Model"]:
+    """The class of a model."""
+    return resolve_name(THESIS[model][0] if model in THESIS else RIVALS[model])
+
+
+def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], seed: int) -> "TrainingData":
+    """What a model is fitted to: windows normalised, labelled and judged as in notebooks 02 and 03.
+
+    ``parameters`` are those of a notebook; without ``normalisation`` and ``condition`` windows are z-scores without
+    labels, and without ``looks`` nothing judges them.
+    """
+    from meagan_lib.detection import window_lowpass
+    from meagan_lib.models.contract import TrainingData
+    from meagan_lib.windows import Split, Standardiser
+
+    normaliser, validate = normalisation(windows, parameters), None
+    if parameters.get("looks"):
+        from meagan_lib import metrics
+
+        judge = Standardiser.fit(windows.of(Split.TRAIN))
+        held_out = judge.transform(windows.of(Split.VALIDATION))[:1000]
+        context = metrics.Context.fit(judge.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
+
+        def validate(made: "np.ndarray") -> float:
+            return metrics.validation_score(held_out, judge.transform(normaliser.inverse(made)), context)
+
+    condition = parameters.get("condition")
+    return TrainingData(
+        normaliser.transform(windows.of(Split.TRAIN)), window_lowpass(windows.detection, windows.sampling_rate_hz),
+        validate, windows.classes(condition, Split.TRAIN)[0] if condition else None, normaliser.bounded,
+    )
+
+
+def normalisation(windows: "SpikeWindows", parameters: Mapping[str, object]):
+    """The normalisation of a notebook's parameters, fitted on the training windows."""
+    from meagan_lib.windows import Split, fit_normalisation
+
+    return fit_normalisation(str(parameters.get("normalisation", "z_score")), windows.of(Split.TRAIN))
+
+
+def draw(
+    fitted: "Model", windows: "SpikeWindows", parameters: Mapping[str, object], seed: int
+) -> "SpikeWindows":
+    """As many windows of a model as there are test windows, with labels as often as among the training windows."""
+    import numpy as np
+
+    from meagan_lib.windows import Split
+
+    n, told, columns = int((windows.split == Split.TEST).sum()), [], {}
+    if condition := parameters.get("condition"):
+        labels, classes = windows.classes(condition, Split.TRAIN)
+        told = [labels[np.random.default_rng(seed).integers(len(labels), size=n)]]
+        columns = {{"unit": "label", "channel": "channel"}[condition]: classes[told[0], 1]}
+    made = normalisation(windows, parameters).inverse(fitted.sample(n, seed, *told))
+    return windows.synthetic(made, **columns)
+
+
+KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", "synthetic.h5", "cost.json")
+"""Files of a job that its receipt lists."""
+
+
+def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -> dict:
+    """Fit one model with one seed, draw its windows, and return the receipt."""
+    from threadpoolctl import threadpool_limits
+
+    from meagan_lib.windows import SpikeWindows
+
+    started, folder = time.monotonic(), place(run, model, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    windows = SpikeWindows.load(RESULTS / run / "windows.h5")
+    data, given = training_data(windows, parameters, seed), options(model, parameters, windows)
+    if given:
+        import torch
+
+        torch.set_num_threads(1)
+    with threadpool_limits(1):
+        clock = time.process_time()
+        fitted = model_class(model).fit(data, seed, folder, **given)
+        seconds = round(time.process_time() - clock, 1)
+        cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
+        fitted.save(folder)
+        draw(fitted, windows, parameters, seed + 2).save(folder / "synthetic.h5")
+    if given:
+        cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
+    write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
+    receipt = {
+        "notebook": f"{SECTION} {model} {seed}", "seconds": round(time.monotonic() - started, 1), "figures": [],
+        "products": {str(f.relative_to(RESULTS / run)): sha256(f) for f in sorted(folder.iterdir()) if f.name in KEPT},
+    }
+    write_json(folder / "receipt.json", receipt)
+    return receipt
+
+
+def synthetic(run: str) -> dict[str, dict[int, "SpikeWindows"]]:
+    """Windows of every model of a run, model → seed → windows."""
+    from meagan_lib.windows import SpikeWindows
+
+    found: dict[str, dict[int, SpikeWindows]] = {}
+    for model, seed in entries(run):
+        found.setdefault(model, {})[seed] = SpikeWindows.load(place(run, model, seed) / "synthetic.h5")
+    return found
+
+
+def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
+    """What every model of a run took, model → seed → cost.
+
+    A cost has ``parameters`` of what makes windows, ``trained`` with those of its opponents and helpers, ``steps``,
+    ``windows`` that were shown, repeats counted, ``seconds`` of CPU time and ``threads``.
+    """
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for model, seed in entries(run):
+        path = place(run, model, seed) / "cost.json"
+        if not path.is_file():
+            raise InputError(f"run '{run}' does not tell what {model} with seed {seed} took: make it with meagan run")
+        found.setdefault(model, {})[seed] = json.loads(path.read_text())
+    return found
+
+
+def load(run: str, model: str, seed: int) -> "Model":
+    """A fitted rival of a run, or a model of the thesis with a seed that is not the notebook's."""
+    return model_class(model).load(place(run, model, seed))
+
+
+def main() -> int:
+    """``python -m meagan_lib.contest RUN PARAMETERS.yaml MODEL SEED``: a job of the graph."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run")
+    parser.add_argument("parameters", type=Path)
+    parser.add_argument("model")
+    parser.add_argument("seed", type=int)
+    a = parser.parse_args()
+    parameters = yaml.safe_load(a.parameters.read_text())
+    return job(f"{SECTION} {a.model} {a.seed}", a.run, lambda: execute(a.run, a.model, a.seed, parameters))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The contract that every model of the contest keeps, and the models that are a handful of arrays."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from meagan_lib.files import atomic
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model is fitted to.
+
+    Attributes
+    ----------
+    train
+        Training windows float32 (n, samples), normalised.
+    lowpass
+        Taps (odd,) of the filter that the recording went through: nothing that is made needs power above it.
+    validate
+        Judges generated windows (m, samples) by validation windows: lower is better. A training that looks at itself
+        asks it; None: it does not.
+    labels
+        Of the windows, int (n,) from 0, for a model that is told them.
+    bounded
+        Whether the normalisation keeps windows within [−1, 1].
+    """
+
+    train: np.ndarray
+    lowpass: Sequence[float] = (1.0,)
+    validate: Callable[[np.ndarray], float] | None = None
+    labels: np.ndarray | None = None
+    bounded: bool = False
+
+
+class Model(ABC):
+    """A generative model of windows. There are only fitted ones: :meth:`fit` and :meth:`load` make them."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None) -> Self:
+        """The model of ``data``; a subclass has options of its own besides.
+
+        ``seed`` is that of the first weights and of every draw; a long training leaves its checkpoints in ``folder``,
+        and resumes them.
+        """
+
+    @abstractmethod
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """Draw windows float32 (n, samples)."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the model to ``folder``."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote; it draws the same bits."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self) -> int:
+        """Numbers that were fitted and that drawing a window needs."""
+
+
+class ArrayModel(Model):
+    """A model that is its attributes, each an array."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors``."""
+        with atomic(Path(folder) / "model.safetensors") as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in vars(self).items()}, temporary)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        model = cls.__new__(cls)
+        vars(model).update(load_file(Path(folder) / "model.safetensors"))
+        return model
+
+
+def band_noise(n: int, samples: int, lowpass: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    """White Gaussian noise through the low-pass with these taps (odd,), scaled to variance 1, float64 (n, samples).
+
+    Noise that was measured has no power above the band either: white noise on a window would give it away.
+    """
+    taps = np.asarray(lowpass, dtype=np.float64)
+    white = rng.standard_normal((n, samples + len(taps) - 1))
+    stacked = np.lib.stride_tricks.sliding_window_view(white, len(taps), axis=1)
+    return stacked @ (taps / np.linalg.norm(taps))

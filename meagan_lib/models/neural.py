@@ -1,0 +1,132 @@
+"""Models whose windows a network makes: trained by a :class:`~meagan_lib.training.Trainer`, kept as weights."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from meagan_lib import InputError
+from meagan_lib.files import atomic, write_json
+from meagan_lib.models.contract import Model, TrainingData
+from meagan_lib.training import Trainer, TrainingConfig, draw, n_parameters, recipe
+
+BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every")
+"""What may be changed in a published recipe: how long it is trained, and how often it is looked at."""
+
+
+class NeuralModel(Model):
+    """A model whose windows a network makes of random numbers.
+
+    Attributes
+    ----------
+    network
+        With the weights that were chosen.
+    config
+        Its recipe.
+    about
+        What else building the network takes: ``samples``, ``lowpass``, ``classes``, ``bounded``.
+    """
+
+    Config: type[TrainingConfig] = TrainingConfig
+    PUBLISHED: Mapping[str, object] = {}
+    """Of a published recipe: where it differs from ``Config()``."""
+
+    def __init__(self, network: nn.Module, config: TrainingConfig, about: dict[str, object]):
+        self.network, self.config, self.about = network.eval(), config, about
+
+    @classmethod
+    @abstractmethod
+    def build(cls, config: TrainingConfig, data: TrainingData) -> nn.Module:
+        """The network that is kept, untrained."""
+
+    @classmethod
+    @abstractmethod
+    def trainer(cls, config: TrainingConfig, data: TrainingData, folder: Path | None) -> Trainer:
+        """What trains it, from the first weights on."""
+
+    @classmethod
+    def recipe(cls, seed: int = 0, **options: object) -> TrainingConfig:
+        """The recipe with ``options``, each a field of ``Config``.
+
+        Raises
+        ------
+        InputError
+            An unknown option, or one that a published recipe leaves no choice in.
+        """
+        for name in options:
+            if cls.PUBLISHED and name not in BUDGET:
+                raise InputError(f"{cls.__name__} is a published recipe: of it only {', '.join(BUDGET)} can be changed")
+        return recipe(cls.Config, **cls.PUBLISHED | options | {"seed": seed})
+
+    @classmethod
+    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
+        """Train on ``data``; ``options`` are fields of ``Config``, such as ``steps``."""
+        config = cls.recipe(seed, **options)
+        trainer = cls.trainer(config, data, folder)
+        trainer.train()
+        classes = 0 if data.labels is None else int(data.labels.max()) + 1
+        about = {
+            "samples": data.train.shape[1], "lowpass": [float(tap) for tap in data.lowpass], "classes": classes,
+            "bounded": data.bounded,
+        }
+        return cls(cls.kept(trainer), config, about)
+
+    @property
+    def prior(self) -> str:
+        """Where z comes from: a name of ``training.PRIORS``."""
+        return "gaussian"
+
+    @classmethod
+    def kept(cls, trainer: Trainer) -> nn.Module:
+        """The network with the weights that validation chose."""
+        return trainer.chosen()
+
+    @property
+    def generator(self) -> nn.Module:
+        """What makes windows: z (batch, latent) → (batch, samples)."""
+        return self.network
+
+    @property
+    def n_parameters(self) -> int:
+        """Of the network that makes windows."""
+        return n_parameters(self.generator)
+
+    def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
+        """Draw windows float32 (n, samples), with labels (n,) of a model that was told them.
+
+        Raises
+        ------
+        InputError
+            No labels for a model with classes.
+        """
+        if self.about["classes"] and labels is None:
+            raise InputError("this model was told labels: say of which you want windows")
+        labels = None if labels is None else torch.from_numpy(np.ascontiguousarray(labels, np.int64))
+        rng = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):  # for dropout, where it stays on
+            torch.manual_seed(seed)
+            return draw(self.generator, n, rng, of=self.prior, labels=labels)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors`` and ``model.json``."""
+        with atomic(Path(folder) / "model.safetensors") as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}, temporary)
+        write_json(Path(folder) / "model.json", {"config": asdict(self.config)} | self.about)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        about = json.loads((Path(folder) / "model.json").read_text())
+        config = recipe(cls.Config, **about.pop("config"))
+        labels = np.array([0, about["classes"] - 1]) if about["classes"] else None
+        like = TrainingData(np.zeros((2, about["samples"]), np.float32), about["lowpass"], None, labels, about["bounded"])
+        network = cls.build(config, like)
+        network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+        return cls(network, config, about)

@@ -1,0 +1,274 @@
+"""Scores: every metric of every model beside its floor and its reach, and what they say in words.
+
+**Floor**: the same metric between two random halves, A and B, of the real test set: what sampling alone does.
+**Reach**: training windows against A: what a perfect copy of the training distribution would get, drift in time
+included; for memorisation, training windows that are left out of the training set. The reference is always A.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import scipy.stats
+
+from meagan_lib import memorisation, metrics
+from meagan_lib.features import Array
+from meagan_lib.metrics import Better, Context, Metric
+
+METRICS: dict[str, Metric] = metrics.METRICS | memorisation.METRICS
+FAMILIES = tuple(dict.fromkeys(metric.family for metric in METRICS.values()))
+REACH = "reach"
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value with its 95 % interval, beside floor and reach with theirs.
+
+    ``ratio`` = value / reach; None where a value can lie below 0, or the reach is 0. ``seeds``: the value of each seed.
+    """
+
+    value: float
+    interval: Interval
+    floor: float
+    floor_interval: Interval
+    reach: float
+    reach_interval: Interval
+    ratio: float | None
+    seeds: tuple[float, ...]
+
+
+def evaluate(metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int) -> tuple[float, Interval]:
+    """Value of a metric and its 95 % interval, value ± 1.96 bootstrap standard errors.
+
+    Resampling repeats windows, which moves a distance upwards; its spread is used, its mean is not.
+    """
+    statistic = metric.prepare(real, fake, context)
+    value = statistic(np.arange(len(real)), np.arange(len(fake)))
+    rng = np.random.default_rng(context.seed)
+    draws = [
+        statistic(rng.integers(len(real), size=len(real)), rng.integers(len(fake), size=len(fake)))
+        for _ in range(n_bootstrap)
+    ]
+    return value, _around(value, 1.96 * float(np.std(draws, ddof=1)), metric)
+
+
+def _around(value: float, half: float, metric: Metric) -> Interval:
+    return (value - half if metric.signed else max(value - half, 0.0), value + half)
+
+
+def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tuple[float, Interval]:
+    """Mean of the values of several seeds, and its 95 % interval.
+
+    The wider of Student's t over the seeds, which knows how they differ, and the mean of the seeds' own intervals,
+    which know how the real windows might differ.
+    """
+    values = [value for value, _ in results]
+    mean, half = float(np.mean(values)), float(np.mean([high - value for value, (_, high) in results]))
+    if (k := len(values)) > 1:
+        half = max(half, float(scipy.stats.t.ppf(0.975, k - 1) * np.std(values, ddof=1) / np.sqrt(k)))
+    return mean, _around(mean, half, metric)
+
+
+def score_models(
+    test: Array, train: Array, synthetic: Mapping[str, Array | Sequence[Array]], sampling_rate_hz: float,
+    n_windows: int = 2000, n_bootstrap: int = 50, seed: int = 0, labels: np.ndarray | None = None,
+    names: Iterable[str] = METRICS,
+) -> dict[str, dict[str, dict]]:
+    """Metrics for every model, with floors and reaches.
+
+    Parameters
+    ----------
+    test, train
+        Real windows (·, samples) as z-scores. ``train`` gives the context and the reach; it is never a reference.
+    synthetic
+        Generated windows (·, samples) of each model as z-scores, or a list of those of several seeds.
+    n_windows
+        Windows on each side; at most half the test set and half the training set.
+    n_bootstrap
+        Resamplings for an interval.
+    labels
+        Spike types (·,) of the training windows, where they are known.
+    names
+        The metrics; by default all.
+
+    Returns
+    -------
+    dict
+        model → metric → fields of :class:`Score`; the entry ``"reach"`` is the training windows themselves.
+    """
+    rng = np.random.default_rng(seed)
+    runs = {name: [windows] if isinstance(windows, np.ndarray) else windows for name, windows in synthetic.items()}
+    least = min((len(windows) for each in runs.values() for windows in each), default=n_windows)
+    n = min(n_windows, len(test) // 2, len(train) // 2, least)
+    order, drawn = rng.permutation(len(test)), rng.permutation(len(train))
+    a, b = test[order[:n]], test[order[n : 2 * n]]
+    context = Context.fit(train, sampling_rate_hz, seed=seed, labels=labels)
+    others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
+    scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
+    for name in names:
+        metric = METRICS[name]
+        floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap)
+        without = others if name in memorisation.METRICS else context
+        results = {REACH: [evaluate(metric, a, train[drawn[:n]], without, n_bootstrap)]}
+        for model, each in runs.items():
+            results[model] = [evaluate(metric, a, made[:n], context, n_bootstrap) for made in each]
+        reach, reach_interval = results[REACH][0]
+        for model, each in results.items():
+            value, interval = over_seeds(each, metric)
+            ratio = None if metric.signed or not reach else value / reach
+            score = Score(
+                value, interval, floor, floor_interval, reach, reach_interval, ratio, tuple(v for v, _ in each)
+            )
+            scores[model][name] = asdict(score)
+    return scores
+
+
+def excess(score: Mapping, better: Better) -> tuple[float, Interval]:
+    """How much worse than the floor a score is, and its interval, where 1 is what sampling and drift explain.
+
+    The unit is the distance from the floor to the worse end of the 95 % intervals of floor and reach, whichever is the
+    farther. Negative where a score is better than the floor; where both sides are bad, the interval can reach below 0.
+    """
+    floor, ends = score["floor"], [*score["floor_interval"], *score["reach_interval"]]
+    below = better == "higher" or better == "near the floor" and score["value"] < floor
+    sign, edge = (-1, min(ends)) if below else (1, max(ends))
+    unit = max(sign * (edge - floor), 1e-9)
+    value, *interval = (sign * (x - floor) / unit for x in (score["value"], *score["interval"]))
+    return value, (min(interval), max(interval))
+
+
+def flagged(score: Mapping, better: Better) -> bool:
+    """Whether a score is worse than sampling and drift explain: beyond the intervals of both floor and reach."""
+    return excess(score, better)[0] > 1
+
+
+def worth(score: Mapping, better: Better) -> float:
+    """A number that is the larger, the better the score."""
+    value = score["value"]
+    return {"lower": -value, "higher": value, "near the floor": -abs(value - score["floor"])}[better]
+
+
+def comparison(scores: Mapping[str, Mapping[str, Mapping]], model: str, rival: str) -> dict[str, tuple[float, bool]]:
+    """For each metric: by how much ``model`` is better than ``rival`` (negative: worse), and whether that is sure.
+
+    Sure: the 95 % intervals do not overlap. Better is smaller, larger, or nearer to the floor, as the metric says.
+    """
+    rows = {}
+    for name in scores[model]:
+        a, b, better = scores[model][name], scores[rival][name], METRICS[name].better
+        apart = a["interval"][0] > b["interval"][1] or b["interval"][0] > a["interval"][1]
+        rows[name] = (worth(a, better) - worth(b, better), apart)
+    return rows
+
+
+def excesses(scores: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Model → metric → :func:`excess` and the ends of its interval."""
+    return {
+        model: {name: (value, *ends) for name, s in by.items() for value, ends in [excess(s, METRICS[name].better)]}
+        for model, by in scores.items()
+    }
+
+
+def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]:
+    """The metrics on which ``model`` is worse than sampling and drift explain, without those that are only reported."""
+    return [
+        name for name, score in scores[model].items()
+        if not METRICS[name].report_only and flagged(score, METRICS[name].better)
+    ]
+
+
+def copies(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> bool:
+    """Whether ``model`` is said to copy training windows: beyond floor and reach on the ratio of distances, by a tenth.
+
+    That is what one copy in ten windows does. The other metrics of memorisation are also set off by too little noise.
+    """
+    score = scores[model]["distance_ratio"]
+    return "distance_ratio" in beyond(scores, model) and score["value"] < 0.9 * score["floor"]
+
+
+QUESTIONS = {
+    "overall": "hardest to tell from real windows", "distribution": "distribution as a whole",
+    "shape": "shape of the spikes", "colour": "spectrum", "fidelity": "every window looks real",
+    "diversity": "every kind of window is there",
+}
+"""What each family of metrics asks; the first metric of a family answers."""
+
+
+def answer(
+    scores: Mapping[str, Mapping[str, Mapping]], cost: Mapping[str, Mapping[str, int]], labels: Mapping[str, str]
+) -> str:
+    """Which model, for what, at what cost, how sure: a page of Markdown made of the scores alone.
+
+    Models that copy training windows are named and left out of the ranking. ``cost``: model → ``parameters`` and
+    ``windows``, the training windows that it was shown, repeats counted; ``labels``: model → its name in words.
+    """
+    models = [model for model in scores if model != REACH]
+    ranked = [model for model in models if not copies(scores, model)]
+    lines = []
+    if ranked:
+        lead = next(iter(METRICS))
+        best, tied, behind = _standing(scores, ranked, lead)
+        score = scores[best][lead]
+        said = f" Too near to call: {_named(tied, scores, lead, labels)}." if tied else ""
+        said += f" Surely behind: {_named(behind, scores, lead, labels)}." if behind else ""
+        lines += [
+            f"**{labels[best]} comes nearest to real windows that no model has seen.** A classifier that tries to tell "
+            f"them apart reaches a {METRICS[lead].label} of {_number(score)}, where 0.5 is a coin toss, two halves of "
+            f"the real windows give {score['floor']:.3f}, and training windows {score['reach']:.3f}.{said}",
+            "", "| asked | by | best by value | surely better than | floor | reach |", "|---|---|---|---|---|---|",
+        ]
+        for family, question in QUESTIONS.items():
+            name = next(name for name, metric in METRICS.items() if metric.family == family)
+            best, _, behind = _standing(scores, ranked, name)
+            score, others = scores[best][name], ", ".join(labels[m] for m in behind) or "none"
+            lines.append(
+                f"| {question} | {METRICS[name].label} | {labels[best]}, {_number(score)} | {others} |"
+                f" {score['floor']:.3f} | {score['reach']:.3f} |"
+            )
+    judged = [name for name, metric in METRICS.items() if not metric.report_only and name in scores[REACH]]
+    lines.append("")
+    for model in models:
+        bad = beyond(scores, model)
+        which = f": {', '.join(METRICS[name].label for name in bad)}" if bad else ""
+        spent = "cost not known"
+        if model in cost:
+            spent = f"{_short(cost[model]['parameters'])} parameters, {_short(cost[model]['windows'])} windows shown"
+        copied = "" if model in ranked else " **It copies its training windows.**"
+        lines.append(
+            f"- {labels[model]} ({spent}): worse than sampling and drift explain on {len(bad)} of {len(judged)} scores"
+            f"{which}.{copied}"
+        )
+    seeds = {len(score["seeds"]) for model in models for score in scores[model].values()}
+    few = "One training of each" if seeds == {1} else f"{min(seeds)} to {max(seeds)} trainings of each"
+    lines += ["", f"{few}. *Sure* means that two 95 % intervals do not overlap." + (
+        " How much another seed would change is not in them." if seeds == {1} else ""
+    )]
+    return "\n".join(lines)
+
+
+def _standing(scores: Mapping, models: Sequence[str], name: str) -> tuple[str, list[str], list[str]]:
+    """The best of ``models`` on a metric, those that are not surely worse, and those that are."""
+    better = METRICS[name].better
+    best, *others = sorted(models, key=lambda m: -worth(scores[m][name], better))
+    alone = {model: {name: scores[model][name]} for model in models}
+    sure = {m: comparison(alone, best, m)[name][1] for m in others}
+    return best, [m for m in others if not sure[m]], [m for m in others if sure[m]]
+
+
+def _named(models: Iterable[str], scores: Mapping, name: str, labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{labels[m]} ({scores[m][name]['value']:.3f})" for m in models)
+
+
+def _number(score: Mapping) -> str:
+    low, high = score["interval"]
+    return f"{score['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _short(count: int) -> str:
+    """A count in two digits: 160 k, 1.2 M."""
+    for unit, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= unit:
+            return f"{float(f'{count / unit:.2g}'):g}{letter}"
+    return str(count)

@@ -1,0 +1,79 @@
+"""Scores over seeds: what another seed would change, and whether two models differ by more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+from scipy.stats import t as student
+from scipy.stats import ttest_rel
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A score over seeds.
+
+    Attributes
+    ----------
+    mean
+        Of ``n`` seeds.
+    interval
+        95 % interval of the mean, by Student's t; NaN for a single seed, which says nothing of others.
+    n
+        Number of seeds.
+    """
+
+    mean: float
+    interval: tuple[float, float]
+    n: int
+
+
+def over_seeds(values: Sequence[float]) -> OverSeeds:
+    """Mean of a score's values, one for each seed, with its interval."""
+    x = np.asarray(values, dtype=np.float64)
+    mean, n = float(x.mean()), len(x)
+    half = float(student.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    return OverSeeds(mean, (mean - half, mean + half), n)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One model against another over the seeds that both have.
+
+    Attributes
+    ----------
+    difference
+        Mean of the first model's value minus the second's; ``interval`` is its 95 % interval, by Student's t.
+    p
+        Of the paired t-test.
+    cohens_dz
+        The difference over the standard deviation of the differences (Cohen 1988).
+    hedges_g
+        The same without the bias of few seeds: times J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m = n − 1 (Hedges 1981,
+        doi:10.3102/10769986006002107).
+    n
+        Number of pairs.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    cohens_dz: float
+    hedges_g: float
+    n: int
+
+
+def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
+    """Compare two models by a score, seed → value, over the seeds that both have.
+
+    All but the difference is NaN for fewer than two pairs, and where all pairs differ by the same.
+    """
+    seeds = sorted(set(first) & set(second))
+    a, b = (np.array([model[seed] for seed in seeds], dtype=np.float64) for model in (first, second))
+    summary, spread, n = over_seeds(a - b), float(np.std(a - b, ddof=1)) if len(seeds) > 1 else 0.0, len(seeds)
+    if not spread:
+        nan = float("nan")
+        return Paired(summary.mean, (nan, nan), nan, nan, nan, n)
+    d, m = summary.mean / spread, n - 1
+    unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else float("nan")
+    return Paired(summary.mean, summary.interval, float(ttest_rel(a, b).pvalue), d, float(d * unbiased), n)

@@ -1,0 +1,199 @@
+"""Is a treated culture closer to a healthy one? Distances between conditions, each beside its null."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from meagan_lib import InputError
+from meagan_lib.bursts import electrode_bursts, network_bursts
+from meagan_lib.connectivity import mean_with_others, sttc
+from meagan_lib.groups import interval_features
+from meagan_lib.simulation import SimulationConfig, spikes
+from meagan_lib.spike_trains import SpikeTrains
+
+FEATURES = {
+    "log_rate": "log₁₀ rate (Hz)", "cv": "CV", "cv2": "CV2", "burst_index": "share of spikes in bursts",
+    "network_rate": "network bursts per minute", "network_index": "share of spikes in network bursts",
+    "synchrony": "mean STTC",
+}
+"""Features of a culture, and their names in words."""
+
+
+def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> np.ndarray:
+    """What a culture does as a whole, (features,) in the order of ``FEATURES``: medians over the active electrodes,
+    and the bursts of the network. The order of the electrodes does not matter.
+
+    Raises
+    ------
+    InputError
+        Fewer than two electrodes with four spikes: nothing can be told.
+    """
+    active = trains.select(trains.counts >= 4)
+    if active.n_electrodes < 2:
+        raise InputError("fewer than two electrodes are active, which tells nothing of a network: record longer")
+    intervals, network = interval_features(active), network_bursts(active)
+    return np.array([
+        np.median(np.log10(active.rate_hz)), np.nanmedian(intervals["cv"]), np.nanmedian(intervals["cv2"]),
+        electrode_bursts(active, least).inside.mean(), len(network.span) / active.duration_s * 60,
+        network.inside.mean(), np.nanmean(mean_with_others(sttc(active, within_ms))),
+    ])
+
+
+def feature_table(recordings: Sequence[SpikeTrains], within_ms: float, least: int = 4) -> np.ndarray:
+    """:func:`culture_features` of several cultures, or of several blocks of one: (recordings, features)."""
+    return np.stack([culture_features(trains, within_ms, least) for trains in recordings])
+
+
+def simulated_cultures(
+    config: SimulationConfig, n: int, seed: int = 0, spread: float = 0.15
+) -> list[SpikeTrains]:
+    """Spike trains of ``n`` cultures of the simulation, one cell an electrode, no two alike.
+
+    The time between network bursts and the share of cells that take part differ from culture to culture, by a standard
+    deviation of ``spread`` in their logarithm.
+    """
+    cultures = []
+    for i in range(n):
+        rng = np.random.default_rng([seed, i])
+        own = replace(
+            config, seed=int(rng.integers(2**31)),
+            burst_every_s=float(config.burst_every_s * np.exp(spread * rng.standard_normal())),
+            participation=float(min(config.participation * np.exp(spread * rng.standard_normal()), 1.0)),
+        )
+        frame, unit = spikes(own)
+        names = [str(u) for u in range(own.n_units)]
+        end = round(own.duration_s * own.sampling_rate_hz)
+        cultures.append(SpikeTrains(frame, unit, names, end, own.sampling_rate_hz))
+    return cultures
+
+
+def standardised(*tables: np.ndarray) -> list[np.ndarray]:
+    """Tables (n, features) as z-scores of all their rows together, which a permutation of rows does not change.
+
+    A feature that does not vary is 0.
+    """
+    rows = np.concatenate(tables)
+    spread = rows.std(axis=0)
+    scale = np.where(spread > 1e-12, spread, np.inf)
+    return [(t - rows.mean(axis=0)) / scale for t in tables]
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance between the means of two tables (n, features) and (m, features), per root of a feature.
+
+    Of z-scores it is in standard deviations: 1 where a typical feature differs by one.
+    """
+    return float(np.sqrt(np.mean((a.mean(axis=0) - b.mean(axis=0)) ** 2)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A distance between two conditions, that of shuffled labels (n,), and the share of these that reach it."""
+
+    value: float
+    null: np.ndarray
+    p: float
+
+
+def _p(value: float, null: np.ndarray) -> float:
+    """Share of the null that reaches the value, which counts as one of them (Phipson & Smyth 2010)."""
+    return float((1 + (null >= value - 1e-12).sum()) / (1 + len(null)))
+
+
+def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Difference:
+    """Do two conditions, tables (n, features) and (m, features), differ more than a random division of their rows?
+
+    Exact where rows are exchangeable: where each is a culture of its own. Blocks of one recording are not: they follow
+    one another, and a drift would pass for a difference (:func:`drift`).
+    """
+    a, b = standardised(a, b)
+    rng, rows = np.random.default_rng(seed), np.concatenate([a, b])
+    null = np.array([
+        distance(*np.split(rows[rng.permutation(len(rows))], [len(a)])) for _ in range(n_permutations)
+    ])
+    value = distance(a, b)
+    return Difference(value, null, _p(value, null))
+
+
+def drift(a: np.ndarray, b: np.ndarray) -> float:
+    """How far apart the two halves of one recording are, in the scale of :func:`difference`.
+
+    The larger distance of first and second half within ``a`` and within ``b``, whose rows are in order of time. What
+    two recordings of one culture differ by can be laid to what was done between them only where it is far more.
+    """
+    return max(distance(*np.array_split(own, 2)) for own in standardised(a, b))
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """How far a treatment leads from the pathological to the healthy.
+
+    Attributes
+    ----------
+    fraction
+        f = ⟨t − p, h − p⟩ / ‖h − p‖², of the mean features: 0 for no effect, 1 for a full rescue.
+    interval
+        95 % of ``fraction`` when cultures are drawn anew.
+    null
+        (n,): the same where treated and untreated pathological cultures are shuffled.
+    p
+        Share of the null that reaches ``fraction``.
+    aside
+        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment leads elsewhere.
+    """
+
+    fraction: float
+    interval: tuple[float, float]
+    null: np.ndarray
+    p: float
+    aside: float
+
+
+def _fraction(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> float:
+    way = healthy.mean(axis=0) - pathological.mean(axis=0)
+    return float((treated.mean(axis=0) - pathological.mean(axis=0)) @ way / max(way @ way, 1e-12))
+
+
+def rescue(
+    healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray, n_permutations: int = 999, seed: int = 0
+) -> Rescue:
+    """Does the treatment lead towards the healthy? Tables (cultures, features), each row a culture of its own.
+
+    The null is that the treatment does nothing: then treated and untreated pathological cultures are exchangeable.
+    """
+    h, p, t = standardised(healthy, pathological, treated)
+    fraction, rng, sick = _fraction(h, p, t), np.random.default_rng(seed), np.concatenate([p, t])
+    null = np.array([
+        _fraction(h, *np.split(sick[rng.permutation(len(sick))], [len(p)])) for _ in range(n_permutations)
+    ])
+    drawn = [
+        _fraction(*(x[rng.integers(len(x), size=len(x))] for x in (h, p, t))) for _ in range(max(n_permutations, 99))
+    ]
+    way = h.mean(axis=0) - p.mean(axis=0)
+    rest = t.mean(axis=0) - p.mean(axis=0) - fraction * way
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Rescue(
+        fraction, (float(low), float(high)), null, _p(fraction, null),
+        float(np.linalg.norm(rest) / max(np.linalg.norm(way), 1e-12)),
+    )
+
+
+def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Cultures (n, features) in a plane to look at: condition → (n, 2).
+
+    Across: the way from the mean pathological (0) to the mean healthy culture (1). Up: of what is left, the direction
+    in which all cultures vary most, in standard deviations of a feature.
+    """
+    given = {"healthy": healthy, "pathological": pathological, **others}
+    tables = dict(zip(given, standardised(*given.values())))
+    origin = tables["pathological"].mean(axis=0)
+    way = tables["healthy"].mean(axis=0) - origin
+    rows = np.concatenate(list(tables.values())) - origin
+    rest = rows - np.outer(rows @ way, way) / max(way @ way, 1e-12)
+    up = np.linalg.svd(rest - rest.mean(axis=0), full_matrices=False)[2][0]
+    up *= np.sign(up[np.abs(up).argmax()])
+    return {
+        name: np.stack([(t - origin) @ way / max(way @ way, 1e-12), (t - origin) @ up], axis=1)
+        for name, t in tables.items()
+    }

@@ -1,0 +1,444 @@
+"""The book: made from whatever a run holds, complete in itself, and good in a real browser.
+
+``MEAGAN_BOOK=results/<run>/book pytest tests/test_book.py`` looks at every page of a book of yours as well.
+"""
+
+import base64
+import functools
+import http.server
+import json
+import os
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import nbformat
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+from bs4 import BeautifulSoup
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.figure import Figure
+from onnx.reference import ReferenceEvaluator
+from safetensors.torch import save_file
+
+from meagan_lib import ROOT, InputError, book, explorer, figures, training
+from meagan_lib.files import sha256
+from meagan_lib.models.transformer_gan import build_generator
+from meagan_lib.models.vae_gan import build_vae
+from meagan_lib.windows import SpikeWindows, Standardiser
+from tests.browser import CHROMIUM, browser
+from tests.conftest import spikes
+
+RUN, PART = "tiny", "tiny/recordings/north"
+SMALL = {"latent": 8, "width": 16, "depth": 1, "heads": 2}
+pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser")
+needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: apt-get install chromium")
+
+
+def windows() -> SpikeWindows:
+    n = 240
+    unknown = np.full(n, -1, np.int32)
+    return SpikeWindows(
+        spikes(n), unknown, np.arange(n), unknown, (np.arange(n) % 3).astype(np.uint8), 20_000.0, 16, "uV"
+    )
+
+
+def saved(id: str, run: str, animation: bytes | None = None) -> dict:
+    """A figure of a run, as a notebook shows it."""
+    fig = Figure(figsize=(2, 1))
+    fig.subplots().plot([0, 1], [1, 2])
+    shown = figures.save_figure(fig, id, run=run, data={"y": np.arange(3), "at": np.float64(1)}, animation=animation)
+    path = figures.folder(run) / "manifest.json"
+    lines = json.loads(path.read_text())
+    lines[id] |= {"parameters": {"name": run, "seed": 7}, "library_sha256": {"meagan_lib/plots.py": "0" * 64}}
+    path.write_text(json.dumps(lines))
+    return DisplayFormatter().format(shown)[0]
+
+
+def executed(
+    results: Path, run: str, notebook: str, title: str, cells: list[tuple[str, dict]], label: str = ""
+) -> None:
+    """An executed notebook of a run, with its receipt."""
+    parameters = nbformat.v4.new_code_cell('name = "quick"  # run\nseed = 0  # of every draw')
+    parameters.metadata["tags"] = ["parameters"]
+    injected = nbformat.v4.new_code_cell(f'# Parameters\nname = "{run}"\nseed = 7\n')
+    injected.metadata["tags"] = ["injected-parameters"]
+    content = [
+        nbformat.v4.new_markdown_cell(
+            f"# {title}\n\nSee notebook 4 and [the concept](concepts/c1_networks.ipynb), not [this](gone.ipynb).\n\n"
+            "$$a = b$$\n\n$$c = d \\tag{thesis 1.1}$$\n\nInline $x_i$."
+        ),
+        parameters, injected, nbformat.v4.new_code_cell("import numpy"),
+    ]
+    for source, data in cells:
+        output = nbformat.v4.new_output("execute_result", data)
+        content.append(nbformat.v4.new_code_cell(source, outputs=[output]))
+    printed = nbformat.v4.new_output("stream", name="stdout", text="1225 windows to train")
+    content.append(nbformat.v4.new_code_cell("print(n)", outputs=[printed]))
+    whole = run.partition("/recordings/")[0]
+    path = results / whole / "notebooks" / ".".join(filter(None, (notebook, label, "ipynb")))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    python = {"language_info": {"name": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=content, metadata=python), path)
+    receipt = results / run / "receipts" / f"{notebook}.json"
+    receipt.parent.mkdir(parents=True, exist_ok=True)
+    content = {"notebook": notebook, "seconds": 1.0, "figures": [], "products": {"windows.h5": "1"}}
+    receipt.write_text(json.dumps(content))
+
+
+def trained(results: Path) -> None:
+    """Windows and two models that were never trained, but are not the Gaussian either."""
+    w = windows()
+    w.save(results / RUN / "windows.h5")
+    train = Standardiser.fit(w.of(0)).transform(w.of(0))
+    vae = build_vae(training.recipe(training.VAEGANConfig, **SMALL), train)
+    networks = {
+        "transformer_gan/model": build_generator(training.recipe(training.GANConfig, **SMALL), train),
+        "vae_gan/model": vae.decoder, "vae_gan/encoder": vae.encoder,
+    }
+    torch.manual_seed(1)
+    for name, network in networks.items():
+        path = results / RUN / f"{name}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        weights = {k: v + 0.05 * torch.randn_like(v) for k, v in network.state_dict().items()}
+        save_file(weights, path)
+        (path.parent / "config.json").write_text(json.dumps({"config": {**SMALL, "prior": "gaussian"}}))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A run with three chapters, a recording of its own for one of them, a concept, scores and two networks."""
+    home = tmp_path_factory.mktemp("book")
+    results = home / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (book, explorer):
+            patch.setattr(module, "RESULTS", results)
+        patch.setattr(figures, "folder", lambda run: home / "figures" / run)
+        patch.setattr(book, "modules", lambda: ["meagan_lib.losses", "meagan_lib.files"])
+        executed(results, RUN, "01_preprocessing", "1 · Windows", [("draw()", saved("trace_detections", RUN))])
+        executed(results, PART, "01_preprocessing", "1 · Windows", [("draw()", saved("chip_map", PART))], label="north")
+        film = saved("transformer_gan_film", RUN, b"GIF89a\1\0\1\0\0\0\0;")
+        executed(results, RUN, "02_transformer_gan", "2 · A GAN", [("film | play", film)])
+        executed(results, RUN, "04_results_comparison", "4 · Scores", [("compare()", saved("scores", RUN))])
+        executed(results, "concepts", "c1_networks", "c1 · Networks", [("learn()", saved("pca", "concepts"))])
+        failed = results / RUN / "notebooks" / "03_vae_gan.failed.ipynb"
+        failed.write_text("no notebook")
+        given = {"name": RUN, "seed": 7, "recording": "some/chip.brw"}
+        for notebook in ("01_preprocessing", "02_transformer_gan", "03_vae_gan"):
+            path = results / RUN / "params" / f"{notebook}.yaml"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(yaml.safe_dump(given))
+        score = {"value": 0.6, "interval": [0.5, 0.7], "floor": 0.5, "reach": 0.55, "ratio": 1.2}
+        values = {"reach": 0.55, "gaussian": 0.9, "vae_gan": 0.10, "unheard_of": None}
+        scores = {m: {"coverage": score, "c2st_auc": score | {"value": v}} for m, v in values.items()}
+        (results / RUN / "scores.json").write_text(json.dumps(scores))
+        trained(results)
+        yield results
+
+
+@pytest.fixture(scope="module")
+def made(results):
+    """The book of that run, in which Sphinx finds nothing to complain about."""
+    return book.build(RUN, strict=True).parent
+
+
+@functools.cache
+def page(made: Path, name: str) -> BeautifulSoup:
+    return BeautifulSoup((made / name).read_text(), "html.parser")
+
+
+@pytest.fixture(scope="module")
+def folder(request):
+    """The book that is read: that of MEAGAN_BOOK, or the one made here."""
+    return Path(os.environ.get("MEAGAN_BOOK") or request.getfixturevalue("made")).resolve()
+
+
+def test_chapters_are_what_a_run_has_executed_in_order_and_the_concepts(results):
+    assert [(c.document, c.title) for c in book.chapters(RUN)] == [
+        ("01_preprocessing", "1 · Windows"), ("01_preprocessing-north", "1 · Windows · north"),
+        ("02_transformer_gan", "2 · A GAN"), ("04_results_comparison", "4 · Scores"), ("c1_networks", "c1 · Networks"),
+    ]
+    (results / "empty" / "notebooks").mkdir(parents=True)
+    with pytest.raises(InputError, match="run 'empty' has no executed notebooks"):
+        book.build("empty")
+
+
+def test_every_figure_has_a_number_its_caption_and_a_page_with_cell_data_and_provenance(made):
+    chapter = page(made, "chapters/02_transformer_gan.html")
+    caption = chapter.select_one("figure figcaption").get_text()
+    assert "Figure 3" in caption and figures.registry()["transformer_gan_film"].caption in caption
+    what = "What the generator makes of the same five z while it learns (each z keeps its shade)"
+    assert chapter.select_one("figure img")["alt"] == what
+    assert chapter.select_one("figure a[href$='figures/transformer_gan_film.html'] img")
+    own = page(made, "figures/transformer_gan_film.html")
+    told = own.get_text()
+    line = figures.manifest(RUN)["transformer_gan_film"]
+    assert all(line[f"{kind}_sha256"] in told for kind in ("data", "png", "svg", "gif")) and "0" * 64 in told
+    assert "film | play" in told and "section 4 (reconstruction) of the thesis" in told
+    assert "make figures RECORDING=" in told
+    data = next(a["href"] for a in own.select("a[download]") if a["href"].endswith(".npz"))
+    np.testing.assert_array_equal(np.load(made / "figures" / data)["y"], np.arange(3))
+    assert "one number, float64" in told
+    gallery = page(made, "figures.html").select(".gallery img")
+    assert len(gallery) == 5 and all(image["alt"] for image in gallery)
+    assert "papermill notebooks/concepts/" in page(made, "figures/pca.html").get_text()
+    assert (made / "figures" / "chip_map-north.html").is_file()
+
+
+def test_a_chapter_shows_the_values_that_were_used_and_folds_what_draws(made):
+    chapter = page(made, "chapters/01_preprocessing.html")
+    assert f'name = "{RUN}"  # run\nseed = 7  # of every draw' in chapter.get_text()
+    assert "# Parameters" not in chapter.get_text() and "1225 windows to train" in chapter.get_text()
+    folded = [cell.get_text() for cell in chapter.select("details.hide")]
+    assert ["import numpy" in folded[0], "draw()" in folded[1], len(folded)] == [True, True, 2]
+    assert all(chapter.select_one(f'a[href="{name}.html"]') for name in ("04_results_comparison", "c1_networks"))
+    assert "gone" not in str(chapter.select_one("article")) and "not this." in chapter.get_text()
+
+
+def test_scores_stand_in_tables_that_know_no_list_of_models(made):
+    table = page(made, "scores.html").select("table")[0]
+    rows = [[cell.get_text(strip=True) for cell in row.select("th, td")] for row in table.select("tr")]
+    assert rows == [
+        ["model", "C2ST AUC", "coverage"], ["reach (train)", "0.550", "0.600"], ["VAE-GAN", "0.100", "0.600"],
+        ["Gaussian", "0.900", "0.600"], ["unheard of", "–", "0.600"],
+    ]
+
+
+def test_the_library_and_the_run_are_told(made):
+    assert "Probability" not in page(made, "api/meagan_lib.losses.html").get_text()[:50]
+    assert "Write content as JSON, atomically" in page(made, "api/meagan_lib.files.html").get_text()
+    told = page(made, "run.html").get_text()
+    assert "some/chip.brw" in told and "windows.h5" in told
+    assert "recording chip.brw, seed 7" in page(made, "index.html").get_text()
+
+
+def test_italian_pages_say_so_and_terms_stand_in_both_languages(made):
+    assert page(made, "it/index.html").html["lang"] == "it" and page(made, "index.html").html["lang"] == "en"
+    glossary = page(made, "glossary.html")
+    assert glossary.html["lang"] == "it"
+    rows = [[cell.get_text(strip=True) for cell in row.select("td")] for row in glossary.select("tbody tr")]
+    terms = [italian.casefold() for italian, _, _ in rows]
+    assert len(rows) > 40 and terms == sorted(terms) and all(all(row) for row in rows)
+
+
+def pages(made: Path) -> list[str]:
+    return sorted(str(path.relative_to(made)) for path in made.rglob("*.html"))
+
+
+def test_links_and_pictures_lead_somewhere_and_nothing_comes_from_elsewhere(folder):
+    anchors = {name: {tag["id"] for tag in page(folder, name).select("[id]")} for name in pages(folder)}
+    found = []
+    for name in anchors:
+        soup = page(folder, name)
+        found += [f"{name} tells {path}" for path in (str(ROOT), str(folder.parent)) if path in str(soup)]
+        for tag, attribute in (("script", "src"), ("img", "src"), ("link", "href"), ("a", "href")):
+            for element in soup.select(f"{tag}[{attribute}]"):
+                address, anchor = urldefrag(element[attribute])
+                if address.startswith(("https:", "http:", "data:")):
+                    found += [f"{name} asks {address}"] * (tag != "a" and not address.startswith("data:"))
+                    continue
+                target = (folder / name).parent / unquote(address.partition("?")[0]) if address else folder / name
+                document = os.path.relpath(target, folder)
+                if not target.exists() or anchor and anchor not in anchors.get(document, {anchor}):
+                    found.append(f"{name} leads to {element[attribute]}, which is not there")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("$$a$$\n\ntext", r"$$a \tag{c2.4}$$" + "\n\ntext"),
+        ("$$\na\n$$,\n", "$$\na" + r"\,, \tag{c2.4}$$" + "\n"),
+        (r"$$a \tag{thesis 1.1}$$", r"$$a \tag{thesis 1.1}$$"),
+        (r"$$a \\ b$$", r"$$a \\ b$$"),
+        ("costs $$ and $$ again", "costs $$ and $$ again"),
+    ],
+)
+def test_displayed_equations_are_numbered_within_their_chapter(source, expected):
+    assert book.numbered(source, "c2_density", 3)[0] == expected
+
+
+def test_what_a_caption_says_is_not_taken_for_markup():
+    assert book.escaped("*a* [b](c) <d> $x_1$ |e|") == r"\*a\* \[b\](c) \<d\> \$x\_1\$ \|e\|"
+
+
+def test_files_of_others_are_as_they_were_published():
+    vendor = ROOT / "book" / "vendor"
+    listed = [line.split() for line in (vendor / "SHA256SUMS").read_text().splitlines()]
+    assert [sha256(vendor / name) for _, name in listed] == [hash for hash, _ in listed]
+    there = {p.relative_to(vendor).as_posix() for kind in ("js", "mjs", "gz") for p in vendor.rglob(f"*.{kind}")}
+    assert {name for _, name in listed} == there
+    assert all(path.stat().st_size < 5e6 for path in vendor.rglob("*"))
+
+
+def computed(network: str, row: np.ndarray) -> np.ndarray:
+    """What a network of the page gives, by ONNX's own definition of its operations."""
+    evaluator = ReferenceEvaluator(onnx.load_from_string(base64.b64decode(network)))
+    return evaluator.run(None, {"input": row[None]})[0][0]
+
+
+def test_the_networks_of_the_page_give_what_pytorch_gives(made, results):
+    script = (made / "_static" / "explorer-data.js").read_text()
+    content = json.loads(script.removeprefix("window.meaganExplorer = ").removesuffix(";\n"))
+    w = SpikeWindows.load(results / RUN / "windows.h5")
+    assert np.frombuffer(base64.b64decode(content["real"]), np.float32).reshape(-1, w.n_samples).shape == (80, 32)
+    for described in content["models"]:
+        e = explorer.load(RUN, described["model"], w)
+        z = np.random.default_rng(0).standard_normal(8).astype(np.float32)
+        np.testing.assert_allclose(computed(described["generator"], z), (e.window(z) - e.centre) / e.scale, atol=1e-5)
+        if e.encoder:
+            scaled = ((w.windows[0] - e.centre) / e.scale).astype(np.float32)
+            np.testing.assert_allclose(computed(described["encoder"], scaled), e.encoded(w.windows[0]), atol=1e-5)
+    assert [m["model"] for m in content["models"]] == ["transformer_gan", "vae_gan"] and len(script) < 15e6
+
+
+@pytest.fixture(scope="module")
+def served(folder):
+    """The folder on a server of this machine, and its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with browser() as page:
+        yield page
+
+
+LOOK = """(() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const images = all("article img");
+  const levels = all("article h1, article h2, article h3, article h4").map((h) => Number(h.tagName[1]));
+  const words = (e) => e.textContent.trim() || e.getAttribute("aria-label");
+  const named = (e) => words(e) || e.querySelector("img[alt]") || e.closest("label");
+  return {
+    wide: Math.max(...all("html, .content").map((e) => e.scrollWidth - e.clientWidth)),
+    mute: images.filter((i) => !i.alt.trim()).length,
+    gone: images.filter((i) => i.complete && !i.naturalWidth).length,
+    unset: all(".math").length - all(".math:has(mjx-container)").length,
+    wrong: all("[data-mml-node=merror], mjx-assistive-mml [mathcolor=red]").length,
+    silent: all("mjx-container").length - all("mjx-assistive-mml math").length,
+    headings: levels[0] === 1 && levels.every((level, i) => i === 0 || (level > 1 && level <= levels[i - 1] + 1)),
+    nameless: all("article button, article a[href], article input, article select").filter((e) => !named(e)).length,
+  };
+})()"""
+GOOD = {"wide": 0, "mute": 0, "gone": 0, "unset": 0, "wrong": 0, "silent": 0, "headings": True, "nameless": 0}
+
+
+@needs_chromium
+def test_every_page_is_sound_on_a_phone_in_the_dark_and_asks_nobody_else(served, tab):
+    folder, address = served
+    tab.screen(390, 844, dark=True)
+    found = {}
+    for name in pages(folder):
+        complaints = tab.open(f"{address}/{name}")
+        look = tab.run(LOOK)
+        if complaints or (look != GOOD and not name.startswith(("_modules", "search", "genindex", "py-modindex"))):
+            found[name] = complaints + [f"{key}: {value}" for key, value in look.items() if value != GOOD[key]]
+    assert found == {}
+
+
+@needs_chromium
+def test_dark_and_light_are_what_the_reader_prefers(served, tab):
+    brightness = []
+    for dark in (False, True):
+        tab.screen(1280, 900, dark=dark)
+        tab.open(f"{served[1]}/index.html")
+        colour = tab.run("getComputedStyle(document.body).backgroundColor")
+        brightness.append(sum(int(part) for part in colour[4:-1].split(",")))
+    assert brightness[0] > 700 and brightness[1] < 100
+
+
+@needs_chromium
+def test_the_keyboard_reaches_the_text_first_and_then_what_can_be_used(served, tab):
+    tab.screen(1280, 900)
+    tab.open(f"{served[1]}/scores.html")
+    tab.press("Tab")
+    assert tab.run("document.activeElement.getAttribute('href')") == "#furo-main-content"
+    tab.run("document.querySelector('table.sortable button').focus()")
+    rows = "[...document.querySelector('table.sortable').tBodies[0].rows]"
+    first = f"{rows}.map((row) => row.cells[0].textContent.trim())"
+    column = "document.activeElement.closest('th').getAttribute('aria-sort')"
+    tab.press("Tab")
+    tab.press("Enter")
+    assert tab.run(column) == "ascending"
+    ascending = tab.run(first)
+    tab.press("Enter")
+    assert tab.run(column) == "descending"
+    if "MEAGAN_BOOK" not in os.environ:
+        assert ascending == ["VAE-GAN", "reach (train)", "Gaussian", "unheard of"]
+        assert tab.run(first) == ["Gaussian", "reach (train)", "VAE-GAN", "unheard of"]
+
+
+@needs_chromium
+def test_a_screen_reader_hears_the_title_first_and_the_name_of_every_control(served, tab):
+    tab.open(f"{served[1]}/explorer.html")
+    tab.until("document.querySelector('#explorer-words')?.textContent")
+    heard = tab.heard()
+    text = heard[next(i for i, (role, _) in enumerate(heard) if role == "main") :]
+    assert next(name for role, name in text if role == "heading").startswith("The latent explorer")
+    controls = [(role, name) for role, name in text if role in ("radio", "button", "slider")]
+    assert [c for c in controls if c[0] == "radio"] == [("radio", "Transformer-GAN"), ("radio", "VAE-GAN")]
+    assert [c for c in controls if c[0] == "button"][:2] == [("button", "New spike"), ("button", "Typical spike")]
+    sliders = [name for role, name in controls if role == "slider"]
+    assert [name.split(" (")[0] for name in sliders] == [f"direction {i + 1}" for i in range(explorer.DIRECTIONS)]
+    picture = next(name for role, name in text if role == "image")
+    assert picture.startswith("Synthetic spike of the Transformer-GAN: trough")
+
+
+@needs_chromium
+def test_a_figure_moves_when_asked_to_and_not_before(served, tab):
+    tab.open(f"{served[1]}/figures/transformer_gan_film.html")
+    source = "document.querySelector('article img').src.split('.').pop()"
+    assert tab.run(source) == "png"
+    tab.run("document.querySelector('button.film').focus()")
+    tab.press("Enter")
+    assert (tab.run(source), tab.run("document.activeElement.textContent")) == ("gif", "■ Stop")
+    tab.press("Enter")
+    assert tab.run(source) == "png"
+
+
+@needs_chromium
+@pytest.mark.parametrize("way", ["server", "folder"])
+def test_the_explorer_computes_in_the_page_what_pytorch_computes(served, tab, way, results):
+    folder, address = served
+    run = json.loads((folder / "_static" / "explorer-data.js").read_text()[len("window.meaganExplorer = ") : -2])["run"]
+    home = results if run == RUN else ROOT / "results"
+    tab.screen(390, 844)
+    start = f"{address}/explorer.html" if way == "server" else (folder / "explorer.html").as_uri()
+    tab.open(start)
+    tab.until("window.meaganExplorer?.explorer?.z && document.querySelector('#explorer-words')?.textContent")
+    explorer.RESULTS, kept = home, explorer.RESULTS
+    try:
+        w = SpikeWindows.load(home / run / "windows.h5")
+        for i, e in enumerate(explorer.load(run, model, w) for model in explorer.available(run)):
+            z = np.random.default_rng(i).standard_normal(e.generator.latent).astype(np.float32)
+            there = tab.run(f"meaganExplorer.explorer.models[{i}].window({z.tolist()})")
+            np.testing.assert_allclose((np.array(there) - e.window(z)) / e.scale, 0, atol=1e-5)
+            if e.encoder:
+                real = explorer.held_out(w)[0]
+                there = tab.run(f"meaganExplorer.explorer.models[{i}].encoded({real.tolist()})")
+                np.testing.assert_allclose(there, e.encoded(real), atol=1e-5)
+    finally:
+        explorer.RESULTS = kept
+    before = tab.run("document.querySelector('.readout').textContent")
+    tab.run("document.querySelector('.sliders input').focus()")
+    for _ in range(8):
+        tab.press("ArrowRight")
+    tab.until(f"document.querySelector('.readout').textContent !== {json.dumps(before)}")
+    tab.run("document.querySelector('input[value=vae_gan]').click()")
+    tab.until("document.querySelectorAll('.explorer button').length === 3")
+    tab.run("document.querySelectorAll('.explorer button')[2].click()")
+    tab.until("document.querySelector('path[stroke-dasharray]').getAttribute('visibility') === 'visible'")
+    assert tab.run("document.querySelector('.readout').textContent").startswith("Synthetic spike of the VAE-GAN")
+    assert not tab.complaints()

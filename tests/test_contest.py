@@ -1,0 +1,201 @@
+"""The contest: what takes part, what a job depends on, that a fit leaves what notebook 04 reads; scores over seeds."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+import yaml
+from conftest import spikes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meagan_lib import ROOT, InputError, cli, contest, notebooks
+from meagan_lib.contest import RIVALS, THESIS, prepared
+from meagan_lib.seeds import over_seeds, paired
+from meagan_lib.windows import Split, SpikeWindows
+from tests.conftest import forget
+
+NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
+ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "looks": 2, "dcgan_steps": 7}
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    ({"models": ["gm"]}, "no rival 'gm': did you mean 'gmm'"),
+    ({"models": ["vae_gan"]}, "takes part in any case"),
+    ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
+    ({"models": "gmm"}, "contest.models is a list"),
+    ({"dcgan_step": 3}, "did you mean 'dcgan_steps'"),
+    ({"dcgan_steps": 0}, "dcgan_steps is 0: it must be 1 or more"),
+    ({"seeds": [1, 2]}, "the seed of 02_transformer_gan is 0"),
+    ({"seeds": []}, "the seed of 02_transformer_gan is 0"),
+])
+def test_a_wrong_contest_is_refused_with_one_sentence(wrong, sentence):
+    with pytest.raises(InputError, match=sentence):
+        prepared(NOTEBOOKS | {"contest": ASKED | wrong})
+
+
+def test_the_contest_is_asked_for_as_notebooks_are():
+    files = cli.check("x", cli.resolve("smoke", [], ["contest.models=[gmm, dcgan]", "contest.dcgan_steps=5"]))
+    found = {path.relative_to(notebooks.RESULTS / "x" / "params").as_posix(): given for path, given in files.items()}
+    assert found["contest.yaml"] == {"models": ["gmm", "dcgan"], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}
+    assert found["contest/gmm.yaml"] == {} and found["contest/dcgan.yaml"] == {"steps": 5, "looks": 1}
+
+
+def test_one_more_model_or_seed_or_budget_concerns_no_other_job():
+    before = prepared(NOTEBOOKS | {"contest": ASKED})
+    after = prepared(NOTEBOOKS | {"contest": {"models": ["gmm", "dcgan", "vae"], "seeds": [0, 1, 2], "looks": 2, "dcgan_steps": 8}})
+    assert after["contest/gmm"] == before["contest/gmm"] and after["contest/dcgan"] != before["contest/dcgan"]
+    assert prepared(NOTEBOOKS) == {"contest": {"models": [], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}}
+
+
+def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
+    found = prepared(NOTEBOOKS | {"contest": {"models": ["vae", "flow_matching", "tts_gan"]}})
+    patches = {model: found[f"contest/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
+    assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
+    for model in ("vae", "flow_matching"):
+        assert contest.options(model, found[f"contest/{model}"], recorded())["patch"] == recorded().samples_of(patches[model])
+
+
+def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
+    def concerned(module):
+        return [model for model in (*THESIS, *RIVALS) if f"meagan_lib/models/{module}.py" in contest.library(model)]
+
+    for rival in ("dcgan", "tts_gan", "flow_matching", "vae"):
+        assert concerned(rival) == [rival]
+        assert not any(f"models/{rival}.py" in path for n in notebooks.NOTEBOOKS.glob("0*.ipynb") for path in notebooks.library_inputs(n.stem))
+    assert concerned("baselines") == ["pca_gaussian", "gmm", "bootstrap"]
+    assert concerned("vae_gan") == ["vae_gan", "vae"] and concerned("contract") == [*THESIS, *RIVALS]
+
+
+def recorded(n: int = 600, samples: int = 16) -> SpikeWindows:
+    """Windows of two units, a third of them each to train, to validate and to test."""
+    return SpikeWindows(
+        spikes(n, samples) * 10, np.zeros(n, np.int32), np.arange(n), np.arange(n, dtype=np.int32) % 2,
+        np.repeat(list(Split), n // 3).astype(np.uint8), 20_000.0, 8, "uV", {"band_hz": [300.0, 6000.0], "filter_order": 3},
+    )
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run whose notebooks are done, with its parameters."""
+    monkeypatch.setattr(contest, "RESULTS", tmp_path)
+    recorded().save(tmp_path / "run" / "windows.h5")
+    asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "looks": 1, "vae_steps": 2}
+    parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "contest": asked}
+    for name, given in prepared(parameters).items():
+        path = tmp_path / "run" / "params" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(given))
+    return tmp_path / "run"
+
+
+def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
+    assert len(contest.entries("run")) == 8
+    assert contest.jobs("run") == [("transformer_gan", 3), ("vae_gan", 0), *((m, s) for m in ("bootstrap", "vae") for s in (0, 3))]
+    assert contest.place("run", "vae_gan", 3) == run / "vae_gan"
+    assert contest.place("run", "vae_gan", 0) == run / "contest" / "vae_gan" / "0"
+
+
+def test_fits_leave_models_windows_and_costs(run):
+    thesis = {
+        "steps": 2, "looks": 1, "batch_size": 8, "patch_ms": 0.2, "normalisation": "min_max", "condition": "unit", "seed": 0,
+        "name": "run", "recipe": {"width": 16, "depth": 1, "calibrate": False},
+    }
+    for model, seed in contest.jobs("run"):
+        if model != "vae_gan":
+            given = thesis if model in THESIS else yaml.safe_load((run / "params" / f"{contest.parameters_of(model)}.yaml").read_text())
+            receipt = contest.execute("run", model, seed, given)
+            assert f"contest/{model}/{seed}/synthetic.h5" in receipt["products"]
+    for model, seed in (("transformer_gan", 0), ("vae_gan", 0), ("vae_gan", 3)):  # the notebooks', and a job's
+        folder = contest.place("run", model, seed)
+        folder.mkdir(parents=True)
+        for file in ("synthetic.h5", "cost.json"):
+            (folder / file).write_bytes((run / "contest" / "transformer_gan" / "3" / file).read_bytes())
+    found, costs = contest.synthetic("run"), contest.costs("run")
+    assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys((*THESIS, "bootstrap", "vae"), [0, 3])
+    for model, by_seed in found.items():
+        assert {len(w) for w in by_seed.values()} == {200} and {w.amplitude_unit for w in by_seed.values()} == {"uV"}
+        assert np.array_equal(by_seed[0].windows, by_seed[3].windows) == (model in THESIS)  # where one is copied above
+        assert {len(cost) for cost in costs[model].values()} == {6}
+    assert set(found["transformer_gan"][3].label) == {0, 1} and set(found["vae"][3].label) == {-1}
+    assert costs["transformer_gan"][3]["steps"] == costs["vae"][0]["steps"] == 2 and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
+    assert costs["bootstrap"][0]["parameters"] == 200 * 16
+    kept = contest.load("run", "bootstrap", 3).sample(200, 5)
+    real = recorded().of(Split.TRAIN)
+    np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
+
+
+def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
+    given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
+    for model, (_, notebook) in THESIS.items():
+        found = contest.options(model, given[notebook] | {"recipe": {"heads": 2}}, recorded())
+        assert found["patch"] == recorded().samples_of(0.4)
+        assert found["heads"] == 2 and found["validate_every"] == given[notebook]["steps"] // given[notebook]["looks"]
+        named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
+        named |= {"vae_steps", "generator", "beta", "feature_weight"} if model == "vae_gan" else set()
+        assert set(found) == named | {"heads", "validate_every", "checkpoint_every"}
+
+
+def test_the_graph_has_a_job_for_every_rival_and_seed():
+    name = "test-contest"
+    forget(name)
+    try:
+        for path, section in cli.check(name, cli.resolve("full", [], [])).items():
+            cli.write_if_changed(path, yaml.safe_dump(section))
+        graph = [
+            sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--cores", "2", "--config", f"run={name}",
+            "--nolock",
+        ]
+        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+        assert told.returncode == 0, told.stderr
+        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
+        assert counts["fit"] == str(len(RIVALS) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
+    finally:
+        forget(name)
+
+
+values = st.lists(st.floats(-10, 10).map(lambda v: round(v, 3)), min_size=3, max_size=8)
+
+
+@given(values)
+def test_the_interval_over_seeds_is_that_of_scipy(x):
+    found = over_seeds(x)
+    assert found.n == len(x) and found.mean == pytest.approx(np.mean(x), abs=1e-9)
+    if np.std(x) > 1e-6:
+        low, high = scipy.stats.ttest_1samp(x, 0).confidence_interval(0.95)
+        assert found.interval == pytest.approx((low, high), abs=1e-6)
+
+
+@given(values, values, st.floats(-5, 5))
+def test_a_paired_comparison_is_that_of_scipy_signed_and_blind_to_what_seeds_share(x, y, shift):
+    a, b = dict(enumerate(x)), dict(enumerate(y))
+    n = min(len(x), len(y))
+    differences = np.subtract(x[:n], y[:n])
+    if differences.std() < 1e-3:
+        return
+    found, back = paired(a, b), paired(b, a)
+    reference = scipy.stats.ttest_rel(x[:n], y[:n])
+    assert found.p == pytest.approx(reference.pvalue, abs=1e-9) and found.n == n
+    assert found.interval == pytest.approx(tuple(reference.confidence_interval(0.95)), abs=1e-6)
+    assert found.cohens_dz == pytest.approx(reference.statistic / np.sqrt(n))
+    assert (back.difference, back.cohens_dz, back.hedges_g) == pytest.approx(
+        (-found.difference, -found.cohens_dz, -found.hedges_g)
+    )
+    shared = paired({s: v + shift * s for s, v in a.items()}, {s: v + shift * s for s, v in b.items()})
+    assert shared.difference == pytest.approx(found.difference, abs=1e-6)
+
+
+def test_the_effect_size_has_no_bias():
+    """Hedges' g of draws whose true effect is 1 is 1 in the mean; Cohen's d_z of five seeds is a quarter too large."""
+    rng = np.random.default_rng(0)
+    found = [paired(dict(enumerate(x)), dict.fromkeys(range(5), 0.0)) for x in rng.normal(1, 1, (1000, 5))]
+    assert np.mean([f.hedges_g for f in found]) == pytest.approx(1, abs=0.08)
+    assert np.mean([f.cohens_dz for f in found]) == pytest.approx(1.25, abs=0.1)
+
+
+def test_one_seed_says_nothing_of_others():
+    assert np.isnan(over_seeds([0.6]).interval).all()
+    alone = paired({0: 0.6, 1: 0.7}, {0: 0.5, 2: 0.5})
+    assert alone.difference == pytest.approx(0.1) and alone.n == 1 and np.isnan([alone.p, alone.hedges_g]).all()

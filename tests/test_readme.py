@@ -1,0 +1,159 @@
+"""What README, CONTRIBUTING and the book tell a reader to do can be done, and what they point to is there.
+
+Every command is carried out up to where a run would start to compute; that it computes, test_run.py shows.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import typer.testing
+import yaml
+from PIL import Image
+
+from meagan_lib import ROOT, book, cli, explorer, figures, merging, recordings
+from meagan_lib.notebooks import NOTEBOOKS, check_parameters
+
+PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md"]
+TOLD = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "book/pages/own_recording.md", "book/pages/it/index.md"]
+
+
+def commands() -> list[str]:
+    """The command lines of all fenced blocks."""
+    found = []
+    for name in TOLD:
+        fenced = re.findall(r"^```([^\n]*)\n(.*?)^```", (ROOT / name).read_text(), flags=re.MULTILINE | re.DOTALL)
+        blocks = [block for language, block in fenced if language in ("", "bash", "sh")]
+        found += [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def behind(command: str) -> list[str]:
+    """What a ``make`` runs besides setting up; any other command as it is."""
+    if not command.startswith("make "):
+        return [command]
+    told = subprocess.run(
+        ["make", "-n", "-W", "nothing", *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    lines = [line for line in told.stdout.splitlines() if line.startswith(".venv/bin/") and " pip " not in line]
+    assert lines, f"{command} does nothing"
+    return [line.removeprefix(".venv/bin/") for line in lines]
+
+
+@pytest.fixture
+def rehearsal(tmp_path, monkeypatch):
+    """The command line with nothing computed, and recordings that all can be read."""
+    asked = []
+    monkeypatch.setattr(cli, "RESULTS", tmp_path)
+    for name in ("run_graph", "summary", "sweep_summary"):
+        monkeypatch.setattr(cli, name, lambda *_, name=name: asked.append(name))
+    monkeypatch.setattr(book, "build", lambda run: tmp_path / run / "book" / "index.html")
+    monkeypatch.setattr(book, "chapters", lambda run: [])
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    monkeypatch.setattr(recordings, "holds_windows", lambda recording: False)
+    monkeypatch.setattr(recordings, "open_recording", lambda *_, **__: asked.append("opened"))
+    monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
+    return asked
+
+
+def test_every_command_that_a_reader_is_told_is_understood(rehearsal, tmp_path, monkeypatch):
+    told = commands()
+    assert len(told) > 12 and {"make figures", "make book"} <= set(told)
+    for command in told:
+        for line in behind(command):
+            program, *arguments = shlex.split(line)
+            rehearsal.clear()
+            if program == "meagan":
+                result = typer.testing.CliRunner().invoke(cli.app, arguments)
+                assert result.exit_code == 0, f"{command}: {result.exception!r} {result.output}"
+                assert arguments[0] != "run" or "run_graph" in rehearsal
+                several = re.search('RECORDING="([^"]*)"', command)
+                assert not several or f"{len(several[1].split())} recordings" in rehearsal
+            elif program == "papermill":
+                parameters = {arguments[i + 1]: yaml.safe_load(arguments[i + 2]) for i, a in enumerate(arguments) if a == "-p"}
+                assert (ROOT / arguments[0]).is_file()
+                check_parameters(Path(arguments[0]).stem, parameters)
+            elif program in ("python", "jupyter"):
+                assert arguments[0] == "-m" or arguments[0] == "lab" or (ROOT / arguments[0]).is_file()
+            else:
+                pytest.fail(f"{command}: what is {program}?")
+
+
+def test_links_of_the_pages_lead_somewhere_and_their_pictures_are_there():
+    for name in PAGES:
+        text, home = (ROOT / name).read_text(), (ROOT / name).parent
+        for shown, target in re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)\)", text):
+            if target.startswith("http"):
+                continue
+            path = home / target
+            registered = path.stem in figures.registry() and path.parent.parent == ROOT / "figures"
+            assert path.exists() or registered and not shown, f"{name} points to {target}"
+            if shown:
+                Image.open(path).verify()
+
+
+def test_the_table_of_chapters_names_every_notebook():
+    text = (ROOT / "README.md").read_text() + (NOTEBOOKS / "README.md").read_text()
+    there = [path for path in NOTEBOOKS.rglob("*.ipynb") if "solutions" not in path.parts and path.parent.name[0] != "."]
+    assert [path.name for path in there if path.name not in text] == []
+
+
+def test_licence_and_citation_agree():
+    cite = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'license = "{cite["license"]}"' in project and f'version = "{cite["version"]}"' in project
+    assert "BSD 3-Clause" in (ROOT / "LICENSE").read_text() and "reconstruction" in cite["abstract"]
+
+
+def test_binder_takes_every_pin_but_that_of_pytorch(tmp_path):
+    wanted = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())["dependencies"]
+    assert "python=3.11" in wanted and any(w.startswith("pytorch-cpu") for w in wanted)
+    pip = tmp_path / "python"
+    pip.write_text('#!/bin/sh\necho "$@"\n')
+    pip.chmod(0o755)
+    done = subprocess.run(
+        ["bash", ROOT / "binder" / "postBuild"], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 0 and "--editable .[book]" in done.stdout
+    pins = Path(re.search(r"--constraint (\S+)", done.stdout)[1]).read_text()
+    assert "torch==" not in re.sub(r"\S+torch==", "", pins) and "numpy==" in pins
+
+
+def test_colab_clones_installs_runs_and_shows(tmp_path):
+    source = nbformat.read(ROOT / "binder" / "colab.ipynb", as_version=4)
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in source.cells)
+    code = {cell.id: cell.source for cell in source.cells if cell.cell_type == "code"}
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    fake = {
+        "git": f'mkdir -p "$5" && cp {ROOT}/constraints.txt "$5"',
+        "uv": f'mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin && cp {ROOT}/figures/locust/pca.png figures/colab',
+        "meagan": "true",
+    }
+    for name, does in fake.items():
+        (tools / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/said\n{does}\n')
+        (tools / name).chmod(0o755)
+    play = "\n".join([
+        code["parameters"], 'repository = "somewhere"', "import sys", f"sys.executable = '{tools}/uv'", code["install"],
+        code["run"], code["figures"].replace("display(", "print("), code["book"],
+    ])
+    done = subprocess.run(
+        [sys.executable, "-c", play], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said[0] == f"git clone --depth 1 somewhere {tmp_path}/meagan" and "uv venv --python 3.11 .venv" in said
+    assert said[-2:] == ["meagan run smoke --recording simulated --name colab", "meagan book colab"]
+    assert (tmp_path / "colab_book.zip").is_file() and "Image" in done.stdout
+
+
+def test_the_widget_that_is_promised_is_there():
+    assert "from meagan_lib.explorer import explore" in (ROOT / "README.md").read_text() and callable(explorer.explore)

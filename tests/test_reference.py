@@ -1,0 +1,84 @@
+"""A run is held against its reference: the same bits, scores within their intervals, orders that hold."""
+
+import copy
+import json
+
+import pytest
+
+from meagan_lib import InputError, figures, reference
+from meagan_lib.files import write_json
+
+SCORE = {"floor": 0.5, "floor_interval": [0.48, 0.52], "reach": 0.52, "reach_interval": [0.5, 0.54], "seeds": [0.5]}
+
+
+def score(value: float, half: float = 0.02) -> dict:
+    return SCORE | {"value": value, "interval": [value - half, value + half]}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A finished run with two models, and the folder of its results."""
+    monkeypatch.setattr(reference, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(figures, "folder", lambda name: tmp_path / "figures" / name)
+    folder = tmp_path / "results" / "a"
+    aucs = {"reach": 0.52, "gaussian": 0.75, "vae_gan": 0.6, "transformer_gan": 0.59}
+    write_json(folder / "scores.json", {m: {"c2st_auc": score(v), "coverage": score(1 - v)} for m, v in aucs.items()})
+    (folder / "params").mkdir()
+    (folder / "params" / "01.yaml").write_text("seed: 0\n")
+    write_json(folder / "receipts" / "01.json", {"notebook": "01", "seconds": 1.0, "products": {"windows.h5": "aa", "config.json": "bb"}})
+    write_json(folder / "contest" / "vae" / "0" / "receipt.json", {"notebook": "vae", "seconds": 2.0, "products": {"contest/vae/0/synthetic.h5": "cc"}})
+    reference.keep("a")
+    return folder
+
+
+def held(folder) -> dict[str, bool | None]:
+    return {finding.level: finding.holds for finding in reference.compare("a", reference.load("a"))}
+
+
+def change(path, edit) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def test_the_same_run_holds_on_every_level(run):
+    assert held(run) == {"bits": True, "scores": True, "statements": True}
+    kept = reference.load("a")
+    assert kept["digests"] == {"windows.h5": "aa", "contest/vae/0/synthetic.h5": "cc"}
+    assert kept["seconds"] == {"01": 1.0, "vae": 2.0} and kept["parameters"] == {"01": {"seed": 0}}
+
+
+def test_other_bits_are_named_and_not_asked_for_elsewhere(run):
+    change(run / "receipts" / "01.json", lambda r: r["products"].update({"windows.h5": "zz"}))
+    finding = reference.compare("a", reference.load("a"))[0]
+    assert finding.holds is False and "windows.h5" in finding.told
+    kept = reference.load("a")
+    for what, value in (("fingerprint", {"cpu": "AVX2"}), ("parameters", {"01": {"seed": 1}})):
+        finding = reference.compare("a", copy.deepcopy(kept) | {what: value})[0]
+        assert finding.holds is None and "not asked" in finding.told
+
+
+def test_one_score_may_differ_by_chance_and_many_may_not(run):
+    change(run / "scores.json", lambda s: s["gaussian"].update({"c2st_auc": score(0.8)}))
+    assert held(run) == {"bits": True, "scores": True, "statements": True}
+    change(run / "scores.json", lambda s: [by.update({k: score(v["value"] + 0.1) for k, v in by.items()}) for by in s.values()])
+    assert held(run)["scores"] is False
+
+
+def test_an_order_that_was_sure_must_not_turn(run):
+    change(run / "scores.json", lambda s: s["transformer_gan"].update({"c2st_auc": score(0.61)}))  # was not surely better
+    assert held(run)["statements"] is True
+    change(run / "scores.json", lambda s: s["gaussian"].update({"c2st_auc": score(0.58)}))
+    (finding,) = [f for f in reference.compare("a", reference.load("a")) if f.level == "statements"]
+    assert finding.holds is False and "vae_gan before gaussian on C2ST AUC" in finding.told
+
+
+def test_a_model_that_is_missing_does_not_pass(run):
+    change(run / "scores.json", lambda s: s.pop("gaussian"))
+    assert held(run) == {"bits": True, "scores": False, "statements": False}
+
+
+def test_a_run_without_scores_is_not_kept(run):
+    (run / "scores.json").unlink()
+    with pytest.raises(InputError, match="no scores of a run 'a'"):
+        reference.keep("a")

@@ -1,0 +1,217 @@
+"""Spike trains hold every spike once, in order, wherever they come from."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meagan_lib import InputError, spike_trains
+from meagan_lib.recordings import open_recording
+from meagan_lib.spike_trains import SpikeTrains, from_windows, read_spikes, treated
+from meagan_lib.windows import Reason
+
+RATE_HZ = 20_000.0
+
+
+def trains_of(*frames: list[int], n_frames: int = 1_000, **columns) -> SpikeTrains:
+    """Trains with the given frames on each electrode."""
+    electrode = np.repeat(np.arange(len(frames)), [len(f) for f in frames])
+    joined = np.concatenate([np.array(f, np.int64) for f in frames]) if frames else np.zeros(0, np.int64)
+    return SpikeTrains(joined, electrode, [str(e) for e in range(len(frames))], n_frames, RATE_HZ, **columns)
+
+
+SPIKES = st.lists(st.tuples(st.integers(0, 999), st.integers(0, 4)), max_size=60, unique=True)
+
+
+@given(SPIKES, st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_the_order_in_which_spikes_are_given_does_not_matter(spikes, random):
+    def made(pairs):
+        frame, electrode = np.array(pairs, np.int64).reshape(-1, 2).T
+        return SpikeTrains(frame, electrode, list("abcde"), 1_000, RATE_HZ, amplitude=frame / 7)
+
+    one = made(spikes)
+    shuffled = random.sample(spikes, len(spikes))
+    two = made(shuffled)
+    for name in ("frame", "electrode", "amplitude", "counts", "offsets"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    for e in range(5):
+        assert one.frames_of(e).tolist() == sorted(f for f, own in spikes if own == e)
+
+
+@given(SPIKES, st.integers(1, 7))
+@settings(max_examples=40, deadline=None)
+def test_blocks_share_out_every_spike(spikes, n):
+    frame, electrode = np.array(spikes, np.int64).reshape(-1, 2).T
+    whole = SpikeTrains(frame, electrode, list("abcde"), 1_000, RATE_HZ, breaks=np.array([400]))
+    blocks = whole.blocks(n)
+    assert sum(b.n_frames for b in blocks) == 1_000 and sum(len(b.frame) for b in blocks) == len(spikes)
+    assert all((b.frame >= 0).all() and (b.frame < b.n_frames).all() for b in blocks)
+    assert sum(len(b.breaks) for b in blocks) == (400 not in whole.block_edges(n))
+    kept = whole.select(np.array([3, 1]))
+    assert kept.names == ["d", "b"] and kept.counts.tolist() == whole.counts[[3, 1]].tolist()
+
+
+def test_no_interval_crosses_an_electrode_or_a_break():
+    trains = trains_of([10, 30, 80], [], [5], [20, 25, 60], breaks=np.array([50]))
+    intervals, owner = trains.intervals()
+    assert intervals.tolist() == [20, 5] and owner.tolist() == [0, 3]
+
+
+@given(SPIKES, st.integers(1, 300), st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_jitter_moves_spikes_no_further_than_asked_and_loses_none(spikes, reach, seed):
+    frame, electrode = np.array(spikes, np.int64).reshape(-1, 2).T
+    whole = SpikeTrains(frame, electrode, list("abcde"), 1_000, RATE_HZ)
+    moved = whole.jittered(reach, np.random.default_rng(seed))
+    np.testing.assert_array_equal(moved.counts, whole.counts)
+    assert ((moved.frame >= 0) & (moved.frame < 1_000)).all()
+    for e in range(5):  # sorted trains: the k-th spike is still within reach of the k-th
+        assert (np.abs(moved.frames_of(e) - whole.frames_of(e)) <= reach).all()
+
+
+POSITIONS = np.array([[0.0, 0], [50, 0], [500, 0]])
+
+
+def test_of_an_echo_only_the_largest_spike_stays():
+    trains = trains_of(
+        [100, 300, 500], [104, 330, 700], [102, 302], positions_um=POSITIONS,
+        amplitude=np.array([-9.0, -9, -9, -20, -8, -8, -5, -5]),
+    )
+    single = trains.without_echoes(100.0)  # 0.5 ms are 10 frames
+    assert [single.frames_of(e).tolist() for e in range(3)] == [[300, 500], [104, 330, 700], [102, 302]]
+    np.testing.assert_array_equal(trains.without_echoes(0.0).frame, trains.frame)
+    nowhere = replace(trains, positions_um=None)
+    np.testing.assert_array_equal(nowhere.without_echoes(100.0).frame, trains.frame)
+    turned = trains.select(np.array([2, 0, 1])).without_echoes(100.0)
+    assert [turned.frames_of(e).tolist() for e in (1, 2, 0)] == [single.frames_of(e).tolist() for e in range(3)]
+
+
+def test_of_a_simulation_each_true_spike_is_left_about_once(windows, truth):
+    everything = from_windows(windows)
+    assert len(everything.frame) == len(windows.ledger.frame) > 1.5 * len(truth.frame)
+    single = everything.without_echoes(150.0)
+    assert 0.8 * len(truth.frame) < len(single.frame) < 1.1 * len(truth.frame)
+    assert single.n_frames == 12 * RATE_HZ and single.positions_um.shape == (16, 2)
+    assert len(windows.planted_bursts) == len(truth.bursts) == 3
+
+
+def test_the_ledger_gives_all_spikes_but_those_of_bad_electrodes_of_one_recording(windows):
+    reason = windows.ledger.reason.copy()
+    reason[windows.ledger.channel == 3] = Reason.BAD_CHANNEL
+    recording = (windows.ledger.frame > 100_000).astype(np.uint16)
+    marked = replace(windows, ledger=replace(windows.ledger, reason=reason, recording=recording), recordings=["a", "b"])
+    trains = from_windows(marked, 1)
+    wanted = (recording == 1) & (windows.ledger.channel != 3)
+    assert len(trains.frame) == wanted.sum() and trains.counts[3] == 0 and trains.frame.min() > 100_000
+    with pytest.raises(InputError, match="no recording 2 among the 2"):
+        from_windows(marked, 2)
+
+
+def test_windows_cut_elsewhere_give_trains_by_electrode_or_unit_where_times_are_known(windows):
+    cut = replace(windows, ledger=None)
+    np.testing.assert_array_equal(from_windows(cut).counts, np.bincount(windows.channel, minlength=16))
+    unknown = np.full(len(windows), -1, np.int32)
+    by_unit = from_windows(replace(cut, channel=unknown))
+    fired = {(u, f) for u, f in zip(windows.label, windows.frame) if u >= 0}  # heard by several electrodes at once
+    assert by_unit.counts.sum() == len(fired) and by_unit.counts[0] == sum(u == 0 for u, _ in fired)
+    for lacking in ({"frame": unknown.astype(np.int64)}, {"channel": unknown, "label": unknown}):
+        with pytest.raises(InputError, match="do not tell when their spikes were"):
+            from_windows(replace(cut, **lacking))
+
+
+def test_a_table_of_spike_times_is_read_whatever_its_electrodes_are_called(tmp_path):
+    path = tmp_path / "spikes.csv"
+    path.write_text(
+        "x_um,time_s,electrode,y_um,amplitude\n0,0.0000015,A1,7,-3\n42,1.5,B2,7,-4\n0,1.0,A1,7,-5\n0,1.0,A1,7,-5\n"
+    )
+    trains = read_spikes(path)
+    assert trains.names == ["A1", "B2"] and trains.sampling_rate_hz == 1e6 and trains.n_frames == 1_500_001
+    assert trains.frames_of(0).tolist() == [2, 1_000_000]  # what is given twice counts once
+    np.testing.assert_array_equal(trains.positions_um, [[0, 7], [42, 7]])
+    np.testing.assert_array_equal(trains.amplitude, [-3, -5, -4])
+    path.write_text("electrode,time_s\n1,2\n")
+    assert read_spikes(path).positions_um is None and np.isnan(read_spikes(path).amplitude).all()
+
+
+@pytest.mark.parametrize(
+    "name, content, sentence",
+    [
+        ("a.csv", "electrode,seconds\n1,2\n", "has no column time_s: its first line must name electrode and time_s"),
+        ("a.csv", "electrode,time_s\n1,2\n3,soon\n", "something else than numbers in line 3"),
+        ("a.csv", "electrode,time_s\n1,2\n1,-2\n1,nan\n", "2 spike times that are no number from 0 on"),
+        ("a.csv", "electrode,time_s\n", "holds no spike"),
+        ("a.txt", "1 2", "no format of spike times that is read: .csv, .nwb, .mat"),
+        ("a.nwb", "damaged", "could not be read as spike times"),
+        ("a.mat", "damaged", "could not be read as spike times"),
+        (None, "", "no spike times at .*: check the path"),
+    ],
+)
+def test_bad_spike_times_are_refused_in_one_sentence(tmp_path, name, content, sentence):
+    if name:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        read_spikes(tmp_path / (name or "missing.csv"))
+
+
+def test_an_nwb_file_gives_its_units_by_electrode(tmp_path):
+    path = tmp_path / "spikes.nwb"
+    with h5py.File(path, "w") as file:
+        file["units/spike_times"], file["units/spike_times_index"] = [0.5, 1.0, 0.25, 2.0], [2, 3, 4]
+    assert read_spikes(path).counts.tolist() == [2, 1, 1] and read_spikes(path).positions_um is None
+    with h5py.File(path, "a") as file:  # the first and the last unit on one electrode
+        file["units/electrodes"], file["units/electrodes_index"] = [1, 0, 1], [1, 2, 3]
+        for name, values in (("x", [0.0, 42.0]), ("y", [7.0, 7.0])):
+            file[f"general/extracellular_ephys/electrodes/{name}"] = values
+    trains = read_spikes(path)
+    assert trains.frames_of(1).tolist() == [500_000, 1_000_000, 2_000_000] and trains.counts.tolist() == [1, 3]
+    np.testing.assert_array_equal(trains.positions_um, [[0, 7], [42, 7]])
+    with h5py.File(path, "w") as file:
+        file["acquisition/voltage"] = [0.0]
+    with pytest.raises(InputError, match="no table of units"):
+        read_spikes(path)
+
+
+def test_events_of_matlab_keep_their_empty_electrodes_and_the_length_of_the_recording(tmp_path):
+    path = tmp_path / "events.mat"
+    busy, quiet = np.array([[-9.0, -8.0], [0.0017, 0.5], [18, 5001]]), np.array([[-7.0], [0.3], [3001]])
+    cells = [busy, np.zeros(2, np.uint64), quiet]
+    with h5py.File(path, "w") as file:
+        stored = [file.create_dataset(f"#refs#/{i}", data=cell) for i, cell in enumerate(cells)]
+        file.create_dataset("events", data=np.array([[d.ref for d in stored]], dtype=h5py.ref_dtype))
+        file["rate"] = [[10_000.0]]
+        file.create_group("spikeMatrix").attrs["MATLAB_sparse"] = np.uint64(20_000)
+    trains = read_spikes(path)
+    assert trains.counts.tolist() == [2, 0, 1] and trains.frames_of(0).tolist() == [17, 5000]
+    assert trains.duration_s == 2.0 and trains.amplitude.tolist() == [-9, -8, -7]
+
+
+def test_the_culture_under_treatment_has_three_parts_and_conditions():
+    if not (Path(os.environ.get("MEAGAN_DATA_MIRROR", "no mirror")) / "axotomy_mea").is_dir():
+        pytest.skip("no axotomy_mea in MEAGAN_DATA_MIRROR")
+    trains = treated("axotomy_mea")
+    assert [len(part) for part in trains.values()] == [3, 3, 3]
+    assert [part["GABA"].n_electrodes for part in trains.values()] == [10, 21, 10]
+    for condition, seconds in (("baseline", 308), ("GABA", 716), ("NMDA", 423)):
+        assert {round(part[condition].duration_s) for part in trains.values()} == {seconds}
+    assert all(5 < t.rate_hz.mean() < 15 for part in trains.values() for t in part.values())
+
+
+def test_spike_times_are_no_recording_and_a_recording_has_no_treatments():
+    with pytest.raises(InputError, match="spike times and no voltage.*notebook 05 reads it"):
+        open_recording("axotomy_mea")
+    with pytest.raises(InputError, match="'locust' is no entry of the catalogue with spike trains under treatment"):
+        treated("locust")
+    assert spike_trains.is_treated("axotomy_mea") and not spike_trains.is_treated("nothing")
+
+
+def test_a_time_must_be_above_zero():
+    assert trains_of([1]).frames(0.001) == 1 and trains_of([1]).frames(2.5) == 50
+    for ms in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match="must be above zero"):
+            trains_of([1]).frames(ms)

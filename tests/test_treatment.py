@@ -1,0 +1,108 @@
+"""A planted rescue is found, a treatment in vain is not, and p-values mean what they say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from meagan_lib import InputError
+from meagan_lib.simulation import SimulationConfig
+from meagan_lib.treatment import (
+    FEATURES, culture_features, difference, distance, drift, feature_table, plane, rescue, simulated_cultures,
+    standardised,
+)
+from tests.test_spike_trains import trains_of
+
+HEALTHY = SimulationConfig(n_units=24, duration_s=60.0)
+SICK = replace(HEALTHY, burst_every_s=8.0, participation=0.5)
+HALF = replace(HEALTHY, burst_every_s=6.0, participation=0.75)
+
+
+def clouds(*means: float, n: int = 8, seed: int = 0) -> list[np.ndarray]:
+    """Cultures (n, 5), each feature around one of the means."""
+    rng = np.random.default_rng(seed)
+    return [m + rng.standard_normal((n, 5)) for m in means]
+
+
+@pytest.fixture(scope="module")
+def cultures() -> dict[str, np.ndarray]:
+    """Features of eight cultures of each condition."""
+    configs = {"healthy": HEALTHY, "sick": SICK, "half": HALF, "vain": SICK}
+    return {
+        name: feature_table(simulated_cultures(config, 8, 10 + i), 50.0)
+        for i, (name, config) in enumerate(configs.items())
+    }
+
+
+def test_the_planted_pathology_is_seen_where_it_was_planted(cultures):
+    healthy, sick = (dict(zip(FEATURES, cultures[name].mean(axis=0))) for name in ("healthy", "sick"))
+    for feature in ("network_rate", "network_index", "synchrony", "burst_index"):
+        assert healthy[feature] > 1.5 * sick[feature]
+    found = difference(cultures["healthy"], cultures["sick"], 199)
+    assert found.p == 1 / 200 and found.value > 1.5 * np.quantile(found.null, 0.95)
+
+
+def test_a_planted_partial_rescue_is_found_and_a_planted_null_is_not(cultures):
+    healthy, sick = cultures["healthy"], cultures["sick"]
+    half, vain = (rescue(healthy, sick, cultures[name], 199) for name in ("half", "vain"))
+    assert half.p <= 0.01 and 0.25 < half.fraction < 0.75 and half.interval[0] > 0
+    assert vain.p > 0.05 and abs(vain.fraction) < 0.25 and vain.interval[0] < 0.1
+
+
+@pytest.mark.parametrize("planted", [0.0, 0.5, 1.0])
+def test_the_share_of_the_way_is_the_planted_one(planted):
+    healthy, sick, treated = clouds(4.0, 0.0, 4 * planted, n=40)
+    found = rescue(healthy, sick, treated, 99)
+    assert found.fraction == pytest.approx(planted, abs=0.1)
+    assert found.interval[0] < planted < found.interval[1] and found.aside < 0.2
+
+
+def test_p_values_of_nothing_are_even():
+    drawn = [clouds(2, 0, 0, seed=k) for k in range(150)]
+    told = [(rescue(h, s, t, 39).p, difference(s, t, 39).p) for h, s, t in drawn]
+    for p in np.array(told).T:
+        assert 0.02 <= (p <= 0.1).mean() <= 0.19 and 0.4 < p.mean() < 0.6
+
+
+def test_a_distance_counts_in_standard_deviations_and_does_not_see_scale_or_order():
+    a, b = clouds(0.0, 3.0, n=30)
+    value = difference(a, b, 19).value
+    scaled = difference(1000 * a[::-1] + 5, 1000 * b + 5, 19).value
+    assert scaled == pytest.approx(value) and 1.5 < value < 2  # two clouds at ± 1 standard deviation of all rows
+    assert distance(a, a) == 0 and standardised(np.ones((3, 2)), np.ones((4, 2)))[0].tolist() == [[0, 0]] * 3
+
+
+def test_a_slow_drift_is_more_than_the_difference_that_it_makes():
+    rng = np.random.default_rng(0)
+    slope = np.linspace(0, 4, 40)[:, None] + 0.3 * rng.standard_normal((40, 5))
+    steady = rng.standard_normal((40, 5))
+    assert drift(slope[:20], slope[20:]) > 1.5 * drift(steady[:20], steady[20:])
+    up_and_down = np.concatenate([slope[::2], slope[::-2]])
+    assert drift(up_and_down[:20], up_and_down[20:]) > 3 * difference(up_and_down[:20], up_and_down[20:], 9).value
+
+
+def test_features_of_a_culture_do_not_depend_on_the_order_of_its_electrodes():
+    culture = simulated_cultures(HEALTHY, 1)[0]
+    order = np.random.default_rng(0).permutation(24)
+    np.testing.assert_allclose(culture_features(culture.select(order), 50.0), culture_features(culture, 50.0))
+    assert len(culture_features(culture, 50.0)) == len(FEATURES)
+
+
+def test_no_two_cultures_are_alike_and_the_same_seed_gives_the_same():
+    one, two = simulated_cultures(SICK, 2, seed=3), simulated_cultures(SICK, 2, seed=3)
+    assert all((a.frame == b.frame).all() for a, b in zip(one, two))
+    assert len(one[0].frame) != len(one[1].frame)
+
+
+def test_in_the_plane_the_sick_lie_at_0_and_the_healthy_at_1():
+    healthy, sick, half = clouds(4.0, 0.0, 2.0, n=20)
+    found = plane(healthy, sick, {"half": half})
+    assert list(found) == ["healthy", "pathological", "half"]
+    across = [points[:, 0].mean() for points in found.values()]
+    assert across == pytest.approx([1, 0, 0.5], abs=0.1)
+
+
+@pytest.mark.parametrize("frames", [[[]], [[1, 2, 3, 4]], [[1, 2, 3], [4, 5, 6]]])
+def test_a_silent_culture_is_told(frames):
+    with pytest.raises(InputError, match="fewer than two electrodes are active"):
+        culture_features(trains_of(*frames), 50.0)
