@@ -35,6 +35,10 @@ MISTAKES = {
         ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
         ("return 0 if loss", "return 1 if loss"),
     ],
+    "c4_mode_collapse": [
+        ("(distance < 3 * sd).mean()", "(distance < sd).mean()"), (">= 0.1 * len(samples) / len(modes)", ">= 1"),
+        ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)"),
+    ],
     "c7_vae": [
         ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
         ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
