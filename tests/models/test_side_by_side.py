@@ -52,4 +52,4 @@ def test_dropout_is_of_hidden_layers_in_training_alone():
 def test_first_weights_have_the_variance_of_glorot():
     torch.manual_seed(0)
     weights = SideBySide(5, [64, 256, 32]).weights
-    assert [float(w.std()) for w in weights] == pytest.approx([(2 / 320) ** 0.5, (2 / 288) ** 0.5], rel=0.02)
+    assert [float(w.detach().std()) for w in weights] == pytest.approx([(2 / 320) ** 0.5, (2 / 288) ** 0.5], rel=0.02)
