@@ -39,6 +39,15 @@ MISTAKES = {
         ("(distance < 3 * sd).mean()", "(distance < sd).mean()"), (">= 0.1 * len(samples) / len(modes)", ">= 1"),
         ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)"),
     ],
+    "c5_wasserstein": [
+        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p"),
+        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")'),
+        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])"),
+    ],
+    "c6_sinusoid_gan": [
+        (">= 0.1 * len(values) / bins", ">= 1"), ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1"),
+        ("b, c, _ = fit(curves)", "c, b, _ = fit(curves)"),
+    ],
     "c7_vae": [
         ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
         ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
