@@ -367,7 +367,7 @@ def _gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int 
     montage = Image.fromarray(np.concatenate([np.asarray(pictures[i]) for i in typical]))
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[(colours > 248).all(axis=1)] = 255  # the paper stays white
+    colours[(colours > 244).all(axis=1)] = 255  # the paper stays white
     palette.putpalette(colours.ravel().tolist())
     paper = Image.new("RGB", (1, 1), "white").quantize(palette=palette, dither=Image.Dither.NONE)
     colours[paper.getpixel((0, 0))] = 255
