@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, contest, merging, sweep
+from meagan_lib import ROOT, InputError, contest, merging, progress, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -58,6 +58,7 @@ def run(
         sweep_summary(name, section)
     else:
         summary(name)
+        console.print(f"all of it as pages to read: make book NAME={name}; open the notebooks: make lab", soft_wrap=True)
 
 
 @app.command()
@@ -107,10 +108,11 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     with exclusive(name):
         page = book.build(name)
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
-    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host")
+    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host", soft_wrap=True)
     taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
     if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
-        console.print("the concepts of chapter 1 are not in it: make concepts executes them, then make book again")
+        words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
+        console.print(words, soft_wrap=True)
 
 
 def belongs(run: str) -> bool:
@@ -316,19 +318,27 @@ def run_graph(name: str, cores: int) -> None:
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, remember)
-    with open(log, "w") as file, redirect_stderr(file):
+    with progress.shown(RESULTS / name, console), open(log, "w") as file, redirect_stderr(file):
         try:
             snakemake(arguments)
         except SystemExit as end:
             code = end.code
     if interrupted:
+        console.print(f"  {done_so_far(name)}", soft_wrap=True)
         raise KeyboardInterrupt
     if code:
         told = [path.read_text().strip() for path in complaints()]
         if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(told):
             raise InputError(DISK_FULL)
         silent = f"the run stopped without a word; see {log.relative_to(ROOT)}"
+        console.print(f"  {done_so_far(name)}; the same command, once this is mended, goes on from there", soft_wrap=True)
         raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
+
+
+def done_so_far(name: str) -> str:
+    """What a run that did not come to its end has, and where."""
+    done = ", ".join(path.stem for path in sorted((RESULTS / name / "receipts").glob("*.json"))) or "nothing yet"
+    return f"done: {done}; results are in results/{name}, figures in figures/{name}"
 
 
 def sweep_summary(name: str, section: str) -> None:

@@ -17,6 +17,7 @@ import nbformat
 import yaml
 
 from meagan_lib import ROOT, InputError, figures
+from meagan_lib import progress as run_progress
 from meagan_lib.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -184,6 +185,7 @@ def execute(
         try:
             papermill.execute_notebook(
                 str(source), str(draft), parameters=checked, kernel_name="python3", progress_bar=False, cwd=str(ROOT),
+                on_cell_execute=run_progress.by_cell(source),
             )
         except (PapermillExecutionError, CellExecutionError) as error:
             if draft.is_file():
@@ -266,11 +268,11 @@ def results_folder(run: str) -> Path:
 
 
 def progress(label: str) -> Callable[[object], None]:
-    """A callback of a trainer: a progress bar for whoever sits before the notebook, nothing when papermill executes it."""
+    """A callback of a trainer: a progress bar for whoever sits before the notebook, or a note for the run's own."""
     from tqdm.auto import tqdm
 
     if os.environ.get(figures.STAGING):
-        return lambda trainer: None
+        return run_progress.by_step()
     bar = tqdm(desc=label)
 
     def update(trainer) -> None:
@@ -326,9 +328,9 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     complaint.unlink(missing_ok=True)
     log = os.open(complaint.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
-    print(f"  {title} …", flush=True)
     try:
-        receipt = work()
+        with run_progress.noted(title, RESULTS / run.partition("/recordings/")[0]):
+            work()
     except InputError as error:
         complaint.write_text(f"recording {label}: {error}\n" if label else f"{error}\n")
         return 1
@@ -338,7 +340,6 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
         shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
         complaint.write_text(f"{DISK_FULL}\n")
         return 1
-    print(f"  {title} done in {receipt['seconds']:.0f} s", flush=True)
     return 0
 
 
