@@ -64,7 +64,7 @@ def table(threads: int = 2) -> str:
     sttc(trains(64, 1.0, 10), WITHIN_MS, threads)  # compiled before the clock runs
     lines = [
         "# Functional connectivity, measured", "",
-        f"{machine()}. Spike time tiling coefficient of all pairs within ± {WITHIN_MS:g} ms, {threads} threads; spikes "
+        f"{machine()}. Spike time tiling coefficient of all pairs within ± {WITHIN_MS:g} ms, threads: {threads}; spikes "
         f"burst together. By the clock, the machine may have had other work; of the processor is the sum over the "
         f"threads. The published implementation was timed on 100 pairs, and its time for all pairs is that of one, "
         f"times their number.", "",

@@ -45,9 +45,11 @@ THESIS = {
     "vae_gan": ("meagan_lib.models.vae_gan:VAEGAN", "03_vae_gan"),
 }
 """Module and class of the models of the thesis, and the notebook whose parameters are their recipe."""
+TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
+"""Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
 DECLARED = {
-    "models": ["gaussian"], "seeds": [0], "looks": 8, "vae_steps": 4000, "dcgan_steps": 1000, "tts_gan_steps": 4000,
-    "flow_matching_steps": 4000,
+    "models": ["gaussian"], "seeds": [0], "looks": 8, "vae_steps": 8000, "dcgan_steps": 2800, "tts_gan_steps": 4500,
+    "flow_matching_steps": 7600,
 }
 """Parameters of the contest, with their defaults: the rivals, the seeds of all models, the looks at the validation
 windows of those that have a network, and their steps."""
@@ -93,8 +95,9 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     for model in models:
         steps = section.get(f"{model}_steps")
         files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
-    if "vae" in models:  # its decoder is that of the VAE-GAN
-        files[f"{SECTION}/vae"]["patch_ms"] = parameters[THESIS["vae_gan"][1]]["patch_ms"]
+    for model, like in TOKENS_OF.items():
+        if model in models:
+            files[f"{SECTION}/{model}"]["patch_ms"] = parameters[THESIS[like][1]]["patch_ms"]
     return files
 
 

@@ -368,7 +368,9 @@ def _gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int 
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     colours[(colours > 248).all(axis=1)] = 255  # the paper stays white
-    colours[colours.sum(axis=1).argmax()] = 255
+    palette.putpalette(colours.ravel().tolist())
+    paper = Image.new("RGB", (1, 1), "white").quantize(palette=palette, dither=Image.Dither.NONE)
+    colours[paper.getpixel((0, 0))] = 255
     palette.putpalette(colours.ravel().tolist())
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     buffer = io.BytesIO()

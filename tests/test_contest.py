@@ -17,7 +17,7 @@ from meagan_lib.seeds import over_seeds, paired
 from meagan_lib.windows import Split, SpikeWindows
 from tests.conftest import forget
 
-NOTEBOOKS = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
+NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
 ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "looks": 2, "dcgan_steps": 7}
 
 
@@ -48,6 +48,14 @@ def test_one_more_model_or_seed_or_budget_concerns_no_other_job():
     after = prepared(NOTEBOOKS | {"contest": {"models": ["gmm", "dcgan", "vae"], "seeds": [0, 1, 2], "looks": 2, "dcgan_steps": 8}})
     assert after["contest/gmm"] == before["contest/gmm"] and after["contest/dcgan"] != before["contest/dcgan"]
     assert prepared(NOTEBOOKS) == {"contest": {"models": [], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}}
+
+
+def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
+    found = prepared(NOTEBOOKS | {"contest": {"models": ["vae", "flow_matching", "tts_gan"]}})
+    patches = {model: found[f"contest/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
+    assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
+    for model in ("vae", "flow_matching"):
+        assert contest.options(model, found[f"contest/{model}"], recorded())["patch"] == recorded().samples_of(patches[model])
 
 
 def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():

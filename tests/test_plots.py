@@ -495,6 +495,7 @@ def test_an_animation_shows_every_figure_and_rests_on_the_last():
     film = Image.open(io.BytesIO(one))
     shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]
     assert [duration for duration, _ in shown] == [100, 100, 1000] and len({picture for _, picture in shown}) == 3
+    assert film.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 RNG = np.random.default_rng(0)

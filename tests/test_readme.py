@@ -27,7 +27,8 @@ def commands() -> list[str]:
     """The command lines of all fenced blocks."""
     found = []
     for name in TOLD:
-        blocks = re.findall(r"^```(?:bash|sh)?\n(.*?)^```", (ROOT / name).read_text(), flags=re.MULTILINE | re.DOTALL)
+        fenced = re.findall(r"^```([^\n]*)\n(.*?)^```", (ROOT / name).read_text(), flags=re.MULTILINE | re.DOTALL)
+        blocks = [block for language, block in fenced if language in ("", "bash", "sh")]
         found += [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return list(dict.fromkeys(filter(None, found)))
 
