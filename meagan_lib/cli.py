@@ -304,8 +304,8 @@ def run_graph(name: str, cores: int) -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     arguments = [
-        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
-        "--rerun-triggers", "mtime", "--keep-going",
+        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "host", "reason", "rules",
+        "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "--keep-going",
     ]
     os.chdir(ROOT)
     interrupted = []
@@ -318,7 +318,7 @@ def run_graph(name: str, cores: int) -> None:
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, remember)
-    with progress.shown(RESULTS / name, console), open(log, "w") as file, redirect_stderr(file):
+    with progress.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
         try:
             snakemake(arguments)
         except SystemExit as end:

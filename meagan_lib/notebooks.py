@@ -103,8 +103,9 @@ def _nearest(name: str, known) -> str:
 def library_inputs(notebook: str) -> list[str]:
     """Modules of the library that a notebook uses, directly or through others, as paths from the checkout.
 
-    An edit of one of these can change what the notebook gives; an edit of any other cannot. A job that is a module of
-    the library, such as ``meagan_lib.merging``, counts as a notebook that imports it.
+    An edit of one of these can change what the notebook gives; an edit of any other cannot, nor of ``progress``, which
+    they all import. A job that is a module of the library, such as ``meagan_lib.merging``, counts as a notebook that
+    imports it.
     """
     if notebook.startswith("meagan_lib."):
         source = f"import {notebook}"
@@ -112,12 +113,12 @@ def library_inputs(notebook: str) -> list[str]:
         cells = nbformat.read(find_notebook(notebook), as_version=4).cells
         source = "\n".join(c.source for c in cells if c.cell_type == "code")
     found: set[Path] = set()
-    waiting = set(_imported(source))
+    waiting, harmless = set(_imported(source)), Path(run_progress.__file__)
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting |= _imported(path.read_text())
+            waiting |= _imported(path.read_text()) - {harmless}
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
@@ -268,11 +269,11 @@ def results_folder(run: str) -> Path:
 
 
 def progress(label: str) -> Callable[[object], None]:
-    """A callback of a trainer: a progress bar for whoever sits before the notebook, or a note for the run's own."""
+    """A callback of a trainer: a progress bar for whoever sits before the notebook, nothing when papermill executes it."""
     from tqdm.auto import tqdm
 
     if os.environ.get(figures.STAGING):
-        return run_progress.by_step()
+        return lambda trainer: None
     bar = tqdm(desc=label)
 
     def update(trainer) -> None:

@@ -1,42 +1,51 @@
 """How far a run is: every job keeps a note of its stage, and the command shows a bar for each note while it waits.
 
 A note is a small file, ``results/<run>/.progress/<job>.json``. Its path stands in an environment variable, which the
-kernel of a notebook inherits: a training writes into the note of the notebook that it belongs to.
+kernel of a notebook inherits: a training writes into the note of the notebook that it belongs to. No result depends on
+this module, so ``notebooks.library_inputs`` leaves it out.
 """
 
 import json
 import os
+import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+import psutil
 
 from meagan_lib import InputError
 from meagan_lib.files import write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NOTE = "MEAGAN_PROGRESS"
 """Environment variable: the note of this job."""
 SHOWN = "MEAGAN_PROGRESS_SHOWN"
 """Environment variable: somebody looks at the notes, and jobs need not say anything themselves."""
 FOLDER = ".progress"
-EVERY_S = 0.3
+EVERY_S = 0.4
+GROUPS = {"01_preprocessing": "recordings", "fit": "fits", "case": "cases"}
+"""Rules of the graph that have many jobs, and what those are called."""
 
 
 def note(**told: object) -> None:
-    """Write what is ``told`` into the note of this job, where it has one: ``title``, ``stage``, ``done`` and ``total``
-    of it, ``unit`` of those, ``left_s`` to its end, or ``seconds`` when the job has ended."""
+    """Write what is ``told`` into the note of this job, where it has one: ``stage``, ``done`` and ``total`` of it, ``unit``
+    of those, ``left_s`` to its end, or ``seconds`` when the job has ended."""
     if path := os.environ.get(NOTE):
         with suppress(OSError, InputError):  # a note that cannot be written is no reason to stop
-            write_json(path, (_read(Path(path)) or {}) | told)
+            write_json(path, (read(Path(path)) or {}) | told)
 
 
-def _read(path: Path) -> dict | None:
+def read(path: Path) -> dict | None:
+    """What a note tells; nothing where it is gone or spoilt."""
     with suppress(OSError, ValueError):
         return json.loads(path.read_text())
     return None
@@ -46,28 +55,22 @@ def _read(path: Path) -> dict | None:
 def noted(title: str, folder: Path) -> Iterator[None]:
     """Keep a note of the job ``title`` of the run in ``folder`` until the block ends, and say aloud when it begins and
     ends where nobody looks at notes."""
-    path, started = folder / FOLDER / f"{title.replace(' ', '_')}.json", time.monotonic()
-    before, aloud = os.environ.get(NOTE), not os.environ.get(SHOWN)
+    path, started, aloud = folder / FOLDER / f"{title.replace(' ', '_')}.json", time.monotonic(), SHOWN not in os.environ
     os.environ[NOTE] = str(path)
     if aloud:
         print(f"  {title} …", flush=True)
-    note(title=title)
+    note(title=title, pid=os.getpid())
     try:
         yield
-        seconds = time.monotonic() - started
+        note(seconds=time.monotonic() - started)
         if aloud:
-            print(f"  {title} done in {seconds:.0f} s", flush=True)
-        else:
-            note(seconds=seconds)
+            print(f"  {title} done in {time.monotonic() - started:.0f} s", flush=True)
     except BaseException:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         raise
     finally:
-        if aloud:
-            path.unlink(missing_ok=True)
-        os.environ.pop(NOTE)
-        if before:
-            os.environ[NOTE] = before
+        del os.environ[NOTE]
 
 
 def by_cell(notebook: Path) -> Callable[..., None]:
@@ -75,7 +78,7 @@ def by_cell(notebook: Path) -> Callable[..., None]:
     places, heading = {}, ""
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.cell_type == "markdown":
-            headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
+            headings = re.findall(r"^#+ +(.*)", cell.source, re.MULTILINE)
             heading = headings[-1] if headings else heading
         else:
             places[cell.id] = (heading, len(places))
@@ -88,32 +91,27 @@ def by_cell(notebook: Path) -> Callable[..., None]:
     return update
 
 
-def by_step() -> Callable[[object], None]:
-    """A callback of a trainer: how many of its steps are done, and how long the others will take."""
+def pace(unit: str) -> Callable[[float, float], None]:
+    """A function that notes how much is ``done`` of a ``total``, and how long the rest will take at the pace so far."""
     first = told = None
 
-    def update(trainer) -> None:
+    def update(done: float, total: float) -> None:
         nonlocal first, told
         now = time.monotonic()
-        first = first or (trainer.step, now)  # a training that is resumed does not begin at 0
-        if told and now - told < EVERY_S and trainer.step < trainer.total_steps:
-            return
-        pace = (now - first[1]) / max(trainer.step - first[0], 1)
-        left = pace * (trainer.total_steps - trainer.step) if trainer.step > first[0] else None
-        note(done=trainer.step, total=trainer.total_steps, unit="step", left_s=left)
-        told = now
+        first = first or (done, now)  # a training that is resumed does not begin at 0
+        if told is None or now - told >= EVERY_S or done >= total:
+            left = (now - first[1]) / (done - first[0]) * (total - done) if done > first[0] else None
+            note(done=int(done), total=int(total), unit=unit, left_s=left)
+            told = now
 
-    return update
+    return update if NOTE in os.environ else lambda done, total: None
 
 
-def in_words(told: dict) -> str:
-    """Stage, how far, and how long still, of a note."""
-    words = [told.get("stage", "")]
-    if told.get("total"):
-        words.append(f"{told['unit']} {told['done']} of {told['total']}")
-    if told.get("left_s") is not None:
-        words.append(f"{clock(told['left_s'])} left")
-    return " · ".join(filter(None, words))
+def in_words(told: Mapping[str, object]) -> str:
+    """How far, and how long still, of a note."""
+    far = f"{told.get('unit', '')} {told['done']} of {told['total']}".strip() if told.get("total") else ""
+    left = "" if told.get("left_s") is None else f"{clock(told['left_s'])} left"
+    return " · ".join(filter(None, (far, left)))
 
 
 def clock(seconds: float) -> str:
@@ -123,55 +121,92 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-@contextmanager
-def shown(folder: Path, console: Console) -> Iterator[None]:
-    """Show the notes of the run in ``folder`` until the block ends, a bar for each job that is at work.
+def planned(log: Path) -> dict[str, int]:
+    """How many jobs of each rule Snakemake has in mind: the table at the head of its log."""
+    with suppress(OSError):
+        _, _, table = log.read_text().partition("Job stats:\n")
+        return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table.partition("\n\n")[0], re.MULTILINE)}
+    return {}
 
-    Only in a terminal: a log, and continuous integration, get a line when a job begins and one when it ends.
+
+def rule(title: str) -> str:
+    """The rule of the graph that a job belongs to: a job of a rule with many has more than that in its title."""
+    first, *which = title.split()
+    return first if not which or first in GROUPS else "fit" if first == "contest" else "case"
+
+
+class Board:
+    """Bars for the notes of the run in ``folder``: one for each job at work, and one for all fits, cases, recordings."""
+
+    def __init__(self, folder: Path, console: "Console", log: Path) -> None:
+        from rich.live import Live
+
+        self.notes, self.log = folder / FOLDER, log
+        self.ended: Counter[str] = Counter()
+        self.began: dict[str, float] = {}
+        self.live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+    def look(self) -> None:
+        """Bring the bars in line with the notes; a job that has ended leaves a line and no bar."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        working = []
+        for path in sorted(self.notes.glob("*.json")):
+            told = read(path) or {}
+            if "seconds" in told:
+                self.live.console.print(f"  {told['title']} done in {told['seconds']:.0f} s", highlight=False)
+                self.ended[rule(told["title"])] += 1
+                with suppress(OSError):
+                    path.unlink()
+            elif "title" in told and psutil.pid_exists(told["pid"]):  # a job that was killed cannot say that it ended
+                working.append(told)
+        table = Table.grid(padding=(0, 1), expand=True)
+        for options in ({"no_wrap": True}, {}, {"no_wrap": True}, {"no_wrap": True, "ratio": 1, "overflow": "ellipsis"}):
+            table.add_column(**options)
+        for told in [*self.together(working), *working]:
+            bar = ProgressBar(told.get("total"), told.get("done", 0), width=12, pulse=not told.get("total"))
+            table.add_row(f"  {told['title']}", bar, in_words(told), told.get("stage", ""))
+        self.live.update(table, refresh=True)
+
+    def together(self, working: list[dict]) -> Iterator[dict]:
+        """What the jobs of a rule with many tell together, as a note. Parts of jobs at work count as parts."""
+        for of, total in planned(self.log).items():
+            at_work = [told for told in working if rule(told["title"]) == of]
+            if of in GROUPS and total > 1 and (at_work or 0 < self.ended[of] < total):
+                elapsed = time.monotonic() - self.began.setdefault(of, time.monotonic())
+                done = self.ended[of] + sum(told["done"] / told["total"] for told in at_work if told.get("total"))
+                left = elapsed / done * (total - done) if self.ended[of] else None
+                yield {"title": f"all {GROUPS[of]}", "done": self.ended[of], "total": total, "left_s": left}
+
+
+@contextmanager
+def shown(folder: Path, console: "Console", log: Path) -> Iterator[None]:
+    """Show the notes of the run in ``folder`` until the block ends; ``log`` is Snakemake's.
+
+    Only in a terminal: a file, and continuous integration, get a line when a job begins and one when it ends.
     """
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     if not console.is_terminal or os.environ.get("CI"):
         yield
         return
-    bars = Progress(
-        TextColumn("  {task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[words]}"),
-        console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
-    )
-    ended = threading.Event()
+    board, ended = Board(folder, console, log), threading.Event()
 
     def watch() -> None:
         while not ended.wait(EVERY_S):
-            look(folder, bars)
-        look(folder, bars)
+            board.look()
 
-    os.environ[SHOWN] = "1"
     watcher = threading.Thread(target=watch, daemon=True)
+    os.environ[SHOWN] = "1"
     try:
-        with bars:
+        with board.live:
             watcher.start()
-            yield
-            ended.set()
-            watcher.join()
+            try:
+                yield
+            finally:
+                ended.set()
+                watcher.join()
+                board.look()
     finally:
-        ended.set()
-        os.environ.pop(SHOWN)
+        del os.environ[SHOWN]
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
-
-
-def look(folder: Path, bars: Progress) -> None:
-    """Bring the bars in line with the notes; a job that has ended leaves a line and no bar."""
-    tasks = {task.description: task.id for task in bars.tasks}
-    there = [_read(path) for path in sorted((folder / FOLDER).glob("*.json"))]
-    notes = {told["title"]: told for told in there if told and "title" in told}
-    for title, told in notes.items():
-        if "seconds" in told:
-            (folder / FOLDER / f"{title.replace(' ', '_')}.json").unlink(missing_ok=True)
-            bars.console.print(f"  {title} done in {told['seconds']:.0f} s", highlight=False)
-            continue
-        task = tasks.get(title)
-        if task is None:
-            task = bars.add_task(title, total=None, words="")
-        bars.update(task, completed=told.get("done", 0), total=told.get("total"), words=in_words(told))
-    for title, task in tasks.items():
-        if title not in notes or "seconds" in notes[title]:
-            bars.remove_task(task)

@@ -2,15 +2,23 @@
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from rich.console import Console
-from rich.progress import Progress, TextColumn
 
-from meagan_lib import figures, notebooks, progress
+from meagan_lib import ROOT, InputError, cli, progress
+from meagan_lib.models.vae import PlainVAE
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.notebooks import library_inputs
+from tests.conftest import forget, spikes
 
 
 @pytest.fixture
@@ -18,25 +26,45 @@ def note(tmp_path, monkeypatch):
     """The note of a job, read anew at each call."""
     path = tmp_path / progress.FOLDER / "job.json"
     monkeypatch.setenv(progress.NOTE, str(path))
-    return lambda: json.loads(path.read_text()) if path.is_file() else None
+    return lambda: progress.read(path)
 
 
-def test_a_job_says_that_it_begins_and_ends_where_nobody_looks_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+def board(folder, width: int = 100) -> progress.Board:
+    """A board on a terminal of ``width`` columns that keeps what was written on it."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=20, color_system=None)
+    return progress.Board(folder, console, folder / "snakemake.log")
+
+
+def seen(board: progress.Board) -> list[str]:
+    """Lines of the board, without what moves the cursor."""
+    file = board.live.console.file
+    file.seek(0), file.truncate()
+    with board.live:
+        board.look()
+    return [re.sub(r" +", " ", line).strip() for line in re.sub(r"\x1b\[[\d?;]*\w", "", file.getvalue()).splitlines()]
+
+
+def write(folder, title: str, **told) -> None:
+    path = folder / progress.FOLDER / f"{title.replace(' ', '_')}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"title": title, "pid": os.getpid()} | told))
+
+
+def test_a_job_says_that_it_begins_and_ends_where_nobody_looks(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv(progress.SHOWN, raising=False)
     with progress.noted("02_transformer_gan", tmp_path):
-        assert len(list((tmp_path / progress.FOLDER).glob("*.json"))) == 1
+        pass
     assert re.fullmatch(r"  02_transformer_gan …\n  02_transformer_gan done in \d+ s\n", capsys.readouterr().out)
-    assert not list((tmp_path / progress.FOLDER).glob("*.json"))
 
 
-def test_a_job_that_is_looked_at_is_silent_and_leaves_how_long_it_took(tmp_path, capsys, monkeypatch):
+def test_a_job_that_is_looked_at_is_silent_and_leaves_how_long_it_took_unless_it_fails(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv(progress.SHOWN, "1")
     with progress.noted("merge", tmp_path):
         pass
     with pytest.raises(ValueError), progress.noted("broken", tmp_path):
         raise ValueError
-    assert capsys.readouterr().out == ""
-    left = {path.stem: json.loads(path.read_text()) for path in (tmp_path / progress.FOLDER).glob("*.json")}
+    assert capsys.readouterr().out == "" and progress.NOTE not in os.environ
+    left = {path.stem: progress.read(path) for path in (tmp_path / progress.FOLDER).glob("*.json")}
     assert list(left) == ["merge"] and left["merge"]["seconds"] >= 0
 
 
@@ -55,54 +83,138 @@ def test_cells_tell_the_heading_that_they_stand_under(tmp_path, note):
     assert told == [("2 · The GAN", 0, 2), ("2 · The GAN", 0, 2), ("2.3 Training", 1, 2)]
 
 
-def test_a_training_that_papermill_executes_tells_its_steps_and_how_long_still(note, monkeypatch):
-    monkeypatch.setenv(figures.STAGING, "somewhere")
-    clock = iter([10.0, 10.1, 15.0, 40.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    update, told = notebooks.progress("Transformer-GAN"), []
+def test_time_left_is_told_from_the_steps_of_this_job_alone(note, monkeypatch):
+    times = iter([10.0, 10.1, 15.0, 40.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    tell, told = progress.pace("step"), []
     for step in (500, 501, 600, 1000):  # resumed at 500
-        update(SimpleNamespace(step=step, total_steps=1000))
+        tell(step, 1000)
         told.append((note()["done"], note()["left_s"]))
     assert told == [(500, None), (500, None), (600, 20.0), (1000, 0.0)]
-    assert progress.in_words({"stage": "2.3 Training"} | note() | {"left_s": 3700}) == (
-        "2.3 Training · step 1000 of 1000 · 1:01:40 left"
-    )
+    assert progress.in_words(note() | {"left_s": 3700}) == "step 1000 of 1000 · 1:01:40 left"
 
 
-def terminal() -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+def test_every_training_tells_its_steps_and_a_note_changes_no_weight(note):
+    data = TrainingData(spikes(200), np.ones(1, np.float32))
+    with_note = PlainVAE.fit(data, 0, steps=6, patch=4)
+    assert (note()["done"], note()["total"], note()["unit"]) == (6, 6, "step")
+    os.environ.pop(progress.NOTE)
+    np.testing.assert_array_equal(with_note.sample(9, 1), PlainVAE.fit(data, 0, steps=6, patch=4).sample(9, 1))
 
 
-def test_each_job_at_work_has_a_bar_and_an_ended_one_a_line(tmp_path):
-    folder, bars = tmp_path / progress.FOLDER, Progress(TextColumn("{task.description} {task.fields[words]}"), console=terminal())
-    folder.mkdir()
-    for title, told in {
-        "02_transformer_gan": {"stage": "2.3 Training", "done": 3, "total": 9, "unit": "step", "left_s": 61.0},
-        "merge": {},
-    }.items():
-        (folder / f"{title}.json").write_text(json.dumps({"title": title} | told))
-    (folder / "torn.json").write_text('{"title": "to')
-    progress.look(tmp_path, bars)
-    shown = {task.description: (task.fields["words"], task.completed, task.total) for task in bars.tasks}
-    assert shown == {"02_transformer_gan": ("2.3 Training · step 3 of 9 · 1:01 left", 3, 9), "merge": ("", 0, None)}
-    (folder / "merge.json").write_text(json.dumps({"title": "merge", "seconds": 2.4}))
-    progress.look(tmp_path, bars)
-    assert [task.description for task in bars.tasks] == ["02_transformer_gan"]
-    assert "merge done in 2 s" in bars.console.file.getvalue() and not (folder / "merge.json").exists()
+def test_noting_a_step_costs_less_than_five_microseconds(note):
+    tell, started = progress.pace("step"), time.process_time()
+    for step in range(20_000):  # a step of training takes at least 5 ms
+        tell(step, 10**6)
+    assert (time.process_time() - started) / 20_000 < 25e-6 and note()["done"] < 20_000
 
 
-@pytest.mark.parametrize("where", ["terminal", "log", "CI"])
-def test_bars_are_shown_in_a_terminal_alone(tmp_path, monkeypatch, where):
+@pytest.mark.parametrize("error", [OSError("No space left on device"), InputError("the disk is full")])
+def test_a_note_that_cannot_be_written_stops_nothing(tmp_path, note, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(progress, "write_json", full)
+    with progress.noted("merge", tmp_path):
+        progress.note(done=1)
+        progress.pace("step")(1, 2)
+
+
+def test_each_job_at_work_has_a_line_and_an_ended_one_is_told_once(tmp_path):
+    shown = board(tmp_path)
+    write(tmp_path, "02_transformer_gan", stage="2.3 Training", done=3, total=9, unit="step", left_s=61.0)
+    write(tmp_path, "merge", seconds=2.4)
+    write(tmp_path, "killed", pid=2**22 + 1)
+    (tmp_path / progress.FOLDER / "torn.json").write_text('{"title": "to')
+    first, second = "\n".join(seen(shown)), "\n".join(seen(shown))
+    assert re.search(r"02_transformer_gan [━╸╺ ]+ step 3 of 9 · 1:01 left 2.3 Training", first)
+    assert "merge done in 2 s" in first and "merge" not in second and "killed" not in first and "to\n" not in first
+    (tmp_path / progress.FOLDER / "02_transformer_gan.json").unlink()
+    assert "02_transformer_gan" not in "\n".join(seen(shown))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_line_is_as_wide_as_the_terminal_and_what_is_cut_off_is_the_stage(tmp_path, width):
+    shown = board(tmp_path, width)
+    stage = "2.3 Training, with a heading that is longer than any terminal " + "is wide " * 12
+    write(tmp_path, "02_transformer_gan", stage=stage, done=1500, total=4000, unit="step", left_s=3700.0)
+    (line,) = [line for line in seen(shown) if "02_t" in line]
+    assert "step 1500 of 4000 · 1:01:40 left 2.3" in line and line.endswith("…") and len(line) <= width
+
+
+@pytest.mark.parametrize(
+    "of, titles, words",
+    [
+        ("fit", ("contest vae 0", "contest vae 1", "contest tts_gan 0"), "all fits"),
+        ("case", ("ablation locust no-ema", "ablation locust hinge", "ablation locust reach"), "all cases"),
+        ("01_preprocessing", ("01_preprocessing a", "01_preprocessing b", "01_preprocessing c"), "all recordings"),
+    ],
+)
+def test_jobs_of_a_kind_are_counted_together_with_the_time_left(tmp_path, monkeypatch, of, titles, words):
+    (tmp_path / "snakemake.log").write_text(f"x\nJob stats:\njob    count\n-----  -----\n{of}    4\nall   1\n\nmore 7\n")
+    shown = board(tmp_path)
+    write(tmp_path, titles[0], done=1, total=2, unit="step")
+    assert re.search(words + r" [━╸╺ ]+ 0 of 4$", "\n".join(seen(shown)), re.MULTILINE)
+    began = shown.began[of]
+    write(tmp_path, titles[0], seconds=50.0)
+    write(tmp_path, titles[1], done=1, total=2, unit="step")
+    monkeypatch.setattr(progress.time, "monotonic", lambda: began + 60)  # one and a half of four done
+    assert re.search(words + r" [━╸╺ ]+ 1 of 4 · 1:40 left$", "\n".join(seen(shown)), re.MULTILINE)
+    assert progress.planned(tmp_path / "snakemake.log") == {of: 4, "all": 1}
+
+
+@pytest.mark.parametrize("where", ["terminal", "file", "CI"])
+def test_bars_are_shown_in_a_terminal_alone_and_no_note_outlives_the_run(tmp_path, monkeypatch, where):
     monkeypatch.delenv("CI", raising=False)
     if where == "CI":
         monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(progress, "EVERY_S", 0.01)
-    console = Console(file=io.StringIO()) if where == "log" else terminal()
-    with progress.shown(tmp_path, console):
-        asked = progress.os.environ.get(progress.SHOWN)
+    console = Console(file=io.StringIO()) if where == "file" else board(tmp_path).live.console
+    write(tmp_path, "stale", done=1, total=2)
+    with pytest.raises(KeyboardInterrupt), progress.shown(tmp_path, console, tmp_path / "none.log"):
+        asked = progress.SHOWN in os.environ
         with progress.noted("merge", tmp_path):
             progress.note(stage="joining", done=1, total=2, unit="cell")
-            progress.time.sleep(0.1)
+            time.sleep(0.1)
+        raise KeyboardInterrupt
     told = console.file.getvalue()
-    assert (asked == "1") == (where == "terminal") and progress.SHOWN not in progress.os.environ
-    assert ("joining · cell 1 of 2" in told, "merge done in 0 s" in told) == (where == "terminal",) * 2
+    assert asked == (where == "terminal") and progress.SHOWN not in os.environ and "stale" not in told
+    assert ("cell 1 of 2" in told, "merge done in 0 s" in told) == (where == "terminal",) * 2
+    assert not (tmp_path / progress.FOLDER).exists()
+
+
+def test_an_edit_of_the_progress_makes_no_notebook_stale_and_imports_little():
+    for job in ("01_preprocessing", "02_transformer_gan", "meagan_lib.contest"):
+        assert "meagan_lib/progress.py" not in library_inputs(job) and "meagan_lib/files.py" in library_inputs(job)
+    code = "import sys, meagan_lib.progress; print(*{'rich', 'torch', 'papermill', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == ""
+
+
+@pytest.mark.parametrize("how", ["interrupted", "failed"])
+def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatch, capsys, how):
+    run = "test-progress"
+    forget(run)
+
+    def stopped(arguments):
+        folder = cli.RESULTS / run
+        for receipt in (folder / "receipts" / "01_preprocessing.json", folder / "contest" / "vae" / "0" / "receipt.json"):
+            receipt.parent.mkdir(parents=True)
+            receipt.write_text("{}")
+        if how == "interrupted":
+            os.kill(os.getpid(), cli.signal.SIGINT)
+        (folder / "receipts" / "02_transformer_gan.failed").write_text("training diverged\n")
+        raise SystemExit(1)
+
+    monkeypatch.setitem(sys.modules, "snakemake.cli", SimpleNamespace(main=stopped))
+    handler = cli.signal.getsignal(cli.signal.SIGINT)
+    try:
+        (cli.RESULTS / run).mkdir(parents=True)
+        with pytest.raises(KeyboardInterrupt if how == "interrupted" else InputError) as error:
+            cli.run_graph(run, 1)
+        told = capsys.readouterr().out
+        assert "01_preprocessing, 1 fit" in told and f"results/{run}" in told and f"figures/{run}" in told
+        if how == "failed":
+            assert "stopped in 02_transformer_gan" in told and str(error.value) == "training diverged"
+    finally:
+        cli.signal.signal(cli.signal.SIGINT, handler)
+        forget(run)
