@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, contest, merging, progress, sweep
+from meagan_lib import ROOT, InputError, board, contest, merging, progress, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -58,7 +58,7 @@ def run(
         sweep_summary(name, section)
     else:
         summary(name)
-        console.print(f"all of it as pages to read: make book NAME={name}; open the notebooks: make lab", soft_wrap=True)
+        console.print(f"Next: meagan book {name} makes pages of it, make lab opens the notebooks", soft_wrap=True)
 
 
 @app.command()
@@ -108,7 +108,8 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     with exclusive(name):
         page = book.build(name)
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
-    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host", soft_wrap=True)
+    where = f"{page.relative_to(ROOT)}, for any browser and any web host"
+    console.print(f"book of run '{name}', {size:.0f} MB: {where}", soft_wrap=True)
     taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
     if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
         words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
@@ -318,27 +319,39 @@ def run_graph(name: str, cores: int) -> None:
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, remember)
-    with progress.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
+    with board.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
         try:
             snakemake(arguments)
-        except SystemExit as end:
-            code = end.code
+        except (SystemExit, KeyboardInterrupt) as end:
+            code = getattr(end, "code", 130)
+        killed = progress.unfinished(RESULTS / name)
+    if not (interrupted or code):
+        return
+    failed = {path: path.read_text().strip() for path in complaints()}
+    where = [f"stopped in {', '.join([path.stem for path in failed] or killed)}"] if failed or killed else []
+    console.print(f"  {'; '.join([*where, f'done and kept: {done_so_far(name)}'])}", soft_wrap=True)
+    console.print(f"  results are in results/{name}, figures in figures/{name}", soft_wrap=True)
     if interrupted:
-        console.print(f"  {done_so_far(name)}", soft_wrap=True)
         raise KeyboardInterrupt
-    if code:
-        told = [path.read_text().strip() for path in complaints()]
-        if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(told):
-            raise InputError(DISK_FULL)
-        silent = f"the run stopped without a word; see {log.relative_to(ROOT)}"
-        console.print(f"  {done_so_far(name)}; the same command, once this is mended, goes on from there", soft_wrap=True)
-        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
+    if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
+        raise InputError(DISK_FULL)
+    silent = f"{', '.join(killed) or 'the run'} was stopped from outside, perhaps for want of memory: run again, or with "
+    silent += f"--cores 1; what was told is in {log.relative_to(ROOT)}"
+    raise InputError("; ".join(filter(None, dict.fromkeys(failed.values()))) or silent)
 
 
 def done_so_far(name: str) -> str:
-    """What a run that did not come to its end has, and where."""
-    done = ", ".join(path.stem for path in sorted((RESULTS / name / "receipts").glob("*.json"))) or "nothing yet"
-    return f"done: {done}; results are in results/{name}, figures in figures/{name}"
+    """The jobs of a run that have come to their end."""
+    results = RESULTS / name
+    done = [path.stem for path in sorted((results / "receipts").glob("*.json"))]
+    section, _ = sweep.asked(name)
+    parts = [
+        (results.glob("recordings/*/receipts/*.json"), "recording"),
+        (results.glob(f"{contest.SECTION}/*/*/receipt.json"), "fit"),
+        (results.glob(f"{section}/*/*.json") if section else (), "case"),
+    ]
+    counted = [f"{n} {kind}{'s' * (n > 1)}" for found, kind in parts if (n := len(list(found)))]
+    return ", ".join(done + counted) or "nothing yet"
 
 
 def sweep_summary(name: str, section: str) -> None:

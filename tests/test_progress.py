@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from meagan_lib import ROOT, InputError, cli, progress
-from meagan_lib.models.vae import PlainVAE
+from meagan_lib import ROOT, InputError, board, cli, progress
 from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.vae import PlainVAE
 from meagan_lib.notebooks import library_inputs
 from tests.conftest import forget, spikes
 
@@ -29,19 +29,19 @@ def note(tmp_path, monkeypatch):
     return lambda: progress.read(path)
 
 
-def board(folder, width: int = 100) -> progress.Board:
+def board_of(folder, width: int = 100) -> board.Board:
     """A board on a terminal of ``width`` columns that keeps what was written on it."""
     console = Console(file=io.StringIO(), force_terminal=True, width=width, height=20, color_system=None)
-    return progress.Board(folder, console, folder / "snakemake.log")
+    return board.Board(folder, console, folder / "snakemake.log")
 
 
-def seen(board: progress.Board) -> list[str]:
-    """Lines of the board, without what moves the cursor."""
-    file = board.live.console.file
-    file.seek(0), file.truncate()
-    with board.live:
-        board.look()
-    return [re.sub(r" +", " ", line).strip() for line in re.sub(r"\x1b\[[\d?;]*\w", "", file.getvalue()).splitlines()]
+def seen(shown: board.Board) -> str:
+    """What a look at the notes writes, and the board after it, with single spaces."""
+    console = shown.live.console
+    console.file.seek(0), console.file.truncate()
+    shown.look()
+    console.print(shown.live.get_renderable())
+    return re.sub(r" +", " ", console.file.getvalue())
 
 
 def write(folder, title: str, **told) -> None:
@@ -91,11 +91,11 @@ def test_time_left_is_told_from_the_steps_of_this_job_alone(note, monkeypatch):
         tell(step, 1000)
         told.append((note()["done"], note()["left_s"]))
     assert told == [(500, None), (500, None), (600, 20.0), (1000, 0.0)]
-    assert progress.in_words(note() | {"left_s": 3700}) == "step 1000 of 1000 · 1:01:40 left"
+    assert board.in_words(note() | {"left_s": 3700}) == "step 1000 of 1000 · 1:01:40 left"
 
 
 def test_every_training_tells_its_steps_and_a_note_changes_no_weight(note):
-    data = TrainingData(spikes(200), np.ones(1, np.float32))
+    data = TrainingData(spikes(200), [1.0])
     with_note = PlainVAE.fit(data, 0, steps=6, patch=4)
     assert (note()["done"], note()["total"], note()["unit"]) == (6, 6, "step")
     os.environ.pop(progress.NOTE)
@@ -121,24 +121,24 @@ def test_a_note_that_cannot_be_written_stops_nothing(tmp_path, note, monkeypatch
 
 
 def test_each_job_at_work_has_a_line_and_an_ended_one_is_told_once(tmp_path):
-    shown = board(tmp_path)
+    shown = board_of(tmp_path)
     write(tmp_path, "02_transformer_gan", stage="2.3 Training", done=3, total=9, unit="step", left_s=61.0)
     write(tmp_path, "merge", seconds=2.4)
     write(tmp_path, "killed", pid=2**22 + 1)
     (tmp_path / progress.FOLDER / "torn.json").write_text('{"title": "to')
-    first, second = "\n".join(seen(shown)), "\n".join(seen(shown))
+    first, second = seen(shown), seen(shown)
     assert re.search(r"02_transformer_gan [━╸╺ ]+ step 3 of 9 · 1:01 left 2.3 Training", first)
     assert "merge done in 2 s" in first and "merge" not in second and "killed" not in first and "to\n" not in first
     (tmp_path / progress.FOLDER / "02_transformer_gan.json").unlink()
-    assert "02_transformer_gan" not in "\n".join(seen(shown))
+    assert "02_transformer_gan" not in seen(shown)
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_a_line_is_as_wide_as_the_terminal_and_what_is_cut_off_is_the_stage(tmp_path, width):
-    shown = board(tmp_path, width)
+    shown = board_of(tmp_path, width)
     stage = "2.3 Training, with a heading that is longer than any terminal " + "is wide " * 12
     write(tmp_path, "02_transformer_gan", stage=stage, done=1500, total=4000, unit="step", left_s=3700.0)
-    (line,) = [line for line in seen(shown) if "02_t" in line]
+    (line,) = [line for line in seen(shown).splitlines() if "02_t" in line]
     assert "step 1500 of 4000 · 1:01:40 left 2.3" in line and line.endswith("…") and len(line) <= width
 
 
@@ -152,15 +152,15 @@ def test_a_line_is_as_wide_as_the_terminal_and_what_is_cut_off_is_the_stage(tmp_
 )
 def test_jobs_of_a_kind_are_counted_together_with_the_time_left(tmp_path, monkeypatch, of, titles, words):
     (tmp_path / "snakemake.log").write_text(f"x\nJob stats:\njob    count\n-----  -----\n{of}    4\nall   1\n\nmore 7\n")
-    shown = board(tmp_path)
+    shown = board_of(tmp_path)
     write(tmp_path, titles[0], done=1, total=2, unit="step")
-    assert re.search(words + r" [━╸╺ ]+ 0 of 4$", "\n".join(seen(shown)), re.MULTILINE)
+    assert re.search(words + r"[━╸╺ ]+0 of 4 $", seen(shown), re.MULTILINE)
     began = shown.began[of]
     write(tmp_path, titles[0], seconds=50.0)
     write(tmp_path, titles[1], done=1, total=2, unit="step")
-    monkeypatch.setattr(progress.time, "monotonic", lambda: began + 60)  # one and a half of four done
-    assert re.search(words + r" [━╸╺ ]+ 1 of 4 · 1:40 left$", "\n".join(seen(shown)), re.MULTILINE)
-    assert progress.planned(tmp_path / "snakemake.log") == {of: 4, "all": 1}
+    monkeypatch.setattr(board.time, "monotonic", lambda: began + 60)  # one and a half of four done
+    assert re.search(words + r"[━╸╺ ]+1 of 4 · 1:40 left $", seen(shown), re.MULTILINE)
+    assert board.planned(tmp_path / "snakemake.log") == {of: 4, "all": 1}
 
 
 @pytest.mark.parametrize("where", ["terminal", "file", "CI"])
@@ -168,10 +168,10 @@ def test_bars_are_shown_in_a_terminal_alone_and_no_note_outlives_the_run(tmp_pat
     monkeypatch.delenv("CI", raising=False)
     if where == "CI":
         monkeypatch.setenv("CI", "true")
-    monkeypatch.setattr(progress, "EVERY_S", 0.01)
-    console = Console(file=io.StringIO()) if where == "file" else board(tmp_path).live.console
+    monkeypatch.setattr(board, "EVERY_S", 0.01)
+    console = Console(file=io.StringIO()) if where == "file" else board_of(tmp_path).live.console
     write(tmp_path, "stale", done=1, total=2)
-    with pytest.raises(KeyboardInterrupt), progress.shown(tmp_path, console, tmp_path / "none.log"):
+    with pytest.raises(KeyboardInterrupt), board.shown(tmp_path, console, tmp_path / "none.log"):
         asked = progress.SHOWN in os.environ
         with progress.noted("merge", tmp_path):
             progress.note(stage="joining", done=1, total=2, unit="cell")
