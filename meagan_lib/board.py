@@ -56,7 +56,8 @@ class Board:
     def __init__(self, folder: Path, console: Console, log: Path) -> None:
         self.notes, self.log = folder / FOLDER, log
         self.ended: Counter[str] = Counter()
-        self.began: dict[str, float] = {}
+        self.spent: Counter[str] = Counter()  # seconds in which jobs of a rule were at work
+        self.looked = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
 
     def look(self) -> None:
@@ -81,12 +82,13 @@ class Board:
 
     def together(self, working: list[dict]) -> Iterator[dict]:
         """What the jobs of a rule with many tell together, as a note. Parts of jobs at work count as parts."""
+        before, self.looked = self.looked, time.monotonic()
         for of, total in planned(self.log).items():
             at_work = [told for told in working if rule(told["title"]) == of]
             if of in GROUPS and total > 1 and (at_work or 0 < self.ended[of] < total):
-                elapsed = time.monotonic() - self.began.setdefault(of, time.monotonic())
+                self.spent[of] += bool(at_work) * (self.looked - before)
                 done = self.ended[of] + sum(told["done"] / told["total"] for told in at_work if told.get("total"))
-                left = elapsed / done * (total - done) if self.ended[of] else None
+                left = self.spent[of] / done * (total - done) if self.ended[of] else None
                 yield {"title": f"all {GROUPS[of]}", "done": self.ended[of], "total": total, "left_s": left}
 
 

@@ -433,9 +433,10 @@ def main() -> None:
         print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        print(f"meagan: {DISK_FULL}", file=sys.stderr)
+        refused = f"no right to use {error.filename}: change its permissions, or work in a folder of your own"
+        print(f"meagan: {DISK_FULL if error.errno == errno.ENOSPC else refused}", file=sys.stderr)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

@@ -102,9 +102,9 @@ def test_every_training_tells_its_steps_and_a_note_changes_no_weight(note):
     np.testing.assert_array_equal(with_note.sample(9, 1), PlainVAE.fit(data, 0, steps=6, patch=4).sample(9, 1))
 
 
-def test_noting_a_step_costs_less_than_five_microseconds(note):
+def test_noting_a_step_costs_less_than_half_a_percent_of_a_step_of_5_ms(note):
     tell, started = progress.pace("step"), time.process_time()
-    for step in range(20_000):  # a step of training takes at least 5 ms
+    for step in range(20_000):
         tell(step, 10**6)
     assert (time.process_time() - started) / 20_000 < 25e-6 and note()["done"] < 20_000
 
@@ -152,14 +152,18 @@ def test_a_line_is_as_wide_as_the_terminal_and_what_is_cut_off_is_the_stage(tmp_
 )
 def test_jobs_of_a_kind_are_counted_together_with_the_time_left(tmp_path, monkeypatch, of, titles, words):
     (tmp_path / "snakemake.log").write_text(f"x\nJob stats:\njob    count\n-----  -----\n{of}    4\nall   1\n\nmore 7\n")
-    shown = board_of(tmp_path)
+    shown, now = board_of(tmp_path), [time.monotonic()]
+    monkeypatch.setattr(board.time, "monotonic", lambda: now[0])
     write(tmp_path, titles[0], done=1, total=2, unit="step")
+    now[0] = shown.looked + 30
     assert re.search(words + r"[━╸╺ ]+0 of 4 $", seen(shown), re.MULTILINE)
-    began = shown.began[of]
+    (tmp_path / progress.FOLDER / f"{titles[0].replace(' ', '_')}.json").unlink()  # and nothing at work for an hour
+    now[0] += 3600
+    seen(shown)
     write(tmp_path, titles[0], seconds=50.0)
     write(tmp_path, titles[1], done=1, total=2, unit="step")
-    monkeypatch.setattr(board.time, "monotonic", lambda: began + 60)  # one and a half of four done
-    assert re.search(words + r"[━╸╺ ]+1 of 4 · 1:40 left $", seen(shown), re.MULTILINE)
+    now[0] += 30
+    assert re.search(words + r"[━╸╺ ]+1 of 4 · 1:40 left $", seen(shown), re.MULTILINE)  # one and a half in 60 s
     assert board.planned(tmp_path / "snakemake.log") == {of: 4, "all": 1}
 
 
@@ -184,8 +188,8 @@ def test_bars_are_shown_in_a_terminal_alone_and_no_note_outlives_the_run(tmp_pat
 
 
 def test_an_edit_of_the_progress_makes_no_notebook_stale_and_imports_little():
-    for job in ("01_preprocessing", "02_transformer_gan", "meagan_lib.contest"):
-        assert "meagan_lib/progress.py" not in library_inputs(job) and "meagan_lib/files.py" in library_inputs(job)
+    for job in ("01_preprocessing", "meagan_lib.contest"):
+        assert not {"meagan_lib/progress.py", "meagan_lib/board.py"} & set(library_inputs(job))
     code = "import sys, meagan_lib.progress; print(*{'rich', 'torch', 'papermill', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == ""
 
