@@ -73,6 +73,7 @@ class Board:
             elif "title" in told and psutil.pid_exists(told["pid"]):  # a job that was killed cannot say that it ended
                 working.append(told)
         table = Table.grid(padding=(0, 1), expand=True)
+        table.width = self.live.console.width - 4  # room for the ^C of an interrupt, which would break the line
         for options in ({"no_wrap": True}, {}, {"no_wrap": True}, {"no_wrap": True, "ratio": 1, "overflow": "ellipsis"}):
             table.add_column(**options)
         for told in [*self.together(working), *working]:

@@ -52,13 +52,14 @@ def run(
         write_parameters(name, files)
         recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
-        console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}")
+        console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}", soft_wrap=True)
         run_graph(name, cores)
     if section := sweep.section_in(parameters):
         sweep_summary(name, section)
     else:
         summary(name)
-        console.print(f"Next: meagan book {name} makes pages of it, make lab opens the notebooks", soft_wrap=True)
+        book = f"make book NAME={name} makes pages of it, " if merging.FIRST in parameters else ""
+        console.print(f"Next: {book}make lab opens the notebooks", soft_wrap=True)
 
 
 @app.command()
@@ -328,9 +329,9 @@ def run_graph(name: str, cores: int) -> None:
     if not (interrupted or code):
         return
     failed = {path: path.read_text().strip() for path in complaints()}
-    where = [f"stopped in {', '.join([path.stem for path in failed] or killed)}"] if failed or killed else []
-    console.print(f"  {'; '.join([*where, f'done and kept: {done_so_far(name)}'])}", soft_wrap=True)
-    console.print(f"  results are in results/{name}, figures in figures/{name}", soft_wrap=True)
+    stopped, done = ", ".join([path.stem for path in failed] or killed), done_so_far(name)
+    kept = f"done and kept: {done}, in results/{name} and figures/{name}" if done else "nothing is done yet"
+    console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
     if interrupted:
         raise KeyboardInterrupt
     if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
@@ -351,7 +352,7 @@ def done_so_far(name: str) -> str:
         (results.glob(f"{section}/*/*.json") if section else (), "case"),
     ]
     counted = [f"{n} {kind}{'s' * (n > 1)}" for found, kind in parts if (n := len(list(found)))]
-    return ", ".join(done + counted) or "nothing yet"
+    return ", ".join(done + counted)
 
 
 def sweep_summary(name: str, section: str) -> None:
