@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from meagan_lib import ROOT, InputError, sweep
+from meagan_lib.progress import by_step
 
 TABLE = ROOT / "data" / "ablation.csv"
 """The table that is kept, of the run that ``params/ablation.yaml`` describes."""
@@ -107,7 +108,7 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     )
     started, diverged = time.monotonic(), ""
     try:
-        trainer.train()
+        trainer.train(by_step())
     except InputError:  # the options are known to be good: it diverged
         diverged = trainer.step
     row = {"steps": trainer.step, "seconds": round(time.monotonic() - started, 1), "diverged": diverged}

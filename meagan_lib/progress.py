@@ -101,3 +101,9 @@ def pace(unit: str) -> Callable[[float, float], None]:
             told = now
 
     return update if NOTE in os.environ else lambda done, total: None
+
+
+def by_step() -> Callable[[object], None]:
+    """A callback of a trainer that notes its steps."""
+    tell = pace("step")
+    return lambda trainer: tell(trainer.step, trainer.total_steps)

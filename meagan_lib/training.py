@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from meagan_lib import InputError, losses, progress
+from meagan_lib import InputError, losses
 from meagan_lib.files import atomic, write_json
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -349,7 +349,6 @@ class Trainer:
             self._save_results()
 
     def _loop(self, callbacks: tuple[Callable[["Trainer"], None], ...]) -> None:
-        tell = progress.pace("step")
         while self.step < self.total_steps and not self.out_of_patience():
             row = self.train_step()
             self.step += 1
@@ -370,7 +369,6 @@ class Trainer:
                 self._keep_if_better()
             if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
                 self._save_checkpoint()
-            tell(self.step, self.total_steps)
             for callback in callbacks:
                 callback(self)
 

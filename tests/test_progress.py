@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from meagan_lib import ROOT, InputError, board, cli, progress
+from meagan_lib import ROOT, InputError, board, cli, figures, notebooks, progress
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.vae import PlainVAE
-from meagan_lib.notebooks import library_inputs
 from tests.conftest import forget, spikes
 
 
@@ -94,11 +93,14 @@ def test_time_left_is_told_from_the_steps_of_this_job_alone(note, monkeypatch):
     assert board.in_words(note() | {"left_s": 3700}) == "step 1000 of 1000 · 1:01:40 left"
 
 
-def test_every_training_tells_its_steps_and_a_note_changes_no_weight(note):
+def test_a_fit_and_a_notebook_tell_their_steps_and_a_note_changes_no_weight(note, monkeypatch):
     data = TrainingData(spikes(200), [1.0])
     with_note = PlainVAE.fit(data, 0, steps=6, patch=4)
     assert (note()["done"], note()["total"], note()["unit"]) == (6, 6, "step")
-    os.environ.pop(progress.NOTE)
+    monkeypatch.setenv(figures.STAGING, "somewhere")
+    notebooks.progress("VAE")(SimpleNamespace(step=2, total_steps=4))
+    assert (note()["done"], note()["total"]) == (2, 4)
+    monkeypatch.delenv(progress.NOTE)
     np.testing.assert_array_equal(with_note.sample(9, 1), PlainVAE.fit(data, 0, steps=6, patch=4).sample(9, 1))
 
 
@@ -190,7 +192,7 @@ def test_bars_are_shown_in_a_terminal_alone_and_no_note_outlives_the_run(tmp_pat
 
 def test_an_edit_of_the_progress_makes_no_notebook_stale_and_imports_little():
     for job in ("01_preprocessing", "meagan_lib.contest"):
-        assert not {"meagan_lib/progress.py", "meagan_lib/board.py"} & set(library_inputs(job))
+        assert not {"meagan_lib/progress.py", "meagan_lib/board.py"} & set(notebooks.library_inputs(job))
     code = "import sys, meagan_lib.progress; print(*{'rich', 'torch', 'papermill', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == ""
 

@@ -108,6 +108,8 @@ def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
     require_enough(short, 0)
     with pytest.raises(InputError, match="0 windows .* and one at least is needed"):
         require_enough(part_of(0, 0), 0)
+    with pytest.raises(InputError, match="nothing in the recording stands out from its noise: take"):
+        require_enough(part_of(0, 0, dropped=0), 0)
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))
