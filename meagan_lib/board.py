@@ -65,8 +65,8 @@ class Board:
         working = []
         for path in sorted(self.notes.glob("*.json")):
             told = read(path) or {}
-            if "seconds" in told:
-                self.live.console.print(f"  {told['title']} done in {told['seconds']:.0f} s", highlight=False)
+            if "ended" in told:
+                self.live.console.print(f"  {told['ended']}", highlight=False)
                 self.ended[rule(told["title"])] += 1
                 with suppress(OSError):
                     path.unlink()

@@ -26,9 +26,10 @@ FOLDER = ".progress"
 EVERY_S = 0.4
 """How often a note is written, and looked at."""
 
+
 def note(**told: object) -> None:
     """Write what is ``told`` into the note of this job, where it has one: ``stage``, ``done`` and ``total`` of it, ``unit``
-    of those, ``left_s`` to its end, or ``seconds`` when the job has ended."""
+    of those, ``left_s`` to its end, or how the job ``ended``."""
     if path := os.environ.get(NOTE):
         with suppress(OSError, InputError):  # a note that cannot be written is no reason to stop
             write_json(path, (read(Path(path)) or {}) | told)
@@ -42,9 +43,9 @@ def read(path: Path) -> dict | None:
 
 
 def unfinished(folder: Path) -> list[str]:
-    """Titles of the jobs of the run in ``folder`` that began, and neither ended nor failed."""
+    """Titles of the jobs of the run in ``folder`` that began and did not come to an end."""
     notes = [read(path) or {} for path in sorted((folder / FOLDER).glob("*.json"))]
-    return [told["title"] for told in notes if "title" in told and "seconds" not in told]
+    return [told["title"] for told in notes if "title" in told and "ended" not in told]
 
 
 @contextmanager
@@ -52,19 +53,24 @@ def noted(title: str, folder: Path) -> Iterator[None]:
     """Keep a note of the job ``title`` of the run in ``folder`` until the block ends, and say aloud when it begins and
     ends where nobody looks at notes."""
     path, started, aloud = folder / FOLDER / f"{title.replace(' ', '_')}.json", time.monotonic(), SHOWN not in os.environ
+
+    def end(how: str) -> None:
+        words = f"{title} {how} {time.monotonic() - started:.0f} s"
+        note(ended=words)
+        if aloud:
+            print(f"  {words}", flush=True)
+
     os.environ[NOTE] = str(path)
     if aloud:
         print(f"  {title} …", flush=True)
     note(title=title, pid=os.getpid())
     try:
         yield
-        note(seconds=time.monotonic() - started)
-        if aloud:
-            print(f"  {title} done in {time.monotonic() - started:.0f} s", flush=True)
-    except BaseException:
-        with suppress(OSError):
-            path.unlink()
+    except Exception:
+        end("failed after")
         raise
+    else:
+        end("done in")
     finally:
         del os.environ[NOTE]
 

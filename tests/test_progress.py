@@ -56,15 +56,17 @@ def test_a_job_says_that_it_begins_and_ends_where_nobody_looks(tmp_path, capsys,
     assert re.fullmatch(r"  02_transformer_gan …\n  02_transformer_gan done in \d+ s\n", capsys.readouterr().out)
 
 
-def test_a_job_that_is_looked_at_is_silent_and_leaves_how_long_it_took_unless_it_fails(tmp_path, capsys, monkeypatch):
+def test_a_job_that_is_looked_at_is_silent_and_notes_how_it_ended_unless_it_is_interrupted(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv(progress.SHOWN, "1")
+    for title, error in (("broken", ValueError), ("cut", KeyboardInterrupt)):
+        with pytest.raises(error), progress.noted(title, tmp_path):
+            raise error
     with progress.noted("merge", tmp_path):
         pass
-    with pytest.raises(ValueError), progress.noted("broken", tmp_path):
-        raise ValueError
     assert capsys.readouterr().out == "" and progress.NOTE not in os.environ
-    left = {path.stem: progress.read(path) for path in (tmp_path / progress.FOLDER).glob("*.json")}
-    assert list(left) == ["merge"] and left["merge"]["seconds"] >= 0
+    left = {path.stem: progress.read(path).get("ended") for path in (tmp_path / progress.FOLDER).glob("*.json")}
+    assert left == {"merge": "merge done in 0 s", "broken": "broken failed after 0 s", "cut": None}
+    assert progress.unfinished(tmp_path) == ["cut"]
 
 
 def test_cells_tell_the_heading_that_they_stand_under(tmp_path, note):
@@ -125,7 +127,7 @@ def test_a_note_that_cannot_be_written_stops_nothing(tmp_path, note, monkeypatch
 def test_each_job_at_work_has_a_line_and_an_ended_one_is_told_once(tmp_path):
     shown = board_of(tmp_path)
     write(tmp_path, "02_transformer_gan", stage="2.3 Training", done=3, total=9, unit="step", left_s=61.0)
-    write(tmp_path, "merge", seconds=2.4)
+    write(tmp_path, "merge", ended="merge done in 2 s")
     write(tmp_path, "killed", pid=2**22 + 1)
     (tmp_path / progress.FOLDER / "torn.json").write_text('{"title": "to')
     first, second = seen(shown), seen(shown)
@@ -163,7 +165,7 @@ def test_jobs_of_a_kind_are_counted_together_with_the_time_left(tmp_path, monkey
     (tmp_path / progress.FOLDER / f"{titles[0].replace(' ', '_')}.json").unlink()  # and nothing at work for an hour
     now[0] += 3600
     seen(shown)
-    write(tmp_path, titles[0], seconds=50.0)
+    write(tmp_path, titles[0], ended="done")
     write(tmp_path, titles[1], done=1, total=2, unit="step")
     now[0] += 30
     assert re.search(words + r"[━╸╺ ]+1 of 4 · 1:40 left $", seen(shown), re.MULTILINE)  # one and a half in 60 s
