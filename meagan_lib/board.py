@@ -51,14 +51,16 @@ def rule(title: str) -> str:
 
 
 class Board:
-    """Bars for the notes of the run in ``folder``: one for each job at work, and one for all fits, cases, recordings."""
+    """Bars for the notes of the run in ``folder``: one for each job at work, one for all fits, cases, recordings."""
 
     def __init__(self, folder: Path, console: Console, log: Path) -> None:
         self.notes, self.log = folder / FOLDER, log
         self.ended: Counter[str] = Counter()
         self.spent: Counter[str] = Counter()  # seconds in which jobs of a rule were at work
         self.looked = time.monotonic()
-        self.live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self.live = Live(
+            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
 
     def look(self) -> None:
         """Bring the bars in line with the notes; a job that has ended leaves a line and no bar."""
@@ -74,8 +76,8 @@ class Board:
                 working.append(told)
         table = Table.grid(padding=(0, 1), expand=True)
         table.width = self.live.console.width - 4  # room for the ^C of an interrupt, which would break the line
-        for options in ({"no_wrap": True}, {}, {"no_wrap": True}, {"no_wrap": True, "ratio": 1, "overflow": "ellipsis"}):
-            table.add_column(**options)
+        for options in ({}, {}, {}, {"ratio": 1, "overflow": "ellipsis"}):
+            table.add_column(no_wrap=True, **options)
         for told in [*self.together(working), *working]:
             bar = ProgressBar(told.get("total"), told.get("done", 0), width=12, pulse=not told.get("total"))
             table.add_row(f"  {told['title']}", bar, in_words(told), told.get("stage", ""))

@@ -329,20 +329,22 @@ def run_graph(name: str, cores: int) -> None:
     if not (interrupted or code):
         return
     failed = {path: path.read_text().strip() for path in complaints()}
-    stopped, done = ", ".join([path.stem for path in failed] or killed), done_so_far(name)
-    kept = f"done and kept: {done}, in results/{name} and figures/{name}" if done else "nothing is done yet"
+    stopped, done = ", ".join([path.stem for path in failed] or killed), with_results(name)
+    kept = f"results of {done} are in results/{name} and figures/{name}" if done else "there are no results yet"
     console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
     if interrupted:
         raise KeyboardInterrupt
     if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
         raise InputError(DISK_FULL)
-    silent = f"{', '.join(killed) or 'the run'} was stopped from outside, perhaps for want of memory: run again, or with "
-    silent += f"--cores 1; what was told is in {log.relative_to(ROOT)}"
+    silent = (
+        f"{', '.join(killed) or 'the run'} was stopped from outside, perhaps for want of memory: run again, or with "
+        f"--cores 1; what was told is in {log.relative_to(ROOT)}"
+    )
     raise InputError("; ".join(filter(None, dict.fromkeys(failed.values()))) or silent)
 
 
-def done_so_far(name: str) -> str:
-    """The jobs of a run that have come to their end."""
+def with_results(name: str) -> str:
+    """The jobs of a run that have left results."""
     results = RESULTS / name
     done = [path.stem for path in sorted((results / "receipts").glob("*.json"))]
     section, _ = sweep.asked(name)

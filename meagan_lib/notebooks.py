@@ -269,7 +269,7 @@ def results_folder(run: str) -> Path:
 
 
 def progress(label: str) -> Callable[[object], None]:
-    """A callback of a trainer: a progress bar for whoever sits before the notebook, a note when papermill executes it."""
+    """A callback of a trainer: a bar for whoever sits before the notebook, a note when papermill executes it."""
     from tqdm.auto import tqdm
 
     if os.environ.get(figures.STAGING):

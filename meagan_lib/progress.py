@@ -28,8 +28,8 @@ EVERY_S = 0.4
 
 
 def note(**told: object) -> None:
-    """Write what is ``told`` into the note of this job, where it has one: ``stage``, ``done`` and ``total`` of it, ``unit``
-    of those, ``left_s`` to its end, or how the job ``ended``."""
+    """Write what is ``told`` into the note of this job, where it has one: ``stage``, ``done`` and ``total`` of it,
+    ``unit`` of those, ``left_s`` to its end, or how the job ``ended``."""
     if path := os.environ.get(NOTE):
         with suppress(OSError, InputError):  # a note that cannot be written is no reason to stop
             write_json(path, (read(Path(path)) or {}) | told)
@@ -52,7 +52,8 @@ def unfinished(folder: Path) -> list[str]:
 def noted(title: str, folder: Path) -> Iterator[None]:
     """Keep a note of the job ``title`` of the run in ``folder`` until the block ends, and say aloud when it begins and
     ends where nobody looks at notes."""
-    path, started, aloud = folder / FOLDER / f"{title.replace(' ', '_')}.json", time.monotonic(), SHOWN not in os.environ
+    path, started = folder / FOLDER / f"{title.replace(' ', '_')}.json", time.monotonic()
+    aloud = SHOWN not in os.environ
 
     def end(how: str) -> None:
         words = f"{title} {how} {time.monotonic() - started:.0f} s"

@@ -437,8 +437,8 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
         n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
         if windows.ledger and not n_peaks:
             raise InputError(
-                "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a recording "
-                "of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad=4"
+                "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a "
+                "recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad=4"
             )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         raise InputError(

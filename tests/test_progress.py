@@ -1,4 +1,4 @@
-"""What a run shows of itself: which job, which stage, how far, how long still; and that it is quiet where nobody looks."""
+"""What a run shows of itself: which job, which stage, how far, how long still; it is quiet where nobody looks."""
 
 import io
 import json
@@ -56,7 +56,7 @@ def test_a_job_says_that_it_begins_and_ends_where_nobody_looks(tmp_path, capsys,
     assert re.fullmatch(r"  02_transformer_gan …\n  02_transformer_gan done in \d+ s\n", capsys.readouterr().out)
 
 
-def test_a_job_that_is_looked_at_is_silent_and_notes_how_it_ended_unless_it_is_interrupted(tmp_path, capsys, monkeypatch):
+def test_a_job_that_is_looked_at_is_silent_and_notes_how_it_ended_unless_interrupted(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv(progress.SHOWN, "1")
     for title, error in (("broken", ValueError), ("cut", KeyboardInterrupt)):
         with pytest.raises(error), progress.noted(title, tmp_path):
@@ -156,7 +156,8 @@ def test_a_line_leaves_room_for_an_interrupt_and_what_is_cut_off_is_the_stage(tm
     ],
 )
 def test_jobs_of_a_kind_are_counted_together_with_the_time_left(tmp_path, monkeypatch, of, titles, words):
-    (tmp_path / "snakemake.log").write_text(f"x\nJob stats:\njob    count\n-----  -----\n{of}    4\nall   1\n\nmore 7\n")
+    log = f"x\nJob stats:\njob    count\n-----  -----\n{of}    4\nall   1\n\nmore 7\n"
+    (tmp_path / "snakemake.log").write_text(log)
     shown, now = board_of(tmp_path), [time.monotonic()]
     monkeypatch.setattr(board.time, "monotonic", lambda: now[0])
     write(tmp_path, titles[0], done=1, total=2, unit="step")
@@ -206,7 +207,8 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
 
     def stopped(arguments):
         folder = cli.RESULTS / run
-        for receipt in (folder / "receipts" / "01_preprocessing.json", folder / "contest" / "vae" / "0" / "receipt.json"):
+        for path in ("receipts/01_preprocessing.json", "contest/vae/0/receipt.json"):
+            receipt = folder / path
             receipt.parent.mkdir(parents=True)
             receipt.write_text("{}")
         if how == "interrupted":
