@@ -229,3 +229,17 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
     finally:
         cli.signal.signal(cli.signal.SIGINT, handler)
         forget(run)
+
+
+@pytest.mark.parametrize(
+    "error, words", [(PermissionError(13, "denied", "results/x"), "no right to use results/x"), (OSError(28, "full"), "disk is full")]
+)
+def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, capsys, error, words):
+    def refused(**_):
+        raise error
+
+    monkeypatch.setattr(cli, "app", refused)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    told = capsys.readouterr().err
+    assert end.value.code == 1 and words in told and told.count("\n") == 1
