@@ -441,10 +441,12 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
                 "recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad=4"
             )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
+        most = min(train, 10 * validation, 4 * test)
+        fewer = f", or make do with these by --set 01_preprocessing.min_train_windows={most}" if most else ""
         raise InputError(
             f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
             f"{validation} to validate, {test} to test), and {wanted} needed: use a longer recording, or relax "
-            f"threshold_mad, guard_ms or window_ms (such as --set 01_preprocessing.threshold_mad=4)"
+            f"threshold_mad, guard_ms or window_ms (such as --set 01_preprocessing.threshold_mad=4){fewer}"
         )
 
 
