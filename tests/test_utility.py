@@ -50,7 +50,10 @@ def setting(unlabelled: np.ndarray | None = None, seed: int = 0, **options) -> S
     ({"generators": {ALONE: {"steps": 5}}}, "'steps' is no option"),
     ({"generators": {"gaussian": {}}}, "has no 'alone'"),
     ({"generators": {ALONE: {}, "vae_gan": {"seed": 5}}}, "seeds stand in utility.seeds"),
-    ({"unit": 3}, "has no parameter 'unit'"),
+    ({"unit": 3}, "has no parameter 'unit': did you mean 'units'"),
+    ({"n_made": "many"}, "n_made is a whole number"),
+    ({"n": [5, 0]}, r"n is \[5, 0\]: it must be 1 or more"),
+    ({"seeds": []}, "seeds is"),
 ])
 def test_a_wrong_section_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -202,6 +205,6 @@ def test_planted_gains_are_found_and_said():
     assert found["gaussian", 5].mean == pytest.approx(0.6, abs=1e-3)
     said = utility.reading(found.values())
     assert said == {
-        "helps": ["Gaussian on a: n = 5 (+0.100)"], "hurts": ["Gaussian on a: n = 50 (-0.100)"],
+        "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"], "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
         "no sure difference": ["VAE-GAN on a: n = 5 (+0.010)"], "diverges": ["VAE-GAN on a: n = 50 (+nan)"],
     }
