@@ -296,3 +296,12 @@ def test_a_flow_never_leaves_the_band_of_the_recording():
         made = network(torch.randn(50, 256)).numpy() * np.hanning(256)
     power = (np.abs(np.fft.rfft(made)) ** 2).mean(axis=0)
     assert power.sum() > 1 and power[64:].sum() < 1e-3 * power.sum()
+
+
+def test_the_velocity_of_a_flow_is_told_the_label():
+    flow = fitted("flow_matching", replace(DATA, labels=np.arange(400) % 3)).network
+    x, t = torch.from_numpy(REAL[:1]), torch.tensor([[0.5]])
+    of = [flow.velocity(x, t, torch.tensor([label])) for label in range(3)]
+    assert not torch.equal(of[0], of[1]) and not torch.equal(of[1], of[2])
+    means = [REAL[np.arange(400) % 3 == label].mean(axis=0) for label in range(3)]
+    np.testing.assert_allclose(flow.start(torch.zeros(3, 16), torch.arange(3)), means, atol=1e-5)
