@@ -20,6 +20,9 @@ TABLE = ROOT / "data" / "ablation.csv"
 METRICS = ("c2st_auc", "coverage", "frechet_distance", "log_spectral_distance", "amplitude_ks", "density")
 COLUMNS = ("group", "variant", "against", "seed", "steps", "seconds", "diverged", *METRICS)
 
+DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "recipe": {}, "variants": [{}]}
+"""Parameters of the section, with values of their types."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -59,7 +62,7 @@ def variants(section: Mapping) -> list[Variant]:
     """
     from meagan_lib.training import GANConfig, recipe
 
-    sweep.check_names("ablation", section, ("seeds", "n_windows", "patch_ms", "recipe", "variants"))
+    sweep.check("ablation", section, DECLARED)
     found = []
     for given in section["variants"]:
         try:

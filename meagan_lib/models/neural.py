@@ -18,7 +18,7 @@ from meagan_lib.models.contract import Model, TrainingData
 from meagan_lib.progress import by_step
 from meagan_lib.training import Trainer, TrainingConfig, draw, n_parameters, recipe
 
-BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every")
+BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every", "device")
 """What may be changed in a published recipe: how long it is trained, and how often it is looked at."""
 
 
