@@ -31,7 +31,6 @@ from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.transformer_gan import GAN
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
-from meagan_lib.progress import by_step
 from meagan_lib.training import GeneratorConfig, recipe
 from meagan_lib.windows import SpikeWindows, Split, Standardiser
 
@@ -211,7 +210,7 @@ def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
     scale = Standardiser.fit(setting.unlabelled)
     data = TrainingData(scale.transform(setting.unlabelled), setting.lowpass)
     trainer = VAEGAN.trainer(VAEGAN.recipe(setting.seed, **setting.options), data, None)
-    trainer.train(by_step())
+    trainer.train()
     return scale, trainer.chosen_vae()
 
 
