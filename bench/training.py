@@ -1,12 +1,13 @@
 """Speed of training: ``make bench`` prints the tables and writes them to ``bench/TRAINING.md``.
 
-On one core, in one process and in turns: the trainer, and a bare loop that does nothing but what the networks need
+On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does nothing but what the networks need
 (their passes, gradients, penalties, Adam, the average of weights). What the trainer adds to the bare loop is overhead.
 """
 
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -30,9 +31,9 @@ def windows(samples: int) -> np.ndarray:
     return smooth - 4 * np.exp(-(((np.arange(samples) - samples / 2) / 3) ** 2)).astype(np.float32)
 
 
-def trainer(samples: int, kind: str) -> GANTrainer:
+def trainer(samples: int, kind: str, device: str = "cpu") -> GANTrainer:
     """The trainer of the quick run."""
-    config = GANConfig(batch_size=128, discriminator=kind, steps=10**6)
+    config = GANConfig(batch_size=128, discriminator=kind, steps=10**6, device=device)
     real = windows(samples)
     taps = (np.hamming(25) / np.hamming(25).sum()).tolist()
     return GANTrainer(build_generator(config, real, taps), build_discriminator(config, samples), real, config)
@@ -44,7 +45,7 @@ def bare_steps(t: GANTrainer, n: int) -> None:
     average, weights = list(t.average.parameters()), list(g.parameters())
     for _ in range(n):
         with torch.no_grad():
-            fake = g(torch.randn(c.batch_size, c.latent))
+            fake = g(torch.randn(c.batch_size, c.latent, device=t.device))
         x = torch.cat([real[torch.randint(len(real), (c.batch_size,))], fake]).requires_grad_()
         logits = d(x)
         on_real, on_fake = logits.chunk(2)
@@ -54,7 +55,7 @@ def bare_steps(t: GANTrainer, n: int) -> None:
         loss.backward()
         t.optimisers["d"].step()
         d.requires_grad_(False)
-        fake = g(torch.randn(c.batch_size, c.latent))
+        fake = g(torch.randn(c.batch_size, c.latent, device=t.device))
         on_real, on_fake = d(torch.cat([real[torch.randint(len(real), (c.batch_size,))], fake])).chunk(2)
         t.optimisers["g"].zero_grad()
         nn.functional.softplus(on_real.detach() - on_fake).mean().backward()
@@ -62,6 +63,7 @@ def bare_steps(t: GANTrainer, n: int) -> None:
         d.requires_grad_(True)
         with torch.no_grad():
             torch._foreach_lerp_(average, weights, 0.002)
+    loss.item()  # a GPU is waited for
 
 
 def trainer_steps(t: GANTrainer, n: int) -> None:
@@ -73,9 +75,9 @@ def trainer_steps(t: GANTrainer, n: int) -> None:
         t._keep_film()
 
 
-def rates(samples: int, kind: str) -> tuple[float, float]:
+def rates(samples: int, kind: str, device: str) -> tuple[float, float]:
     """Steps per second of the trainer and of the bare loop, the fastest of several turns each."""
-    t, best = trainer(samples, kind), {trainer_steps: 0.0, bare_steps: 0.0}
+    t, best = trainer(samples, kind, device), {trainer_steps: 0.0, bare_steps: 0.0}
     for loop in best:
         loop(t, 10)
     for _ in range(TURNS):
@@ -127,11 +129,12 @@ def tables() -> str:
         "# Training, measured", "",
         f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the fastest "
         f"of {TURNS} turns of {STEPS} steps.", "",
-        "| window | discriminator | steps per second | bare loop | ratio |", "|---|---|---|---|---|",
+        "| on | window | discriminator | steps per second | bare loop | ratio |", "|---|---|---|---|---|---|",
     ]
-    for samples, kind in ((64, "convolutional"), (22, "convolutional"), (64, "transformer")):
-        ours, bare = rates(samples, kind)
-        lines.append(f"| {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |")
+    devices = {"cpu": "one core"} | ({"cuda": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
+    for device, (samples, kind) in product(devices, ((64, "convolutional"), (22, "convolutional"), (64, "transformer"))):
+        ours, bare = rates(samples, kind, device)
+        lines.append(f"| {devices[device]} | {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |")
     lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | share |", "|---|---|"]
     lines += [f"| {what} | {share:.1%} |" for what, share in sorted(shares(64, "convolutional").items(), key=lambda x: -x[1])]
     return "\n".join(lines) + "\n"

@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from meagan_lib import ROOT, InputError, sweep
+from meagan_lib.progress import by_step
 
 TABLE = ROOT / "data" / "ablation.csv"
 """The table that is kept, of the run that ``params/ablation.yaml`` describes."""
 METRICS = ("c2st_auc", "coverage", "frechet_distance", "log_spectral_distance", "amplitude_ks", "density")
 COLUMNS = ("group", "variant", "against", "seed", "steps", "seconds", "diverged", *METRICS)
+
+DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "recipe": {}, "variants": [{}]}
+"""Parameters of the section, with values of their types."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def variants(section: Mapping) -> list[Variant]:
     """
     from meagan_lib.training import GANConfig, recipe
 
-    sweep.check_names("ablation", section, ("seeds", "n_windows", "patch_ms", "recipe", "variants"))
+    sweep.check("ablation", section, DECLARED)
     found = []
     for given in section["variants"]:
         try:
@@ -107,7 +111,7 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     )
     started, diverged = time.monotonic(), ""
     try:
-        trainer.train()
+        trainer.train(by_step())
     except InputError:  # the options are known to be good: it diverged
         diverged = trainer.step
     row = {"steps": trainer.step, "seconds": round(time.monotonic() - started, 1), "diverged": diverged}

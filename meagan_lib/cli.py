@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, contest, merging, sweep
+from meagan_lib import ROOT, InputError, board, contest, merging, progress, sweep
 from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
@@ -52,12 +52,14 @@ def run(
         write_parameters(name, files)
         recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         told = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
-        console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}")
+        console.print(f"run {name} ({preset}){f', {told}' if recordings else ''}", soft_wrap=True)
         run_graph(name, cores)
     if section := sweep.section_in(parameters):
         sweep_summary(name, section)
     else:
         summary(name)
+        book = f"make book NAME={name} makes pages of it, " if merging.FIRST in parameters else ""
+        console.print(f"Next: {book}make lab opens the notebooks", soft_wrap=True)
 
 
 @app.command()
@@ -107,10 +109,12 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     with exclusive(name):
         page = book.build(name)
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
-    console.print(f"book of run '{name}', {size:.0f} MB: {page.relative_to(ROOT)}, for any browser and any web host")
+    where = f"{page.relative_to(ROOT)}, for any browser and any web host"
+    console.print(f"book of run '{name}', {size:.0f} MB: {where}", soft_wrap=True)
     taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
     if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
-        console.print("the concepts of chapter 1 are not in it: make concepts executes them, then make book again")
+        words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
+        console.print(words, soft_wrap=True)
 
 
 def belongs(run: str) -> bool:
@@ -302,8 +306,8 @@ def run_graph(name: str, cores: int) -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     arguments = [
-        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "all", "--nolock", "--rerun-incomplete",
-        "--rerun-triggers", "mtime", "--keep-going",
+        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "host", "reason", "rules",
+        "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "--keep-going",
     ]
     os.chdir(ROOT)
     interrupted = []
@@ -316,19 +320,41 @@ def run_graph(name: str, cores: int) -> None:
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, remember)
-    with open(log, "w") as file, redirect_stderr(file):
+    with board.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
         try:
             snakemake(arguments)
-        except SystemExit as end:
-            code = end.code
+        except (SystemExit, KeyboardInterrupt) as end:
+            code = getattr(end, "code", 130)
+        killed = progress.unfinished(RESULTS / name)
+    if not (interrupted or code):
+        return
+    failed = {path: path.read_text().strip() for path in complaints()}
+    stopped, done = ", ".join([path.stem for path in failed] or killed), with_results(name)
+    kept = f"results of {done} are in results/{name} and figures/{name}" if done else "there are no results yet"
+    console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
     if interrupted:
         raise KeyboardInterrupt
-    if code:
-        told = [path.read_text().strip() for path in complaints()]
-        if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(told):
-            raise InputError(DISK_FULL)
-        silent = f"the run stopped without a word; see {log.relative_to(ROOT)}"
-        raise InputError("; ".join(filter(None, dict.fromkeys(told))) or silent)
+    if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
+        raise InputError(DISK_FULL)
+    silent = (
+        f"{', '.join(killed) or 'the run'} was stopped from outside, perhaps for want of memory: run again, or with "
+        f"--cores 1; what was told is in {log.relative_to(ROOT)}"
+    )
+    raise InputError("; ".join(filter(None, dict.fromkeys(failed.values()))) or silent)
+
+
+def with_results(name: str) -> str:
+    """The jobs of a run that have left results."""
+    results = RESULTS / name
+    done = [path.stem for path in sorted((results / "receipts").glob("*.json"))]
+    section, _ = sweep.asked(name)
+    parts = [
+        (results.glob("recordings/*/receipts/*.json"), "recording"),
+        (results.glob(f"{contest.SECTION}/*/*/receipt.json"), "fit"),
+        (results.glob(f"{section}/*/*.json") if section else (), "case"),
+    ]
+    counted = [f"{n} {kind}{'s' * (n > 1)}" for found, kind in parts if (n := len(list(found)))]
+    return ", ".join(done + counted)
 
 
 def sweep_summary(name: str, section: str) -> None:
@@ -410,9 +436,10 @@ def main() -> None:
         print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        print(f"meagan: {DISK_FULL}", file=sys.stderr)
+        refused = f"no right to use {error.filename}: change its permissions, or work in a folder of your own"
+        print(f"meagan: {DISK_FULL if error.errno == errno.ENOSPC else refused}", file=sys.stderr)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

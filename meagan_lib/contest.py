@@ -64,8 +64,8 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     Raises
     ------
     InputError
-        A parameter or rival that is not known, with the nearest name; one that is named twice; a budget below 1; seeds
-        without the one that a notebook has.
+        A parameter or rival that is not known, with the nearest name; one that is named twice; a budget below 1;
+        several seeds without the one that a notebook has.
     """
     own = {model: int(parameters[notebook]["seed"]) for model, (_, notebook) in THESIS.items()}
     default = DECLARED | {"models": [], "seeds": sorted(set(own.values()))}
@@ -85,7 +85,7 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
         if type(value) is int and value < 1:
             raise InputError(f"contest.{name} is {value}: it must be 1 or more")
     for model, seed in own.items():
-        if seed not in seeds:
+        if seed not in seeds and len(seeds) != 1:  # of one seed each, no two need be the same
             notebook = THESIS[model][1]
             raise InputError(
                 f"contest.seeds are {seeds}, and the seed of {notebook} is {seed}: all models have the same seeds, so "
@@ -116,9 +116,17 @@ def settings(run: str) -> dict:
 
 
 def entries(run: str) -> list[tuple[str, int]]:
-    """Model and seed of everything that takes part, the models of the thesis first."""
+    """Model and seed of everything that takes part, the models of the thesis first.
+
+    Where there is one seed, a model of the thesis has that of its notebook.
+    """
     given = settings(run)
-    return [(model, seed) for model in (*THESIS, *given["models"]) for seed in given["seeds"]]
+    one = given["own"] if len(given["seeds"]) == 1 else {}
+    return [
+        (model, seed)
+        for model in (*THESIS, *given["models"])
+        for seed in ([one[model]] if model in one else given["seeds"])
+    ]
 
 
 def is_own(run: str, model: str, seed: int) -> bool:

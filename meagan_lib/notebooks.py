@@ -17,6 +17,7 @@ import nbformat
 import yaml
 
 from meagan_lib import ROOT, InputError, figures
+from meagan_lib import progress as run_progress
 from meagan_lib.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -102,8 +103,9 @@ def _nearest(name: str, known) -> str:
 def library_inputs(notebook: str) -> list[str]:
     """Modules of the library that a notebook uses, directly or through others, as paths from the checkout.
 
-    An edit of one of these can change what the notebook gives; an edit of any other cannot. A job that is a module of
-    the library, such as ``meagan_lib.merging``, counts as a notebook that imports it.
+    An edit of one of these can change what the notebook gives; an edit of any other cannot, nor of ``progress``, which
+    they all import. A job that is a module of the library, such as ``meagan_lib.merging``, counts as a notebook that
+    imports it.
     """
     if notebook.startswith("meagan_lib."):
         source = f"import {notebook}"
@@ -111,12 +113,12 @@ def library_inputs(notebook: str) -> list[str]:
         cells = nbformat.read(find_notebook(notebook), as_version=4).cells
         source = "\n".join(c.source for c in cells if c.cell_type == "code")
     found: set[Path] = set()
-    waiting = set(_imported(source))
+    waiting, harmless = set(_imported(source)), Path(run_progress.__file__)
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting |= _imported(path.read_text())
+            waiting |= _imported(path.read_text()) - {harmless}
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
@@ -184,6 +186,7 @@ def execute(
         try:
             papermill.execute_notebook(
                 str(source), str(draft), parameters=checked, kernel_name="python3", progress_bar=False, cwd=str(ROOT),
+                on_cell_execute=run_progress.by_cell(source),
             )
         except (PapermillExecutionError, CellExecutionError) as error:
             if draft.is_file():
@@ -266,11 +269,11 @@ def results_folder(run: str) -> Path:
 
 
 def progress(label: str) -> Callable[[object], None]:
-    """A callback of a trainer: a progress bar for whoever sits before the notebook, nothing when papermill executes it."""
+    """A callback of a trainer: a bar for whoever sits before the notebook, a note when papermill executes it."""
     from tqdm.auto import tqdm
 
     if os.environ.get(figures.STAGING):
-        return lambda trainer: None
+        return run_progress.by_step()
     bar = tqdm(desc=label)
 
     def update(trainer) -> None:
@@ -326,9 +329,9 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     complaint.unlink(missing_ok=True)
     log = os.open(complaint.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
-    print(f"  {title} …", flush=True)
     try:
-        receipt = work()
+        with run_progress.noted(title, RESULTS / run.partition("/recordings/")[0]):
+            work()
     except InputError as error:
         complaint.write_text(f"recording {label}: {error}\n" if label else f"{error}\n")
         return 1
@@ -338,7 +341,6 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
         shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
         complaint.write_text(f"{DISK_FULL}\n")
         return 1
-    print(f"  {title} done in {receipt['seconds']:.0f} s", flush=True)
     return 0
 
 

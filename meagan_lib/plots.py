@@ -1382,25 +1382,26 @@ def cost_quality(
 
 
 ADDED = {
-    "alone": (COLOURS["real"], "-"), "classical": (DROPPED, "-"), "gaussian": (COLOURS["gaussian"], "-"),
-    "transformer_gan": (COLOURS["transformer_gan"], "-"), "vae_gan": (COLOURS["vae_gan"], "-"),
-    "pretrained_vae_gan": (COLOURS["vae_gan"], "--"), "flow_matching": ("#009E73", "-"),
+    "alone": (COLOURS["real"], "-", "o"), "classical": (DROPPED, "-", "o"), "gaussian": (COLOURS["gaussian"], "-", "o"),
+    "transformer_gan": (COLOURS["transformer_gan"], "-", "o"), "vae_gan": (COLOURS["vae_gan"], "-", "o"),
+    "flow_matching": ("#009E73", "-", "o"), "pretrained_vae_gan": (COLOURS["vae_gan"], "--", "s"),
 }
-"""Colour and line of what is added to real windows."""
+"""Colour, line and marker of what is added to real windows."""
 
 
 def augmentation(
     rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str, int], str], labels: Mapping[str, str]
 ) -> Figure:
     """Macro-F1 against n real windows a class, a column for each recording: above as it is, below its gain over the real
-    windows alone. A line is the mean over the seeds, a bar goes from the lowest seed to the highest.
+    windows alone. A line is the mean over the seeds; bars, of the gains and of the real windows alone, go from the lowest
+    seed to the highest.
 
     Parameters
     ----------
     rows
         Of :func:`meagan_lib.utility.load`; the generator ``alone`` is the real windows alone.
     verdicts
-        (recording, generator, n) → ``helps``, ``hurts`` or ``no sure difference``: the first two are filled dots.
+        (recording, generator, n) → ``helps``, ``hurts`` or ``no sure difference``: the first two are filled markers.
     labels
         Of the generators.
     """
@@ -1409,35 +1410,40 @@ def augmentation(
     fig, axes = _figure(2, len(recordings), 5.2, sharex=True, sharey="row")
     for (above, below), recording in zip(axes.T, recordings):
         own = [row for row in rows if row["data"] == recording]
-        alone = {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == "alone"}
+        sizes = sorted({row["n"] for row in own})
+        scores = {
+            name: {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == name} for name in names
+        }
         for i, name in enumerate(names):
-            colour, style = ADDED[name]
-            mine = {(row["n"], row["seed"]): row["f1"] for row in own if row["generator"] == name}
-            sizes = sorted({n for n, _ in mine})
-            f1 = [np.array([f for (n, _), f in mine.items() if n == size]) for size in sizes]
-            gain = [np.array([f - alone[n, s] for (n, s), f in mine.items() if n == size]) for size in sizes]
-            aside = np.array(sizes) * 1.035 ** (i - (len(names) - 1) / 2)  # side by side, so that bars stay apart
-            for axis, values in ((above, f1), *([(below, gain)] if name != "alone" else [])):
-                axis.plot(aside, [v.mean() for v in values], style, color=colour, zorder=2)
-                axis.vlines(aside, [v.min() for v in values], [v.max() for v in values], color=colour, linewidth=0.8)
+            colour, line, marker = ADDED[name]
+            f1 = [[f for (n, _), f in scores[name].items() if n == size] for size in sizes]
+            gain = [[f - scores["alone"][n, s] for (n, s), f in scores[name].items() if n == size] for size in sizes]
+            above.plot(sizes, [np.mean(v) for v in f1], line, color=colour)
             if name == "alone":
-                above.plot(aside, [v.mean() for v in f1], "o", color=colour, markersize=3.5)
+                above.vlines(sizes, [np.min(v) for v in f1], [np.max(v) for v in f1], color=colour, linewidth=0.8)
                 continue
-            for x, y, size in zip(aside, (v.mean() for v in gain), sizes):
-                sure = verdicts.get((recording, name, size), "") in ("helps", "hurts")
+            aside = np.array(sizes) * 1.04 ** (i - len(names) / 2)  # side by side, so that bars stay apart
+            below.plot(aside, [np.mean(v) for v in gain], line, color=colour)
+            below.vlines(aside, [np.min(v) for v in gain], [np.max(v) for v in gain], color=colour, linewidth=0.8)
+            for x, size, values in zip(aside, sizes, gain):
+                sure = verdicts.get((recording, name, size)) in ("helps", "hurts")
                 below.plot(
-                    x, y, "o", color=colour, markersize=4.5, markerfacecolor=colour if sure else "white", zorder=3
+                    x, np.mean(values), marker, color=colour, markersize=4.5, zorder=3,
+                    markerfacecolor=colour if sure else "white",
                 )
         below.axhline(0, color=COLOURS["real"], linewidth=1)
         above.set_title(recording)
         above.set_xscale("log")
-        sizes = sorted({row["n"] for row in own})
         above.set_xticks(sizes, [str(n) for n in sizes])
         above.minorticks_off()
         below.set_xlabel("real windows of each unit")
         for axis in (above, below):
             axis.grid(axis="y", color="0.93", linewidth=0.6)
             axis.set_axisbelow(True)
+    low, high = axes[1, 0].get_ylim()
+    for below in axes[1]:
+        below.axhspan(low, 0, color="0.96", linewidth=0, zorder=0)
+    axes[1, 0].set_ylim(low, high)
     axes[0, 0].set_ylabel("macro-F1 on held-out windows")
     axes[1, 0].set_ylabel("gain over the real windows alone")
     for words, place, vertical in (("helps", 1, "top"), ("hurts", 0, "bottom")):

@@ -29,9 +29,9 @@ class OverSeeds:
 
 
 def over_seeds(values: Sequence[float]) -> OverSeeds:
-    """Mean of a score's values, one for each seed, with its interval."""
+    """Mean of a score's values, one for each seed, with its interval; NaN where there is none."""
     x = np.asarray(values, dtype=np.float64)
-    mean, n = float(x.mean()), len(x)
+    mean, n = float(x.mean()) if len(x) else float("nan"), len(x)
     half = float(student.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return OverSeeds(mean, (mean - half, mean + half), n)
 

@@ -19,6 +19,8 @@ import scipy.signal
 import spikeinterface.core as sc
 from numba import njit
 
+from meagan_lib import progress
+
 LANES = 32
 """Channels that are filtered side by side: a few registers of a SIMD unit."""
 SEGMENT = 4096
@@ -459,12 +461,14 @@ def scan(
     groups = range(0, raw.n_channels, LANES)
     per_tile = max(tile // LANES, 1)
     tiles = [groups[i : i + per_tile] for i in range(0, len(groups), per_tile)]
+    tell, rate = progress.pace("second"), recording.get_sampling_frequency()
     with ThreadPoolExecutor(threads or default_threads()) as pool:
         for first, end, origin, values in _slabs(raw, slab, reach):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]
             for of_core in jobs:
                 yield _gather([part for each in of_core for part in each.result()], samples)
+            tell(end / rate, raw.n_frames / rate)
 
 
 def _gather(parts: list, samples: int) -> Found:

@@ -23,7 +23,7 @@ import yaml
 
 from meagan_lib import ROOT, InputError, merging
 from meagan_lib.files import atomic, sha256, write_json
-from meagan_lib.notebooks import RESULTS, job, part
+from meagan_lib.notebooks import RESULTS, check_names_and_types, job, part
 
 SECTIONS = ("ablation", "utility")
 
@@ -56,17 +56,19 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
     }
 
 
-def check_names(name: str, section: Mapping, known: Iterable[str]) -> None:
-    """Raise when a section has a parameter that is not ``known``.
+def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
+    """Raise when a section has a parameter that is not ``declared``, of another type, or a number below what makes sense.
 
     Raises
     ------
     InputError
-        With the name of it, and those that are known.
+        An unknown name (with the nearest one), another type, an empty list, or a number below 1, seeds apart.
     """
-    known = list(known)
-    if unknown := sorted(set(section) - {*known, "labels"}):
-        raise InputError(f"{name} has no parameter '{unknown[0]}'; it has {', '.join(known)}")
+    given = {key: value for key, value in section.items() if key != "labels"}
+    for key, value in check_names_and_types(name, given, declared).items():
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers):
+            raise InputError(f"{name}.{key} is {value}: it must be 1 or more")
 
 
 def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dict:

@@ -64,6 +64,9 @@ class TrainingConfig:
     """Steps, from the first to the last, at which windows of the same few z are kept."""
     log_every: int = 20
     checkpoint_every: int = 400
+    device: str = "cpu"
+    """Where the networks are trained: a name of torch, such as ``cuda``. What is drawn and what is kept is on the CPU,
+    which alone promises the same bits twice."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +219,9 @@ def draw(
     labels: Tensor | None = None,
 ) -> np.ndarray:
     """Windows float32 (n, samples) of a generator fed with z of a prior, and with labels (n,) where it has classes."""
+    device = next(generator.parameters()).device
     z = (prior(of, n, generator.latent, rng), *([] if labels is None else [labels]))
-    return torch.cat([generator(*part) for part in zip(*(t.split(batch) for t in z))]).numpy()
+    return torch.cat([generator(*part).cpu() for part in zip(*(t.to(device).split(batch) for t in z))]).numpy()
 
 
 CALIBRATION_WINDOWS = 10_000
@@ -233,6 +237,20 @@ def latent_path(name: str, ends: Tensor, steps: int) -> Tensor:
         return torch.stack([1 - share, share], dim=1) @ ends
     angle = torch.linspace(0, math.pi / 2, steps)
     return torch.stack([angle.cos(), angle.sin()], dim=1) @ ends
+
+
+def usable(device: str) -> torch.device:
+    """The device of that name.
+
+    Raises
+    ------
+    InputError
+        There is none here.
+    """
+    try:
+        return torch.zeros((), device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"device '{device}' cannot be used here: choose cpu") from error
 
 
 FILMED = 5
@@ -277,9 +295,11 @@ class Trainer:
         validate: Callable[[np.ndarray], float] | None = None, folder: Path | None = None, n_validate: int = 1000,
         labels: np.ndarray | None = None,
     ):
-        self.generator, self.config = generator, config
-        self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32))
-        self.real_labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        self.generator, self.config, self.device = generator, config, usable(config.device)
+        for network in self.networks().values():
+            network.to(self.device)
+        self.real = torch.from_numpy(np.ascontiguousarray(real, dtype=np.float32)).to(self.device)
+        self.real_labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(self.device)
         self.validate, self.folder, self.n_validate = validate, folder, n_validate
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
@@ -374,7 +394,7 @@ class Trainer:
 
     def chosen(self) -> nn.Module:
         """The generator with the weights that validation chose."""
-        model = copy.deepcopy(self.average)
+        model = copy.deepcopy(self.average).cpu()
         model.load_state_dict(self.best)
         return model
 
@@ -392,7 +412,7 @@ class Trainer:
     def draw_labels(self, n: int, seed: int = 0) -> np.ndarray:
         """Labels (n,) as often as among the training windows."""
         drawn = torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))
-        return self.real_labels[drawn].numpy()
+        return self.real_labels[drawn].cpu().numpy()
 
     def film_strip(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps (frames,) and windows (frames, ``FILMED``, samples) of the same z, as training went on."""
@@ -410,7 +430,7 @@ class Trainer:
 
     def latent(self, n: int) -> Tensor:
         """z of the prior, (n, latent)."""
-        return prior(self.prior, n, self.generator.latent, self.rng)
+        return prior(self.prior, n, self.generator.latent, self.rng).to(self.device)
 
     def real_batch(self) -> tuple[Tensor, ...]:
         """Training windows (batch, samples), drawn with replacement, and their labels (batch,) where there are any."""
@@ -474,7 +494,7 @@ class Trainer:
 
     def _settled(self) -> nn.Module:
         """The average as it is now."""
-        return copy.deepcopy(self.average)
+        return copy.deepcopy(self.average).cpu()
 
     def _keep_film(self) -> None:
         """Keep a frame at adversarial steps that lie ever further apart: steps · (i / (frames − 1))²."""
@@ -497,14 +517,14 @@ class Trainer:
         return {
             "config": asdict(self.config),
             "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
-            "data": sha256(self.real.numpy().tobytes() + self._label_bytes()).hexdigest(),
+            "data": sha256(self.real.cpu().numpy().tobytes() + self._label_bytes()).hexdigest(),
             "sources": sha256(b"".join(Path(s).read_bytes() for s in sorted(sources))).hexdigest(),
             "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
         }
 
     def _label_bytes(self) -> bytes:
-        return b"" if self.real_labels is None else self.real_labels.numpy().tobytes()
+        return b"" if self.real_labels is None else self.real_labels.cpu().numpy().tobytes()
 
     def _save_checkpoint(self) -> None:
         self._look_at_the_clock()
@@ -525,7 +545,7 @@ class Trainer:
         if not path or not path.is_file():
             return
         try:
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             if state["fingerprint"] != json.dumps(self._fingerprint, sort_keys=True):
                 return
         except Exception:  # a checkpoint of another version or a damaged one: start anew
@@ -547,10 +567,10 @@ class Trainer:
 
     def _save_results(self) -> None:
         with atomic(self.folder / "model.safetensors") as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in self.best.items()}, temporary)
+            save_file({name: tensor.cpu().contiguous() for name, tensor in self.best.items()}, temporary)
         for name, state in self.best_companions.items():
             with atomic(self.folder / f"{name}.safetensors") as temporary:
-                save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary)
+                save_file({key: tensor.cpu().contiguous() for key, tensor in state.items()}, temporary)
         write_json(
             self.folder / "config.json",
             self._fingerprint
@@ -655,12 +675,12 @@ class GANTrainer(Trainer):
         logits = self.discriminator(both, *(torch.cat([y, y]) for y in label))
         on_real, on_fake = logits.split([len(real), len(fake)])
         loss = self.loss.discriminator(on_real, on_fake, *self.labels(len(real), len(fake)))
-        penalty = torch.zeros(())
+        penalty = torch.zeros((), device=self.device)
         if gamma > 0:  # one pass for both: the mean over the joint batch is half of R1 + R2
             penalty = 2 * losses.squared_gradient_norm(logits, both)
         total = loss + 0.5 * gamma * penalty
         if c.gradient_penalty:
-            share = torch.rand(len(real), 1, generator=self.rng)
+            share = torch.rand(len(real), 1, generator=self.rng).to(self.device)
             between = losses.gradient_penalty(lambda x: self.discriminator(x, *label), real, fake, share)
             penalty, total = penalty + between, total + c.gradient_penalty * between
         norm = self._descend(total, "d")
@@ -695,13 +715,14 @@ class GANTrainer(Trainer):
         if c.smooth_labels:
             ones, zeros = 0.7 + 0.5 * uniform[0], 0.3 * uniform[1]
         flip = torch.rand(n_real + n_fake, generator=self.rng).lt(c.flip_labels).split([n_real, n_fake])
-        return torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
+        labels = torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
+        return tuple(label.to(self.device) for label in labels)
 
     def _settled(self) -> nn.Module:
         """The average as it is now, calibrated where the recipe says so."""
         model = super()._settled()
         if self.config.calibrate:
-            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.numpy())
+            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.cpu().numpy())
         return model
 
     def _plateau(self) -> float:
@@ -793,14 +814,14 @@ class VAEGANTrainer(GANTrainer):
 
     def chosen_vae(self) -> nn.Module:
         """The VAE with the decoder that validation chose and the encoder of that step."""
-        vae = copy.deepcopy(self.vae).eval()
+        vae = copy.deepcopy(self.vae).cpu().eval()
         vae.decoder.load_state_dict(self.best)
         vae.encoder.load_state_dict(self.best_companions["encoder"])
         return vae
 
     def pretrained_vae(self) -> nn.Module:
         """The VAE as stage 1 left it."""
-        vae = copy.deepcopy(self.vae).eval()
+        vae = copy.deepcopy(self.vae).cpu().eval()
         vae.load_state_dict(self.pretrained)
         return vae
 

@@ -39,6 +39,8 @@ TABLE = ROOT / "data" / "utility.csv"
 SCORES = ("f1", "tstr", "trts")
 COLUMNS = ("generator", "n", "seed", "units", "seconds", "diverged", *SCORES)
 ALONE = "alone"
+DECLARED = {"seeds": [0], "n": [5], "units": 10, "n_test": 200, "n_made": 300, "patch_ms": 0.4, "generators": {}}
+"""Parameters of the section, with values of their types."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def predict(real: Labelled, made: Labelled | None, share: float, asked: np.ndarr
 def score(real: Labelled, made: Labelled | None, test: Labelled) -> dict[str, float]:
     """Macro-F1 by name: ``f1`` of real and made windows together, half of the weight each; ``tstr``; ``trts``.
 
-    Without made windows ``f1`` is that of the real windows alone (TRTR), and the others are NaN.
+    Without made windows ``f1`` is that of the real windows alone (TRTR), and there are no others.
     """
 
     def f1(share: float, asked: Labelled) -> float:
@@ -118,7 +120,7 @@ def score(real: Labelled, made: Labelled | None, test: Labelled) -> dict[str, fl
         return float(f1_score(asked.labels, told, average="macro"))
 
     if made is None:
-        return {"f1": f1(0.0, test), "tstr": float("nan"), "trts": float("nan")}
+        return {"f1": f1(0.0, test)}
     return {"f1": f1(0.5, test), "tstr": f1(1.0, test), "trts": f1(0.0, made)}
 
 
@@ -223,11 +225,11 @@ class Source(NamedTuple):
 GENERATORS = {
     ALONE: Source("real windows alone", None, partial(recipe, Plain)),
     "classical": Source("classical augmentation", classical, partial(recipe, ClassicalConfig)),
-    "gaussian": Source("Gaussian", learned(Gaussian), partial(recipe, Plain)),
+    "gaussian": Source("Gaussian, shared covariance", learned(Gaussian), partial(recipe, Plain)),
     "transformer_gan": Source("Transformer-GAN", learned(GAN), GAN.recipe),
     "vae_gan": Source("VAE-GAN", learned(VAEGAN), VAEGAN.recipe),
     "flow_matching": Source("flow matching", learned(FlowMatching), FlowMatching.recipe),
-    "pretrained_vae_gan": Source("VAE-GAN, pre-trained on unlabelled", pretrained_vae_gan, VAEGAN.recipe),
+    "pretrained_vae_gan": Source("VAE-GAN, pre-trained", pretrained_vae_gan, VAEGAN.recipe),
 }
 """What is added to the real windows, by name."""
 LABELS = {name: source.label for name, source in GENERATORS.items()}
@@ -241,16 +243,16 @@ def cases(section: Mapping) -> list[str]:
     InputError
         An unknown parameter, generator or option of a recipe, or no real windows alone to compare with.
     """
-    sweep.check_names("utility", section, ("seeds", "n", "units", "n_test", "n_made", "patch_ms", "generators"))
-    for name, fields in section["generators"].items():
+    sweep.check("utility", section, DECLARED)
+    for name, options in section["generators"].items():
         if name not in GENERATORS:
             raise InputError(f"utility.generators: '{name}' is not known: choose among {', '.join(GENERATORS)}")
-        if "seed" in fields:
+        if "seed" in options:
             raise InputError(f"utility.generators: {name} has a seed of its own; seeds stand in utility.seeds")
-        GENERATORS[name].recipe(**fields)
+        GENERATORS[name].recipe(**options)
     if ALONE not in section["generators"]:
         raise InputError(f"utility.generators has no '{ALONE}': the real windows alone are what all is compared with")
-    return [f"{name}-{seed}" for name in section["generators"] for seed in section["seeds"]]
+    return [f"{name}-{seed}" for name in GENERATORS if name in section["generators"] for seed in section["seeds"]]
 
 
 def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, object]]:
@@ -267,15 +269,15 @@ def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, o
     found = []
     for n in section["n"]:
         few = draw(windows, units, Split.TRAIN, n, setting.seed)
-        started, made, diverged = time.process_time(), None, ""
+        started, scores, diverged = time.process_time(), {}, ""
         try:
-            if make := GENERATORS[name].make:
-                made = Labelled(make(few, labels, setting), labels)
+            make = GENERATORS[name].make
+            made = Labelled(make(few, labels, setting), labels) if make else None
+            scores = score(few, made, test)
         except InputError:  # the recipe is known to be good: training diverged
             diverged = "yes"
-        row = {"generator": name, "n": n, "seed": setting.seed, "units": len(units), "diverged": diverged}
-        seconds = round(time.process_time() - started, 1)
-        found.append(row | {"seconds": seconds} | (dict.fromkeys(SCORES, "") if diverged else score(few, made, test)))
+        about = {"generator": name, "n": n, "seed": setting.seed, "units": len(units), "diverged": diverged}
+        found.append(about | {"seconds": round(time.process_time() - started, 1)} | dict.fromkeys(SCORES, "") | scores)
     return found
 
 

@@ -435,11 +435,18 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
     needed = minimum, -(-minimum // 10), -(-minimum // 4)
     if not any(there) or any(n < least for n, least in zip(there, needed)):
         n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
+        if windows.ledger and not n_peaks:
+            raise InputError(
+                "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a "
+                "recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad=4"
+            )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
+        most = min(train, 10 * validation, 4 * test)
+        fewer = f", or make do with these by --set 01_preprocessing.min_train_windows={most}" if most else ""
         raise InputError(
             f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
             f"{validation} to validate, {test} to test), and {wanted} needed: use a longer recording, or relax "
-            f"threshold_mad, guard_ms or window_ms"
+            f"threshold_mad, guard_ms or window_ms (such as --set 01_preprocessing.threshold_mad=4){fewer}"
         )
 
 

@@ -50,6 +50,18 @@ def test_one_more_model_or_seed_or_budget_concerns_no_other_job():
     assert prepared(NOTEBOOKS) == {"contest": {"models": [], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}}
 
 
+def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(contest, "RESULTS", tmp_path)
+    files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
+    changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
+    assert changed == {"03_vae_gan", "contest"}
+    (told,) = [given for path, given in files[1].items() if path.stem == "contest"]
+    cli.write_if_changed(tmp_path / "x" / "params" / "contest.yaml", yaml.safe_dump(told))
+    assert contest.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
+    assert contest.jobs("x") == [("gaussian", 0), ("vae", 0)]
+    assert contest.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
+
+
 def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
     found = prepared(NOTEBOOKS | {"contest": {"models": ["vae", "flow_matching", "tts_gan"]}})
     patches = {model: found[f"contest/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}

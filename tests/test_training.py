@@ -118,7 +118,7 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
     return weights.tolist(), ema.tolist(), str(trainer.validation), str(trainer.history), list(trainer.film), len(set(sizes))
 
 
-@pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f != "prior"])
+@pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f not in ("prior", "device")])
 def test_every_option_changes_the_run(field, tmp_path):
     base = replace(VAEGAN, **NEEDS.get(field, {}))
     # Samples calm down as training goes on: a score that asks for the opposite gains nothing from look to look.
@@ -149,6 +149,20 @@ def test_the_way_between_two_draws_begins_and_ends_there_and_stays_in_the_prior(
         assert path.abs().max() <= 3**0.5
     else:
         assert path.std(dim=1).tolist() == pytest.approx([1] * 5, abs=0.06)
+
+
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(InputError, match="device 'abacus' cannot be used here: choose cpu"):
+        gan(replace(GAN, device="abacus"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("train", [lambda: gan(replace(GAN, device="cuda")), lambda: vae_gan(replace(VAEGAN, device="cuda"))])
+def test_a_gpu_trains_what_is_kept_on_the_cpu(train, tmp_path):
+    trainer = train()
+    trainer.train()
+    assert next(trainer.generator.parameters()).is_cuda and not next(trainer.chosen().parameters()).is_cuda
+    assert np.isfinite(trainer.sample(4)).all() and trainer.step == trainer.total_steps
 
 
 def test_the_prior_of_a_vae_gan_is_gaussian():

@@ -13,19 +13,20 @@ from meagan_lib.windows import SpikeWindows, Split
 from tests.conftest import spikes
 
 TINY = {"steps": 3, "batch_size": 4}
+GAME = TINY | {"calibrate": False}
 SECTION = {
     "seeds": [0, 1], "n": [5, 8], "units": 3, "n_test": 10, "n_made": 12, "patch_ms": 0.4,
     "generators": {
-        ALONE: {}, "classical": {"jitter": 1.0}, "gaussian": {}, "transformer_gan": TINY,
-        "pretrained_vae_gan": TINY | {"vae_steps": 2},
+        ALONE: {}, "classical": {"jitter": 1.0}, "gaussian": {}, "transformer_gan": GAME,
+        "pretrained_vae_gan": GAME | {"vae_steps": 2},
     },
 }
 
 
-def labelled(n: int, classes: int = 3, seed: int = 0) -> Labelled:
-    """``n`` windows of each of some classes that differ in amplitude."""
-    labels = np.repeat(np.arange(classes), n)
-    return Labelled((1 + labels[:, None]).astype(np.float32) * spikes(len(labels), seed=seed), labels)
+def labelled(n: int, seed: int = 0, apart: float = 1.0) -> Labelled:
+    """``n`` windows of each of three classes that differ in amplitude."""
+    labels = np.repeat(np.arange(3), n)
+    return Labelled((1 + apart * labels[:, None]).astype(np.float32) * spikes(len(labels), seed=seed), labels)
 
 
 def recording(counts: dict[int, tuple[int, int]]) -> SpikeWindows:
@@ -50,7 +51,10 @@ def setting(unlabelled: np.ndarray | None = None, seed: int = 0, **options) -> S
     ({"generators": {ALONE: {"steps": 5}}}, "'steps' is no option"),
     ({"generators": {"gaussian": {}}}, "has no 'alone'"),
     ({"generators": {ALONE: {}, "vae_gan": {"seed": 5}}}, "seeds stand in utility.seeds"),
-    ({"unit": 3}, "has no parameter 'unit'"),
+    ({"unit": 3}, "has no parameter 'unit': did you mean 'units'"),
+    ({"n_made": "many"}, "n_made is a whole number"),
+    ({"n": [5, 0]}, r"n is \[5, 0\]: it must be 1 or more"),
+    ({"seeds": []}, "seeds is"),
 ])
 def test_a_wrong_section_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -79,16 +83,18 @@ def test_the_few_are_among_the_more_and_of_their_unit_and_split(n, more, seed):
 
 
 def test_copies_of_the_real_windows_change_nothing():
-    real, asked = labelled(6), labelled(40, seed=1).windows
+    real, other, asked = (labelled(n, seed, apart=0.3) for n, seed in ((6, 0), (6, 2), (40, 1)))
     copies = Labelled(np.tile(real.windows, (3, 1)), np.tile(real.labels, 3))
-    alone = predict(real, None, 0.0, asked)
+    alone = predict(real, None, 0.0, asked.windows)
     for share in (0.3, 0.5, 1.0):
-        np.testing.assert_array_equal(predict(real, copies, share, asked), alone)
-    assert not np.array_equal(predict(real, labelled(6, seed=2), 0.5, asked), alone)
+        np.testing.assert_array_equal(predict(real, copies, share, asked.windows), alone)
+    assert not np.array_equal(predict(real, other, 0.5, asked.windows), alone)
+    heavier = SVC(C=40, gamma=1 / 32).fit(real.windows / real.windows.std(), real.labels)
+    assert not np.array_equal(heavier.predict(asked.windows / real.windows.std()), alone), "weight makes no difference"
 
 
 def test_the_scores_are_those_of_scikit_learn():
-    real, made, test = labelled(8), labelled(30, seed=1), labelled(40, seed=2)
+    real, made, test = (labelled(n, seed, apart=0.3) for n, seed in ((8, 0), (30, 1), (40, 2)))
 
     def f1(machine: SVC, train: Labelled, asked: Labelled, weight: float = 1.0) -> float:
         z = (train.windows - real.windows.mean()) / real.windows.std()
@@ -101,7 +107,7 @@ def test_the_scores_are_those_of_scikit_learn():
     assert found["trts"] == pytest.approx(f1(machine, real, made))
     assert found["tstr"] == pytest.approx(f1(machine, made, test, 8 / 30))
     false = Labelled(made.windows, (made.labels + 1) % 3)
-    assert score(real, false, test)["tstr"] < 0.2 < score(real, false, test)["f1"] < found["f1"]
+    assert score(real, false, test)["tstr"] < 0.3 < score(real, false, test)["f1"] < found["f1"]
 
 
 def test_classical_augmentation_moves_scales_and_adds_noise_to_windows_of_the_class():
@@ -133,8 +139,8 @@ def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
 
 
 @pytest.mark.parametrize("name, fields", [
-    ("classical", {}), ("gaussian", {}), ("transformer_gan", TINY), ("vae_gan", TINY | {"vae_steps": 2}),
-    ("flow_matching", TINY),
+    ("classical", {}), ("gaussian", {}), ("transformer_gan", GAME), ("vae_gan", GAME | {"vae_steps": 2}),
+    ("flow_matching", TINY | {"ode_steps": 2}),
 ])
 def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_twice(name, fields):
     few, labels = labelled(6), np.repeat([0, 1, 2], 30)
@@ -148,7 +154,7 @@ def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_t
 
 def test_pre_training_sees_the_unlabelled_windows_once_and_varies_the_few(monkeypatch):
     few, labels = labelled(6), np.repeat([2, 0, 1], 200)
-    start = setting(labelled(200, seed=1).windows, **TINY | {"vae_steps": 300, "batch_size": 32})
+    start = setting(labelled(200, seed=1).windows, **GAME | {"vae_steps": 150, "batch_size": 16})
     begun = []
     train = VAEGANTrainer.train
     monkeypatch.setattr(VAEGANTrainer, "train", lambda self: (begun.append(len(self.real)), train(self)))
@@ -202,6 +208,6 @@ def test_planted_gains_are_found_and_said():
     assert found["gaussian", 5].mean == pytest.approx(0.6, abs=1e-3)
     said = utility.reading(found.values())
     assert said == {
-        "helps": ["Gaussian on a: n = 5 (+0.100)"], "hurts": ["Gaussian on a: n = 50 (-0.100)"],
+        "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"], "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
         "no sure difference": ["VAE-GAN on a: n = 5 (+0.010)"], "diverges": ["VAE-GAN on a: n = 50 (+nan)"],
     }

@@ -99,8 +99,12 @@ def test_a_missing_or_broken_file_is_told(tmp_path):
 
 
 def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
-    with pytest.raises(InputError, match=r"too few isolated spikes: \d+ windows.*relax threshold_mad"):
+    with pytest.raises(InputError, match=r"too few isolated spikes: \d+ windows.*relax threshold_mad") as told:
         require_enough(windows, 10**6)
+    most = int(str(told.value).rpartition("01_preprocessing.min_train_windows=")[2])
+    require_enough(windows, most)
+    with pytest.raises(InputError):
+        require_enough(windows, most + 1)
     require_enough(windows, 50)
     short = replace(windows, split=np.where(windows.split == Split.TEST, Split.TRAIN, windows.split))
     with pytest.raises(InputError, match=r" 0 to test\), and 50, 5 and 13 are needed"):
@@ -108,6 +112,8 @@ def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
     require_enough(short, 0)
     with pytest.raises(InputError, match="0 windows .* and one at least is needed"):
         require_enough(part_of(0, 0), 0)
+    with pytest.raises(InputError, match="nothing in the recording stands out from its noise: take"):
+        require_enough(part_of(0, 0, dropped=0), 0)
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))

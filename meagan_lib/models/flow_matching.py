@@ -94,7 +94,7 @@ class Flow(nn.Module):
         told = () if label is None else (label,)
         x, h = self.start(z, *told), 1 / self.ode_steps
         for i in range(self.ode_steps):
-            t = torch.full((len(x), 1), i * h)
+            t = torch.full((len(x), 1), i * h, device=x.device)
             halfway = x + 0.5 * h * self.velocity(x, t, *told)
             x = x + h * self.velocity(halfway, t + 0.5 * h, *told)
         return x
@@ -115,7 +115,7 @@ class FlowTrainer(Trainer):
             group["lr"] = rate
         x1, *label = self.real_batch()
         x0 = self.generator.start(self.latent(len(x1)), *label)
-        t = torch.rand(len(x1), 1, generator=self.rng)
+        t = torch.rand(len(x1), 1, generator=self.rng).to(self.device)
         velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
         norm = self._descend(loss, "flow")

@@ -15,9 +15,10 @@ from torch import nn
 from meagan_lib import InputError
 from meagan_lib.files import atomic, write_json
 from meagan_lib.models.contract import Model, TrainingData
+from meagan_lib.progress import by_step
 from meagan_lib.training import Trainer, TrainingConfig, draw, n_parameters, recipe
 
-BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every")
+BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every", "device")
 """What may be changed in a published recipe: how long it is trained, and how often it is looked at."""
 
 
@@ -70,7 +71,7 @@ class NeuralModel(Model):
         """Train on ``data``; ``options`` are fields of ``Config``, such as ``steps``."""
         config = cls.recipe(seed, **options)
         trainer = cls.trainer(config, data, folder)
-        trainer.train()
+        trainer.train(by_step())
         classes = 0 if data.labels is None else int(data.labels.max()) + 1
         about = {
             "samples": data.train.shape[1], "lowpass": [float(tap) for tap in data.lowpass], "classes": classes,

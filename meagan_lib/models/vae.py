@@ -65,7 +65,7 @@ class VAETrainer(Trainer):
 
     def chosen_vae(self) -> VAE:
         """The VAE with the weights that validation chose."""
-        vae = copy.deepcopy(self.vae).eval()
+        vae = copy.deepcopy(self.vae).cpu().eval()
         vae.load_state_dict(self.best_companions["vae"])
         vae.decoder.load_state_dict(self.best)
         return vae

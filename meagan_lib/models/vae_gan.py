@@ -52,7 +52,7 @@ class Encoder(nn.Module):
 
 def reparameterise(mu: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """z = μ + σ ⊙ ε with ε ~ N(0, I) (thesis 1.4.1); σ = exp(½ log σ²)."""
-    noise = torch.randn(mu.shape, generator=generator)
+    noise = torch.randn(mu.shape, generator=generator).to(mu.device)
     return mu + torch.exp(0.5 * log_variance) * noise
 
 
@@ -117,7 +117,7 @@ def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
     white noise would be told from theirs at once: this noise went through the decoder's low-pass, and has the same s.
     """
     samples, uncut = vae.decoder.samples, vae.decoder.uncut
-    taps = vae.decoder.lowpass[: uncut - samples + 1, 0].numpy()
+    taps = vae.decoder.lowpass[: uncut - samples + 1, 0].cpu().numpy()
     noise = band_noise(len(means), samples, taps, np.random.default_rng(seed))
     return (means + float(vae.log_noise.detach().exp()) * noise).astype(np.float32)
 

@@ -53,6 +53,25 @@ def test_a_model_that_was_saved_draws_the_same_bits(name, tmp_path):
     assert not list(tmp_path.glob("*.p*")), "nothing is pickled"
 
 
+@pytest.mark.parametrize("labels", [None, np.arange(400) % 3], ids=["no labels", "labels"])
+@pytest.mark.parametrize("name, options", [
+    ("transformer_gan", {}), ("transformer_gan", {"loss": "minimax", "smooth_labels": True, "flip_labels": 0.1}),
+    ("transformer_gan", {"loss": "wasserstein", "gradient_penalty": 10.0, "prior": "correlated"}),
+    ("vae_gan", {"vae_steps": 1}), ("dcgan", {}), ("tts_gan", {}), ("vae", {}), ("flow_matching", {}),
+])
+def test_steps_on_another_device_mix_nothing_with_the_cpu(name, options, labels, monkeypatch):
+    """On torch's ``meta``, a device without numbers: it refuses tensors of another, as a GPU does."""
+    kind = resolve_name(MODELS[name])
+    trainer = kind.trainer(kind.recipe(0, device="meta", **TINY | options), replace(DATA, labels=labels), None)
+    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: 0.5)
+    for optimiser in trainer.optimisers.values():  # the fused ones know no such device
+        monkeypatch.setattr(optimiser, "step", lambda: None)
+    for _ in range(2):
+        assert all(np.isfinite(value) for value in trainer.train_step().values())
+        trainer.step += 1
+    assert {p.device.type for network in trainer.networks().values() for p in network.parameters()} == {"meta"}
+
+
 @pytest.mark.parametrize("name", [*THESIS, "dcgan", "tts_gan", "vae", "flow_matching"])
 def test_a_model_that_was_told_labels_asks_for_them(name, tmp_path):
     model = fitted(name, replace(DATA, labels=np.arange(400) % 3))
@@ -189,7 +208,7 @@ def trace(build, folder, **options) -> tuple:
 
 @pytest.mark.parametrize("build", [flow, vae])
 def test_every_option_of_a_rival_changes_the_run(build, tmp_path):
-    fields = type(build().config).__dataclass_fields__
+    fields = [f for f in type(build().config).__dataclass_fields__ if f != "device"]
     traces = {f: trace(build, tmp_path / f, **{f: CHANGES[f]}) for f in fields}
     assert len({str(t) for t in traces.values()} | {str(trace(build, tmp_path / "base"))}) == len(fields) + 1
 
@@ -296,3 +315,12 @@ def test_a_flow_never_leaves_the_band_of_the_recording():
         made = network(torch.randn(50, 256)).numpy() * np.hanning(256)
     power = (np.abs(np.fft.rfft(made)) ** 2).mean(axis=0)
     assert power.sum() > 1 and power[64:].sum() < 1e-3 * power.sum()
+
+
+def test_the_velocity_of_a_flow_is_told_the_label():
+    flow = fitted("flow_matching", replace(DATA, labels=np.arange(400) % 3)).network
+    x, t = torch.from_numpy(REAL[:1]), torch.tensor([[0.5]])
+    of = [flow.velocity(x, t, torch.tensor([label])) for label in range(3)]
+    assert not torch.equal(of[0], of[1]) and not torch.equal(of[1], of[2])
+    means = [REAL[np.arange(400) % 3 == label].mean(axis=0) for label in range(3)]
+    np.testing.assert_allclose(flow.start(torch.zeros(3, 16), torch.arange(3)), means, atol=1e-5)
