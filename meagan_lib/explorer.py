@@ -257,7 +257,7 @@ class Widget:
             slider.observe(lambda change, i=i: self.move(i, change["new"]), "value")
         self.choice.observe(self.choose, "value")
         self.classes.observe(lambda _: self.show(), "value")
-        self.picture = ipywidgets.Image(format="png")
+        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%"))
         self.box = ipywidgets.VBox(
             [self.choice, ipywidgets.HBox([*self.buttons, self.classes]), self.picture, *self.sliders]
         )

@@ -124,7 +124,9 @@ class Interactive:
             )
             for name, values in self.controls.items()
         }
-        picture = ipywidgets.Image(value=_png(self.draw(**self.initial)), format="png")
+        first = self.draw(**self.initial)
+        size = {"width": f"{96 * first.get_figwidth():.0f}px", "max_width": "100%"}  # the box would stretch it
+        picture = ipywidgets.Image(value=_png(first), format="png", layout=ipywidgets.Layout(align_self="flex-start", **size))
 
         def redraw(_) -> None:
             picture.value = _png(self.draw(**{name: slider.value for name, slider in sliders.items()}))

@@ -212,6 +212,7 @@ def test_a_slider_redraws_its_picture_and_pictures_stand_in_where_there_are_none
     assert {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(bundle)
     height, colour, picture = panel.sliders.children
     assert (height.value, colour.value, height.description) == (0.5, "black", "height")
+    assert picture.layout.width == "96px" and picture.layout.align_self == "flex-start", "not stretched over the notebook"
     before = bytes(picture.value)
     height.value = 0.9
     assert picture.value != before
