@@ -1399,7 +1399,7 @@ def augmentation(
     Parameters
     ----------
     rows
-        Of :func:`meagan_lib.utility.load`; the generator ``alone`` is the real windows alone.
+        Of :func:`meagan_lib.augmentation.load`; the generator ``alone`` is the real windows alone.
     verdicts
         (recording, generator, n) → ``helps``, ``hurts`` or ``no sure difference``: the first two are filled markers.
     labels
@@ -1466,7 +1466,7 @@ def transfer(rows: Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str,
     """Macro-F1 of classifiers that go between real and made windows: a row of panels for each of ``sizes``, real windows
     of a class; a column for each recording; a dot for each seed.
 
-    ``rows`` of :func:`meagan_lib.utility.load`. The floor is chance, one over the number of units.
+    ``rows`` of :func:`meagan_lib.augmentation.load`. The floor is chance, one over the number of units.
     """
     recordings = list(dict.fromkeys(row["data"] for row in rows))
     names = [name for name in labels if name != "alone" and any(row["generator"] == name for row in rows)]

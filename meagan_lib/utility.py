@@ -9,21 +9,22 @@ held-out real windows:
 - TSTR: trained on made windows alone, tested on real ones;
 - TRTS: trained on the n real windows, tested on made ones.
 
-TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633. Notebook 04 reads the table that is kept in ``data/``.
+TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633. What the table of all this says,
+:mod:`meagan_lib.augmentation` reads.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import f1_score
 from sklearn.svm import SVC
 
-from meagan_lib import ROOT, InputError, sweep
+from meagan_lib import InputError, sweep
+from meagan_lib.augmentation import ALONE, SCORES, load, summary  # noqa: F401, every sweep has the last two
 from meagan_lib.detection import window_lowpass
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
@@ -34,11 +35,7 @@ from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
 from meagan_lib.training import GeneratorConfig, recipe
 from meagan_lib.windows import SpikeWindows, Split, Standardiser
 
-TABLE = ROOT / "data" / "utility.csv"
-"""The table that is kept, of the run that ``params/utility.yaml`` describes."""
-SCORES = ("f1", "tstr", "trts")
 COLUMNS = ("generator", "n", "seed", "units", "seconds", "diverged", *SCORES)
-ALONE = "alone"
 DECLARED = {"seeds": [0], "n": [5], "units": 10, "n_test": 200, "n_made": 300, "patch_ms": 0.4, "generators": {}}
 """Parameters of the section, with values of their types."""
 
@@ -215,24 +212,22 @@ def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
 
 
 class Source(NamedTuple):
-    """What is added to real windows, in words, what makes it, and what checks the options of its recipe."""
+    """What is added to real windows: what makes it, and what checks the options of its recipe."""
 
-    label: str
     make: Make | None
     recipe: Callable[..., object]
 
 
 GENERATORS = {
-    ALONE: Source("real windows alone", None, partial(recipe, Plain)),
-    "classical": Source("classical augmentation", classical, partial(recipe, ClassicalConfig)),
-    "gaussian": Source("Gaussian, shared covariance", learned(Gaussian), partial(recipe, Plain)),
-    "transformer_gan": Source("Transformer-GAN", learned(GAN), GAN.recipe),
-    "vae_gan": Source("VAE-GAN", learned(VAEGAN), VAEGAN.recipe),
-    "flow_matching": Source("flow matching", learned(FlowMatching), FlowMatching.recipe),
-    "pretrained_vae_gan": Source("VAE-GAN, pre-trained", pretrained_vae_gan, VAEGAN.recipe),
+    ALONE: Source(None, partial(recipe, Plain)),
+    "classical": Source(classical, partial(recipe, ClassicalConfig)),
+    "gaussian": Source(learned(Gaussian), partial(recipe, Plain)),
+    "transformer_gan": Source(learned(GAN), GAN.recipe),
+    "vae_gan": Source(learned(VAEGAN), VAEGAN.recipe),
+    "flow_matching": Source(learned(FlowMatching), FlowMatching.recipe),
+    "pretrained_vae_gan": Source(pretrained_vae_gan, VAEGAN.recipe),
 }
 """What is added to the real windows, by name."""
-LABELS = {name: source.label for name, source in GENERATORS.items()}
 
 
 def cases(section: Mapping) -> list[str]:
@@ -279,78 +274,3 @@ def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, o
         about = {"generator": name, "n": n, "seed": setting.seed, "units": len(units), "diverged": diverged}
         found.append(about | {"seconds": round(time.process_time() - started, 1)} | dict.fromkeys(SCORES, "") | scores)
     return found
-
-
-def load(path: Path | str = TABLE) -> list[dict[str, object]]:
-    """Rows of a table of the sweep: macro-F1 as numbers, NaN where there is none.
-
-    Raises
-    ------
-    InputError
-        No such table.
-    """
-    return sweep.load(path, "utility", dict.fromkeys(SCORES, float) | dict.fromkeys(("n", "seed", "units"), int))
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What made windows add to n real windows of a unit, in macro-F1 on held-out real windows."""
-
-    data: str
-    generator: str
-    n: int
-    mean: float
-    """Macro-F1 with made windows, mean over the seeds."""
-    difference: float
-    """``mean`` minus that of the real windows alone."""
-    p: float
-    """Of the paired t-test over the seeds: with one seed the real windows are the same."""
-
-    @property
-    def verdict(self) -> str:
-        """``helps``, ``hurts``, ``no sure difference`` (p ≥ 0.05), or ``diverges``: every seed."""
-        if np.isnan(self.difference):
-            return "diverges"
-        return "no sure difference" if not self.p < 0.05 else "helps" if self.difference > 0 else "hurts"
-
-
-def gains(rows: Iterable[Mapping]) -> list[Gain]:
-    """Every generator against the real windows alone, for each recording and n, in the order of the table."""
-    seeds: dict[tuple[str, str, int], dict[int, float]] = {}
-    for row in rows:
-        seeds.setdefault((row["data"], row["generator"], row["n"]), {})[row["seed"]] = row["f1"]
-    return [
-        Gain(data, generator, n, *sweep.paired(mine, seeds[data, ALONE, n]))
-        for (data, generator, n), mine in seeds.items() if generator != ALONE
-    ]
-
-
-VERDICTS = ("helps", "hurts", "no sure difference", "diverges")
-
-
-def reading(found: Iterable[Gain]) -> dict[str, list[str]]:
-    """What the table says: under each verdict the generators and recordings with the n that it holds for."""
-    said: dict[str, dict[str, list[str]]] = {verdict: {} for verdict in VERDICTS}
-    for gain in found:
-        who = f"{LABELS[gain.generator]} on {gain.data}"
-        said[gain.verdict].setdefault(who, []).append(f"{gain.n} ({gain.difference:+.3f})")
-    return {
-        verdict: [f"{who}: n = {', '.join(sizes)}" for who, sizes in its.items()] for verdict, its in said.items() if its
-    }
-
-
-def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
-    """Title, header and lines of the closing table: what each generator adds to the real windows alone."""
-    table = load(path)
-    found = {(gain.data, gain.generator, gain.n): gain for gain in gains(table)}
-    sizes, lines = list(dict.fromkeys(row["n"] for row in table)), []
-    for data, generator in dict.fromkeys((row["data"], row["generator"]) for row in table):
-        own = [row for row in table if (row["data"], row["generator"]) == (data, generator)]
-        if generator == ALONE:
-            cells = [f"{np.mean([row['f1'] for row in own if row['n'] == n]):.3f}" for n in sizes]
-        else:
-            its = [found[data, generator, n] for n in sizes]
-            cells = [f"{gain.difference:+.3f}" + " *" * (gain.verdict != "no sure difference") for gain in its]
-        lines.append([data, generator, *cells])
-    title = "macro-F1 of n real windows a unit, and what made windows add to it (*: surely, p < 0.05)"
-    return title, ["recording", "generator", *(f"n = {n}" for n in sizes)], lines

@@ -6,9 +6,10 @@ from hypothesis import given, settings, strategies as st
 from sklearn.metrics import f1_score
 from sklearn.svm import SVC
 
-from meagan_lib import InputError, sweep, utility
+from meagan_lib import InputError, augmentation, sweep, utility
+from meagan_lib.augmentation import ALONE, LABELS, gains
 from meagan_lib.training import VAEGANTrainer
-from meagan_lib.utility import ALONE, GENERATORS, Labelled, Setting, choose_units, draw, gains, predict, score
+from meagan_lib.utility import GENERATORS, Labelled, Setting, choose_units, draw, predict, score
 from meagan_lib.windows import SpikeWindows, Split
 from tests.conftest import spikes
 
@@ -189,7 +190,7 @@ def test_a_divergence_is_a_row_without_scores():
     windows = recording({0: (8, 10), 1: (9, 10)})
     section = SECTION | {"n": [5], "generators": {"transformer_gan": wild}}
     (row,) = utility.rows(windows, "transformer_gan-0", section)
-    assert row["diverged"] == "yes" and {row[name] for name in utility.SCORES} == {""}
+    assert row["diverged"] == "yes" and {row[name] for name in augmentation.SCORES} == {""}
 
 
 def test_planted_gains_are_found_and_said():
@@ -206,8 +207,12 @@ def test_planted_gains_are_found_and_said():
     }
     assert found["gaussian", 5].difference == pytest.approx(0.1, abs=1e-3)
     assert found["gaussian", 5].mean == pytest.approx(0.6, abs=1e-3)
-    said = utility.reading(found.values())
+    said = augmentation.reading(found.values())
     assert said == {
         "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"], "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
         "no sure difference": ["VAE-GAN on a: n = 5 (+0.010)"], "diverges": ["VAE-GAN on a: n = 50 (+nan)"],
     }
+
+
+def test_every_generator_has_words_for_the_figures():
+    assert list(LABELS) == list(GENERATORS)
