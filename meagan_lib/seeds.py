@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats
 from scipy.special import gammaln
-from scipy.stats import t as student
-from scipy.stats import ttest_rel
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
     """Mean of a score's values, one for each seed, with its interval; NaN where there is none."""
     x = np.asarray(values, dtype=np.float64)
     mean, n = float(x.mean()) if len(x) else float("nan"), len(x)
-    half = float(student.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    half = float(scipy.stats.t.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return OverSeeds(mean, (mean - half, mean + half), n)
 
 
@@ -76,4 +75,4 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
         return Paired(summary.mean, (nan, nan), nan, nan, nan, n)
     d, m = summary.mean / spread, n - 1
     unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else float("nan")
-    return Paired(summary.mean, summary.interval, float(ttest_rel(a, b).pvalue), d, float(d * unbiased), n)
+    return Paired(summary.mean, summary.interval, float(scipy.stats.ttest_rel(a, b).pvalue), d, float(d * unbiased), n)
