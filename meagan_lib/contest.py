@@ -48,18 +48,18 @@ THESIS = {
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 """Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
 DECLARED = {
-    "models": ["gaussian"], "seeds": [0], "looks": 8, "vae_steps": 8000, "dcgan_steps": 2800, "tts_gan_steps": 4500,
-    "flow_matching_steps": 7600,
+    "models": ["gaussian"], "seeds": [0], "rival_seeds": [0], "looks": 8, "vae_steps": 8000, "dcgan_steps": 2800,
+    "tts_gan_steps": 4500, "flow_matching_steps": 7600,
 }
-"""Parameters of the contest, with their defaults: the rivals, the seeds of all models, the looks at the validation
-windows of those that have a network, and their steps."""
+"""Parameters of the contest, with their defaults: the rivals, the seeds of the models of the thesis and those of the
+rivals (where none are named, the same), the looks at the validation windows of rivals with a network, their steps."""
 
 
 def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     """Contents of the contest's files of parameters by name, from the sections of a run.
 
-    ``contest`` has the models, the seeds and the seeds that are the notebooks' own; ``contest/<rival>`` what the jobs of
-    one rival depend on, so that nothing else makes them stale.
+    ``contest`` has the rivals, the seeds, those of the rivals where they are others, and the notebooks' own;
+    ``contest/<rival>`` what the jobs of one rival depend on, so that nothing else makes them stale.
 
     Raises
     ------
@@ -68,9 +68,9 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
         several seeds without the one that a notebook has.
     """
     own = {model: int(parameters[notebook]["seed"]) for model, (_, notebook) in THESIS.items()}
-    default = DECLARED | {"models": [], "seeds": sorted(set(own.values()))}
+    default = DECLARED | {"models": [], "seeds": sorted(set(own.values())), "rival_seeds": []}
     section = default | check_names_and_types(SECTION, parameters.get(SECTION, {}), DECLARED)
-    models, seeds = section["models"], section["seeds"]
+    models, seeds, rival_seeds = section["models"], section["seeds"], section["rival_seeds"]
     for model in models:
         if model in THESIS:
             raise InputError(f"contest.models: {model} takes part in any case; name its rivals")
@@ -78,7 +78,7 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
             near = difflib.get_close_matches(model, RIVALS, n=1)
             told = f": did you mean '{near[0]}'?" if near else ""
             raise InputError(f"contest.models has no rival '{model}'{told}; there are {', '.join(RIVALS)}")
-    for what, given in (("models", models), ("seeds", seeds)):
+    for what, given in (("models", models), ("seeds", seeds), ("rival_seeds", rival_seeds)):
         if twice := [item for item in given if given.count(item) > 1]:
             raise InputError(f"contest.{what}: {twice[0]} stands there twice")
     for name, value in section.items():
@@ -88,10 +88,12 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
         if seed not in seeds and len(seeds) != 1:  # of one seed each, no two need be the same
             notebook = THESIS[model][1]
             raise InputError(
-                f"contest.seeds are {seeds}, and the seed of {notebook} is {seed}: all models have the same seeds, so "
+                f"contest.seeds are {seeds}, and the seed of {notebook} is {seed}: both models have the same seeds, so "
                 f"add it to contest.seeds or take one of them for {notebook}.seed"
             )
     files = {SECTION: {"models": models, "seeds": seeds, "own": own}}
+    if rival_seeds:
+        files[SECTION]["rival_seeds"] = rival_seeds
     for model in models:
         steps = section.get(f"{model}_steps")
         files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
@@ -121,12 +123,9 @@ def entries(run: str) -> list[tuple[str, int]]:
     Where there is one seed, a model of the thesis has that of its notebook.
     """
     given = settings(run)
-    one = given["own"] if len(given["seeds"]) == 1 else {}
-    return [
-        (model, seed)
-        for model in (*THESIS, *given["models"])
-        for seed in ([one[model]] if model in one else given["seeds"])
-    ]
+    seeds = {model: [given["own"][model]] if len(given["seeds"]) == 1 else given["seeds"] for model in THESIS}
+    seeds |= dict.fromkeys(given["models"], given.get("rival_seeds", given["seeds"]))
+    return [(model, seed) for model in seeds for seed in seeds[model]]
 
 
 def is_own(run: str, model: str, seed: int) -> bool:

@@ -21,6 +21,8 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from meagan_lib.seeds import Paired, told_p
+
 
 class Source(NamedTuple):
     """Where windows come from: its name in words, its colour and its marker in every figure."""
@@ -1247,6 +1249,50 @@ def scores(
         axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
         axis.set_xlabel("worse than the floor  (0: floor; 1: as far as\nsampling and drift reach)")
     _marked(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=min(len(models), 5))
+    return fig
+
+
+def seed_by_seed(
+    differences: Mapping[str, Mapping[int, float]], found: Mapping[str, Paired], models: tuple[str, str],
+) -> Figure:
+    """One model against another on each metric: a dot for each seed, the mean of the pairs and its interval.
+
+    Parameters
+    ----------
+    differences
+        Metric in words → seed → excess of the first model over that of the second.
+    found
+        Metric in words → what the pairs say.
+    models
+        Both, as keys of ``SOURCES``.
+    """
+    fig, ((axis,),) = _figure(1, 1, 0.2 * len(found) + 0.9)
+    reach = max((abs(x) for pair in found.values() for x in pair.interval if np.isfinite(x)), default=0.0)
+    reach = 1.15 * max([reach, 1.0] + [abs(d) for by in differences.values() for d in by.values()])
+    for sign, model in zip((-1, 1), models):
+        axis.axvspan(*sorted((0, sign * reach)), color=COLOURS[model], alpha=0.07, linewidth=0, zorder=0)
+        axis.annotate(
+            f"{LABELS[model]} is nearer", (sign * reach, 1), (-4 * sign, 3), xycoords=axis.get_xaxis_transform(),
+            textcoords="offset points", ha="left" if sign < 0 else "right", va="bottom", color=COLOURS[model], fontsize=8,
+        )
+    for y, (metric, pair) in enumerate(found.items()):
+        colour = COLOURS[models[int(pair.difference > 0)]]
+        for value in differences[metric].values():
+            axis.plot(value, y, "o", color=COLOURS[models[int(value > 0)]], alpha=0.5, markersize=3.5, markeredgewidth=0)
+        if pair.n > 1:
+            axis.plot(pair.interval, (y, y), color=colour, linewidth=1.4)
+            axis.plot(pair.difference, y, "|", color=colour, markersize=9, markeredgewidth=1.6)
+        if np.isfinite(pair.p):
+            said = f"g = {pair.hedges_g:+.1f},  {told_p(pair.p)}".replace("-", "−")
+            bold = "bold" if pair.p < 0.05 else "normal"
+            axis.annotate(
+                said, (1.01, y), xycoords=axis.get_yaxis_transform(), fontsize=7, va="center", fontweight=bold,
+            )
+    axis.axvline(0, color=COLOURS["real"], linewidth=0.8)
+    axis.set(xlim=(-reach, reach), ylim=(len(found) - 0.5, -0.5), yticks=range(len(found)), yticklabels=list(found))
+    axis.set_xlabel("difference of excess over the floor  (1: as far as sampling and drift reach)")
+    axis.tick_params("y", length=0)
+    axis.spines["left"].set_visible(False)
     return fig
 
 

@@ -20,13 +20,11 @@ import yaml
 from meagan_lib import InputError, figures
 from meagan_lib.files import write_json
 from meagan_lib.notebooks import RESULTS
-from meagan_lib.scores import METRICS, REACH, comparison
+from meagan_lib.scores import LEADING, METRICS, REACH, comparison
 
 FILE = "reference.json"
 NOT_BITS = ("config.json", "cost.json")
 """Products that tell of the sources and of seconds, which may change while all results stay."""
-LEADING = ("c2st_auc", "coverage")
-"""The scores whose orders are the statements of a run."""
 
 
 def keep(run: str) -> Path:

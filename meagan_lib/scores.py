@@ -14,10 +14,13 @@ import scipy.stats
 from meagan_lib import memorisation, metrics
 from meagan_lib.features import Array
 from meagan_lib.metrics import Better, Context, Metric
+from meagan_lib.seeds import Paired, paired, told_p
 
 METRICS: dict[str, Metric] = metrics.METRICS | memorisation.METRICS
 FAMILIES = tuple(dict.fromkeys(metric.family for metric in METRICS.values()))
 REACH = "reach"
+LEADING = ("c2st_auc", "coverage")
+"""The scores by which models are ranked: likeness and variety."""
 
 Interval = tuple[float, float]
 
@@ -171,6 +174,31 @@ def excesses(scores: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict[str,
     }
 
 
+def by_seed(scores: Mapping[str, Mapping[str, Mapping]], model: str, seeds: Iterable[int]) -> dict[str, dict[int, float]]:
+    """Metric → seed → :func:`excess`, of a model whose ``seeds`` are told in the order of its scores."""
+    seeds = list(seeds)
+    return {
+        name: {seed: excess({**s, "value": v}, METRICS[name].better)[0] for seed, v in zip(seeds, s["seeds"], strict=True)}
+        for name, s in scores[model].items()
+    }
+
+
+def seed_by_seed(
+    scores: Mapping[str, Mapping[str, Mapping]], seeds: Mapping[str, Iterable[int]]
+) -> tuple[dict[str, dict[int, float]], dict[str, Paired]]:
+    """Two models compared over the seeds that both have.
+
+    ``seeds``: model → its seeds, in the order of its scores. Metric → seed → the excess of the first model over that of
+    the second, negative where the first is nearer to real windows, and metric → what the pairs say of it.
+    """
+    first, second = (by_seed(scores, model, own) for model, own in seeds.items())
+    differences = {
+        name: {seed: value - second[name][seed] for seed, value in each.items() if seed in second[name]}
+        for name, each in first.items()
+    }
+    return differences, {name: paired(first[name], second[name]) for name in first}
+
+
 def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]:
     """The metrics on which ``model`` is worse than sampling and drift explain, without those that are only reported."""
     return [
@@ -197,12 +225,14 @@ QUESTIONS = {
 
 
 def answer(
-    scores: Mapping[str, Mapping[str, Mapping]], cost: Mapping[str, Mapping[str, int]], labels: Mapping[str, str]
+    scores: Mapping[str, Mapping[str, Mapping]], cost: Mapping[str, Mapping[str, int]], labels: Mapping[str, str],
+    seeds: Mapping[str, Iterable[int]] | None = None,
 ) -> str:
     """Which model, for what, at what cost, how sure: a page of Markdown made of the scores alone.
 
     Models that copy training windows are named and left out of the ranking. ``cost``: model → ``parameters`` and
-    ``windows``, the training windows that it was shown, repeats counted; ``labels``: model → its name in words.
+    ``windows``, the training windows that it was shown, repeats counted; ``labels``: model → its name in words;
+    ``seeds``: the two models that are compared seed by seed, as for :func:`seed_by_seed`.
     """
     models = [model for model in scores if model != REACH]
     ranked = [model for model in models if not copies(scores, model)]
@@ -240,12 +270,32 @@ def answer(
             f"- {labels[model]} ({spent}): worse than sampling and drift explain on {len(bad)} of {len(judged)} scores"
             f"{which}.{copied}"
         )
-    seeds = {len(score["seeds"]) for model in models for score in scores[model].values()}
-    few = "One training of each" if seeds == {1} else f"{min(seeds)} to {max(seeds)} trainings of each"
-    lines += ["", f"{few}. *Sure* means that two 95 % intervals do not overlap." + (
-        " How much another seed would change is not in them." if seeds == {1} else ""
+    lines += _pairs(scores, labels, seeds) if seeds else []
+    trainings = sorted({len(score["seeds"]) for model in models for score in scores[model].values()})
+    few = "One training" if trainings == [1] else f"{' to '.join(map(str, trainings[:1] + trainings[1:][-1:]))} trainings"
+    lines += ["", f"{few} of each. *Sure* means that two 95 % intervals do not overlap." + (
+        " How much another seed would change is not in those of a single training." if trainings[0] == 1 else ""
     )]
     return "\n".join(lines)
+
+
+def _pairs(scores: Mapping, labels: Mapping[str, str], seeds: Mapping[str, Iterable[int]]) -> list[str]:
+    """What the pairs of seeds of two models say on the leading scores; nothing for a single pair."""
+    one, other = seeds
+    _, found = seed_by_seed(scores, seeds)
+    told = []
+    for name in LEADING:
+        pair = found[name]
+        if not pair.p < 0.05:
+            verdict = "which another seed could turn"
+        else:
+            verdict = f"{labels[one if pair.difference < 0 else other]} by more than seeds explain"
+        values = " and ".join(f"{scores[model][name]['value']:.3f}" for model in seeds)
+        told.append(f"{METRICS[name].label} {values}, {verdict} ({told_p(pair.p)}, Hedges' g = {pair.hedges_g:+.1f})")
+    if pair.n < 2:
+        return []
+    return ["", f"{labels[one]} and {labels[other]} over {pair.n} pairs of seeds (g below 0: the first is nearer to real "
+                f"windows): {'; '.join(told)}."]
 
 
 def _standing(scores: Mapping, models: Sequence[str], name: str) -> tuple[str, list[str], list[str]]:

@@ -76,3 +76,8 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
     d, m = summary.mean / spread, n - 1
     unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else float("nan")
     return Paired(summary.mean, summary.interval, float(scipy.stats.ttest_rel(a, b).pvalue), d, float(d * unbiased), n)
+
+
+def told_p(p: float) -> str:
+    """A p-value in words: p = 0.013, p < 0.001."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -30,6 +30,8 @@ ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "looks": 2, "dcgan_steps":
     ({"dcgan_steps": 0}, "dcgan_steps is 0: it must be 1 or more"),
     ({"seeds": [1, 2]}, "the seed of 02_transformer_gan is 0"),
     ({"seeds": []}, "the seed of 02_transformer_gan is 0"),
+    ({"rival_seeds": [1, 1]}, "contest.rival_seeds: 1 stands there twice"),
+    ({"rival_seeds": [0.5]}, "contest.rival_seeds"),
 ])
 def test_a_wrong_contest_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -108,6 +110,13 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
     assert contest.jobs("run") == [("transformer_gan", 3), ("vae_gan", 0), *((m, s) for m in ("bootstrap", "vae") for s in (0, 3))]
     assert contest.place("run", "vae_gan", 3) == run / "vae_gan"
     assert contest.place("run", "vae_gan", 0) == run / "contest" / "vae_gan" / "0"
+
+
+def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
+    asked = ASKED | {"seeds": [0, 1, 2], "rival_seeds": [1]}
+    (run / "params" / "contest.yaml").write_text(yaml.safe_dump(prepared(NOTEBOOKS | {"contest": asked})["contest"]))
+    assert contest.entries("run") == [*((m, s) for m in THESIS for s in (0, 1, 2)), ("gmm", 1), ("dcgan", 1)]
+    assert ("transformer_gan", 0) not in contest.jobs("run") and ("dcgan", 1) in contest.jobs("run")
 
 
 def test_fits_leave_models_windows_and_costs(run):

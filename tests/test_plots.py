@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from meagan_lib import plots
+from meagan_lib.seeds import paired
 
 VERDICTS = ["good", "constant", "dead", "clipped", "noisy", "mains"]
 CHIP_UM = (64 * 42.0, 64 * 42.0)
@@ -621,3 +622,20 @@ def test_synthetic_spikes_are_drawn_by_group_and_counted(n_groups, sources):
     bars = fig.axes[-1].patches
     assert len(bars) == len(sources) * (n_groups + 1) and bars[0].get_height() == pytest.approx(100 * share[0])
     assert "outside" in texts(fig) and f"group {n_groups}" in texts(fig) and plots.LABELS["vae_gan"] in texts(fig)
+
+
+@pytest.mark.parametrize("seeds", [0, 1, 4])
+def test_each_pair_of_seeds_is_a_dot_in_the_colour_of_the_model_that_is_nearer(seeds):
+    first = {"AUC": {i: 0.1 * i for i in range(seeds)}, "coverage": {i: 0.5 + 0.1 * i for i in range(seeds)}}
+    second = {"AUC": {i: 1 + 0.12 * i for i in range(seeds)}, "coverage": {i: 0.6 - 0.2 * i for i in range(seeds)}}
+    found = {name: paired(first[name], second[name]) for name in first}
+    differences = {name: {i: first[name][i] - second[name][i] for i in first[name]} for name in first}
+    fig = plots.seed_by_seed(differences, found, ("transformer_gan", "vae_gan"))
+    draw(fig)
+    dots = [line for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert len(dots) == 2 * seeds
+    for dot in dots:
+        nearer = "transformer_gan" if dot.get_xdata()[0] < 0 else "vae_gan"
+        assert to_rgba(dot.get_color()) == to_rgba(plots.COLOURS[nearer])
+    bold = [text.get_text() for text in fig.axes[0].texts if text.get_fontweight() == "bold"]
+    assert len(bold) == (seeds > 1) and all("p < 0.001" in text for text in bold)

@@ -145,7 +145,37 @@ def test_the_answer_names_copies_and_does_not_rank_them():
     assert "comes nearest" not in scores.answer(models, COST, LABELS)
 
 
+def seeded(value: float, spread: float, n: int = 4) -> dict[str, dict]:
+    """A row whose seeds lie around a value, half of them on each side."""
+    return row(value, seeds=tuple(value + spread * (-1) ** i for i in range(n)))
+
+
+def test_seed_by_seed_pairs_the_seeds_that_both_have_and_a_negative_difference_is_the_first_model_s():
+    several = made_up(a=row(0.4, seeds=(0.3, 0.4, 0.5)), b=row(0.6, seeds=(0.5, 0.6)))
+    differences, found = scores.seed_by_seed(several, {"a": [7, 0, 1], "b": [1, 7]})
+    unit = 0.4 - 0.2  # from the floor to the farther end of floor and reach; on the other side 0.2 − 0.1
+    assert differences["c2st_auc"] == pytest.approx({7: (0.3 - 0.6) / unit, 1: (0.5 - 0.5) / unit})
+    assert differences["coverage"] == pytest.approx({7: -(0.3 - 0.6) / 0.1, 1: 0})
+    assert found["c2st_auc"].n == 2 and found["c2st_auc"].difference == pytest.approx(-0.75)
+    with pytest.raises(ValueError):
+        scores.seed_by_seed(several, {"a": [0, 1], "b": [1, 7]})
+
+
+def test_the_answer_tells_the_two_models_apart_only_where_seeds_do():
+    def said(a, b, seeds=(0, 1, 2, 3)):
+        models = made_up(a=a, b=b)
+        return scores.answer(models, COST, LABELS, {"a": seeds, "b": seeds})
+
+    apart = said(seeded(0.4, 0.01), seeded(0.6, -0.02))
+    assert "4 pairs of seeds" in apart and "C2ST AUC 0.400 and 0.600, Model A by more than seeds explain" in apart
+    assert "coverage 0.400 and 0.600, Model B by more than seeds explain" in apart
+    near = said(seeded(0.4, 0.1), seeded(0.41, -0.1))
+    assert "by more than seeds explain" not in near and "which another seed could turn" in near
+    assert "pairs of seeds" not in said(row(0.4, seeds=(0.4,)), row(0.6, seeds=(0.6,)), (0,))
+
+
 def test_the_answer_says_how_many_seeds_it_rests_on():
     assert "One training of each" in scores.answer(made_up(a=row(0.5)), COST, LABELS)
     several = made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6)), b=row(0.6))
     assert "1 to 3 trainings of each" in scores.answer(several, COST, LABELS)
+    assert "\n3 trainings of each" in scores.answer(made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6))), COST, LABELS)
