@@ -30,6 +30,16 @@ def without_a_mode(windows: Array, clusters: np.ndarray, rng: np.random.Generato
     return np.resize(rng.permutation(kept), windows.shape)
 
 
+def drawn_in(windows: Array, clusters: np.ndarray, share: float = 0.85) -> Array:
+    """Windows (n, samples) that keep ``share`` of their distance from the mean of their cluster, of ``clusters`` (n,).
+
+    Too little noise around every kind: windows lie where real ones are most crowded, near to many of them.
+    """
+    names, kind = np.unique(clusters, return_inverse=True)
+    means = np.stack([windows[kind == i].mean(axis=0) for i in range(len(names))])[kind]
+    return means + np.float32(share) * (windows - means)
+
+
 def low_passed(windows: Array) -> Array:
     """Each sample the mean of itself and, with half the weight each, its two neighbours; ends are repeated."""
     padded = np.pad(windows, ((0, 0), (1, 1)), mode="edge")
@@ -44,6 +54,7 @@ FAILURES: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
     "low-passed": lambda windows, context, rng: low_passed(windows),
     "time shuffled": lambda windows, context, rng: rng.permuted(windows, axis=1),
     "a Gaussian": lambda windows, context, rng: Gaussian(context.train).sample(len(windows), context.seed),
+    "kinds drawn in by 15 %": lambda windows, context, rng: drawn_in(windows, context.clusters(windows)),
 }
 """From held-out real windows (n, samples) to as many spoilt ones; copies and the Gaussian come of training windows."""
 

@@ -147,22 +147,28 @@ def flagged(score: Mapping, better: Better) -> bool:
     return excess(score, better)[0] > 1
 
 
-def worth(score: Mapping, better: Better) -> float:
-    """A number that is the larger, the better the score."""
-    value = score["value"]
-    return {"lower": -value, "higher": value, "near the floor": -abs(value - score["floor"])}[better]
+def distance(score: Mapping, better: Better) -> tuple[float, Interval]:
+    """A number that is the smaller, the better the score, and its interval; from 0 where the floor is the aim."""
+    value, (low, high), floor = score["value"], score["interval"], score["floor"]
+    if better == "lower":
+        return value, (low, high)
+    if better == "higher":
+        return -value, (-high, -low)
+    return abs(value - floor), (max(low - floor, floor - high, 0.0), max(high - floor, floor - low))
 
 
 def comparison(scores: Mapping[str, Mapping[str, Mapping]], model: str, rival: str) -> dict[str, tuple[float, bool]]:
     """For each metric: by how much ``model`` is better than ``rival`` (negative: worse), and whether that is sure.
 
-    Sure: the 95 % intervals do not overlap. Better is smaller, larger, or nearer to the floor, as the metric says.
+    Better is smaller, larger, or nearer to the floor, as the metric says: see :func:`distance`. Sure: the 95 % intervals
+    of what it says do not overlap.
     """
     rows = {}
     for name in scores[model]:
-        a, b, better = scores[model][name], scores[rival][name], METRICS[name].better
-        apart = a["interval"][0] > b["interval"][1] or b["interval"][0] > a["interval"][1]
-        rows[name] = (worth(a, better) - worth(b, better), apart)
+        (a, (a_low, a_high)), (b, (b_low, b_high)) = (
+            distance(scores[m][name], METRICS[name].better) for m in (model, rival)
+        )
+        rows[name] = (b - a, a_low > b_high or b_low > a_high)
     return rows
 
 
@@ -301,7 +307,7 @@ def _pairs(scores: Mapping, labels: Mapping[str, str], seeds: Mapping[str, Itera
 def _standing(scores: Mapping, models: Sequence[str], name: str) -> tuple[str, list[str], list[str]]:
     """The best of ``models`` on a metric, those that are not surely worse, and those that are."""
     better = METRICS[name].better
-    best, *others = sorted(models, key=lambda m: -worth(scores[m][name], better))
+    best, *others = sorted(models, key=lambda m: distance(scores[m][name], better)[0])
     alone = {model: {name: scores[model][name]} for model in models}
     sure = {m: comparison(alone, best, m)[name][1] for m in others}
     return best, [m for m in others if not sure[m]], [m for m in others if sure[m]]

@@ -48,6 +48,7 @@ def test_other_real_windows_are_flagged_by_few(table):
     ("low-passed", {"c2st_auc", "log_spectral_distance", "density"}),
     ("time shuffled", {"c2st_auc", "c2st_cnn_auc", "precision", "squared_mmd", "autocorrelation_distance"}),
     ("a Gaussian", {"c2st_auc", "coverage", "precision"}),
+    ("kinds drawn in by 15 %", {"c2st_auc", "precision", "density", "recall", "c_t", "authenticity"}),
 ])
 def test_a_failure_is_seen_by_the_metrics_that_are_there_for_it(failure, by, table):
     assert by <= {name for name in METRICS if table[failure][name]["flagged"]}
@@ -57,6 +58,12 @@ def test_the_distances_of_distributions_do_not_see_copies_and_a_gaussian_passes_
     copies = table["training copies + 1 % noise"]
     assert not any(copies[name]["flagged"] for name in METRICS if METRICS[name].family in ("distribution", "shape"))
     assert not table["a Gaussian"]["frechet_distance"]["flagged"]
+
+
+def test_more_precision_and_coverage_than_real_windows_have_is_a_failure():
+    more = failures.planted_failures(spikes(2400, seed=1), TRAIN, RATE, 800, 10, names=("precision", "coverage"))
+    for name, tight in more["kinds drawn in by 15 %"].items():
+        assert tight["value"] > more[failures.HONEST][name]["value"] and tight["flagged"]
 
 
 def test_failures_are_what_they_are_called():
@@ -72,6 +79,10 @@ def test_failures_are_what_they_are_called():
     assert distance_to_train(spoilt["training copies + 1 % noise"], TRAIN).max() < 0.1 * TRAIN.std() * np.sqrt(32)
     np.testing.assert_array_equal(np.sort(spoilt["time shuffled"]), np.sort(x))
     assert (spoilt["time shuffled"].argmin(axis=1) != x.argmin(axis=1)).mean() > 0.9
+    for kind in np.unique(cluster):
+        tight, loose = spoilt["kinds drawn in by 15 %"][cluster == kind], x[cluster == kind]
+        np.testing.assert_allclose(tight.mean(axis=0), loose.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(tight.std(axis=0), 0.85 * loose.std(axis=0), atol=1e-5)
     np.testing.assert_allclose(spoilt["a Gaussian"].mean(axis=0), TRAIN.mean(axis=0), atol=0.6)
 
 

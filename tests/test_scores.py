@@ -102,9 +102,16 @@ def row(value: float, **given) -> dict[str, dict]:
 def test_a_comparison_is_signed_and_knows_when_it_is_sure():
     rows = comparison({"a": row(0.2), "b": row(0.5)}, "a", "b")
     assert rows["c2st_auc"] == (pytest.approx(0.3), True)
-    assert rows["coverage"] == (pytest.approx(-0.3), True)
-    assert rows["density"] == (pytest.approx(0.3), True)  # the floor is 0.2
+    assert rows["authenticity"] == (pytest.approx(-0.3), True)
+    assert rows["coverage"] == (pytest.approx(0.3), True)  # the floor is 0.2
     assert comparison({"a": row(0.2), "b": row(0.3)}, "a", "b")["c2st_auc"][1] is False
+
+
+def test_where_the_floor_is_the_aim_too_much_is_as_bad_as_too_little_and_neither_is_surely_better():
+    rows = comparison({"a": row(0.0, floor=0.3), "b": row(0.6, floor=0.3)}, "a", "b")
+    assert rows["coverage"] == (pytest.approx(0), False)
+    assert rows["authenticity"] == (pytest.approx(-0.6), True)
+    assert comparison({"a": row(0.25, floor=0.3), "b": row(0.6, floor=0.3)}, "a", "b")["coverage"][1] is True
 
 
 def made_up(**models: dict[str, dict]) -> dict[str, dict[str, dict]]:
@@ -155,7 +162,7 @@ def test_seed_by_seed_pairs_the_seeds_that_both_have_and_a_negative_difference_i
     differences, found = scores.seed_by_seed(several, {"a": [7, 0, 1], "b": [1, 7]})
     unit = 0.4 - 0.2  # from the floor to the farther end of floor and reach; on the other side 0.2 − 0.1
     assert differences["c2st_auc"] == pytest.approx({7: (0.3 - 0.6) / unit, 1: (0.5 - 0.5) / unit})
-    assert differences["coverage"] == pytest.approx({7: -(0.3 - 0.6) / 0.1, 1: 0})
+    assert differences["authenticity"] == pytest.approx({7: -(0.3 - 0.6) / 0.1, 1: 0})
     assert found["c2st_auc"].n == 2 and found["c2st_auc"].difference == pytest.approx(-0.75)
     with pytest.raises(ValueError):
         scores.seed_by_seed(several, {"a": [0, 1], "b": [1, 7]})
@@ -166,9 +173,9 @@ def test_the_answer_tells_the_two_models_apart_only_where_seeds_do():
         models = made_up(a=a, b=b)
         return scores.answer(models, COST, LABELS, {"a": seeds, "b": seeds})
 
-    apart = said(seeded(0.4, 0.01), seeded(0.6, -0.02))
+    apart = said(seeded(0.4, 0.01), seeded(0.6, -0.02) | {"coverage": seeded(0.3, -0.02)["coverage"]})
     assert "4 pairs of seeds" in apart and "C2ST AUC 0.400 and 0.600, Model A by more than seeds explain" in apart
-    assert "coverage 0.400 and 0.600, Model B by more than seeds explain" in apart
+    assert "coverage 0.400 and 0.300, Model B by more than seeds explain" in apart
     near = said(seeded(0.4, 0.1), seeded(0.41, -0.1))
     assert "by more than seeds explain" not in near and "which another seed could turn" in near
     assert "pairs of seeds" not in said(row(0.4, seeds=(0.4,)), row(0.6, seeds=(0.6,)), (0,))
