@@ -1428,9 +1428,9 @@ def cost_quality(
 
 
 ADDED = {
-    "alone": (COLOURS["real"], "-", "o"), "classical": (DROPPED, "-", "o"), "gaussian": (COLOURS["gaussian"], "-", "o"),
-    "transformer_gan": (COLOURS["transformer_gan"], "-", "o"), "vae_gan": (COLOURS["vae_gan"], "-", "o"),
-    "flow_matching": ("#009E73", "-", "o"), "pretrained_vae_gan": (COLOURS["vae_gan"], "--", "s"),
+    "alone": (COLOURS["real"], "-", ""), "classical": (DROPPED, "-", "D"), "gaussian": (COLOURS["gaussian"], "-", "^"),
+    "transformer_gan": (COLOURS["transformer_gan"], "-", "o"), "vae_gan": (COLOURS["vae_gan"], "-", "s"),
+    "flow_matching": (COLOURS["flow_matching"], "-", "P"), "pretrained_vae_gan": (COLOURS["vae_gan"], "--", "s"),
 }
 """Colour, line and marker of what is added to real windows."""
 
@@ -1498,10 +1498,13 @@ def augmentation(
             fontsize=7, color="0.4",
         )
     handles = [
-        *(Line2D([], [], color=ADDED[name][0], linestyle=ADDED[name][1], label=labels[name]) for name in names),
+        *(
+            Line2D([], [], color=colour, linestyle=line, marker=marker, markersize=4.5, label=labels[name])
+            for name, (colour, line, marker) in ((name, ADDED[name]) for name in names)
+        ),
         *(
             Line2D([], [], linestyle="", marker="o", color="0.4", markerfacecolor=face, markersize=4.5, label=label)
-            for face, label in (("0.4", "sure: p < 0.05"), ("white", "not sure"))
+            for face, label in (("0.4", "filled: sure, p < 0.05"), ("white", "open: not sure"))
         ),
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
