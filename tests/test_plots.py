@@ -460,7 +460,7 @@ def test_a_gain_is_above_zero_where_what_is_added_helps(recordings, sizes, seeds
     assert filled == [True] + [False] * (len(dots) - 1)
     assert [0, 0] in [list(line.get_ydata()) for line in below.lines]
     assert "macro-F1" in texts(fig) and "helps" in texts(fig) and "hurts" in texts(fig)
-    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "sure: p < 0.05"))
+    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "filled: sure, p < 0.05"))
 
 
 def test_where_training_diverged_a_curve_has_a_gap():
