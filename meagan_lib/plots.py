@@ -6,7 +6,7 @@ Importing this module sets the house style: one font, one palette that colour-bl
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -1098,6 +1098,11 @@ def architecture(
     return fig
 
 
+def _drawn(sources: Iterable[str]) -> list[str]:
+    """Sources in the order in which to draw them: the models of the thesis last, above their rivals."""
+    return sorted(sources, key=["transformer_gan", "vae_gan"].__contains__)
+
+
 def _legend(fig: Figure, sources: Sequence[str]) -> None:
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
     fig.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 5))
@@ -1121,10 +1126,10 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
             bins = np.arange(low - step / 2, high + step, step)
         else:
             bins = np.linspace(low, high, 40)
-        for source, values in features.items():
+        for source in _drawn(features):
             filled = source == "real"
             axis.hist(
-                values[feature], bins, density=True, color=COLOURS[source], histtype="stepfilled" if filled else "step",
+                features[source][feature], bins, density=True, color=COLOURS[source], histtype="stepfilled" if filled else "step",
                 alpha=0.25 if filled else 1.0, linewidth=1.2 if len(features) < 6 else 0.8,
             )
         axis.set(xlabel=label, yticks=[])
@@ -1144,10 +1149,10 @@ def spectra(
     fig, (axes,) = _figure(1, 2, 2.8)
     khz = frequency_hz / 1000
     axes[0].fill_between(khz, *middle, color=COLOURS["real"], alpha=0.12, linewidth=0)
-    for source, values in power.items():
-        axes[0].semilogy(khz, values, color=COLOURS[source])
+    for source in _drawn(power):
+        axes[0].semilogy(khz, power[source], color=COLOURS[source])
         if source != "real":
-            axes[1].plot(khz, np.log(values / power["real"]), color=COLOURS[source])
+            axes[1].plot(khz, np.log(power[source] / power["real"]), color=COLOURS[source])
     axes[1].fill_between(khz, -floor, floor, color=COLOURS["real"], alpha=0.2, linewidth=0)
     axes[1].axhline(0, color=COLOURS["real"], linewidth=0.8)
     axes[0].set(xlabel="frequency (kHz)", ylabel=f"mean power ({UNITS[unit]}²)")
@@ -1345,8 +1350,8 @@ def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float
     axis.add_patch(mpl.patches.Rectangle(
         (left, low), right - left, high - low, facecolor=COLOURS["real"], alpha=0.15, linewidth=0,
     ))
-    for source, point in points.items():
-        (x, *across), (y, *along) = point["density"], point["coverage"]
+    for source in _drawn(points):
+        (x, *across), (y, *along) = points[source]["density"], points[source]["coverage"]
         colour = COLOURS[source]
         axis.plot(across, [y, y], color=colour, linewidth=1)
         axis.plot([x, x], along, color=colour, linewidth=1)
@@ -1368,8 +1373,8 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
     """
     fig, (axes,) = _figure(1, 2, 2.9)
     real = np.sort(distances["real"])
-    for source, d in distances.items():
-        d = np.sort(d)
+    for source in _drawn(distances):
+        d = np.sort(distances[source])
         axes[0].plot(d, (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], linewidth=1.5)
         if source != "real":
             nearer = np.r_[0, np.searchsorted(d, real) / len(d), 1]

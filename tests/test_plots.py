@@ -428,6 +428,17 @@ def test_spectra_and_features_take_any_number_of_models(n):
     assert all(plots.LABELS[model] in texts(fig) for model in RIVALS[:n])
 
 
+def test_no_rival_hides_a_model_of_the_thesis():
+    sources = ["real", "transformer_gan", "vae_gan", "gaussian", "flow_matching"]
+    point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
+    plane = plots.density_coverage({source: point for source in sources}).axes[0]
+    nearness = plots.memorisation({source: np.linspace(1, 3, 9) for source in sources}).axes[0]
+    for axis in (plane, nearness):
+        marks = [line.get_color() for line in axis.lines if line.get_color() in plots.COLOURS.values()]
+        order = list(dict.fromkeys(marks))
+        assert order == [plots.COLOURS[s] for s in ("real", "gaussian", "flow_matching", "transformer_gan", "vae_gan")]
+
+
 ADDED = {"alone": "real windows alone", "gaussian": "Gaussian", "pretrained_vae_gan": "pre-trained VAE-GAN"}
 GAINS = {"gaussian": 0.05, "pretrained_vae_gan": -0.03, "alone": 0.0}
 
