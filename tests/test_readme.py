@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import typer.testing
 import yaml
 from PIL import Image
 
-from meagan_lib import ROOT, book, cli, explorer, figures, merging, recordings
+from meagan_lib import ROOT, augmentation, book, cli, explorer, figures, merging, plots, recordings, reference
 from meagan_lib.notebooks import NOTEBOOKS, check_parameters
+from meagan_lib.scores import LEADING, comparison, seed_by_seed
 
 PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md"]
 TOLD = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "book/pages/own_recording.md", "book/pages/it/index.md"]
@@ -102,6 +104,62 @@ def test_the_table_of_chapters_names_every_notebook():
     text = (ROOT / "README.md").read_text() + (NOTEBOOKS / "README.md").read_text()
     there = [path for path in NOTEBOOKS.rglob("*.ipynb") if "solutions" not in path.parts and path.parent.name[0] != "."]
     assert [path.name for path in there if path.name not in text] == []
+
+
+def told_results():
+    return (ROOT / "README.md").read_text().partition("## What came out")[2].partition("\n## ")[0]
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return [reference.load(run) for run in ("full", "full_retina_hdmea")]
+
+
+def test_the_table_of_results_has_the_scores_of_the_references(kept):
+    rows = [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in told_results().splitlines() if " ± " in row]
+    models = {plots.LABELS[model]: model for run in kept for model in run["scores"]}
+    assert sorted(name for name, *_ in rows[1:]) == sorted(models) and rows[0][0] == f"{plots.LABELS['real']}: floor"
+    for name, *cells in rows:
+        what, ends = ("value", "interval") if name in models else ("floor", "floor_interval")
+        found = []
+        for run in kept:
+            by = run["scores"].get(models.get(name, reference.REACH))
+            for metric in LEADING:
+                found.append(f"{by[metric][what]:.3f} ± {np.ptp(by[metric][ends]) / 2:.3f}" if by else "—")
+        assert cells == found, name
+
+
+def test_what_the_readme_says_of_the_models_is_what_the_references_say(kept):
+    for run in kept:
+        scores = run["scores"]
+        rivals = set(scores) - {"reach", "transformer_gan", "vae_gan", "bootstrap", "flow_matching"}
+        for model in ("transformer_gan", "vae_gan"):
+            if "flow_matching" in scores:
+                assert scores["flow_matching"]["c2st_auc"]["value"] < scores[model]["c2st_auc"]["value"]
+            for rival in rivals:
+                over = comparison(scores, model, rival)
+                margin, sure = over["c2st_auc"]
+                assert margin > 0 and sure, (model, rival)
+                assert rival == "dcgan" or over["coverage"][0] > 0, (model, rival)
+    dense = [f"{run['scores']['dcgan']['density']['value']:.2f}" for run in kept]
+    real = [f"{run['scores']['reach']['density']['floor']:.2f}" for run in kept]
+    assert f"(density {' and '.join(dense)}, of real windows {' and '.join(real)})" in told_results()
+    counts = [run["parameters"]["contest"]["seeds"] for run in kept]
+    _, pairs = seed_by_seed(kept[1]["scores"], dict.fromkeys(("transformer_gan", "vae_gan"), counts[1]))
+    assert min(pairs[metric].p for metric in LEADING) > 0.05
+    words = {1: "one seed", 2: "two seeds", 3: "three seeds", 5: "five seeds"}
+    assert all(words[len(seeds)] in told_results() for seeds in counts)
+
+
+def test_what_the_readme_says_of_augmentation_is_what_the_table_says():
+    found = augmentation.gains(augmentation.load(ROOT / "data" / "utility.csv"))
+    counts = [sum(gain.verdict == verdict for gain in found) for verdict in ("helps", "hurts")]
+    told = "of {} comparisons on two recordings {} are sure gains and {} sure losses, where chance alone would make {:.0f}"
+    assert told.format(len(found), *counts, 0.05 * len(found)) in told_results()
+    steady = [gain for gain in found if (gain.data, gain.generator) == ("retina_hdmea", "pretrained_vae_gan")]
+    assert [gain.n for gain in steady if gain.verdict == "helps"] == [10, 20, 50, 100]
+    assert all(0.01 <= gain.difference < 0.025 for gain in steady if gain.verdict == "helps")
+    assert all(gain.difference < 0 for gain in found if gain.n == 500)
 
 
 def test_licence_and_citation_agree():
