@@ -3,6 +3,7 @@
 import argparse
 import ast
 import difflib
+import json
 import os
 import shutil
 import sys
@@ -12,13 +13,16 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 import yaml
 
 from meagan_lib import ROOT, InputError, figures
 from meagan_lib import progress as run_progress
 from meagan_lib.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
+
+if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
+    from nbformat import NotebookNode
 
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
@@ -38,11 +42,17 @@ def find_notebook(name: str) -> Path:
     return stems[name]
 
 
+def code_cells(notebook: Path) -> list[tuple[list[str], str]]:
+    """Tags and source of each code cell."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return [(c["metadata"].get("tags", []), "".join(c["source"])) for c in cells if c["cell_type"] == "code"]
+
+
 def declared_parameters(notebook: Path) -> dict[str, object]:
     """Names and default values of the cell tagged ``parameters``: literals only, one a line."""
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            statements = ast.parse(cell.source).body
+    for tags, source in code_cells(notebook):
+        if "parameters" in tags:
+            statements = ast.parse(source).body
             return {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
     return {}
 
@@ -110,8 +120,7 @@ def library_inputs(notebook: str) -> list[str]:
     if notebook.startswith("meagan_lib."):
         source = f"import {notebook}"
     else:
-        cells = nbformat.read(find_notebook(notebook), as_version=4).cells
-        source = "\n".join(c.source for c in cells if c.cell_type == "code")
+        source = "\n".join(source for _, source in code_cells(find_notebook(notebook)))
     found: set[Path] = set()
     waiting, harmless = set(_imported(source)), Path(run_progress.__file__)
     while waiting:
@@ -166,6 +175,7 @@ def execute(
         Bad parameters, bad input met by the notebook, a registered figure or product that was not made, or any other
         failure of the notebook, told in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
     """
+    import nbformat
     import papermill
     from nbclient.exceptions import CellExecutionError
     from papermill.exceptions import PapermillExecutionError
@@ -216,7 +226,7 @@ def execute(
     return receipt
 
 
-def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def normalise(notebook: "NotebookNode") -> "NotebookNode":
     """Take out what differs between two runs of the same: timings, paths, random cell ids."""
     notebook.metadata.pop("papermill", None)
     for i, cell in enumerate(notebook.cells):
@@ -227,7 +237,7 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def to_html(notebook: nbformat.NotebookNode) -> str:
+def to_html(notebook: "NotebookNode") -> str:
     """An executed notebook as one HTML page."""
     from nbconvert import HTMLExporter
 

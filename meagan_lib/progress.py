@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from meagan_lib import InputError
 from meagan_lib.files import write_json
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 NOTE = "MEAGAN_PROGRESS"
 """Environment variable: the note of this job."""
@@ -78,6 +80,8 @@ def noted(title: str, folder: Path) -> Iterator[None]:
 
 def by_cell(notebook: Path) -> Callable[..., None]:
     """A callback for each cell that is executed: the heading that it stands under, and how many cells are done."""
+    import nbformat
+
     places, heading = {}, ""
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.cell_type == "markdown":
@@ -86,7 +90,7 @@ def by_cell(notebook: Path) -> Callable[..., None]:
         else:
             places[cell.id] = (heading, len(places))
 
-    def update(cell: nbformat.NotebookNode, **_) -> None:
+    def update(cell: "NotebookNode", **_) -> None:
         if cell.id in places:
             heading, place = places[cell.id]
             note(stage=heading, done=place, total=len(places), unit="cell", left_s=None)

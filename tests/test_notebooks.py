@@ -1,6 +1,8 @@
 """Parameters are strict, sources are stripped, and the graph knows which module a notebook needs."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import nbformat
@@ -21,6 +23,12 @@ from meagan_lib.training import GANTrainer
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]
+
+
+def test_kernels_and_fits_do_not_wait_for_what_reads_notebooks():
+    code = "import sys, meagan_lib.contest, meagan_lib.cli; print(*{'nbformat', 'papermill'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
