@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prdc import compute_prdc
 from scipy.spatial.distance import jensenshannon
+from sklearn.metrics import roc_auc_score
 
 from meagan_lib import metrics
 from meagan_lib.failures import shrunk
@@ -40,6 +41,13 @@ def test_frechet_distance_agrees_with_scipy_sqrtm():
     shift, c_a, c_b = a.mean(0) - b.mean(0), np.cov(a.T), np.cov(b.T)
     reference = shift @ shift + np.trace(c_a + c_b - 2 * scipy.linalg.sqrtm(c_a @ c_b).real)
     assert value("frechet_distance", OTHER * 1.2) == pytest.approx(reference, rel=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_the_area_under_the_roc_curve_agrees_with_scikit_learn_ties_included(real, fake):
+    area = metrics._auc(np.array(real), np.array(fake))(np.arange(len(real)), np.arange(len(fake)))
+    assert area == pytest.approx(roc_auc_score([1] * len(real) + [0] * len(fake), real + fake))
 
 
 def test_amplitude_ks_agrees_with_scipy():
