@@ -6,11 +6,10 @@ windows that lie too far from them are the concern of :mod:`meagan_lib.metrics`.
 """
 
 import numpy as np
-import scipy.stats
 from sklearn.neighbors import NearestNeighbors
 
 from meagan_lib.features import Array
-from meagan_lib.metrics import Context, Metric, Statistic
+from meagan_lib.metrics import Context, Metric, Statistic, mann_whitney_u
 
 LEAST_IN_CELL = 20
 """Windows that a cell needs on either side to count in :func:`c_t`."""
@@ -36,15 +35,13 @@ def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:
     :func:`c_t`.
     """
     n, m = len(generated), len(test)
-    share = float(scipy.stats.mannwhitneyu(test, generated).statistic) / (n * m)
-    return share, float(np.sqrt((n + m + 1) / (12 * n * m)))
+    return mann_whitney_u(test, generated) / (n * m), float(np.sqrt((n + m + 1) / (12 * n * m)))
 
 
 def rank_sum_z(generated: Array, test: Array) -> float:
     """(U − nm/2) / √(nm (n + m + 1) / 12), U the pairs in which the generated distance (n,) is above the test (m,)."""
     n, m = len(generated), len(test)
-    u = scipy.stats.rankdata(np.r_[generated, test])[:n].sum() - n * (n + 1) / 2
-    return float((u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
+    return float((mann_whitney_u(generated, test) - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
 
 
 def c_t(real: Array, fake: Array, context: Context) -> Statistic:
@@ -55,7 +52,7 @@ def c_t(real: Array, fake: Array, context: Context) -> Statistic:
     arXiv:2004.05675.
     """
     (cell_r, d_r), (cell_g, d_g) = (
-        (context.clusters(windows), distance_to_train(windows, context.train)) for windows in (real, fake)
+        (context.clusters(windows), context.nearest(windows)[0][:, 0]) for windows in (real, fake)
     )
 
     def statistic(i: np.ndarray, j: np.ndarray) -> float:
@@ -75,7 +72,7 @@ def authenticity(real: Array, fake: Array, context: Context) -> Statistic:
 
     0 for copies. Alaa et al. 2022, arXiv:2102.08921.
     """
-    distance, nearest = nearest_in_train(fake, context.train)
+    distance, nearest = (found[:, 0] for found in context.nearest(fake))
     centres, of = np.unique(nearest, return_inverse=True)
     to_others, _ = nearest_in_train(context.train[centres], context.train, k=2)
     authentic = distance > to_others[of]
@@ -87,7 +84,7 @@ def share_nearest(real: Array, fake: Array, context: Context, share: float = NEA
 
     0.05 for new windows, 1 for copies; with ``share`` 0, nearer than any test window.
     """
-    d_r, d_g = (distance_to_train(windows, context.train) for windows in (real, fake))
+    d_r, d_g = (context.nearest(windows)[0][:, 0] for windows in (real, fake))
     return lambda i, j: float((d_g[j] < np.quantile(d_r[i], share)).mean())
 
 
@@ -97,7 +94,7 @@ def distance_ratio(real: Array, fake: Array, context: Context) -> Statistic:
     Near 0 for copies. Windows with too little noise lie near to *all* training windows, which the other metrics of this
     module take for copying; their ratio stays that of new windows.
     """
-    distance, _ = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(context.train).kneighbors(fake)
+    distance, _ = context.nearest(fake)
     ratio = distance[:, 0] / np.maximum(distance[:, 1], np.finfo(float).tiny)
     return lambda i, j: float(ratio[j].mean())
 

@@ -106,7 +106,8 @@ def score_models(
     least = min((len(windows) for each in runs.values() for windows in each), default=n_windows)
     n = min(n_windows, len(test) // 2, len(train) // 2, least)
     order, drawn = rng.permutation(len(test)), rng.permutation(len(train))
-    a, b = test[order[:n]], test[order[n : 2 * n]]
+    a, b, again = test[order[:n]], test[order[n : 2 * n]], train[drawn[:n]]
+    runs = {name: [windows[:n] for windows in each] for name, each in runs.items()}
     context = Context.fit(train, sampling_rate_hz, seed=seed, labels=labels)
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
     scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
@@ -114,9 +115,9 @@ def score_models(
         metric = METRICS[name]
         floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap)
         without = others if name in memorisation.METRICS else context
-        results = {REACH: [evaluate(metric, a, train[drawn[:n]], without, n_bootstrap)]}
+        results = {REACH: [evaluate(metric, a, again, without, n_bootstrap)]}
         for model, each in runs.items():
-            results[model] = [evaluate(metric, a, made[:n], context, n_bootstrap) for made in each]
+            results[model] = [evaluate(metric, a, made, context, n_bootstrap) for made in each]
         reach, reach_interval = results[REACH][0]
         for model, each in results.items():
             value, interval = over_seeds(each, metric)

@@ -1,11 +1,14 @@
 """Copies of training windows are found, new windows are not taken for copies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
 from conftest import spikes
+from sklearn.neighbors import NearestNeighbors
 
-from meagan_lib import memorisation
+from meagan_lib import memorisation, metrics
 from meagan_lib.failures import low_passed
 from meagan_lib.metrics import Context
 
@@ -32,6 +35,23 @@ def test_the_distance_to_train_is_exact_and_copies_lie_nearer_than_new_windows()
     assert copied > 0.99
     new, error = memorisation.nearer_to_train(memorisation.distance_to_train(OTHER, TRAIN), to_test)
     assert abs(new - 0.5) < 3 * error < 0.09
+
+
+def test_training_windows_are_searched_once_for_all_metrics_and_again_for_others(monkeypatch):
+    searched = []
+
+    class Search(NearestNeighbors):
+        def kneighbors(self, windows):
+            searched.append(len(windows))
+            return super().kneighbors(windows)
+
+    monkeypatch.setattr(metrics, "NearestNeighbors", Search)
+    context, made = Context.fit(TRAIN, 20_000.0), OTHER[:200]
+    for name in ("distance_ratio", "c_t", "authenticity", "share_nearest"):
+        memorisation.METRICS[name].prepare(REAL, made, context)
+    assert searched == [200, 300]
+    others = replace(context, train=TRAIN[300:])
+    np.testing.assert_allclose(others.nearest(REAL)[0][:, 1], np.sort(to_train(REAL)[:, 300:], axis=1)[:, 1], rtol=1e-4)
 
 
 def test_c_t_is_the_mean_of_the_z_of_the_cells_weighted_by_their_test_windows():

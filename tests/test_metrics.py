@@ -45,6 +45,12 @@ def test_frechet_distance_agrees_with_scipy_sqrtm():
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_u_of_mann_and_whitney_is_that_of_scipy_to_the_bit_ties_included(a, b):
+    assert metrics.mann_whitney_u(np.array(a), np.array(b)) == scipy.stats.mannwhitneyu(a, b).statistic
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.lists(st.integers(0, 9), min_size=1, max_size=40))
 def test_the_area_under_the_roc_curve_agrees_with_scikit_learn_ties_included(real, fake):
     area = metrics._auc(np.array(real), np.array(fake))(np.arange(len(real)), np.arange(len(fake)))
     assert area == pytest.approx(roc_auc_score([1] * len(real) + [0] * len(fake), real + fake))
