@@ -89,17 +89,19 @@ class Topology:
 def random_graphs(g: nx.Graph, n: int, seed: int = 0) -> list[nx.Graph]:
     """``n`` random graphs with the degrees of ``g``: ends of random pairs of edges are exchanged, again and again.
 
-    Maslov & Sneppen 2002, doi:10.1126/science.1065103. None where no exchange is possible, as in a complete graph.
+    Maslov & Sneppen 2002, doi:10.1126/science.1065103. Where most pairs are connected, it is done with those that are
+    not: an exchange among them is one among the others. None where no exchange is possible, as in a complete graph.
     """
-    made = []
+    made, dense = [], nx.density(g) > 0.5
+    few = nx.complement(g) if dense else g
     for k in range(n):
-        other, wanted = nx.Graph(g.edges), SWAPS * g.number_of_edges()
+        other, wanted = nx.Graph(few.edges), SWAPS * few.number_of_edges()
         other.add_nodes_from(g)
         try:
             nx.double_edge_swap(other, wanted, max_tries=20 * wanted, seed=np.random.default_rng([seed, k]))
         except nx.NetworkXException:  # fewer than four nodes or two edges, or as good as complete
             return []
-        made.append(other)
+        made.append(nx.complement(other) if dense else other)
     return made
 
 

@@ -49,6 +49,16 @@ def test_random_graphs_keep_the_degrees_and_nothing_else():
     assert max(shared) < 0.35 and len({frozenset(other.edges) for other in made}) == 3
 
 
+@pytest.mark.parametrize("density", [0.7, 0.97])
+def test_random_graphs_are_found_for_dense_graphs_too(density):
+    g = nx.gnp_random_graph(42, density, seed=0)
+    made = random_graphs(g, 3)
+    assert len({frozenset(other.edges) for other in made}) == 3
+    assert all(dict(other.degree) == dict(g.degree) for other in made)
+    lost = [len(set(map(frozenset, g.edges)) - set(map(frozenset, other.edges))) for other in made]
+    assert min(lost) > 0.5 * nx.complement(g).size()
+
+
 def test_a_planted_small_world_is_one_and_a_random_graph_is_none():
     small = topology(matrix(nx.watts_strogatz_graph(60, 6, 0.1, seed=1)), 5)
     random = topology(matrix(nx.gnp_random_graph(60, 0.12, seed=1)), 5)
