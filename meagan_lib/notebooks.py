@@ -363,6 +363,8 @@ def main() -> int:
     parser.add_argument("--products", nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
     a = parser.parse_args()
+    # nbformat's validator would compile a grammar of URIs, for seconds, which no notebook is checked by.
+    sys.modules["rfc3987_syntax"] = None
     parameters = yaml.safe_load(a.parameters.read_text())
     return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads))
 

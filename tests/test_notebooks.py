@@ -31,6 +31,27 @@ def test_kernels_and_fits_do_not_wait_for_what_reads_notebooks():
     assert done.stdout.strip() == ""
 
 
+def test_a_job_validates_notebooks_without_the_grammar_of_uris(tmp_path):
+    """Its compilation took longer than a short notebook's own imports."""
+    (tmp_path / "parameters.yaml").write_text("{}")
+    code = """
+import sys
+from meagan_lib import notebooks
+notebooks.job = lambda *work: 0
+sys.argv[1:] = ["01_preprocessing", "none", sys.argv[1]]
+assert notebooks.main() == 0
+import nbformat, papermill
+nbformat.validate(nbformat.v4.new_notebook())
+try:
+    nbformat.validate({"cells": 1})
+except nbformat.ValidationError:
+    print("refused", "lark" in sys.modules)
+"""
+    parameters = str(tmp_path / "parameters.yaml")
+    done = subprocess.run([sys.executable, "-c", code, parameters], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "refused False", done.stderr
+
+
 @pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
