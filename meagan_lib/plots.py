@@ -1129,8 +1129,9 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
         for source in _drawn(features):
             filled = source == "real"
             axis.hist(
-                features[source][feature], bins, density=True, color=COLOURS[source], histtype="stepfilled" if filled else "step",
-                alpha=0.25 if filled else 1.0, linewidth=1.2 if len(features) < 6 else 0.8,
+                features[source][feature], bins, density=True, color=COLOURS[source],
+                histtype="stepfilled" if filled else "step", alpha=0.25 if filled else 1.0,
+                linewidth=1.2 if len(features) < 6 else 0.8,
             )
         axis.set(xlabel=label, yticks=[])
     fig.supylabel("density", fontsize=8)
@@ -1716,7 +1717,7 @@ def log_intervals(
         label="valley" if network_justified else "third of the mean",
     )
     axes[1].set(xscale="log", xlabel=f"time that {pool} spikes in a row take (ms)", ylabel="share (%)")
-    axes[1].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+    axes[1].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=6))
     axes[1].xaxis.set_major_formatter("{x:g}")
     axes[1].xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     for axis in axes:
