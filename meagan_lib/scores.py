@@ -251,7 +251,7 @@ def answer(
         said = f" Too near to call: {_named(tied, scores, lead, labels)}." if tied else ""
         said += f" Surely behind: {_named(behind, scores, lead, labels)}." if behind else ""
         lines += [
-            f"**{labels[best]} comes nearest to real windows that no model has seen.** A classifier that tries to tell "
+            f"**{labels[best][0].upper()}{labels[best][1:]} comes nearest to real windows that no model has seen.** A classifier that tries to tell "
             f"them apart reaches a {METRICS[lead].label} of {_number(score)}, where 0.5 is a coin toss, two halves of "
             f"the real windows give {score['floor']:.3f}, and training windows {score['reach']:.3f}.{said}",
             "", "| asked | by | best by value | surely better than | floor | reach |", "|---|---|---|---|---|---|",
@@ -278,12 +278,19 @@ def answer(
             f"{which}.{copied}"
         )
     lines += _pairs(scores, labels, seeds) if seeds else []
-    trainings = sorted({len(score["seeds"]) for model in models for score in scores[model].values()})
-    few = "One training" if trainings == [1] else f"{' to '.join(map(str, trainings[:1] + trainings[1:][-1:]))} trainings"
-    lines += ["", f"{few} of each. *Sure* means that two 95 % intervals do not overlap." + (
-        " How much another seed would change is not in those of a single training." if trainings[0] == 1 else ""
+    trainings = {model: len(next(iter(scores[model].values()))["seeds"]) for model in models}
+    lines += ["", f"{_trained(trainings, labels)} *Sure* means that two 95 % intervals do not overlap." + (
+        " How much another seed would change is not in those of a single training." if 1 in trainings.values() else ""
     )]
     return "\n".join(lines)
+
+
+def _trained(trainings: Mapping[str, int], labels: Mapping[str, str]) -> str:
+    """How many trainings of each model there are, as a sentence; those with the fewest are not named."""
+    *more, least = sorted(set(trainings.values()), reverse=True)
+    told = [f"{n} of {' and '.join(labels[m] for m in trainings if trainings[m] == n)}" for n in more]
+    told.append(f"{least} of each" + " other model" * bool(more))
+    return f"Trainings: {'; '.join(told)}."
 
 
 def _pairs(scores: Mapping, labels: Mapping[str, str], seeds: Mapping[str, Iterable[int]]) -> list[str]:

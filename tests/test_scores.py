@@ -182,7 +182,7 @@ def test_the_answer_tells_the_two_models_apart_only_where_seeds_do():
 
 
 def test_the_answer_says_how_many_seeds_it_rests_on():
-    assert "One training of each" in scores.answer(made_up(a=row(0.5)), COST, LABELS)
+    assert "\nTrainings: 1 of each. " in scores.answer(made_up(a=row(0.5)), COST, LABELS)
     several = made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6)), b=row(0.6))
-    assert "1 to 3 trainings of each" in scores.answer(several, COST, LABELS)
-    assert "\n3 trainings of each" in scores.answer(made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6))), COST, LABELS)
+    assert "\nTrainings: 3 of Model A; 1 of each other model. " in scores.answer(several, COST, LABELS)
+    assert "\nTrainings: 3 of each. " in scores.answer(made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6))), COST, LABELS)
