@@ -252,8 +252,9 @@ def answer(
         said += f" Surely behind: {_named(behind, scores, lead, labels)}." if behind else ""
         lines += [
             f"**{labels[best][0].upper()}{labels[best][1:]} comes nearest to real windows that no model has seen.** A "
-            f"classifier that tries to tell them apart reaches a {METRICS[lead].label} of {_number(score)}, where 0.5 is a coin toss, two halves of "
-            f"the real windows give {score['floor']:.3f}, and training windows {score['reach']:.3f}.{said}",
+            f"classifier that tries to tell them apart reaches a {METRICS[lead].label} of {_number(score)}, where 0.5 is a "
+            f"coin toss, two halves of the real windows give {score['floor']:.3f}, and training windows "
+            f"{score['reach']:.3f}.{said}",
             "", "| asked | by | best by value | surely better than | floor | reach |", "|---|---|---|---|---|---|",
         ]
         for family, question in QUESTIONS.items():
