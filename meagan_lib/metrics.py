@@ -120,7 +120,10 @@ def c2st_auc(real: Array, fake: Array, context: Context, n_trees: int = 120, n_f
 
 
 def mann_whitney_u(a: Array, b: Array) -> float:
-    """U: the pairs in which a value of ``a`` (n,) is above one of ``b`` (m,), ties counted half."""
+    """U: the pairs in which a value of ``a`` (n,) is above one of ``b`` (m,), ties counted half.
+
+    That of ``scipy.stats.mannwhitneyu`` without its p-value: a bootstrap asks for it hundreds of times.
+    """
     b = np.sort(b)
     return float(sum(np.searchsorted(b, a, side).sum() for side in ("left", "right")) / 2)
 
