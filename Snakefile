@@ -31,15 +31,15 @@ GRAPH = {
     "01_preprocessing": ([], ["windows.h5"], 1),
     "02_transformer_gan": (
         ["01_preprocessing"],
-        [f"transformer_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", "synthetic.h5")],
+        [f"transformer_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", contest.SYNTHETIC, contest.MATCHED)],
         1,
     ),
     "03_vae_gan": (
         ["01_preprocessing"],
-        [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", "synthetic.h5")],
+        [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", contest.SYNTHETIC, contest.MATCHED)],
         1,
     ),
-    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json"], 1),
+    "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json", "moment_matching.json"], 1),
     "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
 }
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}

@@ -38,6 +38,8 @@ class Variant:
         Fields of :class:`~meagan_lib.training.GANConfig` that it changes in the shared recipe.
     normalisation
         A name of :data:`~meagan_lib.windows.NORMALISATIONS`.
+    moment_matching
+        Whether its windows go through :func:`meagan_lib.generation.moment_matching` before they are judged.
     """
 
     group: str
@@ -45,6 +47,7 @@ class Variant:
     against: str = ""
     recipe: dict = field(default_factory=dict)
     normalisation: str = "z_score"
+    moment_matching: bool = False
 
     @property
     def slug(self) -> str:
@@ -92,13 +95,13 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     """
     from meagan_lib import metrics, training
     from meagan_lib.detection import window_lowpass
+    from meagan_lib.generation import MATCHING_WINDOWS, moment_matching
     from meagan_lib.models.transformer_gan import build_discriminator, build_generator
     from meagan_lib.windows import Split, Standardiser, fit_normalisation
 
     real = {split: windows.of(split) for split in Split}
     judge, normaliser = Standardiser.fit(real[Split.TRAIN]), fit_normalisation(variant.normalisation, real[Split.TRAIN])
     test, seen = judge.transform(real[Split.TEST]), judge.transform(real[Split.TRAIN])
-    held_out = judge.transform(real[Split.VALIDATION])[:1000]
     context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
     shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["recipe"]
     config = training.recipe(training.GANConfig, **shared | variant.recipe)
@@ -107,7 +110,7 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     trainer = training.GANTrainer(
         build_generator(config, own, taps, bounded=normaliser.bounded),
         build_discriminator(config, windows.n_samples), own, config,
-        validate=lambda made: metrics.validation_score(held_out, judge.transform(normaliser.inverse(made)), context),
+        validate=metrics.Validation.of(windows, variant.normalisation, seed),
     )
     started, diverged = time.monotonic(), ""
     try:
@@ -118,8 +121,10 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     if diverged:
         return row | dict.fromkeys(METRICS, "")
     a, n = halves(test, int(section["n_windows"]), seed)
-    made = judge.transform(normaliser.inverse(trainer.sample(n, seed)))
-    return row | metrics.values(a, made, context, METRICS)
+    made = normaliser.inverse(trainer.sample(n, seed))
+    if variant.moment_matching:
+        made = moment_matching(normaliser.inverse(trainer.sample(MATCHING_WINDOWS, seed + 1)), real[Split.TRAIN])(made)
+    return row | metrics.values(a, judge.transform(made), context, METRICS)
 
 
 def halves(test: np.ndarray, n_windows: int, seed: int) -> tuple[np.ndarray, int]:

@@ -170,6 +170,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     context = {
         "run": run, "chapters": found, "concepts": [c for c in found if c.run == CONCEPTS], "pictures": by_name,
         "picture": lambda name: shown(by_name.get(name)), "parameters": parameters(run), "scores": scores(run),
+        "matched": scores(run, "moment_matching.json"),
         "labels": {name: metric.label for name, metric in METRICS.items()}, "models": plots.LABELS,
         "receipts": receipts(run), "modules": modules(), "explorable": explorer.available(run), "told": told(run),
         "n_real": explorer.REAL, "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
@@ -315,9 +316,12 @@ def receipts(run: str) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((RESULTS / run / "receipts").glob("*.json"))]
 
 
-def scores(run: str) -> dict[str, dict]:
-    """Scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none."""
-    path = RESULTS / run / "scores.json"
+def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
+    """Scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none.
+
+    ``moment_matching.json`` has those of the networks after moment matching.
+    """
+    path = RESULTS / run / file
     found = json.loads(path.read_text()) if path.is_file() else {}
     return {model: in_order(found[model], METRICS) for model in in_order(found, plots.LABELS)}
 

@@ -374,7 +374,9 @@ def summary(name: str) -> None:
     receipts = [json.loads(path.read_text()) for path in sorted((RESULTS / name / "receipts").glob("*.json"))]
     scores_file = RESULTS / name / "scores.json"
     if scores_file.is_file():
-        scores_table(name, json.loads(scores_file.read_text()))
+        matched_file = scores_file.with_name("moment_matching.json")
+        matched = json.loads(matched_file.read_text()) if matched_file.is_file() else {}
+        scores_table(name, json.loads(scores_file.read_text()), matched)
     elif not receipts:
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     recordings = {label: counts for receipt in receipts for label, counts in receipt.get("recordings", {}).items()}
@@ -402,14 +404,17 @@ def summary(name: str) -> None:
 
 
 SHOWN = {
-    "c2st_auc": "c2st auc", "coverage": "coverage", "density": "density", "frechet_distance": "Fréchet",
+    "passes": "passes", "c2st_auc": "c2st auc", "c2st_cnn_auc": "by a CNN", "coverage": "coverage", "density": "density", "frechet_distance": "Fréchet",
     "log_spectral_distance": "spectral", "amplitude_ks": "KS",
 }
 """Scores of the closing table, out of all that notebook 04 has, with their headings."""
 
 
-def scores_table(name: str, scores: dict[str, dict]) -> None:
-    """A few scores of every model of a run, with floor and reach; ``scores``: model → metric → value, floor, …"""
+def scores_table(name: str, scores: dict[str, dict], matched: dict[str, dict]) -> None:
+    """A few scores of every model of a run, with floor and reach; ``scores``: model → metric → value, floor, …
+
+    ``matched``: the same of the networks after moment matching, each a line below its own.
+    """
     shown = [metric for metric in SHOWN if metric in scores["reach"]]
     table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
     table.add_column("", no_wrap=True)
@@ -418,6 +423,9 @@ def scores_table(name: str, scores: dict[str, dict]) -> None:
     table.add_row("floor", *(f"{scores['reach'][metric]['floor']:.3f}" for metric in shown))
     for model, of in scores.items():
         table.add_row(model.replace("_", " "), *(f"{of[metric]['value']:.3f}" for metric in shown))
+        if model in matched:
+            values = (f"{matched[model][metric]['value']:.3f}" for metric in shown)
+            table.add_row("  moments matched", *values, style="dim")
     console.print(table)
     console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 

@@ -38,6 +38,8 @@ RIVALS = {
     "dcgan": "meagan_lib.models.dcgan:DCGAN",
     "tts_gan": "meagan_lib.models.tts_gan:TTSGAN",
     "flow_matching": "meagan_lib.models.flow_matching:FlowMatching",
+    "plain_transformer_gan": "meagan_lib.models.transformer_gan:GAN",
+    "plain_vae_gan": "meagan_lib.models.vae_gan:VAEGAN",
 }
 """Module and class of each rival. A name, not an import: an edit of one concerns its own jobs alone."""
 THESIS = {
@@ -45,6 +47,8 @@ THESIS = {
     "vae_gan": ("meagan_lib.models.vae_gan:VAEGAN", "03_vae_gan"),
 }
 """Module and class of the models of the thesis, and the notebook whose parameters are their recipe."""
+PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
+"""The models of the thesis without a Gaussian under the generator, as its headings describe them; all else is theirs."""
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 """Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
 DECLARED = {
@@ -95,6 +99,12 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     if rival_seeds:
         files[SECTION]["rival_seeds"] = rival_seeds
     for model in models:
+        if model in PLAIN:
+            theirs = parameters[THESIS[PLAIN[model]][1]]
+            files[f"{SECTION}/{model}"] = {k: v for k, v in theirs.items() if k not in ("name", "seed", "stamp")} | {
+                "recipe": dict(theirs["recipe"]) | {"on_gaussian": False}
+            }
+            continue
         steps = section.get(f"{model}_steps")
         files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
     for model, like in TOKENS_OF.items():
@@ -161,10 +171,8 @@ def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows
     """
     if not (looks := parameters.get("looks")):
         return {}
-    given = {"steps": parameters["steps"]}
-    if model in THESIS:
-        known = model_class(model).Config.__dataclass_fields__
-        given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
+    known = model_class(model).Config.__dataclass_fields__
+    given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
     if "patch_ms" in parameters:
         given["patch"] = windows.samples_of(parameters["patch_ms"])
     steps = int(given["steps"])
@@ -184,52 +192,22 @@ def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], see
     labels, and without ``looks`` nothing judges them.
     """
     from meagan_lib.detection import window_lowpass
+    from meagan_lib.metrics import Validation
     from meagan_lib.models.contract import TrainingData
-    from meagan_lib.windows import Split, Standardiser
+    from meagan_lib.windows import Split, fit_normalisation
 
-    normaliser, validate = normalisation(windows, parameters), None
-    if parameters.get("looks"):
-        from meagan_lib import metrics
-
-        judge = Standardiser.fit(windows.of(Split.TRAIN))
-        held_out = judge.transform(windows.of(Split.VALIDATION))[:1000]
-        context = metrics.Context.fit(judge.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
-
-        def validate(made: "np.ndarray") -> float:
-            return metrics.validation_score(held_out, judge.transform(normaliser.inverse(made)), context)
-
-    condition = parameters.get("condition")
+    named = str(parameters.get("normalisation", "z_score"))
+    normaliser, condition = fit_normalisation(named, windows.of(Split.TRAIN)), parameters.get("condition")
     return TrainingData(
         normaliser.transform(windows.of(Split.TRAIN)), window_lowpass(windows.detection, windows.sampling_rate_hz),
-        validate, windows.classes(condition, Split.TRAIN)[0] if condition else None, normaliser.bounded,
+        Validation.of(windows, named, seed) if parameters.get("looks") else None,
+        windows.classes(condition, Split.TRAIN)[0] if condition else None, normaliser.bounded,
     )
 
 
-def normalisation(windows: "SpikeWindows", parameters: Mapping[str, object]):
-    """The normalisation of a notebook's parameters, fitted on the training windows."""
-    from meagan_lib.windows import Split, fit_normalisation
-
-    return fit_normalisation(str(parameters.get("normalisation", "z_score")), windows.of(Split.TRAIN))
-
-
-def draw(
-    fitted: "Model", windows: "SpikeWindows", parameters: Mapping[str, object], seed: int
-) -> "SpikeWindows":
-    """As many windows of a model as there are test windows, with labels as often as among the training windows."""
-    import numpy as np
-
-    from meagan_lib.windows import Split
-
-    n, told, columns = int((windows.split == Split.TEST).sum()), [], {}
-    if condition := parameters.get("condition"):
-        labels, classes = windows.classes(condition, Split.TRAIN)
-        told = [labels[np.random.default_rng(seed).integers(len(labels), size=n)]]
-        columns = {{"unit": "label", "channel": "channel"}[condition]: classes[told[0], 1]}
-    made = normalisation(windows, parameters).inverse(fitted.sample(n, seed, *told))
-    return windows.synthetic(made, **columns)
-
-
-KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", "synthetic.h5", "cost.json")
+SYNTHETIC, MATCHED = "synthetic.h5", "moment_matched.h5"
+"""Windows of a model as it makes them, which are what is quoted, and those of a network after moment matching."""
+KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", SYNTHETIC, MATCHED, "cost.json")
 """Files of a job that its receipt lists."""
 
 
@@ -237,6 +215,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     """Fit one model with one seed, draw its windows, and return the receipt."""
     from threadpoolctl import threadpool_limits
 
+    from meagan_lib.generation import draw
     from meagan_lib.windows import SpikeWindows
 
     started, folder = time.monotonic(), place(run, model, seed)
@@ -253,7 +232,9 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
         seconds = round(time.process_time() - clock, 1)
         cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
         fitted.save(folder)
-        draw(fitted, windows, parameters, seed + 2).save(folder / "synthetic.h5")
+        made = {name: str(parameters.get(name) or default) for name, default in (("normalisation", "z_score"), ("condition", ""))}
+        for file, matched in ((SYNTHETIC, False), (MATCHED, True))[: 2 if given else 1]:
+            draw(fitted, windows, **made, seed=seed + 2, matched=matched).save(folder / file)
     if given:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
@@ -265,13 +246,15 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     return receipt
 
 
-def synthetic(run: str) -> dict[str, dict[int, "SpikeWindows"]]:
-    """Windows of every model of a run, model → seed → windows."""
+def synthetic(run: str, file: str = SYNTHETIC) -> dict[str, dict[int, "SpikeWindows"]]:
+    """Windows of every model of a run, model → seed → windows; of ``MATCHED`` those of the networks."""
     from meagan_lib.windows import SpikeWindows
 
     found: dict[str, dict[int, SpikeWindows]] = {}
     for model, seed in entries(run):
-        found.setdefault(model, {})[seed] = SpikeWindows.load(place(run, model, seed) / "synthetic.h5")
+        path = place(run, model, seed) / file
+        if file == SYNTHETIC or path.is_file():
+            found.setdefault(model, {})[seed] = SpikeWindows.load(path)
     return found
 
 

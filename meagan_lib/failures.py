@@ -62,11 +62,13 @@ FAILURES: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
 def planted_failures(
     test: Array, train: Array, sampling_rate_hz: float, n_windows: int = 1000, n_bootstrap: int = 50, seed: int = 0,
     labels: np.ndarray | None = None, names: Iterable[str] = METRICS,
+    gate: Callable[[Array], np.ndarray] | None = None,
 ) -> dict[str, dict[str, dict]]:
     """Every metric on every failure, and on other real windows: failure → metric → value, excess, flagged.
 
     A third of the test windows is spoilt; the others are A and B of :func:`~meagan_lib.scores.score_models`, which sets
-    the thresholds: a failure is flagged where it is worse than sampling and drift explain. Arguments as there.
+    the thresholds: a failure is flagged where it is worse than sampling and drift explain. Arguments as there; the gate
+    refuses none of them.
     """
     n = min(n_windows, len(test) // 3)
     order = np.random.default_rng(seed).permutation(len(test))
@@ -77,7 +79,7 @@ def planted_failures(
         for i, (failure, plant) in enumerate(FAILURES.items())
     }
     scores = score_models(
-        rest, train, spoilt | {HONEST: honest}, sampling_rate_hz, n, n_bootstrap, seed, labels, names
+        rest, train, spoilt | {HONEST: honest}, sampling_rate_hz, n, n_bootstrap, seed, labels, names, gate, refuse=False
     )
     return {
         failure: {

@@ -11,6 +11,7 @@ beside it.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from meagan_lib.features import Array, autocorrelations, classifier_features, power_spectra, shape_features
+from meagan_lib.windows import Split, SpikeWindows, Standardiser, fit_normalisation
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 CLUSTERS = 10
@@ -54,6 +56,9 @@ class Context:
         Of random directions, folds, clusters and bootstrap.
     labels
         Spike types (n,) of the training windows where they are known, for the Inception Score.
+    gate
+        Which windows (n, samples), bool (n,), the rule of real ones accepts
+        (:meth:`meagan_lib.generation.Gate.passes`); None: all.
     """
 
     pca: PCA
@@ -61,6 +66,7 @@ class Context:
     train: Array
     seed: int = 0
     labels: np.ndarray | None = None
+    gate: Callable[[Array], np.ndarray] | None = None
 
     @classmethod
     def fit(
@@ -174,13 +180,47 @@ def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 128) ->
     return network.eval()
 
 
-def validation_score(validation: Array, generated: Array, context: Context) -> float:
+@dataclass(frozen=True)
+class Validation:
     """What picks a checkpoint: a short two-sample test against validation windows, lower is better.
 
     The sides may differ in number: more generated windows than real ones make the test less noisy.
+
+    Attributes
+    ----------
+    held_out
+        Validation windows (n, samples), as z-scores.
+    context
+        Of the training windows.
+    z_scores
+        From windows as the model makes them to z-scores, both (m, samples).
     """
-    statistic = c2st_auc(validation, generated, context, n_trees=40, n_folds=3)
-    return statistic(np.arange(len(validation)), np.arange(len(generated)))
+
+    held_out: Array
+    context: Context
+    z_scores: Callable[[Array], Array] = lambda generated: generated
+
+    @classmethod
+    def of(cls, windows: SpikeWindows, normalisation: str = "z_score", seed: int = 0, n: int = 1000) -> "Validation":
+        """By the first ``n`` validation windows, for a model of windows that are normalised so."""
+        scale = Standardiser.fit(windows.of(Split.TRAIN))
+        own = fit_normalisation(normalisation, windows.of(Split.TRAIN))
+        context = Context.fit(scale.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
+        held_out = scale.transform(windows.of(Split.VALIDATION))[:n]
+        return cls(held_out, context, lambda generated: scale.transform(own.inverse(generated)))
+
+    def __call__(self, generated: Array) -> float:
+        """C2ST AUC of generated windows (m, samples)."""
+        generated = self.z_scores(generated)
+        statistic = c2st_auc(self.held_out, generated, self.context, n_trees=40, n_folds=3)
+        return statistic(np.arange(len(self.held_out)), np.arange(len(generated)))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all windows that the choice depends on, and of what else decides it."""
+        arrays = (self.held_out, self.context.train)
+        about = (self.context.seed, self.context.sampling_rate_hz, *(a.shape for a in arrays))
+        return sha256(repr(about).encode() + b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
 def frechet_distance(real: Array, fake: Array, context: Context) -> Statistic:
@@ -350,6 +390,12 @@ def _in_balls(centres: Array, windows: Array) -> np.ndarray:
     return squared < (radius**2)[:, None]
 
 
+def passes(real: Array, fake: Array, context: Context) -> Statistic:
+    """Fraction of generated windows that the rule of real ones accepts: 1 for real windows."""
+    accepted = np.ones(len(fake), bool) if context.gate is None else context.gate(fake)
+    return lambda i, j: float(accepted[j].mean())
+
+
 def precision(real: Array, fake: Array, context: Context) -> Statistic:
     """Share of generated windows within the ball of some real one: low where they look like nothing real.
 
@@ -443,6 +489,7 @@ METRICS: dict[str, Metric] = {
     "profile_l2": Metric(profile_l2, "mean and SD L2", "shape"),
     "log_spectral_distance": Metric(log_spectral_distance, "log-spectral distance", "colour"),
     "autocorrelation_distance": Metric(autocorrelation_distance, "autocorrelation", "colour"),
+    "passes": Metric(passes, "passes the gate", "gate", "higher"),
     "precision": Metric(precision, "precision", "fidelity", "near the floor"),
     "density": Metric(density, "density", "fidelity", "near the floor"),
     "coverage": Metric(coverage, "coverage", "diversity", "near the floor"),

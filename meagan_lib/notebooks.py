@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ import yaml
 from meagan_lib import ROOT, InputError, figures
 from meagan_lib import progress as run_progress
 from meagan_lib.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
+from meagan_lib.imports import dependencies
 
 if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
     from nbformat import NotebookNode
@@ -121,30 +121,7 @@ def library_inputs(notebook: str) -> list[str]:
         source = f"import {notebook}"
     else:
         source = "\n".join(source for _, source in code_cells(find_notebook(notebook)))
-    found: set[Path] = set()
-    waiting, harmless = set(_imported(source)), Path(run_progress.__file__)
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting |= _imported(path.read_text()) - {harmless}
-    return sorted(str(path.relative_to(ROOT)) for path in found)
-
-
-@cache
-def _imported(source: str) -> frozenset[Path]:
-    """Files of the library that a piece of Python imports."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "meagan_lib":
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {a.name for a in node.names if a.name.split(".")[0] == "meagan_lib"}
-    files = set()
-    for name in names:
-        base = ROOT.joinpath(*name.split("."))
-        files |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
-    return frozenset(files)
+    return [str(path.relative_to(ROOT)) for path in dependencies(source, [Path(run_progress.__file__)])]
 
 
 def part(run: str, label: str) -> str:

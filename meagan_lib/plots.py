@@ -45,6 +45,8 @@ SOURCES = {
     "dcgan": Source("DCGAN, WGAN-GP", "#AA4499", "h"),
     "tts_gan": Source("TTS-GAN", "#8C510A", "*"),
     "flow_matching": Source("flow matching", "#332288", "P"),
+    "plain_transformer_gan": Source("plain Transformer-GAN", "#003B6F", "H"),
+    "plain_vae_gan": Source("plain VAE-GAN", "#F0A07A", "d"),
 }
 COLOURS = {name: source.colour for name, source in SOURCES.items()}
 LABELS = {name: source.label for name, source in SOURCES.items()}
@@ -1396,6 +1398,40 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
         ylim=(0, 1), aspect="equal",
     )
     _legend(fig, list(distances))
+    return fig
+
+
+def moment_matching(
+    ends: Mapping[str, Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]]],
+    floors: Mapping[str, tuple[float, float, float]],
+) -> Figure:
+    """Each network without and with moment matching, a panel for each score.
+
+    Parameters
+    ----------
+    ends
+        Score in words → model → value and the ends of its interval, without and with.
+    floors
+        Score in words → floor and the ends of its interval.
+    """
+    models = list(next(iter(ends.values())))
+    fig, (axes,) = _figure(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
+    for axis, (label, by_model) in zip(axes, ends.items()):
+        axis.axvspan(*floors[label][1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
+        axis.axvline(floors[label][0], color=COLOURS["real"], linewidth=0.8)
+        for y, model in enumerate(models):
+            for (value, low, high), shift, face in zip(by_model[model], (-0.13, 0.13), (COLOURS[model], "white")):
+                axis.plot([low, high], [y + shift, y + shift], color=COLOURS[model], linewidth=1)
+                axis.plot(value, y + shift, SOURCES[model].marker, color=COLOURS[model], markerfacecolor=face, markersize=5)
+        axis.set(title=label, yticks=range(len(models)), yticklabels=[LABELS[model] for model in models])
+        axis.tick_params("y", length=0)
+    axes[0].set_ylim(len(models) - 0.5, -0.5)
+    handles = [
+        Line2D([], [], color="0.3", marker="o", linestyle="", markerfacecolor=face, label=f"{word} moment matching")
+        for word, face in (("without", "0.3"), ("with", "white"))
+    ]
+    handles.append(mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"))
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
 
 

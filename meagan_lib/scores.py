@@ -5,7 +5,7 @@
 included; for memorisation, training windows that are left out of the training set. The reference is always A.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -77,7 +77,7 @@ def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tup
 def score_models(
     test: Array, train: Array, synthetic: Mapping[str, Array | Sequence[Array]], sampling_rate_hz: float,
     n_windows: int = 2000, n_bootstrap: int = 50, seed: int = 0, labels: np.ndarray | None = None,
-    names: Iterable[str] = METRICS,
+    names: Iterable[str] = METRICS, gate: Callable[[Array], np.ndarray] | None = None, refuse: bool = True,
 ) -> dict[str, dict[str, dict]]:
     """Metrics for every model, with floors and reaches.
 
@@ -95,6 +95,10 @@ def score_models(
         Spike types (·,) of the training windows, where they are known.
     names
         The metrics; by default all.
+    gate
+        Which windows, bool (n,), the rule of real ones accepts; None: all.
+    refuse
+        Whether all scores but the fraction that passes are those of accepted windows, where there are enough of them.
 
     Returns
     -------
@@ -105,10 +109,17 @@ def score_models(
     runs = {name: [windows] if isinstance(windows, np.ndarray) else windows for name, windows in synthetic.items()}
     least = min((len(windows) for each in runs.values() for windows in each), default=n_windows)
     n = min(n_windows, len(test) // 2, len(train) // 2, least)
+    drawn_windows = runs
+    if gate is not None and refuse:
+        accepted = {name: [windows[gate(windows)] for windows in each] for name, each in runs.items()}
+        runs = {
+            name: [kept if len(kept) >= n else windows for kept, windows in zip(accepted[name], each)]
+            for name, each in runs.items()
+        }
     order, drawn = rng.permutation(len(test)), rng.permutation(len(train))
     a, b, again = test[order[:n]], test[order[n : 2 * n]], train[drawn[:n]]
     runs = {name: [windows[:n] for windows in each] for name, each in runs.items()}
-    context = Context.fit(train, sampling_rate_hz, seed=seed, labels=labels)
+    context = replace(Context.fit(train, sampling_rate_hz, seed=seed, labels=labels), gate=gate)
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
     scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
     for name in names:
@@ -116,7 +127,7 @@ def score_models(
         floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap)
         without = others if name in memorisation.METRICS else context
         results = {REACH: [evaluate(metric, a, again, without, n_bootstrap)]}
-        for model, each in runs.items():
+        for model, each in (drawn_windows if name == "passes" else runs).items():
             results[model] = [evaluate(metric, a, made, context, n_bootstrap) for made in each]
         reach, reach_interval = results[REACH][0]
         for model, each in results.items():
@@ -225,7 +236,7 @@ def copies(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> bool:
 
 QUESTIONS = {
     "overall": "hardest to tell from real windows", "distribution": "distribution as a whole",
-    "shape": "shape of the spikes", "colour": "spectrum", "fidelity": "every window looks real",
+    "shape": "shape of the spikes", "colour": "spectrum", "gate": "accepted as a spike", "fidelity": "every window looks real",
     "diversity": "every kind of window is there",
 }
 """What each family of metrics asks; the first metric of a family answers."""

@@ -7,7 +7,6 @@ import copy
 import csv
 import dataclasses
 import difflib
-import inspect
 import json
 import math
 import time
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from meagan_lib import InputError, losses
 from meagan_lib.files import atomic, write_json
+from meagan_lib.imports import sources_hash
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -132,9 +132,6 @@ class GANConfig(GeneratorConfig):
     """Soft labels, real ones uniform in [0.7, 1.2], generated ones in [0, 0.3] (thesis 1.3.5)."""
     flip_labels: float = 0.0
     """Share of noisy labels: windows whose label is that of the other side."""
-    calibrate: bool = True
-    """Whether the weights that are judged and kept end in the linear map that gives generated windows the mean and
-    covariance of the training windows."""
 
 
 @dataclass(frozen=True)
@@ -224,8 +221,6 @@ def draw(
     return torch.cat([generator(*part).cpu() for part in zip(*(t.to(device).split(batch) for t in z))]).numpy()
 
 
-CALIBRATION_WINDOWS = 10_000
-"""Generated windows from which the mean and covariance of a generator are estimated."""
 def latent_path(name: str, ends: Tensor, steps: int) -> Tensor:
     """Latent vectors (steps, latent) on the way between two draws of a prior, ``ends`` (2, latent).
 
@@ -278,7 +273,9 @@ class Trainer:
     config
         The recipe.
     validate
-        Judges generated windows (m, samples): lower is better. Sees validation data, never test data.
+        Judges generated windows (m, samples): lower is better. Sees validation data, never test data; ``digest`` tells
+        them from others, so that no training that other windows chose is taken for this one
+        (:class:`meagan_lib.metrics.Validation`).
     folder
         Where ``model.safetensors``, ``config.json``, ``history.csv``, ``cost.json`` and ``checkpoint.pt`` appear. A
         checkpoint of the very same run found there is resumed, and ends in the same bits as an undisturbed run.
@@ -512,13 +509,15 @@ class Trainer:
 
     def _describe(self) -> dict:
         """Everything that the bits of this run depend on."""
-        sources = {inspect.getfile(type(n)) for n in self.networks().values()}
-        sources |= {inspect.getfile(Trainer), inspect.getfile(type(self)), losses.__file__}
+        used = {type(self).__module__, *(type(network).__module__ for network in self.networks().values())}
+        if self.validate is not None:
+            used.add(type(self.validate).__module__)
         return {
             "config": asdict(self.config),
             "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
             "data": sha256(self.real.cpu().numpy().tobytes() + self._label_bytes()).hexdigest(),
-            "sources": sha256(b"".join(Path(s).read_bytes() for s in sorted(sources))).hexdigest(),
+            "validation": None if self.validate is None else self.validate.digest,
+            "sources": sources_hash(used),
             "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
         }
@@ -585,14 +584,27 @@ class Trainer:
 
 
 def n_parameters(*networks: nn.Module) -> int:
-    """Number of trained parameters of ``networks``, each counted once."""
-    return sum(p.numel() for p in {id(p): p for network in networks for p in network.parameters()}.values())
+    """Numbers that were fitted in ``networks``, each counted once: weights, the Gaussian that a network stands on, and
+    the running means and variances of batch normalisation.
+
+    A mean and a colouring W (samples, k) of rank k are counted as mean and covariance: samples + samples · k − k (k − 1)/2.
+    """
+    modules = {id(m): m for network in networks for m in network.modules()}.values()
+    count = sum(p.numel() for p in {id(p): p for m in modules for p in m.parameters(recurse=False)}.values())
+    for module in modules:
+        own = dict(module.named_buffers(recurse=False))
+        count += sum(own[name].numel() for name in ("mean", "running_mean", "running_var") if own.get(name) is not None)
+        if "colouring" in own:
+            samples, k = own["colouring"].shape
+            k = min(samples, k)
+            count += samples * k - k * (k - 1) // 2
+    return count
 
 
 def cost(trainer: Trainer) -> dict[str, float]:
     """What a training took.
 
-    ``parameters`` of the network that makes windows, ``trained`` those of all networks, ``steps``, training ``windows``
+    ``parameters`` that were fitted of the network that makes windows, ``trained`` those of all networks, ``steps``, training ``windows``
     shown, repeats counted, ``seconds`` of CPU time with all looks at the validation score, and ``threads``.
     """
     return {
@@ -605,8 +617,7 @@ def cost(trainer: Trainer) -> dict[str, float]:
 class GANTrainer(Trainer):
     """Train a generator against a discriminator, windows (batch, samples) → logits (batch,).
 
-    Parameters as for :class:`Trainer`; both players are told the labels. The generator has ``calibrate`` for the option
-    of that name.
+    Parameters as for :class:`Trainer`; both players are told the labels.
     """
 
     COLUMNS = (
@@ -717,13 +728,6 @@ class GANTrainer(Trainer):
         flip = torch.rand(n_real + n_fake, generator=self.rng).lt(c.flip_labels).split([n_real, n_fake])
         labels = torch.where(flip[0], 1 - ones, ones), torch.where(flip[1], 1 - zeros, zeros)
         return tuple(label.to(self.device) for label in labels)
-
-    def _settled(self) -> nn.Module:
-        """The average as it is now, calibrated where the recipe says so."""
-        model = super()._settled()
-        if self.config.calibrate:
-            model.calibrate(self._draw(model, CALIBRATION_WINDOWS, self.config.seed + 3), self.real.cpu().numpy())
-        return model
 
     def _plateau(self) -> float:
         """Share of a rate that is halved whenever ``plateau_looks`` looks have brought no gain."""

@@ -60,6 +60,8 @@ COLUMNS = ("channel", "frame", "label", "split", "recording", "noise_mad", "nois
 """Arrays of a file of windows, beside the windows themselves."""
 ORIGIN = ("positions_um", "stretches", "planted_bursts")
 """Arrays of a file of windows on the recording as a whole; a file may lack them."""
+GENERATED = ("passes",)
+"""Arrays of a file of generated windows alone."""
 
 
 def _first_recording(owner: object, name: str, like: np.ndarray) -> None:
@@ -101,6 +103,9 @@ class SpikeWindows:
         length of the recording is not known.
     planted_bursts
         int64 (bursts, 3): recording, first frame and end of the network bursts of a simulation.
+    passes
+        bool (n,): of generated windows, which pass the rule that the real ones went through
+        (:class:`meagan_lib.generation.Gate`); None for real ones.
     """
 
     windows: np.ndarray
@@ -121,6 +126,7 @@ class SpikeWindows:
     positions_um: np.ndarray | None = None
     stretches: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
     planted_bursts: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
+    passes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _first_recording(self, "recording", self.frame)
@@ -186,15 +192,20 @@ class SpikeWindows:
             raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
         return np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
 
-    def synthetic(self, windows: np.ndarray, **columns: np.ndarray) -> "SpikeWindows":
-        """The same kind of object for generated windows (m, samples).
+    @property
+    def accepted(self) -> np.ndarray:
+        """The windows (m, samples) that pass the gate: all of the real ones."""
+        return self.windows if self.passes is None else self.windows[self.passes]
+
+    def synthetic(self, windows: np.ndarray, passes: np.ndarray | None = None, **columns: np.ndarray) -> "SpikeWindows":
+        """The same kind of object for generated windows (m, samples), of which those ``passes`` (m,) pass the gate.
 
         They have no channel, time, unit or recording, but those ``columns`` that are given.
         """
         n = len(windows)
         return replace(
             self, windows=windows.astype(np.float32), split=np.full(n, Split.TEST, np.uint8), ledger=None,
-            recording=None, recordings=["synthetic"], noise_recording=None,
+            passes=np.ones(n, bool) if passes is None else passes, recording=None, recordings=["synthetic"], noise_recording=None,
             **{"channel": np.full(n, -1, np.int32), "frame": np.full(n, -1, np.int64), "label": np.full(n, -1, np.int32)}
             | {name: np.asarray(column, np.int32) for name, column in columns.items()},
         )
@@ -207,8 +218,8 @@ class SpikeWindows:
 
     def write(self, file: h5py.File) -> None:
         """Write everything but the windows themselves."""
-        for name in (*COLUMNS, *ORIGIN):
-            if name != "windows":
+        for name in (*COLUMNS, *ORIGIN, *GENERATED):
+            if name != "windows" and getattr(self, name) is not None:
                 file.create_dataset(name, data=getattr(self, name))
         file.attrs["sampling_rate_hz"] = self.sampling_rate_hz
         file.attrs["pre_samples"] = self.pre_samples
@@ -241,7 +252,7 @@ class SpikeWindows:
                     ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
                 return cls(
                     **{name: file[name][:] for name in ("windows", *COLUMNS)},
-                    **{name: file[name][:] for name in ORIGIN if name in file},
+                    **{name: file[name][:] for name in (*ORIGIN, *GENERATED) if name in file},
                     sampling_rate_hz=float(file.attrs["sampling_rate_hz"]), pre_samples=int(file.attrs["pre_samples"]),
                     amplitude_unit=str(file.attrs["amplitude_unit"]), detection=json.loads(file.attrs["detection"]),
                     source_sha256=json.loads(file.attrs["source_sha256"]), ledger=ledger,

@@ -122,7 +122,7 @@ def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
 def test_fits_leave_models_windows_and_costs(run):
     thesis = {
         "steps": 2, "looks": 1, "batch_size": 8, "patch_ms": 0.2, "normalisation": "min_max", "condition": "unit", "seed": 0,
-        "name": "run", "recipe": {"width": 16, "depth": 1, "calibrate": False},
+        "name": "run", "recipe": {"width": 16, "depth": 1},
     }
     for model, seed in contest.jobs("run"):
         if model != "vae_gan":

@@ -1,17 +1,18 @@
 """The loop: what it changes, what it keeps, and that it resumes to the same bits."""
 
 import csv
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import spikes
+from conftest import judged, spikes
 from safetensors.torch import load_file
 
 from meagan_lib import InputError, losses
-from meagan_lib.metrics import METRICS, Context
-from meagan_lib.models.gaussian import without_farthest
+from meagan_lib.metrics import METRICS, Context, Validation
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
 from meagan_lib.models.vae_gan import build_vae, reparameterise
 from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, latent_path, prior, recipe
@@ -19,20 +20,20 @@ from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANCon
 REAL = spikes(400, 16)
 LABELS = np.arange(400) % 3
 SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2, batch_size=8, validate_every=4, log_every=1, film_frames=4)
-SMALL["on_gaussian"] = SMALL["calibrate"] = False
+SMALL["on_gaussian"] = False
 GAN = GANConfig(steps=12, checkpoint_every=5, **SMALL)
 VAEGAN = VAEGANConfig(steps=10, vae_steps=6, checkpoint_every=4, **SMALL)
 
 
 def gan(config=GAN, labels=None, **options) -> GANTrainer:
     networks = build_generator(config, REAL, labels=labels), build_discriminator(config, 16, labels)
-    options = {"validate": lambda x: float(x.std()), "n_validate": 10, "labels": labels} | options
+    options = {"validate": judged(lambda x: float(x.std())), "n_validate": 10, "labels": labels} | options
     return GANTrainer(*networks, REAL, config, **options)
 
 
 def vae_gan(config=VAEGAN, labels=None, **options) -> VAEGANTrainer:
     networks = build_vae(config, REAL, labels=labels), reparameterise, build_discriminator(config, 16, labels)
-    options = {"validate": lambda x: float(x.std()), "n_validate": 10, "labels": labels} | options
+    options = {"validate": judged(lambda x: float(x.std())), "n_validate": 10, "labels": labels} | options
     return VAEGANTrainer(*networks, REAL, config, **options)
 
 
@@ -90,7 +91,7 @@ def test_the_seed_alone_decides():
 
 CHANGES = {
     "generator": "convolutional",
-    "latent": 9, "patch": 8, "width": 8, "depth": 2, "heads": 1, "positions": "learned", "on_gaussian": True, "calibrate": True,
+    "latent": 9, "patch": 8, "width": 8, "depth": 2, "heads": 1, "positions": "learned", "on_gaussian": True,
     "discriminator": "transformer", "d_dropout": 0.5, "g_dropout": 0.5, "d_batch_norm": True, "g_batch_norm": True,
     "film_frames": 5, "seed": 1, "steps": 13, "batch_size": 9, "loss": "non_saturating", "gamma": 0.0, "d_learning_rate": 2e-3,
     "g_learning_rate": 1e-3, "final_rate_share": 0.5, "adam_betas": (0.5, 0.9), "ema": 0.1, "validate_every": 3,
@@ -122,7 +123,7 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
 def test_every_option_changes_the_run(field, tmp_path):
     base = replace(VAEGAN, **NEEDS.get(field, {}))
     # Samples calm down as training goes on: a score that asks for the opposite gains nothing from look to look.
-    worse = {"validate": lambda x: -float(x.std())} if field in ("plateau_looks", "patience") else {}
+    worse = {"validate": judged(lambda x: -float(x.std()))} if field in ("plateau_looks", "patience") else {}
     changed = replace(base, **{field: CHANGES[field]})
     assert trace(base, tmp_path / "a", **worse) != trace(changed, tmp_path / "b", **worse)
 
@@ -289,14 +290,33 @@ def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gau
     assert trainer.sample(2000)[:, 8].mean() == pytest.approx(real[:, 8].mean(), abs=0.35)
 
 
-@pytest.mark.parametrize("build, base", [(gan, GAN), (vae_gan, VAEGAN)])
-def test_a_calibrated_generator_has_the_mean_and_covariance_of_the_training_windows(build, base):
-    trainer = build(replace(base, calibrate=True))
-    trainer.train()
-    made, real = (without_farthest(x, 0.01) for x in (trainer.sample(20_000), REAL))
-    np.testing.assert_allclose(made.mean(0), real.mean(0), atol=0.05)
-    np.testing.assert_allclose(np.cov(made.T), np.cov(real.T), atol=0.15)
-    assert torch.equal(trainer.generator.correction, torch.eye(16)), "what is trained is not corrected"
+@pytest.mark.parametrize("build", [gan, vae_gan])
+def test_a_finished_training_that_other_validation_windows_chose_is_done_again(build, tmp_path):
+    """The same training windows with another split: what were test windows may be validation windows now, or chose before."""
+    def split(seed):
+        return Validation(spikes(100, 16, seed), Context.fit(REAL, 10_000.0, seed=0))
+
+    build(folder=tmp_path, validate=split(1)).train()
+    again, other, steps = build(folder=tmp_path, validate=split(1)), build(folder=tmp_path, validate=split(2)), []
+    again.train(lambda trainer: steps.append(trainer.step))
+    assert not steps, "the same split: the finished training is taken"
+    other.train(lambda trainer: steps.append(trainer.step))
+    assert steps[0] == 1 and len(steps) == other.total_steps
+    fresh = build(folder=tmp_path / "fresh", validate=split(2))
+    fresh.train()
+    assert other.validation == fresh.validation and other.best_step == fresh.best_step
+
+
+def test_a_finished_training_is_done_again_when_a_module_that_it_depends_on_has_changed(tmp_path, monkeypatch):
+    gan(folder=tmp_path, validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0))).train()
+    kept = json.loads((tmp_path / "config.json").read_text())["sources"]
+    read = Path.read_bytes
+    for module in ("features", "losses", "models/gaussian"):
+        edited = lambda path: read(path) + b"#" * str(path).endswith(f"meagan_lib/{module}.py")
+        monkeypatch.setattr(Path, "read_bytes", edited)
+        trainer = gan(validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0)))
+        assert trainer._describe()["sources"] != kept, module
+    monkeypatch.setattr(Path, "read_bytes", read)
 
 
 def test_samples_are_drawn_without_dropout():
@@ -383,7 +403,7 @@ def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_pat
 
 def test_samples_come_from_the_average_that_validation_chose():
     scores = iter([3.0, 1.0, 2.0])
-    trainer = gan(validate=lambda x: next(scores))
+    trainer = gan(validate=judged(lambda x: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (8, 1.0)
     moved = any(not torch.equal(trainer.best[n], p) for n, p in trainer.generator.state_dict().items())

@@ -14,12 +14,11 @@ from meagan_lib.windows import SpikeWindows, Split
 from tests.conftest import spikes
 
 TINY = {"steps": 3, "batch_size": 4}
-GAME = TINY | {"calibrate": False}
 SECTION = {
     "seeds": [0, 1], "n": [5, 8], "units": 3, "n_test": 10, "n_made": 12, "patch_ms": 0.4,
     "generators": {
-        ALONE: {}, "classical": {"jitter": 1.0}, "gaussian": {}, "transformer_gan": GAME,
-        "pretrained_vae_gan": GAME | {"vae_steps": 2},
+        ALONE: {}, "classical": {"jitter": 1.0}, "gaussian": {}, "transformer_gan": TINY,
+        "pretrained_vae_gan": TINY | {"vae_steps": 2},
     },
 }
 
@@ -140,7 +139,7 @@ def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
 
 
 @pytest.mark.parametrize("name, fields", [
-    ("classical", {}), ("gaussian", {}), ("transformer_gan", GAME), ("vae_gan", GAME | {"vae_steps": 2}),
+    ("classical", {}), ("gaussian", {}), ("transformer_gan", TINY), ("vae_gan", TINY | {"vae_steps": 2}),
     ("flow_matching", TINY | {"ode_steps": 2}),
 ])
 def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_twice(name, fields):
@@ -155,7 +154,7 @@ def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_t
 
 def test_pre_training_sees_the_unlabelled_windows_once_and_varies_the_few(monkeypatch):
     few, labels = labelled(6), np.repeat([2, 0, 1], 200)
-    start = setting(labelled(200, seed=1).windows, **GAME | {"vae_steps": 150, "batch_size": 16})
+    start = setting(labelled(200, seed=1).windows, **TINY | {"vae_steps": 150, "batch_size": 16})
     begun = []
     train = VAEGANTrainer.train
     monkeypatch.setattr(VAEGANTrainer, "train", lambda self: (begun.append(len(self.real)), train(self)))

@@ -23,8 +23,8 @@ class TrainingData:
     lowpass
         Taps (odd,) of the filter that the recording went through: nothing that is made needs power above it.
     validate
-        Judges generated windows (m, samples) by validation windows: lower is better. A training that looks at itself
-        asks it; None: it does not.
+        Judges generated windows (m, samples) by validation windows: lower is better; its ``digest`` tells by which. A
+        training that looks at itself asks it; None: it does not.
     labels
         Of the windows, int (n,) from 0, for a model that is told them.
     bounded

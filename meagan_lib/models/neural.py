@@ -96,7 +96,7 @@ class NeuralModel(Model):
 
     @property
     def n_parameters(self) -> int:
-        """Of the network that makes windows."""
+        """Of the network that makes windows, with the Gaussian that it stands on."""
         return n_parameters(self.generator)
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:

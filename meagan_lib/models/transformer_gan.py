@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.models.gaussian import Gaussian, gaussian_transport, without_farthest
+from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.training import GANConfig, GANTrainer, GeneratorConfig, seeded
 
@@ -139,8 +139,6 @@ class WindowGenerator(nn.Module):
 
     With ``classes`` a label (batch,) is told, and the Gaussian has a mean for each class. ``bounded`` ends in tanh, for
     windows scaled to [−1, 1]; z-scores need none, for they are unbounded.
-
-    Last comes x → A x + b, the identity while it is trained; :meth:`calibrate` sets it.
     """
 
     def __init__(
@@ -156,8 +154,6 @@ class WindowGenerator(nn.Module):
             means = np.broadcast_to(gaussian.mean, (max(classes, 1), samples))
             self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
             self.register_buffer("colouring", torch.tensor(gaussian.colouring(latent), dtype=torch.float32))
-        self.register_buffer("correction", torch.eye(samples))
-        self.register_buffer("shift", torch.zeros(samples))
 
     def _start_at_the_gaussian(self, last: nn.Module) -> None:
         """Let the ``last`` map of the network be zero at first, where there is a Gaussian to stand on."""
@@ -174,7 +170,7 @@ class WindowGenerator(nn.Module):
         x = self.signal(z, label) @ self.lowpass
         if self.on_gaussian:
             x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
-        return x.tanh() if self.bounded else torch.addmm(self.shift, x, self.correction.T)
+        return x.tanh() if self.bounded else x
 
     def steps(self) -> list[tuple[str, str]]:
         """What each step of the network does before the low-pass, and the shape of what it gives."""
@@ -191,17 +187,6 @@ class WindowGenerator(nn.Module):
         """Label and shape of what goes past the network, and the step of the outline that it joins."""
         joins = len(self.outline()) - 1
         return ("Gaussian:\n$\\bar{x} + W z$", str(self.samples), joins) if self.on_gaussian else None
-
-    def calibrate(self, made: np.ndarray, real: np.ndarray) -> None:
-        """Give windows the mean and covariance of ``real``, judging by ``made``, which it generated; both (·, samples).
-
-        The hundredth of either that lies farthest out is not counted. A bounded generator stays as it is: after tanh
-        nothing else may come.
-        """
-        if not self.bounded:
-            a, b = gaussian_transport(without_farthest(made, 0.01), without_farthest(real, 0.01))
-            self.correction.copy_(torch.tensor(a, dtype=torch.float32))
-            self.shift.copy_(torch.tensor(b, dtype=torch.float32))
 
 
 class Generator(WindowGenerator):
