@@ -80,7 +80,7 @@ def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
         assert concerned(rival) == [rival]
         assert not any(f"models/{rival}.py" in path for n in notebooks.NOTEBOOKS.glob("0*.ipynb") for path in notebooks.library_inputs(n.stem))
     assert concerned("baselines") == ["pca_gaussian", "gmm", "bootstrap"]
-    assert concerned("vae_gan") == ["vae_gan", "vae"] and concerned("contract") == [*THESIS, *RIVALS]
+    assert concerned("vae_gan") == ["vae_gan", "vae", "plain_vae_gan"] and concerned("contract") == [*THESIS, *RIVALS]
 
 
 def recorded(n: int = 600, samples: int = 16) -> SpikeWindows:
@@ -137,7 +137,7 @@ def test_fits_leave_models_windows_and_costs(run):
     found, costs = contest.synthetic("run"), contest.costs("run")
     assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys((*THESIS, "bootstrap", "vae"), [0, 3])
     for model, by_seed in found.items():
-        assert {len(w) for w in by_seed.values()} == {200} and {w.amplitude_unit for w in by_seed.values()} == {"uV"}
+        assert min(len(w.accepted) for w in by_seed.values()) >= 200 and {w.amplitude_unit for w in by_seed.values()} == {"uV"}
         assert np.array_equal(by_seed[0].windows, by_seed[3].windows) == (model in THESIS)  # where one is copied above
         assert {len(cost) for cost in costs[model].values()} == {6}
     assert set(found["transformer_gan"][3].label) == {0, 1} and set(found["vae"][3].label) == {-1}

@@ -414,6 +414,19 @@ def test_cost_and_quality_stand_where_they_were_measured(n):
     assert "parameters × training windows shown" in texts(fig) and "floor, 95 %" in texts(fig)
 
 
+@pytest.mark.parametrize("n", [1, 8])
+def test_a_network_stands_where_it_was_without_and_with_moment_matching(n):
+    models = RIVALS[-n:]
+    ends = {"C2ST AUC": {model: ((0.6 + i, 0.5, 0.7 + i), (0.4 + i, 0.3, 0.5 + i)) for i, model in enumerate(models)}}
+    fig = plots.moment_matching(ends, {"C2ST AUC": (0.5, 0.48, 0.52)})
+    draw(fig)
+    axis = fig.axes[0]
+    marks = [(line.get_xdata()[0], line.get_markerfacecolor() != "white") for line in axis.lines if line.get_marker() not in ("", "None", None)]
+    assert marks == [(x, face) for i in range(n) for x, face in ((0.6 + i, True), (0.4 + i, False))]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [plots.LABELS[model] for model in models]
+    assert all(text in texts(fig) for text in ("without moment matching", "with moment matching", "floor, 95 %"))
+
+
 @pytest.mark.parametrize("n", [1, 10])
 def test_spectra_and_features_take_any_number_of_models(n):
     power = {source: np.geomspace(100, 1, 33) for source in ("reach", "real", *RIVALS[:n])}

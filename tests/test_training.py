@@ -178,7 +178,7 @@ def test_a_vae_gan_needs_its_adversarial_stage():
 
 def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     scores = iter([3.0, 1.0, 2.0, 2.5, 0.5])
-    trainer = gan(replace(GAN, steps=100, validate_every=4, patience=2), validate=lambda x: next(scores))
+    trainer = gan(replace(GAN, steps=100, validate_every=4, patience=2), validate=judged(lambda x: next(scores)))
     trainer.train()
     assert (trainer.step, trainer.best_step, trainer.best_score) == (16, 8, 1.0)
 
@@ -412,7 +412,7 @@ def test_samples_come_from_the_average_that_validation_chose():
 
 def test_an_early_look_is_never_kept():
     scores = iter([0.1, 0.9, 0.7, 0.8])
-    trainer = gan(replace(GAN, steps=8, validate_every=2), validate=lambda windows: next(scores))
+    trainer = gan(replace(GAN, steps=8, validate_every=2), validate=judged(lambda windows: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (6, 0.7) and len(trainer.validation) == 4
 

@@ -15,7 +15,7 @@ from meagan_lib.models.vae_gan import (
     VAE, Encoder, active_units, add_noise, aggregate_posterior, build_vae, decode, encode, kl_by_dimension, reconstruct,
     reparameterise, traverse,
 )
-from meagan_lib.training import GANConfig, VAEGANConfig
+from meagan_lib.training import GANConfig, VAEGANConfig, n_parameters
 
 
 @pytest.mark.parametrize("samples, patch, taps", [(64, 4, 1), (48, 8, 25), (21, 2, 3), (33, 8, 1)])
@@ -273,3 +273,21 @@ def test_fewer_latent_numbers_keep_the_strongest_axes():
     w = Gaussian(windows).colouring(2)
     assert w.shape == (6, 2)
     assert np.linalg.norm(w, axis=0) ** 2 == pytest.approx(np.linalg.eigvalsh(Gaussian(windows).covariance)[-2:][::-1])
+
+
+@pytest.mark.parametrize("latent, covariance", [(64, 24 * 25 // 2), (10, 24 * 10 - 45)])
+def test_the_gaussian_under_a_network_is_counted_among_its_parameters(latent, covariance):
+    train = np.random.default_rng(0).standard_normal((300, 24)).astype(np.float32)
+    on, plain = (build_generator(GANConfig(latent=latent, on_gaussian=on), train) for on in (True, False))
+    weights = sum(p.numel() for p in plain.parameters())
+    assert n_parameters(plain) == weights and n_parameters(on) == weights + 24 + covariance
+    if latent == 64:
+        assert n_parameters(on) - weights == Gaussian(train).n_parameters
+
+
+def test_running_statistics_of_batch_normalisation_are_counted():
+    train = np.zeros((2, 24), np.float32)
+    generator = build_generator(GANConfig(g_batch_norm=True, on_gaussian=False), train)
+    running = sum(b.numel() for name, b in generator.named_buffers() if "running" in name)
+    assert running and n_parameters(generator) == sum(p.numel() for p in generator.parameters()) + running
+    assert n_parameters(generator, generator) == n_parameters(generator), "each is counted once"
