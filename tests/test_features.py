@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,3 +53,15 @@ def test_a_map_of_neighbours_keeps_them_together_and_is_the_same_to_the_bit():
         np.testing.assert_array_equal(one[source], two[source])
     between = np.linalg.norm(one["real"].mean(axis=0) - one["far"].mean(axis=0))
     assert between > max(places.std(axis=0).max() for places in one.values())
+
+
+def test_the_judge_sees_positions_of_extrema_and_moments():
+    windows = spikes(60, 32)
+    found = features.extrema_and_moments(windows)
+    expected = [
+        (w.argmin(), w.argmax(), w.max(), w.mean(), w.std(), scipy.stats.skew(w), scipy.stats.kurtosis(w)) for w in windows
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    seen = features.classifier_features(windows, RATE)
+    assert all((np.abs(seen - column[:, None]) < 1e-5).all(axis=0).any() for column in found.astype(np.float32).T)
+    assert np.isfinite(features.classifier_features(np.zeros((3, 32), np.float32), RATE)).all()

@@ -1,5 +1,7 @@
 """Metrics agree with independent references."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -15,8 +17,9 @@ from sklearn.metrics import roc_auc_score
 from meagan_lib import metrics
 from meagan_lib.failures import shrunk
 from meagan_lib.features import shape_features
-from meagan_lib.metrics import METRICS, Context
+from meagan_lib.metrics import METRICS, Context, Validation
 from meagan_lib.models.baselines import Gaussian
+from meagan_lib.windows import Split, fit_normalisation
 
 RATE = 20_000.0
 REAL, OTHER, TRAIN = spikes(600, seed=1), spikes(600, seed=2), spikes(1000, seed=3)
@@ -225,3 +228,21 @@ def test_a_linear_probe_tells_what_is_linear_and_no_more():
     assert metrics.linear_probe(x[:600, 1:], y[:600], x[600:, 1:], y[600:]) < 0.45
     y[:2] = 7  # a label that the test side lacks
     assert metrics.linear_probe(x[:600], y[:600], x[600:], y[600:]) > 0.95
+
+
+def test_a_validation_is_known_by_its_windows_and_by_what_else_decides_it(windows):
+    def digest(split=windows.split, seed=0, **changed):
+        return Validation.of(replace(windows, split=split, **changed), seed=seed).digest
+
+    exchanged = np.array([0, 2, 1], np.uint8)[windows.split]  # the same training windows; validation and test change places
+    assert digest() == digest() and len({digest(), digest(exchanged), digest(seed=1), digest(sampling_rate_hz=1e4)}) == 4
+
+
+def test_validation_judges_windows_as_the_model_makes_them(windows):
+    """Whatever the normalisation, the same windows get the same score."""
+    drawn = windows.of(Split.TEST)
+    scores = [
+        Validation.of(windows, name)(fit_normalisation(name, windows.of(Split.TRAIN)).transform(drawn))
+        for name in ("z_score", "min_max")
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02) and 0.4 < scores[0] < 0.7
