@@ -27,6 +27,9 @@ DEFAULT_PITCH_UM = 42.0
 RATES_HZ = (100.0, 1e6)
 """Sampling rates outside are taken for damage of the header."""
 EXPORT = "export it as raw with BrainWave"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""The bytes with which an HDF5 file begins."""
+CUT_SHORT = "is cut short or still being written"
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
         impossible or at odds with the number of samples.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             header = _read_3(file, path.name, well) if "3BRecInfo" in file else _read_4(file, path.name, well)
             samples = file[header.dataset]
             _require_consistent(header, samples, path.name)
@@ -136,8 +139,6 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
             return replace(header, frames_per_chunk=max(together, 1))
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path.name} is not an HDF5 file, or is cut short: copy it again") from error
     except KeyError as error:
         raise InputError(
             f"{path.name} lacks a part of the BRW header or is damaged ({first_line(error)}): copy it again or {EXPORT}"
@@ -146,6 +147,30 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
         raise InputError(
             f"the header of {path.name} is damaged ({type(error).__name__}: {first_line(error)}): copy it again"
         ) from error
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """The file, opened for reading.
+
+    Raises
+    ------
+    InputError
+        A file that is no HDF5, or is cut short, or that another program is writing.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        with open(path, "rb") as file:
+            start = file.read(len(HDF5))
+        if HDF5.startswith(start):
+            raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished") from error
+        raise InputError(f"{path.name} is not an HDF5 file: check its name") from error
+
+
+def contents(file: h5py.File) -> str:
+    """What lies at the root of an HDF5 file, in words."""
+    there = [f"{name} {item.shape}" if isinstance(item, h5py.Dataset) else f"{name}/" for name, item in file.items()]
+    return ", ".join(there[:12] + ["…"] * (len(there) > 12)) or "nothing"
 
 
 def first_line(error: Exception) -> str:
@@ -188,7 +213,7 @@ def _read_3(file: h5py.File, name: str, well: str | None) -> BrwHeader:
 def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     wells = sorted(key.removeprefix("Well_") for key in file if key.startswith("Well_"))
     if not wells or not {"ExperimentSettings", "ExperimentInfo"} & set(file):
-        raise InputError(f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it")
+        raise InputError(f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}")
     if well is None and len(wells) > 1:
         raise InputError(f"{name} holds {len(wells)} wells: pick one of {', '.join(wells)}")
     if well is not None and well not in wells:
