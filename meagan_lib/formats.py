@@ -5,8 +5,10 @@ synchronisation. The only one of the first kind is taken; of several one is pick
 electrode never is.
 """
 
+import importlib.util
 import re
 import struct
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,6 @@ import h5py
 import numpy as np
 import probeinterface
 import spikeinterface.core as sc
-import zarr
 from neo.rawio.spikeglxrawio import extract_stream_info, read_meta_file
 from spikeinterface.extractors import extractor_classes as se
 
@@ -86,17 +87,21 @@ def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[
         parts = [part for of in (samples, time) for part in (of if isinstance(of, list) else [of])]
         if len({len(part) for part in parts}) > 1:
             raise InputError(f"{path.parent.name} {CUT_SHORT}: its files last differently long")
-        files += [Path(part.filename) for part in parts]
+        files = [*(Path(part.filename) for part in parts), path]
     return recording, files
 
 
 def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """One ``.nsX`` of a set; a pause begins a new segment."""
+    """One ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
     choose(path.name, ["electrodes"], stream)
-    recording = se.BlackrockRecordingExtractor(path, gap_tolerance_ms=1.0)
-    for segment in range(recording.get_num_segments()):
-        end = recording.get_num_samples(segment)
-        recording.get_traces(segment, end - 1, end)
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder) / f"alone{path.suffix.lower()}"
+        alone.symlink_to(path)
+        recording = se.BlackrockRecordingExtractor(alone, gap_tolerance_ms=1.0)
+        for segment in range(recording.get_num_segments()):
+            end = recording.get_num_samples(segment)
+            recording.get_traces(segment, end - 1, end)  # which also opens the file for good
+    recording._kwargs["file_path"] = str(path)
     return recording, [path]
 
 
@@ -114,10 +119,11 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
 
 def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     choose(path.name, ["electrodes"], stream)
-    for name, array in zarr.open_group(str(path), mode="r").arrays():
+    recording = sc.read_zarr(path)
+    for name, array in recording._root.arrays():  # what lacks would be read as zeros
         if array.nchunks_initialized < array.nchunks:
             raise InputError(f"{path.name} {CUT_SHORT}: {name} lacks chunks; copy it again when it is finished")
-    return sc.read_zarr(path), [path]
+    return recording, [path]
 
 
 def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]]:
@@ -224,7 +230,7 @@ def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, lis
         offset_to_uV=info["channel_offsets"],
     ).select_channels(info["channel_names"][:n_electrodes])
     if "imroTbl" in meta:
-        recording.set_probe(probeinterface.read_spikeglx(meta_file), in_place=True)
+        recording.set_probe(probeinterface.read_spikeglx(meta_file))
     return recording, [path, meta_file]
 
 
@@ -280,6 +286,8 @@ SIGNATURES = {
     ".plx": (b"PLEX",), ".rhd": (b"\x02\x27\x91\xc6",), ".rhs": (b"\xac\x27\x91\xd6",),
 }
 """The bytes with which a file begins."""
+PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
+"""What neo needs beyond its own dependencies."""
 
 
 def _refuse_well(name: str, well: str | None) -> None:
@@ -314,8 +322,6 @@ def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
         return _electrodes(recording, path.name), files
     except InputError:
         raise
-    except ImportError as error:
-        raise InputError(f"{path.name} needs a package to be read: pip install {error.name}") from error
     except Exception as error:  # readers of other people's formats raise anything
         raise InputError(f"{path.name} {_cause(path, kind, error)}") from error
 
@@ -340,6 +346,8 @@ def _cause(path: Path, kind: str, error: Exception) -> str:
             return f"could not be read as a {kind} recording: it begins as no such file does; check its name"
         if len(start) < 16:
             return f"{CUT_SHORT}: copy it again when it is finished"
+    if (package := PACKAGES.get(kind)) and importlib.util.find_spec(package) is None:
+        return f"cannot be read without the package {package}: pip install {package}"
     if isinstance(error, (EOFError, struct.error)) or ENDS_EARLY.search(str(error)):
         return f"{CUT_SHORT} ({told}): copy it again when it is finished"
     return f"could not be read as a {kind} recording ({told}): is it complete, and of that format?"
