@@ -317,5 +317,5 @@ def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> 
     if not fits and samples.shape != (header.n_frames * header.n_channels,):
         raise InputError(
             f"{name} holds {samples.size} samples, where its header tells of {header.n_frames} frames of "
-            f"{header.n_channels} channels: the recording was cut short, or the header is damaged"
+            f"{header.n_channels} channels: it {CUT_SHORT}, or its header is damaged"
         )

@@ -33,7 +33,7 @@ DERIVED = re.compile(r"lfp|serieslf|\blf\b|filt|low.?pass|high.?pass|\bdc\b|proc
 """Words in the name of a stream that was made from the electrodes' own: taken only when it is picked."""
 ENDS_EARLY = re.compile(
     r"truncat|end.of.file|\beof\b|mmap length|not a multiple|requires a buffer|too small|cannot reshape|empty file"
-    r"|buffer size|out of bounds", re.IGNORECASE,
+    r"|buffer size|out of bounds|a read error|\(Filesize\)", re.IGNORECASE,
 )
 """Words of a reader that met the end of the file where it expected samples."""
 

@@ -345,19 +345,18 @@ def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
             return scipy.io.wavfile.read(path, mmap=mmap)
 
     with open(path, "rb") as file:
-        start = file.read(12)
-    stated = int.from_bytes(start[4:8], "big" if start[:4] == b"RIFX" else "little") + 8
-    if not any(wav.startswith(start[:4]) for wav in (b"RIFF", b"RIFX", b"RF64")):
+        start = file.read(4)
+    if not any(wav.startswith(start) for wav in (b"RIFF", b"RIFX", b"RF64")):
         raise InputError(f"{path.name} is no WAV file: check its name")
-    if start[:4] != b"RF64" and not 12 < stated <= path.stat().st_size:
+    if _wav_ends_early(path):
         raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished")
     try:
         try:
             (rate, samples), adc_range = read(mmap=True), None
-        except ValueError:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+        except ValueError as error:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+            if "mmap=True" not in str(error):
+                raise
             (rate, samples), adc_range = read(mmap=False), (-(2**31), 2**31 - 2**8)
-    except scipy.io.wavfile.WavFileWarning as error:
-        raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished") from error
     except Exception as error:  # scipy on a damaged file raises anything
         raise InputError(
             f"{path.name} could not be read as WAV ({first_line(error)}): save it as PCM, or copy it again"
@@ -367,6 +366,23 @@ def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
     if adc_range:
         recording.annotate(adc_range=adc_range)
     return recording
+
+
+def _wav_ends_early(path: Path) -> bool:
+    """Whether the sizes of a WAV file reach beyond its end, or were never filled in."""
+    end = path.stat().st_size
+    with open(path, "rb") as file:
+        kind, size = file.read(4), file.read(4)
+        order = "big" if kind == b"RIFX" else "little"
+        if kind != b"RF64" and not 4 < int.from_bytes(size, order) <= end - 8:
+            return True
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            size, left = int.from_bytes(head[4:], order), end - file.tell()
+            if head[:4] == b"data":
+                return kind != b"RF64" and (size > left or size == 0 < left)
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return True
 
 
 def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:

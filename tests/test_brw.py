@@ -200,7 +200,7 @@ def change(path: Path, name: str, value) -> None:
     ("3BRecInfo/3BRecVars/SamplingRate", [-5.0], "sampling rate of -5 Hz"),
     ("3BRecInfo/3BRecVars/SamplingRate", [np.nan], "sampling rate of nan Hz"),
     ("3BRecInfo/3BRecVars/NRecFrames", [0], "2 channels of 0 frames"),
-    ("3BRecInfo/3BRecVars/NRecFrames", [199], "cut short, or the header is damaged"),
+    ("3BRecInfo/3BRecVars/NRecFrames", [199], "is cut short or still being written, or its header is damaged"),
     ("3BRecInfo/3BRecVars/MaxVolt", [-4125.0], "µV per step"),
     ("3BRecInfo/3BRecVars/BitDepth", [0], "BitDepth of 0"),
     ("3BRecInfo/3BRecVars/SignalInversion", [0.0], "SignalInversion of 0"),
@@ -236,8 +236,17 @@ def test_compressed_brw_names_the_remedy(tmp_path, dataset, kind):
 def test_an_hdf5_file_without_a_3brain_header_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.brw", "w") as file:
         file["x"] = [1]
-    with pytest.raises(InputError, match="no 3Brain header"):
+    with pytest.raises(InputError, match=r"no 3Brain header was found in it, only x \(1,\)"):
         open_recording(tmp_path / "other.brw")
+
+
+def test_a_file_that_is_cut_short_is_refused(tmp_path):
+    write_4(tmp_path / "x.brw", {"A1": [0, 1]})
+    content = (tmp_path / "x.brw").read_bytes()
+    for size in (0, 5, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "x.brw").write_bytes(content[:size])
+        with pytest.raises(InputError, match="is cut short or still being written"):
+            open_recording(tmp_path / "x.brw")
 
 
 def damaged_copies(source: Path, folder: Path, rng: np.random.Generator, n: int):
