@@ -27,20 +27,24 @@ DEFAULT_PITCH_UM = 42.0
 RATES_HZ = (100.0, 1e6)
 """Sampling rates outside are taken for damage of the header."""
 EXPORT = "export it as raw with BrainWave"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""The bytes with which an HDF5 file begins."""
+CUT_SHORT = "is cut short or still being written"
 
 
 @dataclass(frozen=True)
 class BrwHeader:
     """What a BRW file says of one well.
 
-    ``dataset`` is the path of the samples in the file. A stored code is ``gain_uv`` · code + ``offset_uv`` microvolts;
+    ``dataset`` is the path of the samples in the file, in which the ``stretches`` of time follow one another: int64
+    (stretches, 2), first frame and end of each, with frames counted from the first one on. A stored code is ``gain_uv`` · code + ``offset_uv`` microvolts;
     an inverted signal (``SignalInversion`` −1) has a negative gain, so that codes need no mirroring.
     ``electrodes`` int (channels, 2) are rows and columns from 0, in the order of the channels; None where the stored
     index lies beyond a 64 × 64 chip, for no position is better than a wrong one.
     """
 
     dataset: str
-    n_frames: int
+    stretches: np.ndarray
     n_channels: int
     sampling_rate_hz: float
     gain_uv: float
@@ -52,9 +56,16 @@ class BrwHeader:
     frames_per_chunk: int = 1
     """Frames that lie together in the file: who reads whole ones reads each once."""
 
+    @property
+    def n_frames(self) -> int:
+        """Frames that are stored, without the gaps."""
+        return int(np.diff(self.stretches).sum())
+
 
 class BrwRecording(sc.BaseRecording):
     """A raw BRW file as a SpikeInterface recording: uint16 codes (frames, channels), read when asked for.
+
+    Each stretch of time is a segment, which states when it began (``get_start_time``).
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
@@ -77,7 +88,10 @@ class BrwRecording(sc.BaseRecording):
         header = read_header(Path(file_path), well)
         ids = [str(i + 1) for i in range(header.n_channels)]
         super().__init__(header.sampling_rate_hz, ids, np.dtype("uint16"))
-        self.add_recording_segment(_BrwSegment(Path(file_path), header))
+        stored = 0
+        for first, end in header.stretches.tolist():
+            self.add_recording_segment(_BrwSegment(Path(file_path), header, stored, first, end))
+            stored += end - first
         self.set_channel_gains(header.gain_uv)
         self.set_channel_offsets(header.offset_uv)
         if header.electrodes is not None:
@@ -90,21 +104,23 @@ class BrwRecording(sc.BaseRecording):
 
 
 class _BrwSegment(sc.BaseRecordingSegment):
-    def __init__(self, path: Path, header: BrwHeader):
-        super().__init__(sampling_frequency=header.sampling_rate_hz)
-        self.path, self.header, self.file = path, header, None
+    """One stretch: frames ``stored`` to ``stored + n_frames`` of the samples, which began at frame ``first``."""
+
+    def __init__(self, path: Path, header: BrwHeader, stored: int, first: int, end: int):
+        super().__init__(header.sampling_rate_hz, t_start=first / header.sampling_rate_hz)
+        self.path, self.header, self.file, self.stored, self.n_frames = path, header, None, stored, end - first
 
     def __getstate__(self):  # an open file cannot go to another process: it is opened again there
         return self.__dict__ | {"file": None}
 
     def get_num_samples(self) -> int:
-        return self.header.n_frames
+        return self.n_frames
 
     def get_traces(self, start_frame=None, end_frame=None, channel_indices=None) -> np.ndarray:
         """Codes uint16 (frames, channels)."""
         n = self.header.n_channels
-        start, end, _ = slice(start_frame, end_frame).indices(self.header.n_frames)
-        end = max(start, end)
+        start, end, _ = slice(start_frame, end_frame).indices(self.n_frames)
+        start, end = self.stored + start, self.stored + max(start, end)
         try:
             self.file = self.file or h5py.File(self.path, "r")
             samples = self.file[self.header.dataset]
@@ -119,16 +135,14 @@ class _BrwSegment(sc.BaseRecordingSegment):
 def read_header(path: Path, well: str | None = None) -> BrwHeader:
     """Read the header of a raw BRW file and make sure that it fits the samples; these are not read.
 
-    A 4.x file may hold several stretches of time (``TOC``); they are taken as following one another without a gap.
-
     Raises
     ------
     InputError
-        No HDF5 file or no 3Brain header; compressed samples; several wells and none picked; anything missing,
-        impossible or at odds with the number of samples.
+        No HDF5 file or no 3Brain header; compressed samples; several wells and none picked; stretches of time that
+        overlap or run backwards; anything missing, impossible or at odds with the number of samples.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             header = _read_3(file, path.name, well) if "3BRecInfo" in file else _read_4(file, path.name, well)
             samples = file[header.dataset]
             _require_consistent(header, samples, path.name)
@@ -136,8 +150,6 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
             return replace(header, frames_per_chunk=max(together, 1))
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path.name} is not an HDF5 file, or is cut short: copy it again") from error
     except KeyError as error:
         raise InputError(
             f"{path.name} lacks a part of the BRW header or is damaged ({first_line(error)}): copy it again or {EXPORT}"
@@ -146,6 +158,30 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
         raise InputError(
             f"the header of {path.name} is damaged ({type(error).__name__}: {first_line(error)}): copy it again"
         ) from error
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """The file, opened for reading.
+
+    Raises
+    ------
+    InputError
+        A file that is no HDF5, or is cut short, or that another program is writing.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        with open(path, "rb") as file:
+            start = file.read(len(HDF5))
+        if HDF5.startswith(start):
+            raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished") from error
+        raise InputError(f"{path.name} is not an HDF5 file: check its name") from error
+
+
+def contents(file: h5py.File) -> str:
+    """What lies at the root of an HDF5 file, in words."""
+    there = [f"{name} {item.shape}" if isinstance(item, h5py.Dataset) else f"{name}/" for name, item in file.items()]
+    return ", ".join(there[:12] + ["…"] * (len(there) > 12)) or "nothing"
 
 
 def first_line(error: Exception) -> str:
@@ -179,7 +215,7 @@ def _read_3(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     if (electrodes < 0).any() or (electrodes >= CHIP_ELECTRODES).any():
         raise InputError(f"{name} names electrodes beyond a chip of 64 × 64: its header is damaged, copy it again")
     return BrwHeader(
-        dataset="3BData/Raw", n_frames=int(n_frames), n_channels=len(chs), sampling_rate_hz=float(rate),
+        dataset="3BData/Raw", stretches=np.array([[0, n_frames]]), n_channels=len(chs), sampling_rate_hz=float(rate),
         gain_uv=inversion * step, offset_uv=low if inversion == 1 else high, adc_range=(0, 2**bits - 1),
         electrodes=electrodes, pitch_um=DEFAULT_PITCH_UM, pitch_from="assumed: BRW 3.x names no model of the chip",
     )
@@ -188,7 +224,7 @@ def _read_3(file: h5py.File, name: str, well: str | None) -> BrwHeader:
 def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     wells = sorted(key.removeprefix("Well_") for key in file if key.startswith("Well_"))
     if not wells or not {"ExperimentSettings", "ExperimentInfo"} & set(file):
-        raise InputError(f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it")
+        raise InputError(f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}")
     if well is None and len(wells) > 1:
         raise InputError(f"{name} holds {len(wells)} wells: pick one of {', '.join(wells)}")
     if well is not None and well not in wells:
@@ -205,6 +241,16 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     toc = _small(file["TOC"])
     if toc.ndim != 2 or toc.shape[1] != 2:
         raise InputError(f"{name} has a table of contents of shape {toc.shape} in place of (chunks, 2): copy it again")
+    toc = toc.astype(np.int64)
+    wrong = (toc[:, 1] < toc[:, 0]) | np.r_[False, toc[1:, 0] < toc[:-1, 1]][: len(toc)]
+    if wrong.any():
+        raise InputError(
+            f"{name} has a table of contents whose stretches of time overlap or run backwards, at its row "
+            f"{int(wrong.argmax())}: copy it again or {EXPORT}"
+        )
+    toc = toc[toc[:, 0] < toc[:, 1]]
+    begins = np.r_[True, toc[1:, 0] != toc[:-1, 1]][: len(toc)]
+    stretches = np.stack([toc[begins, 0], toc[np.roll(begins, -1), 1]], axis=1) - toc[:1, 0]
     index = _small(group["StoredChIdxs"]).ravel().astype(int)
     if (index < 0).any():
         raise InputError(f"{name} names electrodes below 0: its header is damaged, copy it again")
@@ -212,7 +258,7 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     model = str(settings.get("MeaPlate", {}).get("Model", ""))
     known = next((pitch for start, pitch in PITCH_UM.items() if model.lower().startswith(start)), DEFAULT_PITCH_UM)
     return BrwHeader(
-        dataset=f"{group.name[1:]}/Raw", n_frames=int((toc[:, 1] - toc[:, 0]).sum()), n_channels=len(index),
+        dataset=f"{group.name[1:]}/Raw", stretches=stretches, n_channels=len(index),
         sampling_rate_hz=float(rate), gain_uv=step, offset_uv=scale * low - low_code * step,
         adc_range=(int(low_code), int(high_code)),
         electrodes=np.stack(divmod(index, CHIP_ELECTRODES), axis=1) if on_chip else None, pitch_um=known,
@@ -292,5 +338,5 @@ def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> 
     if not fits and samples.shape != (header.n_frames * header.n_channels,):
         raise InputError(
             f"{name} holds {samples.size} samples, where its header tells of {header.n_frames} frames of "
-            f"{header.n_channels} channels: the recording was cut short, or the header is damaged"
+            f"{header.n_channels} channels: it {CUT_SHORT}, or its header is damaged"
         )

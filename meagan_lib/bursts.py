@@ -105,8 +105,7 @@ def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
             justified[e] = valley <= LONGEST_MS
             threshold[e] = min(valley if justified[e] else own.mean() / 4, LONGEST_MS)
     # Runs of short intervals; an interval between two electrodes or across a break is none.
-    stretch = np.searchsorted(trains.breaks, trains.frame, side="right")
-    joined = (np.diff(trains.electrode) == 0) & (np.diff(stretch) == 0)
+    joined = np.diff(trains.runs) == 0
     joined &= np.diff(trains.frame) * ms <= threshold[trains.electrode[1:]]
     first, last = _runs(joined, least)
     inside = _marks(first, last, len(trains.frame))
@@ -128,14 +127,22 @@ def _marks(first: np.ndarray, last: np.ndarray, n: int) -> np.ndarray:
 
 
 def pooled_intervals_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
-    """Time (m,) in ms that N spikes in a row take, whichever electrodes they are on, and N.
+    """Time (m,) in ms that N spikes in a row take, whichever electrodes they are on, and N. None crosses a break.
 
     N grows with the network, so that the time is about ``POOL_S`` on average: single intervals of a thousand
     electrodes tell nothing.
     """
+    intervals, n = _pooled_ms(trains)
+    return intervals[np.isfinite(intervals)], n
+
+
+def _pooled_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
+    """The same, of every N spikes in a row: ∞ where a break lies among them."""
     n = max(round(len(trains.frame) / trains.duration_s * POOL_S), LEAST_POOL)
     frame = np.sort(trains.frame)
-    return (frame[n - 1 :] - frame[: max(len(frame) - n + 1, 0)]) * 1000 / trains.sampling_rate_hz, n
+    first, last = frame[: max(len(frame) - n + 1, 0)], frame[n - 1 :]
+    whole = trains.stretch_of(first) == trains.stretch_of(last)
+    return np.where(whole, (last - first) * 1000 / trains.sampling_rate_hz, np.inf), n
 
 
 def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
@@ -149,16 +156,18 @@ def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
     """
     order = np.argsort(trains.frame, kind="stable")
     frame, electrode = trains.frame[order], trains.electrode[order]
-    intervals, n = pooled_intervals_ms(trains)
-    threshold = valley_ms(intervals)
+    intervals, n = _pooled_ms(trains)
+    whole = intervals[np.isfinite(intervals)]
+    threshold = valley_ms(whole)
     justified = bool(np.isfinite(threshold))
-    if not justified and len(intervals):
-        threshold = float(intervals.mean()) / 3
+    if not justified and len(whole):
+        threshold = float(whole.mean()) / 3
     dense = np.zeros(len(frame), bool)
     dense[n // 2 : n // 2 + len(intervals)] = intervals <= threshold
     member = np.flatnonzero(dense)
     near = np.diff(frame[member]) * 1000 / trains.sampling_rate_hz <= threshold
-    first, last = (member[edge] for edge in _runs((np.diff(member) == 1) | near, 2))
+    joined = ((np.diff(member) == 1) | near) & (np.diff(trains.stretch_of(frame[member])) == 0)
+    first, last = (member[edge] for edge in _runs(joined, 2))
     kept = [
         b - a + 1 >= n / 2 and len(np.unique(electrode[a : b + 1])) >= least_electrodes for a, b in zip(first, last)
     ]
@@ -181,7 +190,7 @@ class Summary:
     duration_ms: float
     """Median; NaN without bursts, as the two below."""
     pause_s: float
-    """Median time from the end of a burst to the next one (of the same electrode)."""
+    """Median time from the end of a burst to the next one (of the same electrode, without a gap between them)."""
     spikes: float
     """Median number of spikes in a burst."""
     share: float
@@ -192,7 +201,7 @@ def summary(bursts: Bursts, trains: SpikeTrains) -> Summary:
     """The :class:`Summary` of bursts found in ``trains``."""
     per_s = trains.sampling_rate_hz
     owners = 1 if len(bursts.threshold_ms) == 1 else max((trains.counts > 0).sum(), 1)
-    same = np.diff(bursts.electrode) == 0
+    same = (np.diff(bursts.electrode) == 0) & (np.diff(trains.stretch_of(bursts.span[:, 0])) == 0)
     pauses = (bursts.span[1:, 0] - bursts.span[:-1, 1])[same] / per_s
 
     def median(values: np.ndarray) -> float:

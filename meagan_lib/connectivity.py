@@ -13,14 +13,13 @@ from meagan_lib.streaming import default_threads
 
 
 def tiled(trains: SpikeTrains, reach: int) -> np.ndarray:
-    """T of Cutts & Eglen: share (electrodes,) of the recording that lies within ``reach`` frames of a spike."""
-    end, counts, first = trains.n_frames, trains.counts, trains.offsets[:-1]
-    gap = np.diff(trains.frame, append=end).clip(max=2 * reach)  # up to the electrode's next spike
-    last = trains.offsets[1:][counts > 0] - 1
-    gap[last] = np.minimum(end - trains.frame[last], reach)
-    frames = np.bincount(trains.electrode, gap, trains.n_electrodes)
-    frames[counts > 0] += np.minimum(trains.frame[first[counts > 0]], reach)
-    return frames / end
+    """T of Cutts & Eglen: share (electrodes,) of the recorded time that lies within ``reach`` frames of a spike."""
+    frame, run = trains.frame, trains.runs
+    start, end = trains.stretches[trains.stretch].T
+    first, last = np.diff(run, prepend=-1) > 0, np.diff(run, append=len(run)) > 0
+    after = np.where(last, np.minimum(end - frame, reach), np.diff(frame, append=0).clip(max=2 * reach))
+    before = np.where(first, np.minimum(frame - start, reach), 0)
+    return np.bincount(trains.electrode, before + after, trains.n_electrodes) / trains.n_recorded
 
 
 def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> np.ndarray:
@@ -29,7 +28,8 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
     STTC = ½ [(P_A − T_B) / (1 − P_A T_B) + (P_B − T_A) / (1 − P_B T_A)], where P_A is the share of A's spikes that
     have a spike of B within ``within_ms`` and T_A is :func:`tiled`; a term whose P and T are 1 is 1. It is 1 for equal
     trains, about 0 for independent ones, and, unlike a correlation, does not depend on the rates (Cutts & Eglen 2014,
-    doi:10.1523/JNEUROSCI.2767-14.2014). Times are whole frames: the same pair of spikes counts wherever it stands.
+    doi:10.1523/JNEUROSCI.2767-14.2014). Times are whole frames: the same pair of spikes counts wherever it stands. No
+    pair, and no window of T, reaches over a gap.
 
     Parameters
     ----------
@@ -39,16 +39,17 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
         All cores by default; the result does not depend on it.
     """
     reach, n = trains.frames(within_ms), trains.n_electrodes
-    order = np.argsort(trains.frame, kind="stable")
-    frame, electrode = trains.frame[order], trains.electrode[order]
-    first = np.searchsorted(frame, trains.frame - reach)
+    own = trains.apart(reach)
+    order = np.argsort(own, kind="stable")
+    frame, electrode = own[order], trains.electrode[order]
+    first = np.searchsorted(frame, own - reach)
     counts, offsets, share = trains.counts, trains.offsets, tiled(trains, reach)
     hits, result = np.zeros((n, n), np.int32), np.full((n, n), np.nan)
     threads = threads or default_threads()
     tiles = [slice(i, min(i + 64, n)) for i in range(0, n, 64)]
 
     def count(tile: slice) -> None:
-        _count(trains.frame, offsets, frame, electrode, first, reach, tile.start, tile.stop, hits)
+        _count(own, offsets, frame, electrode, first, reach, tile.start, tile.stop, hits)
 
     def combine(tile: slice) -> None:
         _combine(hits, counts, share, tile.start, tile.stop, result)

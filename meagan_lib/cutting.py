@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binomtest
 
 from meagan_lib import InputError, streaming
-from meagan_lib.detection import DetectionConfig, depths, nearest, noise_levels, segment_starts, true_peaks
+from meagan_lib.detection import DetectionConfig, depths, nearest, noise_levels, segment_spans, true_peaks
 from meagan_lib.files import atomic
 from meagan_lib.recordings import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.simulation import GroundTruth
@@ -187,7 +187,7 @@ def _stretches(
 ) -> Iterator[_Stretch]:
     """One pass over a recording."""
     rate = recording.get_sampling_frequency()
-    gain, starts = streaming.signs_and_gains(recording)[1], segment_starts(recording)
+    gain, spans = streaming.signs_and_gains(recording)[1], segment_spans(recording)
     half, rule = config.half_window(rate), config.isolation
     guard, dead = int(round(rule.guard_ms * rate / 1000)), detection.dead(rate)
     artefact = np.full(len(noise), np.inf, np.float32) if config.artefact == 0 else config.artefact / gain
@@ -199,9 +199,13 @@ def _stretches(
     adjacent = _adjacent(recording, rule.neighbours_um)
     reach = half + config.padding
 
-    def finish(found: Found, busy: np.ndarray, first: int, end: int) -> _Stretch:
+    sizes = np.diff(spans)[:, 0]
+
+    def finish(found: Found, busy: np.ndarray, first: int, end: int, gap: int) -> _Stretch:
         outside = (found.frame < first + reach) | (found.frame + reach > end)
-        split, between = split_in_time(found.frame, int(starts[-1]), 2 * half, config.split_shares, config.split_cycles)
+        split, between = split_in_time(  # what was recorded is shared out: gaps are left out
+            found.frame - gap, int(sizes.sum()), 2 * half, config.split_shares, config.split_cycles
+        )
         reason = reasons(found.flags, rule, outside, bad[found.channel], busy, between)
         cut = found.windows[reason[found.has_window] == Reason.KEPT]
         kept = reason == Reason.KEPT
@@ -211,14 +215,14 @@ def _stretches(
             cut * gain[found.channel[kept], None],
         )
 
-    for segment, (first, end) in enumerate(zip(starts[:-1], starts[1:])):
+    for segment, ((first, end), gap) in enumerate(zip(spans, spans[:, 0] - np.cumsum(sizes) + sizes)):
         passing = (
             replace(f, frame=f.frame + first)
             for f in streaming.scan(recording, detection.filter(rate), search, segment)
         )
         if adjacent is None:
             for found in passing:
-                yield finish(found, np.zeros(len(found.frame), bool), first, end)
+                yield finish(found, np.zeros(len(found.frame), bool), first, end, gap)
             continue
         # A peak's neighbours may lie in the stretches before and after its own.
         before, here = None, next(passing, None)
@@ -230,7 +234,7 @@ def _stretches(
                 np.concatenate([f.frame for f in near]), np.concatenate([f.channel for f in near]), skip,
                 skip + len(here.frame), adjacent, dead, guard,
             )
-            yield finish(here, busy, first, end)
+            yield finish(here, busy, first, end, gap)
             before, here = here, after
 
 
@@ -272,11 +276,11 @@ def cut_windows(
     InputError
         A recording shorter than a window; too few windows (:func:`require_enough`).
     """
-    rate, starts = recording.get_sampling_frequency(), segment_starts(recording)
+    rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
     half = config.half_window(rate)
-    shortest = int(np.diff(starts).min())
-    if shortest < 2 * half:
-        raise InputError(f"the recording has {shortest} samples, less than one window ({2 * half}): lower window_ms")
+    longest = int(np.diff(spans).max())
+    if longest < 2 * half:
+        raise InputError(f"the recording has {longest} samples, less than one window ({2 * half}): lower window_ms")
     noise = noise_levels(recording, detection, seed)
     bad = np.zeros(len(noise), bool) if bad is None else bad
     columns: list[tuple] = []
@@ -293,7 +297,7 @@ def cut_windows(
             ledger=Ledger(frame, channel, amplitude, reason),
             recordings=[Path((recording.get_annotation("files") or ["recording"])[0]).stem],
             positions_um=None if positions is None else positions.astype(np.float32),
-            stretches=_spans(np.stack([starts[:-1], starts[1:]], axis=1)),
+            stretches=_spans(spans),
             planted_bursts=_spans(np.zeros((0, 2), np.int64) if truth is None else truth.bursts),
         )
 

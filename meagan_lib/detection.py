@@ -50,21 +50,14 @@ class DetectionConfig:
 class Peaks:
     """Negative peaks of a recording, sorted by frame, then channel.
 
-    ``frame`` int64 (n,) counts through the segments laid end to end; ``channel`` int32 (n,); ``amplitude`` float32
-    (n,) is the filtered voltage at the trough (negative); ``segment_starts`` int64 (segments + 1,) are the frames at
-    which segments begin, and the end; ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead channel.
+    ``frame`` int64 (n,) counts as :func:`segment_spans` does; ``channel`` int32 (n,); ``amplitude`` float32 (n,) is the
+    filtered voltage at the trough (negative); ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead channel.
     """
 
     frame: np.ndarray
     channel: np.ndarray
     amplitude: np.ndarray
-    segment_starts: np.ndarray
     noise_mad: np.ndarray
-
-    @property
-    def n_frames(self) -> int:
-        """Frames of the recording."""
-        return int(self.segment_starts[-1])
 
 
 def filtered_traces(
@@ -101,10 +94,19 @@ def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
     return lowpass_taps(config, sampling_rate_hz).tolist()
 
 
-def segment_starts(recording: sc.BaseRecording) -> np.ndarray:
-    """Frames int64 (segments + 1,) at which segments begin when laid end to end, and the end."""
-    sizes = [recording.get_num_samples(s) for s in range(recording.get_num_segments())]
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
+    """First frame and end int64 (segments, 2) of each segment, counted from the beginning of the recording.
+
+    Gaps count as the time that they lasted, where every segment states when it began; otherwise segments are laid end
+    to end.
+    """
+    segments = range(recording.get_num_segments())
+    sizes = np.array([recording.get_num_samples(s) for s in segments], np.int64)
+    begun_s = np.array([recording.get_start_time(s) for s in segments])
+    first = np.rint((begun_s - begun_s[0]) * recording.get_sampling_frequency()).astype(np.int64)
+    if (first[1:] < first[:-1] + sizes[:-1]).any():
+        first = np.cumsum(sizes) - sizes
+    return np.stack([first, first + sizes], axis=1)
 
 
 def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> np.ndarray:
@@ -113,13 +115,13 @@ def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int
     Raises
     ------
     InputError
-        A segment shorter than 100 ms.
+        No segment of 100 ms or more.
     """
     rate = recording.get_sampling_frequency()
-    shortest = int(np.diff(segment_starts(recording)).min())
-    if shortest < SHORTEST_MS * rate / 1000:
+    longest = int(np.diff(segment_spans(recording)).max())
+    if longest < SHORTEST_MS * rate / 1000:
         raise InputError(
-            f"the recording lasts {1000 * shortest / rate:.1f} ms, and its noise level cannot be told from less than "
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told from less than "
             f"{SHORTEST_MS:g} ms: use a longer recording"
         )
     return streaming.noise_levels(recording, config.filter(rate), seed)
@@ -141,14 +143,13 @@ def detect(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) 
     search = Search(
         depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0
     )
-    starts = segment_starts(recording)
     found = [
         (f.frame + start, f.channel, f.amplitude * gain[f.channel])
-        for segment, start in enumerate(starts[:-1])
+        for segment, start in enumerate(segment_spans(recording)[:, 0])
         for f in streaming.scan(recording, config.filter(rate), search, segment)
     ]
     frame, channel, amplitude = (np.concatenate(column) for column in zip(*found))
-    return Peaks(frame, channel, amplitude, starts, noise * gain)
+    return Peaks(frame, channel, amplitude, noise * gain)
 
 
 @dataclass(frozen=True)

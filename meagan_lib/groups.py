@@ -43,7 +43,8 @@ def interval_features(trains: SpikeTrains) -> dict[str, np.ndarray]:
     n = np.maximum(n, 1)
     mean = np.bincount(owner, interval, len(n)) / n
     variance = np.bincount(owner, (interval - mean[owner]) ** 2, len(n)) / n
-    same = np.diff(owner) == 0
+    run = trains.runs
+    same = np.diff(run[1:][np.diff(run) == 0]) == 0  # neighbouring intervals of one run
     local = 2 * np.abs(np.diff(interval)) / np.maximum(interval[1:] + interval[:-1], 1)
     pairs = np.maximum(np.bincount(owner[1:][same], minlength=len(n)), 1)
     return {

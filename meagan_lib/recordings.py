@@ -3,7 +3,7 @@
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import h5py
@@ -11,38 +11,18 @@ import numpy as np
 import pooch
 import scipy.io
 import spikeinterface.core as sc
-import spikeinterface.extractors as se
 import yaml
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.brw import BrwRecording, first_line
+from meagan_lib.brw import CUT_SHORT, BrwRecording, first_line
 from meagan_lib.files import DISK_FULL, is_disk_full, sha256
+from meagan_lib.formats import HDF5_SUFFIXES, READERS, open_known
 from meagan_lib.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 
 SIMULATED = "simulated"
 CATALOGUE_FILE = ROOT / "data" / "catalogue.yaml"
 WINDOW_SUFFIXES = (".npz", ".h5", ".hdf5")
-
-READERS = {
-    ".abf": "read_axon",
-    ".edf": "read_edf",
-    ".h5": "read_mcsh5",  # MultiChannel Systems
-    ".nex": "read_neuroexplorer",
-    ".nix": "read_nix",
-    ".ns5": "read_blackrock",
-    ".ns6": "read_blackrock",
-    ".nwb": "read_nwb_recording",
-    ".plx": "read_plexon",
-    ".raw.h5": "read_maxwell",
-    ".rhd": "read_intan",
-    ".rhs": "read_intan",
-    ".smr": "read_spike2",
-    ".smrx": "read_ced",
-    ".zarr": "read_zarr",
-}
-"""SpikeInterface reader of each file suffix, the longest that fits; beside them ``.brw`` (:mod:`meagan_lib.brw`),
-``.wav``, SpikeGLX ``.bin`` with its ``.meta``, and any plain binary with a YAML beside it."""
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
@@ -50,7 +30,7 @@ BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
 
 def open_recording(
     recording: str | Path, *, simulation: SimulationConfig | None = None, data_dir: Path | None = None,
-    well: str | None = None,
+    well: str | None = None, stream: str | None = None,
 ) -> sc.BaseRecording:
     """Open a recording lazily: nothing but its header is read.
 
@@ -64,13 +44,17 @@ def open_recording(
     data_dir
         Where simulated and downloaded files are kept; ``data/`` of the checkout by default.
     well
-        Of a BRW file with several wells, such as ``"A1"``; refused for every other recording.
+        Of a plate with several wells, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); refused for every other
+        recording.
+    stream
+        Of a file with several streams of electrodes the one that is meant, by its name or a part of it; refused where
+        there is nothing to pick.
 
     Returns
     -------
     spikeinterface.BaseRecording
-        (frames, channels) per segment; the annotation ``files`` holds the paths that it was read from. A BRW file has
-        the annotations of :class:`meagan_lib.brw.BrwRecording` as well.
+        (frames, channels) per segment; the annotation ``files`` holds the paths that it was read from, that of the
+        samples first. A BRW file has the annotations of :class:`meagan_lib.brw.BrwRecording` as well.
 
     Raises
     ------
@@ -80,6 +64,7 @@ def open_recording(
     """
     data_dir = Path(data_dir or ROOT / "data")
     if str(recording) == SIMULATED:
+        _refuse_choice(SIMULATED, stream=stream)
         config = simulation or SimulationConfig()
         path = simulated_path(config, data_dir)
         if not (path.exists() and truth_path(path).exists()):
@@ -97,11 +82,12 @@ def open_recording(
             f"of the run (05_organoid_network.treatment)"
         )
     if str(recording) in entries:
-        _refuse_well(well, str(recording))
+        _refuse_choice(str(recording), well=well, stream=stream)
         entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)
     path = _find(recording, entries)
-    return _join([_open_file(path, well)], [path])
+    opened, files = _open_file(path, well, stream)
+    return _join([opened], files)
 
 
 def holds_windows(recording: str | Path) -> bool:
@@ -273,32 +259,31 @@ class _FiniteSegment(BasePreprocessorSegment):
         return traces
 
 
-def _refuse_well(well: str | None, name: str) -> None:
-    if well is not None:
-        raise InputError(f"{name} is no BRW file and has no wells: leave the well out")
+def _refuse_choice(name: str, **choices: str | None) -> None:
+    """Raise where a well or a stream was picked of what has none."""
+    for what, choice in choices.items():
+        if choice is not None:
+            raise InputError(f"{name} has no {what}s: leave the {what} out")
 
 
-def _open_file(path: Path, well: str | None) -> sc.BaseRecording:
-    """A file by its suffix, or by the YAML beside it."""
+def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+    """A file by its suffix, by the YAML beside it or by what is in it; with all files that were read."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
     if suffix == ".brw":
-        return BrwRecording(path, well)
-    _refuse_well(well, path.name)
+        _refuse_choice(path.name, stream=stream)
+        return BrwRecording(path, well), [path]
     if suffix == ".wav":
-        return _open_wav(path, {})
-    known = max((s for s in READERS if path.name.lower().endswith(s)), key=len, default=None)
-    if known == ".h5" and not _in_hdf5(path, "Data/Recording_0"):  # the reader's clean-up would print a traceback
-        raise InputError(f"{path.name} could not be read as a .h5 recording: MultiChannel Systems' header is not in it")
-    if known:
-        return _open_known(path, getattr(se, READERS[known]), known)
-    if beside.is_file() and path.is_file():
-        return _open_binary(path, _read_yaml(beside))
-    if suffix == ".bin" and path.with_suffix(".meta").is_file():
-        stream = path.stem.partition(".")[2]  # run_g0_t0.imec0.ap.bin holds the stream imec0.ap
-        return _open_known(path, lambda file: se.read_spikeglx(file.parent, stream_name=stream), "SpikeGLX")
+        _refuse_choice(path.name, well=well, stream=stream)
+        return _open_wav(path, {}), [path]
+    if suffix not in READERS and suffix not in HDF5_SUFFIXES and path.is_file() and beside.is_file():
+        _refuse_choice(path.name, well=well, stream=stream)
+        return _open_binary(path, _read_yaml(beside)), [path, beside]
+    if opened := open_known(path, stream, well):
+        return opened
     raise InputError(
-        f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(READERS)}, or .bin with its "
-        f".meta); for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
+        f"{', '.join(READERS)}, or .bin with its .meta), nor a folder of Open Ephys; for a plain binary file describe it "
+        f"in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
     )
 
 
@@ -341,7 +326,7 @@ def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
     if path.stat().st_size == 0 or path.stat().st_size % frame_bytes:
         raise InputError(
             f"{path.name} holds {path.stat().st_size} bytes, which is no whole number of frames of {frame_bytes} "
-            f"bytes: n_channels or dtype are wrong, or the file is cut short"
+            f"bytes: n_channels or dtype are wrong, or it {CUT_SHORT}"
         )
     recording = sc.read_binary(
         path, sampling_frequency=rate, num_channels=n_channels, dtype=dtype.str, gain_to_uV=gain, offset_to_uV=offset
@@ -359,18 +344,45 @@ def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
             warnings.filterwarnings("ignore", "Chunk .non-data. not understood")
             return scipy.io.wavfile.read(path, mmap=mmap)
 
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if not any(wav.startswith(start) for wav in (b"RIFF", b"RIFX", b"RF64")):
+        raise InputError(f"{path.name} is no WAV file: check its name")
+    if _wav_ends_early(path):
+        raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished")
     try:
         try:
             (rate, samples), adc_range = read(mmap=True), None
-        except ValueError:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+        except ValueError as error:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+            if "mmap=True" not in str(error):
+                raise
             (rate, samples), adc_range = read(mmap=False), (-(2**31), 2**31 - 2**8)
     except Exception as error:  # scipy on a damaged file raises anything
-        raise InputError(f"{path.name} is no complete WAV file ({first_line(error)}): copy it again") from error
+        raise InputError(
+            f"{path.name} could not be read as WAV ({first_line(error)}): save it as PCM, or copy it again"
+        ) from error
     _require_rate(rate, path.name)
     recording = sc.NumpyRecording([samples.reshape(len(samples), 1 if samples.ndim == 1 else -1)], rate)
     if adc_range:
         recording.annotate(adc_range=adc_range)
     return recording
+
+
+def _wav_ends_early(path: Path) -> bool:
+    """Whether the sizes of a WAV file reach beyond its end, or were never filled in."""
+    end = path.stat().st_size
+    with open(path, "rb") as file:
+        kind, size = file.read(4), file.read(4)
+        order = "big" if kind == b"RIFX" else "little"
+        if kind != b"RF64" and not 4 < int.from_bytes(size, order) <= end - 8:
+            return True
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            size, left = int.from_bytes(head[4:], order), end - file.tell()
+            if head[:4] == b"data":
+                return kind != b"RF64" and (size > left or size == 0 < left)
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return True
 
 
 def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:
@@ -392,16 +404,6 @@ def _matlab(path: Path, variable: str) -> np.ndarray:
 def _require_rate(rate: float, name: str) -> None:
     if not (np.isfinite(rate) and rate > 0):
         raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
-
-
-def _open_known(path: Path, reader: Callable[[Path], sc.BaseRecording], kind: str) -> sc.BaseRecording:
-    try:
-        return reader(path)
-    except Exception as error:  # readers of other people's formats raise anything
-        raise InputError(
-            f"{path.name} could not be read as a {kind} recording ({type(error).__name__}: {first_line(error)}): is it "
-            f"complete, and of that format?"
-        ) from error
 
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -30,13 +30,14 @@ class SpikeTrains:
     names
         Name of each electrode; it may have no spike.
     n_frames, sampling_rate_hz
-        Length of the recording, and frames per second.
+        Frame at which the recording ends, and frames per second.
     amplitude
         float32 (spikes,), NaN where it is not known.
     positions_um
         float (electrodes, 2); None where they are not known.
-    breaks
-        int64 (k,): frames at which recording began anew: no interval crosses one.
+    stretches
+        int64 (k, 2): first frame and end of what was recorded without a break, in order; the whole unless given. Gaps
+        between them are time in which nothing is known: nothing reaches from one stretch into another.
     """
 
     frame: np.ndarray
@@ -46,9 +47,11 @@ class SpikeTrains:
     sampling_rate_hz: float
     amplitude: np.ndarray | None = None
     positions_um: np.ndarray | None = None
-    breaks: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    stretches: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        stretches = [[0, self.n_frames]] if self.stretches is None else self.stretches
+        object.__setattr__(self, "stretches", np.asarray(stretches, np.int64).reshape(-1, 2))
         amplitude = np.full(len(self.frame), np.nan) if self.amplitude is None else self.amplitude
         order = np.lexsort((self.frame, self.electrode))
         for name, values, dtype in (
@@ -63,9 +66,29 @@ class SpikeTrains:
         return len(self.names)
 
     @property
+    def n_recorded(self) -> int:
+        """Frames that were recorded, without the gaps."""
+        return int(np.diff(self.stretches).sum())
+
+    @property
     def duration_s(self) -> float:
-        """Length of the recording in s."""
-        return self.n_frames / self.sampling_rate_hz
+        """Length of what was recorded in s, without the gaps."""
+        return self.n_recorded / self.sampling_rate_hz
+
+    @property
+    def stretch(self) -> np.ndarray:
+        """Stretch int64 (spikes,) in which each spike lies."""
+        return self.stretch_of(self.frame)
+
+    def stretch_of(self, frame: np.ndarray) -> np.ndarray:
+        """Stretch int64 (n,) in which each frame lies."""
+        return np.searchsorted(self.stretches[1:, 0], frame, side="right")
+
+    @property
+    def runs(self) -> np.ndarray:
+        """int64 (spikes,), from 0: spikes of one electrode in one stretch are a run."""
+        change = (np.diff(self.electrode) != 0) | (np.diff(self.stretch) != 0)
+        return np.cumsum(np.r_[0, change][: len(self.frame)])
 
     @property
     def counts(self) -> np.ndarray:
@@ -103,8 +126,7 @@ class SpikeTrains:
 
         None crosses a break.
         """
-        stretch = np.searchsorted(self.breaks, self.frame, side="right")
-        same = (np.diff(self.electrode) == 0) & (np.diff(stretch) == 0)
+        same = np.diff(self.runs) == 0
         return np.diff(self.frame)[same], self.electrode[1:][same]
 
     def select(self, electrodes: np.ndarray) -> "SpikeTrains":
@@ -122,33 +144,44 @@ class SpikeTrains:
     def between(self, first: int, end: int) -> "SpikeTrains":
         """The spikes from frame ``first`` to frame ``end``, counted from ``first``."""
         kept = (self.frame >= first) & (self.frame < end)
-        breaks = self.breaks[(self.breaks > first) & (self.breaks < end)] - first
+        stretches = np.clip(self.stretches, first, end) - first
         return replace(
             self, frame=self.frame[kept] - first, electrode=self.electrode[kept], amplitude=self.amplitude[kept],
-            n_frames=end - first, breaks=breaks,
+            n_frames=end - first, stretches=stretches[stretches[:, 1] > stretches[:, 0]],
         )
 
+    def recorded_frames(self, index: np.ndarray) -> np.ndarray:
+        """Frames int64 (n,) of what was recorded as the 0th, 1st, … frame, gaps left out."""
+        before = np.cumsum(np.r_[0, np.diff(self.stretches)[:-1, 0]])
+        stretch = np.searchsorted(before[1:], index, side="right")
+        return index + (self.stretches[:, 0] - before)[stretch]
+
     def block_edges(self, n: int) -> list[int]:
-        """The n + 1 frames at which ``n`` equal blocks of the recording's time begin and end."""
-        return np.linspace(0, self.n_frames, n + 1).round().astype(int).tolist()
+        """The n + 1 frames at which ``n`` blocks of equally much recorded time begin and end."""
+        return self.recorded_frames(np.linspace(0, self.n_recorded, n + 1).round().astype(int)).tolist()
 
     def blocks(self, n: int) -> list["SpikeTrains"]:
-        """The recording in ``n`` equal blocks of time, in order."""
+        """The recording in ``n`` blocks of equally much recorded time, in order."""
         edges = self.block_edges(n)
         return [self.between(first, end) for first, end in zip(edges[:-1], edges[1:])]
 
     def jittered(self, reach: int, rng: np.random.Generator) -> "SpikeTrains":
-        """Each spike moved by up to ``reach`` frames either way, evenly; at the ends of the recording it turns back.
+        """Each spike moved by up to ``reach`` frames either way, evenly; at the ends of its stretch it turns back.
 
         What is left is the rate of each electrode on longer times; what is lost is who fired with whom.
         """
-        moved = np.abs(self.frame + rng.integers(-reach, reach + 1, len(self.frame)))
-        last = max(self.n_frames - 1, 0)
-        return replace(self, frame=(last - np.abs(last - moved)).clip(0))
+        first, end = self.stretches[self.stretch].T
+        moved, last = self.frame - first + rng.integers(-reach, reach + 1, len(self.frame)), end - first - 1
+        moved %= np.maximum(2 * last, 1)  # there and back again
+        return replace(self, frame=first + np.minimum(moved, 2 * last - moved))
 
     def poisson(self, rng: np.random.Generator) -> "SpikeTrains":
         """As many spikes on each electrode, each at any time: what a train without a pattern looks like."""
-        return replace(self, frame=rng.integers(0, max(self.n_frames, 1), len(self.frame)))
+        return replace(self, frame=self.recorded_frames(rng.integers(0, max(self.n_recorded, 1), len(self.frame))))
+
+    def apart(self, reach: int) -> np.ndarray:
+        """Frames int64 (spikes,) with the stretches moved apart, so that none is within ``reach`` of another."""
+        return self.frame + (reach + 1) * self.stretch
 
     def without_echoes(self, distance_um: float, within_ms: float = 0.5) -> "SpikeTrains":
         """Without the smaller copies of spikes that several electrodes hear.
@@ -160,10 +193,8 @@ class SpikeTrains:
             return self
         near = cdist(self.positions_um, self.positions_um) <= distance_um
         np.fill_diagonal(near, False)
-        order = np.argsort(self.frame, kind="stable")
-        echo = _echoes(
-            self.frame[order], self.electrode[order], np.abs(self.amplitude[order]), near, self.frames(within_ms)
-        )
+        order, reach = np.argsort(self.frame, kind="stable"), self.frames(within_ms)
+        echo = _echoes(self.apart(reach)[order], self.electrode[order], np.abs(self.amplitude[order]), near, reach)
         kept = np.sort(order[~echo])
         return replace(
             self, frame=self.frame[kept], electrode=self.electrode[kept], amplitude=self.amplitude[kept]
@@ -201,7 +232,7 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
         raise InputError(
             f"there is no recording {recording} among the {len(windows.recordings)} of these windows: count from 0"
         )
-    ledger, breaks, n_frames = windows.ledger, np.zeros(0, np.int64), 0
+    ledger = windows.ledger
     if ledger is not None:
         kept = (ledger.recording == recording) & ~np.isin(ledger.reason, NO_SPIKES)
         frame, electrode, amplitude = ledger.frame[kept], ledger.channel[kept], ledger.amplitude[kept]
@@ -218,14 +249,13 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
         amplitude = windows.windows[kept].min(axis=1)
     here = windows.noise_recording == recording
     n = max(int(here.sum()), int(electrode.max(initial=-1)) + 1)
-    spans = windows.stretches[windows.stretches[:, 0] == recording]
-    if len(spans):
-        n_frames, breaks = int(spans[-1, 2]), spans[1:, 1]
+    spans = windows.stretches[windows.stretches[:, 0] == recording, 1:]
     positions = windows.positions_um[here]
     known = len(positions) == n and np.isfinite(positions).all()
     return _once(SpikeTrains(
-        frame, electrode, [str(e) for e in range(n)], max(n_frames, int(frame.max(initial=0)) + 1),
-        windows.sampling_rate_hz, amplitude, positions.astype(float) if known else None, breaks,
+        frame, electrode, [str(e) for e in range(n)],
+        int(spans[-1, 1]) if len(spans) else int(frame.max(initial=0)) + 1, windows.sampling_rate_hz, amplitude,
+        positions.astype(float) if known else None, spans if len(spans) else None,
     ))
 
 

@@ -379,11 +379,12 @@ def noise_levels(
     """Robust noise level float32 (channels,) of the filtered recording, in steps: median |x| / 0.6745.
 
     Every second frame of blocks of ``block`` frames at random places, drawn with ``seed``: twenty blocks of a large
-    chip, sixty of a small one. Quiroga et al. 2004, doi:10.1162/089976604774201631.
+    chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004, doi:10.1162/089976604774201631.
     """
     raws = [_raw(recording, segment) for segment in range(recording.get_num_segments())]
+    block = min(block, max(raw.n_frames for raw in raws))
+    raws = [raw for raw in raws if raw.n_frames >= block]
     sign, n_channels = _signs(recording), recording.get_num_channels()
-    block = min(block, *(raw.n_frames for raw in raws))
     n_blocks = int(np.clip(10**8 // (block * n_channels), 20, 60))
     rng = np.random.default_rng(seed)
     frames = np.array([raw.n_frames for raw in raws])

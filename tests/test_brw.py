@@ -11,6 +11,7 @@ import pytest
 import spikeinterface.extractors as se
 
 from meagan_lib import InputError
+from meagan_lib.detection import segment_spans
 from meagan_lib.recordings import electrode_positions_um, open_recording
 
 RATE = 17_840.7
@@ -162,12 +163,35 @@ def test_brainwave_6_settings_are_read(tmp_path):
     assert recording.get_sampling_frequency() == 19_960
 
 
-def test_stretches_of_time_are_laid_end_to_end(tmp_path):
-    write_4(tmp_path / "x.brw", {"A1": [0, 1]}, n_frames=200, toc=[[0, 120], [500, 580]])
-    assert open_recording(tmp_path / "x.brw").get_num_samples() == 200
+def test_a_gap_begins_a_new_segment_at_its_true_time(tmp_path):
+    toc = [[1_000, 1_050], [1_050, 1_120], [5_000, 5_060], [9_000, 9_000], [9_000, 9_020]]
+    data = write_4(tmp_path / "x.brw", {"A1": [0, 1], "B1": [5]}, n_frames=200, toc=toc)
+    for well in ("A1", "B1"):
+        recording = open_recording(tmp_path / "x.brw", well=well)
+        assert segment_spans(recording).tolist() == [[0, 120], [4_000, 4_060], [8_000, 8_020]]
+        for segment, (first, end) in enumerate([(0, 120), (120, 180), (180, 200)]):
+            np.testing.assert_array_equal(recording.get_traces(segment), data[well][first:end])
+        np.testing.assert_array_equal(recording.get_traces(1, 10, 20), data[well][130:140])
+        assert recording.get_start_time(1) == 4_000 / 19_960.0
+        copy = pickle.loads(pickle.dumps(recording))
+        np.testing.assert_array_equal(copy.get_traces(2), data[well][180:])
+
+
+def test_chunks_that_touch_are_one_segment(tmp_path):
+    write_4(tmp_path / "x.brw", {"A1": [0, 1]}, n_frames=200, toc=[[7, 100], [100, 207]])
+    assert segment_spans(open_recording(tmp_path / "x.brw")).tolist() == [[0, 200]]
     write_4(tmp_path / "y.brw", {"A1": [0, 1]}, n_frames=200, toc=[[0, 120], [500, 600]])
     with pytest.raises(InputError, match="400 samples, where its header tells of 220 frames of 2 channels"):
         open_recording(tmp_path / "y.brw")
+
+
+@pytest.mark.parametrize("toc, row", [
+    ([[0, 120], [100, 180]], 1), ([[100, 220], [0, 80]], 1), ([[0, 250], [250, 200]], 1), ([[120, 0], [120, 440]], 0),
+])
+def test_stretches_that_overlap_or_run_backwards_are_refused(tmp_path, toc, row):
+    write_4(tmp_path / "x.brw", {"A1": [0, 1]}, n_frames=200, toc=toc)
+    with pytest.raises(InputError, match=f"overlap or run backwards, at its row {row}"):
+        open_recording(tmp_path / "x.brw")
 
 
 def test_a_long_recording_has_a_long_table_of_contents(tmp_path):
@@ -200,7 +224,7 @@ def change(path: Path, name: str, value) -> None:
     ("3BRecInfo/3BRecVars/SamplingRate", [-5.0], "sampling rate of -5 Hz"),
     ("3BRecInfo/3BRecVars/SamplingRate", [np.nan], "sampling rate of nan Hz"),
     ("3BRecInfo/3BRecVars/NRecFrames", [0], "2 channels of 0 frames"),
-    ("3BRecInfo/3BRecVars/NRecFrames", [199], "cut short, or the header is damaged"),
+    ("3BRecInfo/3BRecVars/NRecFrames", [199], "is cut short or still being written, or its header is damaged"),
     ("3BRecInfo/3BRecVars/MaxVolt", [-4125.0], "µV per step"),
     ("3BRecInfo/3BRecVars/BitDepth", [0], "BitDepth of 0"),
     ("3BRecInfo/3BRecVars/SignalInversion", [0.0], "SignalInversion of 0"),
@@ -236,8 +260,17 @@ def test_compressed_brw_names_the_remedy(tmp_path, dataset, kind):
 def test_an_hdf5_file_without_a_3brain_header_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.brw", "w") as file:
         file["x"] = [1]
-    with pytest.raises(InputError, match="no 3Brain header"):
+    with pytest.raises(InputError, match=r"no 3Brain header was found in it, only x \(1,\)"):
         open_recording(tmp_path / "other.brw")
+
+
+def test_a_file_that_is_cut_short_is_refused(tmp_path):
+    write_4(tmp_path / "x.brw", {"A1": [0, 1]})
+    content = (tmp_path / "x.brw").read_bytes()
+    for size in (0, 5, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "x.brw").write_bytes(content[:size])
+        with pytest.raises(InputError, match="is cut short or still being written"):
+            open_recording(tmp_path / "x.brw")
 
 
 def damaged_copies(source: Path, folder: Path, rng: np.random.Generator, n: int):
@@ -268,16 +301,16 @@ def check_damaged(path: Path) -> bool:
     """Whether the file opens and reads; all but an InputError, and a wrong success, is a failure."""
     try:
         recording = open_recording(path)
-        traces = recording.get_traces(end_frame=100)
+        traces = recording.get_traces(0, end_frame=100)
     except InputError as error:
         assert "\n" not in str(error)
         return False
     assert 0 < recording.get_sampling_frequency() < np.inf
-    assert traces.shape == (min(100, recording.get_num_samples()), recording.get_num_channels())
+    assert traces.shape == (min(100, recording.get_num_samples(0)), recording.get_num_channels())
     assert np.isfinite(recording.get_channel_gains()).all() and (recording.get_channel_gains() != 0).all()
     with h5py.File(path, "r") as file:
         stored = file[recording.get_annotation("hdf5_dataset")].size
-    assert stored == recording.get_num_samples() * recording.get_num_channels()
+    assert stored == recording.get_total_samples() * recording.get_num_channels()
     return True
 
 

@@ -45,7 +45,8 @@ def test_planted_bursts_of_an_electrode_are_found_to_the_spike(planted):
 
 def test_a_break_in_the_recording_ends_a_burst(planted):
     trains, spans = planted
-    cut = replace(trains, breaks=np.array([spans[3].mean().astype(int)]))
+    joint = int(spans[3].mean())
+    cut = replace(trains, stretches=[[0, joint], [joint, trains.n_frames]])
     assert sorted(np.r_[electrode_bursts(cut, 4).n_spikes]) == [4, 4] + [8] * 49
 
 

@@ -15,9 +15,9 @@ def test_recall_and_precision_above_six_sigma(peaks, truth, detection):
 
 
 def test_the_score_falls_when_spikes_are_missed_or_made_up(peaks, truth, detection):
-    half = Peaks(peaks.frame[::2], peaks.channel[::2], peaks.amplitude[::2], peaks.segment_starts, peaks.noise_mad)
+    half = Peaks(peaks.frame[::2], peaks.channel[::2], peaks.amplitude[::2], peaks.noise_mad)
     assert score_detection(half, truth, detection, 20_000).recall < 0.7
-    moved = Peaks(peaks.frame + 200, peaks.channel, peaks.amplitude, peaks.segment_starts, peaks.noise_mad)
+    moved = Peaks(peaks.frame + 200, peaks.channel, peaks.amplitude, peaks.noise_mad)
     assert score_detection(moved, truth, detection, 20_000).precision < 0.5
 
 

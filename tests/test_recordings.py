@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-import spikeinterface.extractors as se
 
 from meagan_lib import InputError, recordings
 from meagan_lib.cutting import WindowConfig
@@ -45,6 +44,7 @@ def test_a_plain_binary_opens_with_the_yaml_beside_it(tmp_path):
     np.testing.assert_array_equal(recording.get_traces(), codes)
     np.testing.assert_allclose(recording.get_traces(return_in_uV=True), 2.0 * codes)
     assert amplitude_unit(recording) == "uV"
+    assert recording.get_annotation("files") == [str(tmp_path / name) for name in ("chip.raw", "chip.yaml")]
     (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16}")
     assert amplitude_unit(open_recording(tmp_path / "chip.raw")) == "ADU"
 
@@ -102,11 +102,17 @@ def test_an_empty_recording_is_refused(tmp_path):
         open_recording(tmp_path / "x.wav")
 
 
-def test_wells_are_asked_of_brw_files_only(tmp_path):
+def test_wells_and_streams_are_refused_where_there_are_none(tmp_path, simulation, data_dir):
     scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(50, np.int16))
-    for name in (tmp_path / "x.wav", "locust"):
-        with pytest.raises(InputError, match="has no wells"):
+    np.zeros(60, np.int16).tofile(tmp_path / "chip.raw")
+    (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16}")
+    for name in (tmp_path / "x.wav", tmp_path / "chip.raw", "locust"):
+        with pytest.raises(InputError, match="has no wells: leave the well out"):
             open_recording(name, well="A1")
+        with pytest.raises(InputError, match="has no streams: leave the stream out"):
+            open_recording(name, stream="raw")
+    with pytest.raises(InputError, match="has no streams"):
+        open_recording("simulated", simulation=simulation, data_dir=data_dir, stream="raw")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.int32, np.float32])
@@ -130,24 +136,42 @@ def test_a_wav_file_of_24_bits_has_the_rails_of_24_bits(tmp_path):
     assert rails(recording) == (traces.min(), traces.max())
 
 
-@pytest.mark.parametrize("keep", [0, 10, 30, 60, 500])
+@pytest.mark.parametrize("keep", [0, 3, 10, 30, 60, 500])
 def test_a_wav_file_that_is_cut_short_is_refused(tmp_path, keep):
     scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(1000, np.int16))
     (tmp_path / "cut.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:keep])
-    with pytest.raises(InputError, match="no complete WAV file"):
+    with pytest.raises(InputError, match="is cut short or still being written"):
         open_recording(tmp_path / "cut.wav")
 
 
-def test_every_reader_of_the_table_exists():
-    for reader in READERS.values():
-        assert callable(getattr(se, reader))
+@pytest.mark.parametrize("riff, data", [(0, 0), (0, 2000), (0xFFFFFFFF, 0xFFFFFFFF), (2036, 4000), (36, 0)])
+def test_a_wav_file_whose_sizes_were_never_filled_in_is_still_being_written(tmp_path, riff, data):
+    scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.ones(1000, np.int16))
+    content = bytearray((tmp_path / "x.wav").read_bytes())
+    content[4:8], content[40:44] = riff.to_bytes(4, "little"), data.to_bytes(4, "little")
+    (tmp_path / "x.wav").write_bytes(content)
+    with pytest.raises(InputError, match="is cut short or still being written"):
+        open_recording(tmp_path / "x.wav")
+
+
+def test_a_file_that_is_no_wav_is_told_apart_from_one_that_is_cut_short(tmp_path):
+    (tmp_path / "x.wav").write_text("hello, this is a text")
+    with pytest.raises(InputError, match="x.wav is no WAV file"):
+        open_recording(tmp_path / "x.wav")
+    scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(1000, np.int16))
+    content = bytearray((tmp_path / "x.wav").read_bytes())
+    content[20] = 0x11  # ADPCM
+    (tmp_path / "x.wav").write_bytes(content)
+    with pytest.raises(InputError, match="could not be read as WAV .*: save it as PCM"):
+        open_recording(tmp_path / "x.wav")
 
 
 @pytest.mark.parametrize("suffix", READERS)
 def test_a_damaged_file_of_any_format_is_refused_in_one_sentence(tmp_path, suffix):
     path = tmp_path / f"damaged{suffix}"
     path.write_bytes(bytes(range(256)) * 20)
-    with pytest.raises(InputError, match=f"could not be read as a {suffix} recording") as refusal:
+    told = f"could not be read as a {suffix} recording|is not an HDF5 file|without the package"
+    with pytest.raises(InputError, match=told) as refusal:
         open_recording(path)
     assert "\n" not in str(refusal.value)
 

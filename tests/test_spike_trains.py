@@ -48,17 +48,17 @@ def test_the_order_in_which_spikes_are_given_does_not_matter(spikes, random):
 @settings(max_examples=40, deadline=None)
 def test_blocks_share_out_every_spike(spikes, n):
     frame, electrode = np.array(spikes, np.int64).reshape(-1, 2).T
-    whole = SpikeTrains(frame, electrode, list("abcde"), 1_000, RATE_HZ, breaks=np.array([400]))
+    whole = SpikeTrains(frame, electrode, list("abcde"), 1_000, RATE_HZ, stretches=[[0, 400], [400, 1_000]])
     blocks = whole.blocks(n)
     assert sum(b.n_frames for b in blocks) == 1_000 and sum(len(b.frame) for b in blocks) == len(spikes)
     assert all((b.frame >= 0).all() and (b.frame < b.n_frames).all() for b in blocks)
-    assert sum(len(b.breaks) for b in blocks) == (400 not in whole.block_edges(n))
+    assert sum(len(b.stretches) - 1 for b in blocks) == (400 not in whole.block_edges(n))
     kept = whole.select(np.array([3, 1]))
     assert kept.names == ["d", "b"] and kept.counts.tolist() == whole.counts[[3, 1]].tolist()
 
 
 def test_no_interval_crosses_an_electrode_or_a_break():
-    trains = trains_of([10, 30, 80], [], [5], [20, 25, 60], breaks=np.array([50]))
+    trains = trains_of([10, 30, 80], [], [5], [20, 25, 60], stretches=[[0, 50], [50, 1_000]])
     intervals, owner = trains.intervals()
     assert intervals.tolist() == [20, 5] and owner.tolist() == [0, 3]
 
