@@ -206,6 +206,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         }
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     first = given[merging.FIRST]
+    if (least := first.get("min_train_windows", 1)) < 1:
+        raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
     checked = {}
     if parts := merging.parts(first):
         check_parameters(merging.FIRST, given.pop(merging.FIRST) | {"recording": "one of several"})
@@ -218,9 +220,12 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     elif first["recording"] != "simulated":
+        from meagan_lib.precut import require_readable
         from meagan_lib.recordings import holds_windows, open_recording
 
-        if not holds_windows(first["recording"]):  # bad input is refused before anything starts
+        if holds_windows(first["recording"]):  # bad input is refused before anything starts
+            require_readable(first["recording"])
+        else:
             open_recording(first["recording"], well=first.get("well") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 

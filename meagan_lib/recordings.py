@@ -2,7 +2,6 @@
 
 import os
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -105,20 +104,17 @@ def open_recording(
 
 
 def holds_windows(recording: str | Path) -> bool:
-    """Whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist."""
+    """Whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist.
+
+    An ``.npz`` can hold nothing else; opening it says what is wrong with it.
+    """
     entry = catalogue().get(str(recording))
     if entry is not None:
         return entry["open"] == "windows"
     path = next((p for p in _candidates(recording) if p.is_file()), None)
     if path is None or path.suffix.lower() not in WINDOW_SUFFIXES:
         return False
-    if path.suffix.lower() != ".npz":
-        return _in_hdf5(path, "windows")
-    try:
-        with zipfile.ZipFile(path) as file:
-            return "windows.npy" in file.namelist()
-    except Exception:  # a damaged file raises anything; opening it says what is wrong
-        return False
+    return path.suffix.lower() == ".npz" or _in_hdf5(path, "windows")
 
 
 def catalogue() -> dict[str, dict]:
@@ -297,8 +293,8 @@ def _open_file(path: Path, well: str | None) -> sc.BaseRecording:
         stream = path.stem.partition(".")[2]  # run_g0_t0.imec0.ap.bin holds the stream imec0.ap
         return _open_known(path, lambda file: se.read_spikeglx(file.parent, stream_name=stream), "SpikeGLX")
     raise InputError(
-        f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(READERS)}, or .bin with its "
-        f".meta); for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(READERS)}, .npz of windows, "
+        f"or .bin with its .meta); for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
     )
 
 

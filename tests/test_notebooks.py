@@ -112,9 +112,20 @@ def test_a_path_with_brackets_is_told_as_it_is(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(cli, name, lambda *_: None)
     monkeypatch.setattr(cli, "RESULTS", tmp_path)
     path = tmp_path / "[red]:bug:.npz"
-    np.savez(path, windows=np.zeros((9, 9)))
+    np.savez(path, windows=np.zeros((9, 9)), sampling_rate_hz=1)
     cli.run("smoke", recording=[str(path)], name="x", set_=[], cores=1)
     assert path.name in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize("recordings", [["cut.npz"], ["simulated", "cut.npz"]])
+def test_windows_that_cannot_be_read_are_refused_before_the_run(tmp_path, monkeypatch, recordings):
+    monkeypatch.chdir(tmp_path)
+    np.savez("cut.npz", waveforms=np.zeros((9, 9)), sampling_rate_hz=1)
+    asked = ["merge.split_by=time"]
+    with pytest.raises(InputError, match="cut.npz lacks windows and holds waveforms, sampling_rate_hz: save it again"):
+        check("x", resolve("smoke", recordings, asked))
+    np.savez("cut.npz", windows=np.zeros((9, 9)), sampling_rate_hz=1)
+    check("x", resolve("smoke", recordings, asked))
 
 
 def test_recordings_have_labels_of_their_own():
@@ -132,6 +143,7 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
         ("merge.split_by=channel", "choose one of recording, time"),
         ("merge.split_by=time", "recording a: no recording"),
         ("01_preprocessing.split_by=time", "no parameter 'split_by'"),
+        ("01_preprocessing.min_train_windows=0", "min_train_windows is 0: it must be 1 or more"),
     ):
         with pytest.raises(InputError, match=sentence):
             check("both", resolve("smoke", ["a.brw", "b.brw"], [override]))
