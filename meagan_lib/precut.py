@@ -93,7 +93,7 @@ def _contents(path: Path):
     if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
             begun = file.read(2) in (b"PK", b"")  # an archive ends in its table of contents
-        told = "cut short or still being written: wait, or copy it again" if begun else "no .npz: write it by numpy.savez"
+        told = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
         raise InputError(f"{path.name} cannot be read as windows, for it is {told}")
     try:
         if path.suffix.lower() == ".npz":
@@ -114,8 +114,8 @@ def _contents(path: Path):
 def _require_names(name: str, there: Sequence[str]) -> None:
     if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
         raise InputError(
-            f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with windows "
-            f"(n, samples) and sampling_rate_hz under these names; {', '.join(WINDOWS_OPTIONAL)} may stand beside them"
+            f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with "
+            f"windows (n, samples) and sampling_rate_hz under these names; {', '.join(WINDOWS_OPTIONAL)} may stand beside them"
         )
 
 
@@ -161,7 +161,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
     least = 1e-6 * np.abs(windows).max()
     for what, axis in (("all alike", 0), ("flat", 1)):
         if n > 1 and np.ptp(windows, axis=axis).max() <= least:
-            raise InputError(f"{name} holds {n} windows that are {what}, with nothing to learn: are they the right ones?")
+            raise InputError(f"{name} holds {n} windows that are {what}, with nothing to learn: take others")
     rate = _scalar(arrays["sampling_rate_hz"], "sampling_rate_hz", name)
     if rate <= 0:
         raise InputError(f"{name} states a sampling_rate_hz of {rate:g}: it must be above zero")
@@ -239,8 +239,8 @@ def _unlikeness(group: np.ndarray, split: np.ndarray) -> float:
     E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a share p of n and m windows, is taken off.
     """
     names, group = np.unique(group, return_inverse=True)
-    share, counts = np.bincount(group) / len(group), [np.bincount(group[split == s], minlength=len(names)) for s in Split]
-    found, (train, *others) = 0.0, counts
+    share, found = np.bincount(group) / len(group), 0.0
+    train, *others = (np.bincount(group[split == s], minlength=len(names)) for s in Split)
     for other in others:
         n, m = max(train.sum(), 1), max(other.sum(), 1)
         chance = np.sqrt(2 * share * (1 - share) * (1 / n + 1 / m) / np.pi)

@@ -294,7 +294,8 @@ def _open_file(path: Path, well: str | None) -> sc.BaseRecording:
         return _open_known(path, lambda file: se.read_spikeglx(file.parent, stream_name=stream), "SpikeGLX")
     raise InputError(
         f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(READERS)}, .npz of windows, "
-        f"or .bin with its .meta); for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"or .bin with its .meta); for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, "
+        f"n_channels, dtype)"
     )
 
 

@@ -391,7 +391,7 @@ def test_files_that_are_no_windows_are_refused(tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-500])
     (tmp_path / "begun.npz").touch()
     why = {
-        "objects.npz": r"\(ValueError\)", "text.npz": "no .npz: write it by numpy.savez", "text.h5": r"\(OSError\)",
+        "objects.npz": r"\(ValueError\)", "text.npz": "none: write it by numpy.savez", "text.h5": r"\(OSError\)",
         "cut.npz": "cut short or still being written", "begun.npz": "cut short or still being written",
     }
     for name, cause in why.items():
