@@ -96,6 +96,7 @@ def test_overrides_and_names():
     assert default_name("quick", ["some/chip.brw", "b", "c"]) == "chip_and_2_more"
     assert default_name("quick", ["some/my chip.brw"]) == "my_chip"
     assert resolve("quick", ["a", "b"], [])["01_preprocessing"]["recording"] == ["a", "b"]
+    assert resolve("quick", [], ["05_organoid_network.treatment="])["05_organoid_network"]["treatment"] == ""
     assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
     for wrong, sentence in (
         ("steps=7", "notebook.parameter=value"), ("02_transformer_gan.steps", "notebook.parameter=value"),
@@ -126,6 +127,21 @@ def test_windows_that_cannot_be_read_are_refused_before_the_run(tmp_path, monkey
         check("x", resolve("smoke", recordings, asked))
     np.savez("cut.npz", windows=np.zeros((9, 9)), sampling_rate_hz=1)
     check("x", resolve("smoke", recordings, asked))
+
+
+def test_spikes_and_treatment_of_notebook_05_are_checked_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spikes.csv").write_text("electrode,time_s\n1,0.5\n")
+    (tmp_path / "no.csv").write_text("electrode,seconds\n1,0.5\n")
+    files = check("x", resolve("smoke", [], ["05_organoid_network.spikes=spikes.csv"]))
+    (told,) = [given for path, given in files.items() if path.stem == "05_organoid_network"]
+    assert told["spikes"] == str(tmp_path / "spikes.csv")  # the notebook runs in another folder
+    for override, sentence in (
+        ("spikes=no.csv", "no.csv has no column time_s"), ("spikes=none.csv", "no spike times at .*none.csv"),
+        ("treatment=locust", "'locust' is no entry of the catalogue with spike trains under treatment"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            check("x", resolve("smoke", [], [f"05_organoid_network.{override}"]))
 
 
 def test_recordings_have_labels_of_their_own():
