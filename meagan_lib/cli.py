@@ -25,6 +25,7 @@ from meagan_lib.files import DISK_FULL, atomic
 from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
 
 PARAMS = ROOT / "params"
+NETWORK = "05_organoid_network"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
@@ -166,7 +167,10 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         if notebook not in parameters:
             find_notebook(notebook)
             raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
-        parameters[notebook][parameter] = yaml.safe_load(value)
+        parameters[notebook][parameter] = yaml.safe_load(value) if value else ""
+    if spikes := parameters.get(NETWORK, {}).get("spikes"):
+        path = Path(str(spikes)).expanduser()
+        parameters[NETWORK]["spikes"] = str(path.resolve()) if path.exists() else spikes
     if merging.FIRST not in parameters:
         return parameters
     first = parameters[merging.FIRST]
@@ -206,6 +210,8 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         }
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     first = given[merging.FIRST]
+    if (least := first.get("min_train_windows", 1)) < 1:
+        raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
     checked = {}
     if parts := merging.parts(first):
         check_parameters(merging.FIRST, given.pop(merging.FIRST) | {"recording": "one of several"})
@@ -214,15 +220,30 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     for notebook, section in given.items():
         checked[name, notebook] = check_parameters(notebook, section)
     checked |= {(name, file): section for file, section in contest.prepared(parameters).items()}
+    refuse_spikes_early(checked.get((name, NETWORK), {}))
     if parts:
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     elif first["recording"] != "simulated":
+        from meagan_lib.precut import require_readable
         from meagan_lib.recordings import holds_windows, open_recording
 
-        if not holds_windows(first["recording"]):  # bad input is refused before anything starts
+        if holds_windows(first["recording"]):  # bad input is refused before anything starts
+            require_readable(first["recording"])
+        else:
             open_recording(first["recording"], well=first.get("well") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
+
+
+def refuse_spikes_early(network: dict) -> None:
+    """Raise before a run what notebook 05 would refuse at its end: the file of spikes, or the name of a treatment."""
+    if network.get("spikes") or network.get("treatment"):
+        from meagan_lib import spike_trains
+
+        if network["spikes"]:
+            spike_trains.read_spikes(network["spikes"])
+        if network["treatment"]:
+            spike_trains.require_treated(network["treatment"])
 
 
 def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[Path, dict]:

@@ -18,7 +18,9 @@ from meagan_lib.files import atomic
 from meagan_lib.recordings import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.simulation import GroundTruth
 from meagan_lib.streaming import Found, Search
-from meagan_lib.windows import Ledger, Reason, SpikeWindows, require_enough, split_in_time
+from meagan_lib.windows import (
+    Ledger, Reason, SpikeWindows, fingerprints, require_apart, require_enough, split_in_time,
+)
 
 ORDER = (
     Reason.BAD_CHANNEL, Reason.EDGE_OF_RECORDING, Reason.CLIPPED, Reason.ARTEFACT, Reason.NEXT_TOO_CLOSE,
@@ -274,7 +276,8 @@ def cut_windows(
     Raises
     ------
     InputError
-        A recording shorter than a window; too few windows (:func:`require_enough`).
+        A recording shorter than a window; too few windows (:func:`require_enough`); a recording that repeats itself
+        (:func:`require_apart`).
     """
     rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
     half = config.half_window(rate)
@@ -310,17 +313,21 @@ def cut_windows(
         windows = complete(np.concatenate(list(passing())))
         if min_train is not None:
             require_enough(windows, min_train)
+        require_apart(windows)
         return windows
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         written = file.create_dataset(
             "windows", (0, 2 * half), np.float32, maxshape=(None, 2 * half), chunks=(1024, 2 * half)
         )
+        fingerprint = [np.zeros(0, np.int64)]
         for windows in passing():
+            fingerprint.append(fingerprints(windows))
             written.resize(len(written) + len(windows), axis=0)
             written[len(written) - len(windows) :] = windows
         done = complete(np.empty((0, 2 * half), np.float32))
         if min_train is not None:
             require_enough(done, min_train)
+        require_apart(done, np.concatenate(fingerprint))
         done.write(file)
     return SpikeWindows.load(path)
 

@@ -62,6 +62,7 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
         A recording that cannot be opened, is given twice, or has another sampling rate or unit than the others; too
         few for ``split_by``.
     """
+    from meagan_lib.precut import require_readable
     from meagan_lib.recordings import SIMULATED, amplitude_unit, holds_windows, open_recording
     from meagan_lib.windows import require_same, require_splittable
 
@@ -71,6 +72,8 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
         recording = parameters["recording"]
         try:
             unread = recording == SIMULATED or holds_windows(recording)
+            if holds_windows(recording):
+                require_readable(recording)
             source = None if unread else open_recording(recording, well=parameters.get("well") or None)
         except InputError as error:
             raise InputError(f"recording {label}: {error}") from error

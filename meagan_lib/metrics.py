@@ -74,7 +74,7 @@ class Context:
         labels: np.ndarray | None = None,
     ) -> "Context":
         """From training windows (n, samples), as z-scores."""
-        pca = PCA(min(n_components, train.shape[1]), svd_solver="full").fit(train)
+        pca = PCA(min(n_components, *train.shape), svd_solver="full").fit(train)
         return cls(pca, sampling_rate_hz, train, seed, labels)
 
     @cached_property
@@ -385,7 +385,7 @@ def _in_balls(centres: Array, windows: Array) -> np.ndarray:
     A ball reaches to the 5th nearest of the other centres. A bootstrap leaves the balls as they are, and resamples the
     windows that are asked for: with a third of the centres missing, a share would be another quantity.
     """
-    radius = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(centres).kneighbors(centres)[0][:, -1]
+    radius = NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, len(centres))).fit(centres).kneighbors(centres)[0][:, -1]
     squared = (centres**2).sum(1)[:, None] + (windows**2).sum(1)[None, :] - 2 * centres @ windows.T
     return squared < (radius**2)[:, None]
 

@@ -1,5 +1,8 @@
 """Windows that were cut by others: from the catalogue, ``.npz`` or HDF5; they enter after detection."""
 
+import zipfile
+from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -9,7 +12,7 @@ from meagan_lib import ROOT, InputError, recordings
 from meagan_lib.cutting import WindowConfig
 from meagan_lib.detection import nearest
 from meagan_lib.files import sha256
-from meagan_lib.windows import SpikeWindows, split_in_time
+from meagan_lib.windows import SpikeWindows, Split, require_apart, split_in_time
 
 WINDOWS_REQUIRED = ("windows", "sampling_rate_hz")
 WINDOWS_OPTIONAL = ("label", "channel", "time_s", "pre_samples", "amplitude_unit")
@@ -54,13 +57,14 @@ def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -
     attributes.
 
     They are split by time where ``time_s`` is given, and windows near a block's edge are left out
-    (:func:`split_in_time`); otherwise by their order in the file, with ``frame`` −1. How they were filtered is not
+    (:func:`split_in_time`); otherwise by :func:`split_in_order`, with ``frame`` −1. How they were filtered is not
     known, so that ``detection`` is empty.
 
     Raises
     ------
     InputError
-        No such file, a name that is missing, a shape that does not fit, or a value that is no finite number.
+        No such file, a name that is missing, a shape that does not fit, a value that is no finite number, windows
+        without spread, or the same window in two splits.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,20 +72,58 @@ def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -
     return _windows_from(_read_arrays(path), [path], config)
 
 
-def _read_arrays(path: Path) -> dict:
-    names = (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL)
+def require_readable(recording: str | Path) -> None:
+    """Raise when a file of windows is damaged or lacks what it must hold; only its table of contents is read.
+
+    Raises
+    ------
+    InputError
+        As :func:`import_windows`. Nothing is raised for an entry of the catalogue.
+    """
+    if str(recording) not in recordings.catalogue():
+        path = Path(recording).expanduser()
+        path = path if path.exists() else ROOT / path
+        with _contents(path) as (_, there):
+            _require_names(path.name, there)
+
+
+@contextmanager
+def _contents(path: Path):
+    """The open file of windows, and the names that it holds."""
+    if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            begun = file.read(2) in (b"PK", b"")  # an archive ends in its table of contents
+        told = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
+        raise InputError(f"{path.name} cannot be read as windows, for it is {told}")
     try:
         if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in names if name in file.files}
-        with h5py.File(path, "r") as file:
-            attributes = {name: file.attrs[name] for name in names if name in file.attrs}
-            return attributes | {name: file[name][()] for name in names if name in file}
+                yield file, list(file)
+        else:
+            with h5py.File(path, "r") as file:
+                yield file, [*file, *file.attrs]
+    except InputError:
+        raise
     except Exception as error:  # numpy and h5py on a damaged file raise anything
         raise InputError(
             f"{path.name} cannot be read as windows ({type(error).__name__}): it must be a complete .npz without "
             f"pickled objects, or HDF5"
         ) from error
+
+
+def _require_names(name: str, there: Sequence[str]) -> None:
+    if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
+        raise InputError(
+            f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with "
+            f"windows (n, samples) and sampling_rate_hz under these names; {', '.join(WINDOWS_OPTIONAL)} may stand beside them"
+        )
+
+
+def _read_arrays(path: Path) -> dict:
+    with _contents(path) as (file, there):
+        _require_names(path.name, there)
+        names = [name for name in (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL) if name in there]
+        return {name: file[name][()] if name in file else file.attrs[name] for name in names}
 
 
 def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: float, amplitude_unit: str) -> dict:
@@ -111,17 +153,15 @@ def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: floa
 def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> SpikeWindows:
     """Check the arrays of windows already cut, order them in time and split them."""
     name = paths[0].name
-    missing = [key for key in WINDOWS_REQUIRED if key not in arrays]
-    if missing:
-        raise InputError(
-            f"{name} lacks {' and '.join(missing)}: it must hold windows (n, samples) and sampling_rate_hz, and may "
-            f"hold {', '.join(WINDOWS_OPTIONAL)}"
-        )
     windows = np.asarray(arrays["windows"])
     if windows.ndim != 2 or len(windows) == 0 or windows.shape[1] < 8:
         raise InputError(f"{name} has windows of shape {windows.shape}: it must be (n, samples), 8 samples or more")
     windows = _finite(windows, "windows", name).astype(np.float32)
     n, n_samples = windows.shape
+    least = 1e-6 * np.abs(windows).max()
+    for what, axis in (("all alike", 0), ("flat", 1)):
+        if n > 1 and np.ptp(windows, axis=axis).max() <= least:
+            raise InputError(f"{name} holds {n} windows that are {what}, with nothing to learn: take others")
     rate = _scalar(arrays["sampling_rate_hz"], "sampling_rate_hz", name)
     if rate <= 0:
         raise InputError(f"{name} states a sampling_rate_hz of {rate:g}: it must be above zero")
@@ -151,14 +191,70 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
         order = order[~between[order]]
     else:
         frame, order = np.full(n, -1, np.int64), np.arange(n)
-        split, _ = split_in_time(order, n, 1, config.split_shares, config.split_cycles)
-    return SpikeWindows(
+        split = split_in_order([per_window["label"], per_window["channel"]], config)
+    imported = SpikeWindows(
         windows=windows[order], channel=per_window["channel"][order].astype(np.int32), frame=frame[order],
         label=per_window["label"][order].astype(np.int32), split=split[order], sampling_rate_hz=rate,
         pre_samples=pre_samples, amplitude_unit=unit,
         detection={},
         source_sha256=[sha256(path) for path in paths],
     )
+    require_apart(imported)
+    return imported
+
+
+def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = WindowConfig()) -> np.ndarray:
+    """:class:`Split` uint8 (n,) of windows whose times are not known: by their order, as if it were time.
+
+    In a file that is sorted by unit or by electrode that would put whole units into the test set. So where splits would
+    differ much in the units or electrodes that they have, each of these is split by its own order instead.
+
+    ``groups``: unit and electrode (n,) of each window, −1 where unknown.
+    """
+    n = len(groups[0])
+
+    def cut(order: np.ndarray) -> np.ndarray:
+        split = np.empty(n, np.uint8)
+        split[order] = split_in_time(np.arange(n), n, 1, config.split_shares, config.split_cycles)[0]
+        return split
+
+    def unlike(split: np.ndarray) -> float:
+        return max(_unlikeness(group, split) for group in groups)
+
+    as_given = cut(np.arange(n))
+    if unlike(as_given) < MOST_UNLIKE:
+        return as_given
+    both = np.unique(np.stack(groups), axis=1, return_inverse=True)[1].ravel()
+    return min((cut(_spread_evenly(group)) for group in (*groups, both)), key=unlike)
+
+
+MOST_UNLIKE = 0.3
+"""Total variation between the units of two splits, beyond chance, above which an order is taken for a sorting."""
+
+
+def _unlikeness(group: np.ndarray, split: np.ndarray) -> float:
+    """Total variation between the ``group`` (n,) of training windows and that of validation or test windows.
+
+    The larger of the two; 0 where they have the same shares, 1 where no group is in both. What chance would give,
+    E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a share p of n and m windows, is taken off.
+    """
+    names, group = np.unique(group, return_inverse=True)
+    share, found = np.bincount(group) / len(group), 0.0
+    train, *others = (np.bincount(group[split == s], minlength=len(names)) for s in Split)
+    for other in others:
+        n, m = max(train.sum(), 1), max(other.sum(), 1)
+        chance = np.sqrt(2 * share * (1 - share) * (1 / n + 1 / m) / np.pi)
+        found = max(found, float((np.abs(train / n - other / m) - chance).sum() / 2))
+    return found
+
+
+def _spread_evenly(group: np.ndarray) -> np.ndarray:
+    """An order (n,) in which the windows of each ``group`` (n,) stand evenly spread, in the order that they had."""
+    order = np.argsort(group, kind="stable")
+    _, first, size = np.unique(group[order], return_index=True, return_counts=True)
+    place = np.empty(len(group))
+    place[order] = (np.arange(len(group)) - np.repeat(first, size) + 0.5) / np.repeat(size, size)
+    return np.argsort(place, kind="stable")
 
 
 def _finite(values: np.ndarray, key: str, name: str) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import os
 import warnings
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -91,20 +90,17 @@ def open_recording(
 
 
 def holds_windows(recording: str | Path) -> bool:
-    """Whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist."""
+    """Whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist.
+
+    An ``.npz`` can hold nothing else; opening it says what is wrong with it.
+    """
     entry = catalogue().get(str(recording))
     if entry is not None:
         return entry["open"] == "windows"
     path = next((p for p in _candidates(recording) if p.is_file()), None)
     if path is None or path.suffix.lower() not in WINDOW_SUFFIXES:
         return False
-    if path.suffix.lower() != ".npz":
-        return _in_hdf5(path, "windows")
-    try:
-        with zipfile.ZipFile(path) as file:
-            return "windows.npy" in file.namelist()
-    except Exception:  # a damaged file raises anything; opening it says what is wrong
-        return False
+    return path.suffix.lower() == ".npz" or _in_hdf5(path, "windows")
 
 
 def catalogue() -> dict[str, dict]:
@@ -282,8 +278,8 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
         return opened
     raise InputError(
         f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
-        f"{', '.join(READERS)}, or .bin with its .meta), nor a folder of Open Ephys; for a plain binary file describe it "
-        f"in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a folder of Open Ephys; for a plain binary "
+        f"file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
     )
 
 

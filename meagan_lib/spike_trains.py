@@ -1,12 +1,14 @@
 """Spike trains: when each electrode fired, from the ledger of notebook 01 or from a file of spike times."""
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+import scipy.io
 from numba import njit
 from scipy.spatial.distance import cdist
 
@@ -277,15 +279,19 @@ def read_spikes(path: str | Path) -> SpikeTrains:
     """Spike times of a file.
 
     - ``.csv``: a header with ``electrode`` (any name) and ``time_s``; optionally ``amplitude``, ``x_um`` and ``y_um``;
+      or headers like these, such as those of Axion's lists, where the time has a unit; with commas, semicolons or tabs
+      between the columns, and decimal points or commas;
     - ``.nwb``: the table of units; its electrodes and their ``x`` and ``y`` where it has them;
-    - ``.mat`` (7.3): ``events``, a cell for each electrode with rows of peak, time in s and sample; ``rate`` in Hz.
+    - ``.mat`` (any version): a cell array with the times in s of an electrode in each cell, in samples where they are
+      whole numbers and ``fs`` in Hz is there; or ``events``, a cell for each electrode with columns of peak, time in s
+      and sample, and ``rate`` in Hz.
 
-    Only the last tells how long the recording is; of the others the last spike is the end.
+    Only ``events`` with their matrix of spikes tell how long the recording is; of the others the last spike is the end.
 
     Raises
     ------
     InputError
-        No such file, another format, or times that are no numbers from 0 on.
+        No such file, another format, columns that cannot be told, several wells, or times that are no numbers from 0 on.
     """
     path = Path(path).expanduser()
     path = path if path.exists() else ROOT / path
@@ -326,33 +332,72 @@ def _in_seconds(
     ))
 
 
+_SECONDS = {"s": 1, "sec": 1, "seconds": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "\ufffds": 1e-6}
+_HEADERS = {
+    "electrode": r"(?:electrode|channel|unit)(?:[ _]?(?:id|name|label|number))?",
+    "time_s": rf"(?:spike[ _]?)?(?:t|times?|timestamps?)[ _]*[(\[]?({'|'.join(_SECONDS)})[)\]]?",
+    "amplitude": r"amplitude.*", "x_um": r"x[ _]*[(\[]?.m[)\]]?", "y_um": r"y[ _]*[(\[]?.m[)\]]?",
+}
+"""How the columns of a table of spikes are called, in small letters; the unit of time is a group of its own."""
+
+
+def _columns(name: str, headers: Sequence[str]) -> tuple[dict[str, str], float]:
+    """The header of each column of ``_HEADERS`` that is there, and how many seconds one of its unit of time is."""
+    headers = [header for header in headers if header and header.strip()]
+    fits = {
+        column: [(header, fit) for header in headers if (fit := re.fullmatch(form, header.strip().lower()))]
+        for column, form in _HEADERS.items()
+    }
+    if missing := [column for column in ("electrode", "time_s") if not fits[column]]:
+        raise InputError(
+            f"{name} has no column {' or '.join(missing)}, but {', '.join(headers) or 'none'}: its first line must name "
+            f"electrode (or channel, unit) and time_s (or such as Time [ms]), and may name amplitude, x_um and y_um, "
+            f"with commas, semicolons or tabs between them"
+        )
+    found = {column: fit[0][0] for column, fit in fits.items() if fit}
+    if not {"x_um", "y_um"} <= found.keys():
+        found = {column: header for column, header in found.items() if column not in ("x_um", "y_um")}
+    return found, _SECONDS[fits["time_s"][0][1][1]]
+
+
 def _read_csv(path: Path) -> SpikeTrains:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        there = set(reader.fieldnames or ())
-        if missing := {"electrode", "time_s"} - there:
-            raise InputError(
-                f"{path.name} has no column {' or '.join(sorted(missing))}: its first line must name electrode and "
-                f"time_s, and may name amplitude, x_um and y_um"
-            )
-        wanted = ["time_s", *(["amplitude"] if "amplitude" in there else []),
-                  *(["x_um", "y_um"] if {"x_um", "y_um"} <= there else [])]
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline()
+        file.seek(0)
+        reader = csv.DictReader(file, delimiter=next((mark for mark in ";\t" if mark in first), ","))
+        header, second = _columns(path.name, reader.fieldnames or ())
+        wanted = [column for column in header if column != "electrode"]
         electrode, numbers = [], []
         for row in reader:
+            if "Well Information" in row.values():  # it follows the spikes of an Axion list
+                break
+            if not (row[header["electrode"]] or row[header["time_s"]]):
+                continue
+            if any(row.get(None, ())):
+                raise InputError(
+                    f"{path.name} has more values than headers in line {reader.line_num}: where decimals have commas, put "
+                    f"semicolons between the columns"
+                )
             try:
-                numbers.append([float(row[name]) for name in wanted])
-            except (TypeError, ValueError) as error:
+                numbers.append([float(row[header[column]].replace(",", ".")) for column in wanted])
+                electrode.append(row[header["electrode"]].strip())
+            except (AttributeError, ValueError) as error:
                 raise InputError(
                     f"{path.name} has something else than numbers in line {reader.line_num}: correct that line"
                 ) from error
-            electrode.append(row["electrode"])
+    wells = sorted({well[1] for name in set(electrode) if (well := re.fullmatch(r"([A-Z]\d+)_\d+", name))})
+    if len(wells) > 1:
+        raise InputError(
+            f"{path.name} holds {len(wells)} wells ({', '.join(wells)}), which are no one network: save each of them in "
+            f"a file of its own"
+        )
     column = dict(zip(wanted, np.array(numbers).reshape(-1, len(wanted)).T))
     positions = None
     if "x_um" in column:
         at = dict(zip(electrode, zip(column["x_um"], column["y_um"])))
         positions = np.array([at[e] for e in dict.fromkeys(electrode)])
     return _in_seconds(
-        path.name, column["time_s"], electrode, amplitude=column.get("amplitude"), positions_um=positions
+        path.name, column["time_s"] * second, electrode, amplitude=column.get("amplitude"), positions_um=positions
     )
 
 
@@ -366,11 +411,13 @@ def _read_nwb(path: Path) -> SpikeTrains:
         table = "general/extracellular_ephys/electrodes"
         if not {"electrodes", "electrodes_index"} <= set(units) or table not in file:
             return _in_seconds(path.name, time_s, unit, names=range(len(ends)))
-        first = np.r_[0, units["electrodes_index"][:-1]].astype(int)
-        row = units["electrodes"][:][first]  # a unit counts for the first of its electrodes
+        last = units["electrodes_index"][:].astype(int)
+        row = np.append(units["electrodes"][:], -1)[np.r_[0, last[:-1]]]  # a unit counts for the first of its electrodes
+        lost = np.diff(last, prepend=0) == 0
+        row[lost] = -1 - np.flatnonzero(lost)  # a unit without one stays by itself
         known, place = np.unique(row, return_inverse=True)
         positions = None
-        if {"x", "y"} <= set(file[table]):
+        if {"x", "y"} <= set(file[table]) and not lost.any():
             positions = np.stack([file[table]["x"][:][known], file[table]["y"][:][known]], axis=1).astype(float)
             positions = positions if np.isfinite(positions).all() else None
         return _in_seconds(
@@ -378,30 +425,75 @@ def _read_nwb(path: Path) -> SpikeTrains:
         )
 
 
-def _read_events(path: Path) -> SpikeTrains:
+def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
+    """What a MATLAB file of any version holds, by name: arrays as MATLAB has them, and cell arrays as lists of these.
+
+    Of a sparse matrix of version 7.3 only the number of rows is read.
+    """
+    if not h5py.is_hdf5(path):
+        found = {name: value for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
+        return {name: list(value.ravel("F")) if value.dtype == object else value for name, value in found.items()}
+
+    def read(stored: h5py.Dataset | h5py.Group) -> np.ndarray | list[np.ndarray]:
+        if isinstance(stored, h5py.Group):
+            return np.zeros((int(stored.attrs.get("MATLAB_sparse", 0)), 0))
+        if h5py.check_ref_dtype(stored.dtype):
+            return [read(file[cell]) for cell in stored[()].ravel()]
+        return np.zeros((0, 0)) if "MATLAB_empty" in stored.attrs else np.atleast_2d(stored[()]).T
+
     with h5py.File(path, "r") as file:
-        if not {"events", "rate"} <= set(file):
-            raise InputError(f"{path.name} has no events and rate: it must be a MATLAB 7.3 file of spike events")
-        cells = [np.atleast_2d(file[cell][()]) for cell in file["events"][()].ravel()]
-        rate_hz = float(file["rate"][()].ravel()[0])
-        # The sparse matrix of spikes has a row for each sample of the recording.
-        n_frames = int(file["spikeMatrix"].attrs.get("MATLAB_sparse", 0)) if "spikeMatrix" in file else 0
-    if not (np.isfinite(rate_hz) and rate_hz > 0):
+        return {name: read(stored) for name, stored in file.items() if not name.startswith("#")}
+
+
+def _read_matlab(path: Path) -> SpikeTrains:
+    held = _matlab(path)
+    cells = {name: value for name, value in held.items() if isinstance(value, list)}
+    rate_hz = next((float(np.ravel(value)[0]) for name, value in held.items() if name.lower() in ("rate", "fs")), None)
+    if rate_hz is not None and not (np.isfinite(rate_hz) and rate_hz > 0):
         raise InputError(f"{path.name} states a rate of {rate_hz:g} Hz: it must be above zero")
-    cells = [cell if cell.shape[0] == 3 else np.zeros((3, 0)) for cell in cells]  # of an empty electrode it is not
-    peak, time_s, _ = np.concatenate(cells, axis=1)
-    electrode = np.repeat(np.arange(len(cells)), [cell.shape[1] for cell in cells])
+    amplitude, n_frames = None, 0
+    if "events" in cells and rate_hz:
+        events = [cell if cell.shape[1] == 3 else np.zeros((0, 3)) for cell in cells["events"]]  # the others are empty
+        amplitude, trains = np.concatenate(events)[:, 0], [cell[:, 1] for cell in events]
+        n_frames = held["spikeMatrix"].shape[0] if "spikeMatrix" in held else 0  # a row for each sample
+    else:
+        fitting = [value for value in cells.values() if all(_is_train(cell) for cell in value)]
+        if len(fitting) != 1:
+            raise InputError(
+                f"{path.name} holds {', '.join(held) or 'nothing'}: it must hold one cell array, with the spike times in "
+                f"s of an electrode in each cell, and may hold fs in Hz; or events and rate"
+            )
+        trains = [np.ravel(cell) for cell in fitting[0]]
+        if any(map(len, trains)) and all((train == np.rint(train)).all() for train in trains):
+            if not rate_hz:
+                raise InputError(f"{path.name} counts its spikes in whole numbers: give them in s, or add fs in Hz")
+            trains = [train / rate_hz for train in trains]
+    electrode = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
     return _in_seconds(
-        path.name, time_s, electrode, rate_hz, n_frames, names=range(len(cells)), amplitude=peak
+        path.name, np.concatenate(trains), electrode, rate_hz or TICKS_HZ, n_frames, names=range(len(trains)),
+        amplitude=amplitude,
     )
 
 
-_READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb": _read_nwb, ".mat": _read_events}
+def _is_train(cell: object) -> bool:
+    """Whether a cell can hold times: a vector of numbers, or nothing."""
+    return getattr(cell, "dtype", np.dtype(object)).kind in "iuf" and sum(n > 1 for n in np.shape(cell)) < 2
+
+
+_READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb": _read_nwb, ".mat": _read_matlab}
 
 
 def is_treated(name: str) -> bool:
     """Whether this is an entry of the catalogue with spike trains under treatments."""
     return recordings.catalogue().get(name, {}).get("open") == "spikes"
+
+
+def require_treated(name: str) -> None:
+    """Raise when ``name`` is no entry of the catalogue with spike trains under treatments."""
+    if not is_treated(name):
+        raise InputError(
+            f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
+        )
 
 
 def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, SpikeTrains]]:
@@ -412,10 +504,7 @@ def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, Spik
     InputError
         An entry without treatments, or what :func:`meagan_lib.recordings.fetch` refuses.
     """
-    if not is_treated(name):
-        raise InputError(
-            f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
-        )
+    require_treated(name)
     trains: dict[str, dict[str, SpikeTrains]] = {}
     paths = recordings.fetch(name, Path(data_dir or ROOT / "data"))
     for file, path in zip(recordings.catalogue()[name]["files"], paths):

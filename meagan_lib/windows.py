@@ -366,7 +366,8 @@ def merge(
     ------
     InputError
         Recordings that differ in sampling rate, length of a window, amplitude unit or parameters of detection; the
-        same recording twice; fewer than three recordings with windows, for ``by="recording"``.
+        same recording twice, or windows of it in two splits (:func:`require_apart`); fewer than three recordings with
+        windows, for ``by="recording"``.
     """
     names, windows = list(parts), list(parts.values())
     sizes = np.array([len(w) for w in windows])
@@ -406,7 +407,7 @@ def merge(
         ledgers = [w.ledger for w in windows]
         columns = {name: column(name, ledgers) for name in Ledger.__dataclass_fields__}
         ledger = Ledger(**columns | {"recording": index([part.frame for part in ledgers])})
-    return replace(
+    merged = replace(
         windows[0], windows=column("windows", windows), channel=column("channel", windows),
         frame=column("frame", windows), label=label, split=split, detection=windows[0].detection | {"split_by": by},
         source_sha256=[sha for w in windows for sha in w.source_sha256], noise_mad=column("noise_mad", windows),
@@ -414,6 +415,8 @@ def merge(
         noise_recording=index([w.noise_mad for w in windows]), positions_um=column("positions_um", windows),
         stretches=spans("stretches"), planted_bursts=spans("planted_bursts"),
     )
+    require_apart(merged)
+    return merged
 
 
 def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed: int) -> np.ndarray:
@@ -432,10 +435,14 @@ def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed
     return split
 
 
+LEAST = (20, 2, 10)
+"""Windows to train, to validate and to test with which every notebook still runs to its end."""
+
+
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """Raise when there are fewer than ``minimum`` windows to train, a tenth of it to validate or a quarter to test.
 
-    With a minimum of 0 any window will do, of whichever split.
+    No ``minimum`` asks for less than ``LEAST``, but with 0 any window will do, of whichever split.
 
     Raises
     ------
@@ -443,22 +450,66 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
         With the counts and the parameters to relax.
     """
     train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
-    needed = minimum, -(-minimum // 10), -(-minimum // 4)
+    needed = (minimum, -(-minimum // 10), -(-minimum // 4))
+    needed = tuple(map(max, needed, LEAST)) if minimum else needed
     if not any(there) or any(n < least for n, least in zip(there, needed)):
-        n_peaks = len(windows.ledger.frame) if windows.ledger else len(windows.split)
-        if windows.ledger and not n_peaks:
+        if windows.ledger and not len(windows.ledger.frame):
             raise InputError(
                 "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a "
                 "recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad=4"
             )
+        counted, remedy = f"windows: {len(windows.split)} windows", "add windows"
+        if windows.ledger:
+            counted = f"isolated spikes: {len(windows.split)} windows of {len(windows.ledger.frame)} detected peaks"
+            remedy = (
+                "use a longer recording, or relax threshold_mad, guard_ms or window_ms (such as --set "
+                "01_preprocessing.threshold_mad=4)"
+            )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
-        most = min(train, 10 * validation, 4 * test)
-        fewer = f", or make do with these by --set 01_preprocessing.min_train_windows={most}" if most else ""
+        most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))
+        fewer = f", or make do with these by --set 01_preprocessing.min_train_windows={most}" if enough else ""
         raise InputError(
-            f"too few isolated spikes: {len(windows.split)} windows of {n_peaks} detected peaks ({train} to train, "
-            f"{validation} to validate, {test} to test), and {wanted} needed: use a longer recording, or relax "
-            f"threshold_mad, guard_ms or window_ms (such as --set 01_preprocessing.threshold_mad=4){fewer}"
+            f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: "
+            f"{remedy}{fewer}"
         )
+
+
+def fingerprints(windows: np.ndarray) -> np.ndarray:
+    """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process."""
+    return np.array([hash(row.tobytes()) for row in windows + windows.dtype.type(0)], np.int64)  # −0 equals 0
+
+
+def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) -> None:
+    """Raise when a window of one split equals a window of another one; copies within a split are allowed.
+
+    ``fingerprint`` int64 (n,): of :func:`fingerprints`, where the windows themselves are not in memory.
+
+    Raises
+    ------
+    InputError
+        With how many windows there are, and what to leave out; or that all of them are alike.
+    """
+    fingerprint = fingerprints(windows.windows) if fingerprint is None else fingerprint
+    kinds, kind = np.unique(fingerprint, return_inverse=True)
+    if len(kinds) == 1 < len(kind):
+        raise InputError(f"all {len(kind)} windows are alike, and there is nothing to learn from them: take others")
+    stands_in = np.zeros((len(kinds), len(Split)), bool)
+    stands_in[kind, windows.split] = True
+    shared = (stands_in.sum(axis=1) > 1)[kind]
+    if not shared.any():
+        return
+    names = [f"'{windows.recordings[i]}'" for i in np.unique(windows.recording[shared])]
+    if len(names) > 1:
+        remedy = f"leave all but one of the recordings {', '.join(names)} out"
+    elif windows.ledger is not None:
+        remedy = "the recording repeats itself, so cut what is repeated out of it"
+    else:
+        rows = 'numpy.sort(numpy.unique(windows.astype("f4"), axis=0, return_index=True)[1])'
+        remedy = f"keep one of each, which are the rows {rows}"
+    raise InputError(
+        f"{int(shared.sum())} of {len(shared)} windows have an exact copy in another one of training, validation and "
+        f"test, where models would be judged by what they have seen: {remedy}"
+    )
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def test_overrides_and_names():
     assert default_name("quick", ["some/chip.brw", "b", "c"]) == "chip_and_2_more"
     assert default_name("quick", ["some/my chip.brw"]) == "my_chip"
     assert resolve("quick", ["a", "b"], [])["01_preprocessing"]["recording"] == ["a", "b"]
+    assert resolve("quick", [], ["05_organoid_network.treatment="])["05_organoid_network"]["treatment"] == ""
     assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
     for wrong, sentence in (
         ("steps=7", "notebook.parameter=value"), ("02_transformer_gan.steps", "notebook.parameter=value"),
@@ -112,9 +113,35 @@ def test_a_path_with_brackets_is_told_as_it_is(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(cli, name, lambda *_: None)
     monkeypatch.setattr(cli, "RESULTS", tmp_path)
     path = tmp_path / "[red]:bug:.npz"
-    np.savez(path, windows=np.zeros((9, 9)))
+    np.savez(path, windows=np.zeros((9, 9)), sampling_rate_hz=1)
     cli.run("smoke", recording=[str(path)], name="x", set_=[], cores=1)
     assert path.name in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize("recordings", [["cut.npz"], ["simulated", "cut.npz"]])
+def test_windows_that_cannot_be_read_are_refused_before_the_run(tmp_path, monkeypatch, recordings):
+    monkeypatch.chdir(tmp_path)
+    np.savez("cut.npz", waveforms=np.zeros((9, 9)), sampling_rate_hz=1)
+    asked = ["merge.split_by=time"]
+    with pytest.raises(InputError, match="cut.npz lacks windows and holds waveforms, sampling_rate_hz: save it again"):
+        check("x", resolve("smoke", recordings, asked))
+    np.savez("cut.npz", windows=np.zeros((9, 9)), sampling_rate_hz=1)
+    check("x", resolve("smoke", recordings, asked))
+
+
+def test_spikes_and_treatment_of_notebook_05_are_checked_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spikes.csv").write_text("electrode,time_s\n1,0.5\n")
+    (tmp_path / "no.csv").write_text("electrode,seconds\n1,0.5\n")
+    files = check("x", resolve("smoke", [], ["05_organoid_network.spikes=spikes.csv"]))
+    (told,) = [given for path, given in files.items() if path.stem == "05_organoid_network"]
+    assert told["spikes"] == str(tmp_path / "spikes.csv")  # the notebook runs in another folder
+    for override, sentence in (
+        ("spikes=no.csv", "no.csv has no column time_s"), ("spikes=none.csv", "no spike times at .*none.csv"),
+        ("treatment=locust", "'locust' is no entry of the catalogue with spike trains under treatment"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            check("x", resolve("smoke", [], [f"05_organoid_network.{override}"]))
 
 
 def test_recordings_have_labels_of_their_own():
@@ -132,6 +159,7 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
         ("merge.split_by=channel", "choose one of recording, time"),
         ("merge.split_by=time", "recording a: no recording"),
         ("01_preprocessing.split_by=time", "no parameter 'split_by'"),
+        ("01_preprocessing.min_train_windows=0", "min_train_windows is 0: it must be 1 or more"),
     ):
         with pytest.raises(InputError, match=sentence):
             check("both", resolve("smoke", ["a.brw", "b.brw"], [override]))

@@ -21,7 +21,7 @@ def run_cells(tmp_path, monkeypatch):
             if cell.cell_type == "code":
                 exec(cell.source, names)
                 if "parameters" in cell.metadata.get("tags", []):
-                    names |= {"min_train_windows": 5} | parameters
+                    names |= {"min_train_windows": 0} | parameters
         return names | {"saved": saved}
 
     return run

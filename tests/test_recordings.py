@@ -328,10 +328,63 @@ def test_windows_without_times_are_split_in_their_order(tmp_path):
     assert (np.diff(windows.split) >= 0).all() and windows.amplitude_unit == "ADU"
 
 
+UNITS = np.repeat(range(4), 100)
+RANDOM = np.random.default_rng(2)
+
+
+@pytest.mark.parametrize("columns", [
+    {"label": UNITS}, {"channel": UNITS}, {"label": UNITS, "channel": RANDOM.integers(0, 1000, 400)},
+    {"channel": UNITS, "label": np.tile(UNITS[::4], 4)},  # units that count anew on each electrode
+    {"label": np.r_[RANDOM.integers(0, 4, 250), np.full(150, -1)]},  # what was not sorted stands at the end
+    {"label": (RANDOM.random(400) < np.repeat([0.9, 0.1], 200)).astype(int)},
+])
+def test_windows_sorted_by_unit_or_electrode_give_each_of_them_to_every_split(tmp_path, columns):
+    path = write_windows(tmp_path / "cut.npz", windows=some_windows(), sampling_rate_hz=20_000, **columns)
+    windows = open_windows(path)
+    np.testing.assert_array_equal(windows.windows, some_windows().astype(np.float32))
+    np.testing.assert_array_equal(np.bincount(windows.split), [240, 40, 120])
+    pair = np.unique(np.stack([windows.label, windows.channel]), axis=1, return_inverse=True)[1].ravel()
+    for group in (windows.label, windows.channel, pair):
+        for own in range(-1, 16):
+            if (group == own).sum() >= 20:
+                counts = np.bincount(windows.split[group == own], minlength=3) / (group == own).sum()
+                np.testing.assert_allclose(counts, [0.6, 0.1, 0.3], atol=0.09)
+    if len(columns) == 1:  # each by its own order
+        (group,) = columns.values()
+        for own in np.unique(group):
+            assert (np.diff(windows.split[group == own].astype(int)) >= 0).all()
+    np.testing.assert_array_equal(open_windows(path).split, windows.split)
+
+
+@pytest.mark.parametrize("columns", [
+    {"label": RANDOM.integers(0, 4, 400)}, {"label": np.arange(400)}, {"channel": RANDOM.integers(0, 300, 400)},
+    {"label": (np.arange(400) + RANDOM.normal(0, 300, 400) > 200).astype(int)},  # a drift, and no sorting
+])
+def test_windows_of_mixed_units_are_split_in_their_order(tmp_path, columns):
+    path = write_windows(tmp_path / "cut.npz", windows=some_windows(), sampling_rate_hz=20_000, **columns)
+    assert (np.diff(open_windows(path).split.astype(int)) >= 0).all()
+
+
+def test_a_window_that_was_cut_twice_is_refused_only_across_splits(tmp_path):
+    given = some_windows()
+    given[1] = given[0]
+    path = write_windows(tmp_path / "cut.npz", windows=given, sampling_rate_hz=20_000)
+    assert len(import_windows(path)) == 400
+    given[399] = given[0]
+    with pytest.raises(InputError, match="3 of 400 windows have an exact copy in another"):
+        import_windows(write_windows(path, windows=given, sampling_rate_hz=20_000))
+    time_s = np.r_[np.arange(399.0), 0.5]  # by their times they stand together
+    assert len(import_windows(write_windows(path, windows=given, sampling_rate_hz=20_000, time_s=time_s))) > 390
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
 @pytest.mark.parametrize("wrong, complaint", [
-    (dict(windows=None), "lacks windows"),
-    (dict(sampling_rate_hz=None), "lacks sampling_rate_hz"),
+    (dict(windows=np.full((400, 24), 7)), "400 windows that are all alike"),
+    (dict(windows=np.tile(some_windows()[:1], (400, 1))), "400 windows that are all alike"),
+    (dict(windows=1e6 + 1e-3 * some_windows()), "400 windows that are all alike"),
+    (dict(windows=np.repeat(some_windows()[:, :1], 24, axis=1)), "400 windows that are flat"),
+    (dict(windows=None, waveforms=some_windows()), "lacks windows and holds .*waveforms.*: save it again with windows"),
+    (dict(sampling_rate_hz=None), "lacks sampling_rate_hz and holds windows"),
     (dict(windows=np.zeros(30)), "must be .n, samples."),
     (dict(windows=np.zeros((0, 30))), "must be .n, samples."),
     (dict(windows=np.zeros((30, 4))), "8 samples or more"),
@@ -358,9 +411,17 @@ def test_files_that_are_no_windows_are_refused(tmp_path):
     np.savez(tmp_path / "objects.npz", windows=np.array([{}], dtype=object), sampling_rate_hz=1)
     (tmp_path / "text.npz").write_text("hello")
     (tmp_path / "text.h5").write_text("hello")
-    for name in ("objects.npz", "text.npz", "text.h5"):
-        with pytest.raises(InputError, match="cannot be read as windows"):
+    write_windows(tmp_path / "whole.npz", windows=some_windows(), sampling_rate_hz=20_000)
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-500])
+    (tmp_path / "begun.npz").touch()
+    why = {
+        "objects.npz": r"\(ValueError\)", "text.npz": "none: write it by numpy.savez", "text.h5": r"\(OSError\)",
+        "cut.npz": "cut short or still being written", "begun.npz": "cut short or still being written",
+    }
+    for name, cause in why.items():
+        with pytest.raises(InputError, match=f"{name} cannot be read as windows.*{cause}"):
             import_windows(tmp_path / name)
-    assert not holds_windows(tmp_path / "text.npz") and not holds_windows(tmp_path / "absent.h5")
+        assert holds_windows(tmp_path / name) == name.endswith(".npz")
+    assert not holds_windows(tmp_path / "absent.h5")
     with pytest.raises(InputError, match="holds windows already cut"):
         open_recording(tmp_path / "objects.npz")

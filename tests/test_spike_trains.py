@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,7 +143,13 @@ def test_a_table_of_spike_times_is_read_whatever_its_electrodes_are_called(tmp_p
 @pytest.mark.parametrize(
     "name, content, sentence",
     [
-        ("a.csv", "electrode,seconds\n1,2\n", "has no column time_s: its first line must name electrode and time_s"),
+        ("a.csv", "electrode,seconds\n1,2\n", "no column time_s, but electrode, seconds: its first line must name"),
+        ("a.csv", "Channel;Time\n1;2\n", "no column time_s, but Channel, Time: .* such as Time .ms."),  # of what unit?
+        ("a.csv", "1,2\n3,4\n", "no column electrode or time_s, but 1, 2: its first line"),
+        ("a.csv", "", "no column electrode or time_s, but none: its first line"),
+        ("a.csv", "electrode,time_s\nE1,0,5\n", "more values than headers in line 2: where decimals have commas"),
+        ("a.csv", "electrode;time_s\nE1;1.234,5\n", "something else than numbers in line 2"),
+        ("a.csv", "Electrode,Time (s)\nA1_11,1\nB2_11,2\n", r"holds 2 wells \(A1, B2\), which are no one network"),
         ("a.csv", "electrode,time_s\n1,2\n3,soon\n", "something else than numbers in line 3"),
         ("a.csv", "electrode,time_s\n1,2\n1,-2\n1,nan\n", "2 spike times that are no number from 0 on"),
         ("a.csv", "electrode,time_s\n", "holds no spike"),
@@ -157,6 +164,103 @@ def test_bad_spike_times_are_refused_in_one_sentence(tmp_path, name, content, se
         (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=sentence):
         read_spikes(tmp_path / (name or "missing.csv"))
+
+
+TABLES = {
+    "as Excel writes it where decimals have commas": "electrode;time_s;amplitude\nE1;0,5;-3,5\nE2;1,25;-4\nE1;0,75;-5\n",
+    "Axion": "Investigator,,Time (s),Electrode,Amplitude(mV)\nName,x,0.5,E1,-3.5\n,,1.25,E2,-4\n,,0.75,E1,-5\n,,,,\n"
+    "Well Information,A1,A2,A3,A4\nTreatment,,,,\n",
+    "milliseconds, tabs and a mark of bytes": "\ufeffChannel ID\tTimestamp [ms]\tAmplitude\n"
+    "E1\t500\t-3.5\nE2\t1250\t-4\nE1\t750\t-5\n",
+    "microseconds": "Timestamp [µs],Unit,amplitude\n500000,E1,-3.5\n1250000,E2,-4\n750000,E1,-5\n",
+    "quoted decimals": 'electrode,time_s,amplitude\nE1,"0,5","-3,5"\nE2,"1,25",-4\nE1,"0,75",-5\n',
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_of_spikes_is_read_as_programs_write_it(tmp_path, kind, encoding):
+    (tmp_path / "spikes.csv").write_bytes(TABLES[kind].encode(encoding, errors="ignore"))
+    trains = read_spikes(tmp_path / "spikes.csv")
+    assert trains.names == ["E1", "E2"] and trains.frame.tolist() == [500_000, 750_000, 1_250_000]
+    assert trains.counts.tolist() == [2, 1] and trains.amplitude.tolist() == [-3.5, -5, -4]
+
+
+def test_units_without_electrodes_stay_apart(tmp_path):
+    path = tmp_path / "spikes.nwb"
+    with h5py.File(path, "w") as file:
+        file["units/spike_times"], file["units/spike_times_index"] = [0.5, 1.0, 0.25, 2.0, 3.0], [1, 2, 3, 5]
+        file["units/electrodes"], file["units/electrodes_index"] = [1, 1], [0, 1, 2, 2]  # the first and last have none
+        for name, values in (("x", [0.0, 42.0]), ("y", [7.0, 7.0])):
+            file[f"general/extracellular_ephys/electrodes/{name}"] = values
+    trains = read_spikes(path)
+    assert sorted(trains.frames_of(e).tolist() for e in range(3)) == [
+        [250_000, 1_000_000], [500_000], [2_000_000, 3_000_000],
+    ]
+    assert trains.positions_um is None  # of two of them they are not known
+    with h5py.File(path, "a") as file:  # not one of them has an electrode
+        del file["units/electrodes"], file["units/electrodes_index"]
+        file["units/electrodes"], file["units/electrodes_index"] = np.zeros(0, int), [0, 0, 0, 0]
+    assert read_spikes(path).counts.tolist() in ([1, 1, 1, 2], [2, 1, 1, 1])
+
+
+TRAINS = [np.array([0.5, 0.7512, 2.0]), np.zeros(0), np.array([1.25])]
+
+
+def a_matlab_file(path: Path, version: int, **variables) -> Path:
+    """Variables in a MATLAB file; lists are cell arrays."""
+    if version == 5:
+        for name, value in variables.items():
+            if isinstance(value, list):
+                variables[name] = np.empty((1, len(value)), object)
+                variables[name][0] = [np.atleast_2d(cell) for cell in value]
+        scipy.io.savemat(path, variables)
+        return path
+    with h5py.File(path, "w") as file:
+        for name, value in variables.items():
+            if not isinstance(value, list):
+                file[name] = np.atleast_2d(value).T
+                continue
+            stored = [file.create_dataset(f"#refs#/{name}{i}", data=np.atleast_2d(cell).T) for i, cell in enumerate(value)]
+            for cell, held in zip(value, stored):
+                if not np.size(cell):
+                    held.attrs["MATLAB_empty"] = np.uint8(1)
+            file.create_dataset(name, data=np.array([[d.ref for d in stored]], dtype=h5py.ref_dtype).T)
+    return path
+
+
+@pytest.mark.parametrize("version", [5, 7])
+def test_matlab_cells_of_spike_times_are_read_whatever_their_version(tmp_path, version):
+    path = tmp_path / "spikes.mat"
+    trains = read_spikes(a_matlab_file(path, version, spikeTimes=TRAINS, fs=10_000.0))
+    assert trains.counts.tolist() == [3, 0, 1] and trains.sampling_rate_hz == 10_000
+    assert trains.frame.tolist() == [5000, 7512, 20_000, 12_500]
+    assert read_spikes(a_matlab_file(path, version, anything=TRAINS)).frame.tolist() == [
+        500_000, 751_200, 2_000_000, 1_250_000,
+    ]
+    samples = [np.rint(10_000 * train) for train in TRAINS]
+    np.testing.assert_array_equal(
+        read_spikes(a_matlab_file(path, version, spikes=samples, Fs=10_000.0)).frame, trains.frame
+    )
+    events = [np.stack([-np.arange(1.0, 1 + len(t)), t, t], axis=1) if len(t) else t for t in TRAINS]
+    told = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
+    np.testing.assert_array_equal(told.frame, trains.frame)
+    assert told.amplitude.tolist() == [-1, -2, -3, -1]
+
+
+@pytest.mark.parametrize("version", [5, 7])
+@pytest.mark.parametrize("variables, sentence", [
+    ({"a": 1.0, "voltage": np.ones((3, 5))}, "holds a, voltage: it must hold one cell array"),
+    ({"a": TRAINS, "b": TRAINS[::-1]}, "holds a, b: it must hold one cell array"),
+    ({"a": [np.ones((3, 3))]}, "holds a: it must hold one cell array"),
+    ({"a": [np.arange(9.0)]}, "counts its spikes in whole numbers: give them in s, or add fs in Hz"),
+    ({"a": TRAINS, "fs": 0.0}, "states a rate of 0 Hz: it must be above zero"),
+    ({"a": [np.array([0.5, -1.0])]}, "1 spike times that are no number from 0 on"),
+    ({"a": [np.zeros(0)]}, "holds no spike"),
+])
+def test_matlab_files_of_something_else_are_told_by_what_they_hold(tmp_path, version, variables, sentence):
+    with pytest.raises(InputError, match=sentence):
+        read_spikes(a_matlab_file(tmp_path / "spikes.mat", version, **variables))
 
 
 def test_an_nwb_file_gives_its_units_by_electrode(tmp_path):

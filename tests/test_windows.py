@@ -1,6 +1,7 @@
 """The split in time, scaling, the file of spike windows, and several recordings in one."""
 
 import json
+import time
 from dataclasses import replace
 
 import h5py
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.files import sha256
 from meagan_lib.windows import (
-    Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, intervals_ms, merge, require_enough,
-    split_in_time,
+    LEAST, Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, intervals_ms, merge, require_apart,
+    require_enough, split_in_time,
 )
 
 
@@ -114,6 +115,77 @@ def test_too_few_windows_tell_how_many_and_what_to_relax(windows):
         require_enough(part_of(0, 0), 0)
     with pytest.raises(InputError, match="nothing in the recording stands out from its noise: take"):
         require_enough(part_of(0, 0, dropped=0), 0)
+
+
+def test_no_advice_is_given_that_would_not_do(windows):
+    few = replace(windows, split=np.repeat(Split, [*LEAST[:2], len(windows) - sum(LEAST[:2])]).astype(np.uint8))
+    with pytest.raises(InputError, match=f"01_preprocessing.min_train_windows={LEAST[0]}$"):
+        require_enough(few, 200)
+    require_enough(few, LEAST[0])
+    fewer = replace(few, split=np.where(np.arange(len(windows)) == 0, Split.TEST, few.split))
+    for minimum in (1, LEAST[0], 200):  # what cannot be compared is not advised, nor taken
+        with pytest.raises(InputError, match="19 to train.* needed: use a longer") as told:
+            require_enough(fewer, minimum)
+        assert "min_train_windows" not in str(told.value)
+    with pytest.raises(InputError, match=r"too few windows: .* needed: add windows, or make do .*=20$"):
+        require_enough(replace(few, ledger=None), 200)
+
+
+SHARED = "have an exact copy in another one of training, validation and test"
+
+
+@given(st.integers(0, 999), st.sampled_from([(0, 1), (0, 2), (1, 2)]), st.sampled_from([0.0, 1.0]))
+def test_no_window_of_one_split_equals_one_of_another(seed, splits, zero):
+    own = part_of(40, seed)
+    own.split[:4] = np.repeat(splits, 2)
+    require_apart(own)
+    own.windows[1], own.windows[3] = own.windows[0], own.windows[2]
+    require_apart(own)  # copies within a split are as they were recorded
+    own.windows[:3] *= zero
+    own.windows[2] = -own.windows[0] if zero == 0 else own.windows[0]  # −0 is 0
+    with pytest.raises(InputError, match=f"3 of 40 windows {SHARED}.*: the recording repeats itself"):
+        require_apart(own)
+    with pytest.raises(InputError, match="keep one of each"):
+        require_apart(replace(own, ledger=None))
+
+
+def test_copies_are_left_out_as_the_refusal_says():
+    own = replace(part_of(60, 0), ledger=None)
+    own.windows[30:40] = own.windows[:10]
+    with pytest.raises(InputError, match=SHARED) as told:
+        require_apart(own)
+    kept = eval(str(told.value).rpartition("the rows ")[2], {"numpy": np, "windows": own.windows})
+    assert kept.tolist() == [*range(30), *range(40, 60)]
+    require_apart(replace(own, windows=own.windows[kept], split=own.split[kept], recording=own.recording[kept]))
+
+
+@pytest.mark.parametrize("by", ["recording", "time"])
+def test_recordings_that_share_windows_are_not_merged_across_splits(by):
+    parts = {name: part_of(30, seed) for seed, name in enumerate("abc")}
+    for own in parts.values():
+        own.split[:] = np.repeat(Split, 10)
+    parts["c"].windows[-5:] = parts["a"].windows[:5]
+    with pytest.raises(InputError, match=f"10 of 90 windows {SHARED}.*: leave all but one of .* 'a', 'c' out"):
+        merge(parts, by)
+    parts["c"].windows[:5], parts["c"].windows[-5:] = parts["a"].windows[:5], 0
+    if by == "time":  # each keeps its own split, so that the copies stand in training together
+        assert len(merge(parts, by)) == 90
+    else:
+        with pytest.raises(InputError, match=SHARED):
+            merge(parts, by)
+
+
+def test_windows_that_are_all_alike_are_refused():
+    alike = replace(part_of(30, 0), windows=np.ones((30, 8), np.float32))
+    with pytest.raises(InputError, match="all 30 windows are alike"):
+        require_apart(alike)
+
+
+def test_a_hundred_thousand_windows_are_held_apart_in_a_blink():
+    own = replace(part_of(100_000, 0, dropped=0), windows=np.random.default_rng(0).random((100_000, 64), np.float32))
+    started = time.process_time()
+    require_apart(own)
+    assert time.process_time() - started < 2  # a tenth of a second; all with all would take minutes
 
 
 @given(st.floats(-50, 50), st.floats(0.1, 100))
