@@ -13,6 +13,10 @@ for _variable, _folder in {
     "JUPYTER_CONFIG_DIR": "jupyter/config", "JUPYTER_DATA_DIR": "jupyter/data", "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
 }.items():
     os.environ.setdefault(_variable, str(ROOT / ".cache" / _folder))
+# A user who is a number alone, as in containers, has neither a name nor a home, and libraries stop for want of them.
+os.environ.setdefault("USERNAME", "meagan")  # getpass looks here last
+if os.path.expanduser("~") == "~":
+    os.environ["HOME"] = str(ROOT / ".cache")
 
 
 class InputError(ValueError):

@@ -214,7 +214,7 @@ def electrode_positions_um(recording: sc.BaseRecording) -> np.ndarray | None:
 
 
 def _candidates(recording: str | Path) -> tuple[Path, Path]:
-    path = Path(recording).expanduser()
+    path = Path(os.path.expanduser(recording))
     return path, ROOT / path
 
 
