@@ -5,10 +5,12 @@ of the manifests; the other pages are the templates of ``book/pages`` (Markdown 
 and executes nothing.
 """
 
+import html
 import json
 import pkgutil
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +46,7 @@ class Chapter:
         """Its first heading, and the recording of a part."""
         cells = nbformat.read(self.path, as_version=4).cells
         heading = next((line[2:] for cell in cells for line in cell.source.splitlines() if line[:2] == "# "), "")
-        return " · ".join(filter(None, (heading or self.document, self.label)))
+        return " · ".join(filter(None, (heading or self.document, escaped(self.label))))
 
     @property
     def label(self) -> str:
@@ -73,7 +75,7 @@ class Picture:
         for model, label in plots.LABELS.items():
             words = words.replace(model, label)
         words = words.replace("_", " ")
-        return " · ".join(filter(None, (words[0].upper() + words[1:], self.chapter.label)))
+        return " · ".join(filter(None, (words[0].upper() + words[1:], escaped(self.chapter.label))))
 
     @property
     def alternative(self) -> str:
@@ -127,6 +129,8 @@ def build(run: str, strict: bool = False) -> Path:
         raise InputError("Sphinx could not make the book: its words stand above")
     if explorer.available(run):
         shutil.move(work / "explorer-data.js", work / "html" / "_static")
+    for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value
+        page.write_text(without_folders(page.read_text(), run))
     book = RESULTS / run / "book"
     shutil.rmtree(book, ignore_errors=True)
     shutil.move(work / "html", book)
@@ -150,7 +154,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     """Write what Sphinx reads to the folder ``pages``."""
     pictures: list[Picture] = []
     for chapter in found:
-        notebook, drawn = for_book(chapter, found)
+        notebook, drawn = for_book(chapter, found, run)
         write(pages / "chapters" / f"{chapter.document}.ipynb", nbformat.writes(notebook))
         pictures += drawn
     by_name = {picture.name: picture for picture in pictures}
@@ -172,8 +176,8 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "picture": lambda name: shown(by_name.get(name)), "parameters": parameters(run), "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
         "labels": {name: metric.label for name, metric in METRICS.items()}, "models": plots.LABELS,
-        "receipts": receipts(run), "modules": modules(), "explorable": explorer.available(run), "told": told(run),
-        "n_real": explorer.REAL, "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
+        "receipts": receipts(run), "modules": modules(), "explorable": explorer.available(run), "told": told(run), "code": code,
+        "literal": literal, "escaped": escaped, "n_real": explorer.REAL, "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
     }
     for name in templates.list_templates():
         if not name.startswith("_"):
@@ -192,14 +196,32 @@ def write(path: Path, content: str) -> None:
     path.write_text(content)
 
 
-def for_book(chapter: Chapter, among: list[Chapter]) -> tuple[nbformat.NotebookNode, list[Picture]]:
-    """An executed notebook as the book shows it, and its figures.
+def without_folders(text: str, run: str) -> str:
+    """Take the folders of this machine out of ``text``: where a run's files lie, the checkout, the environment, the home.
+
+    What is left of a path is its name, or its place below one of these. Folders count as they stand in JSON, in a
+    notebook's code (JSON within JSON), and in HTML.
+    """
+    given = [yaml.safe_load(path.read_text()) for path in sorted((RESULTS / run / "params").glob("*.yaml"))]
+    values = [value for section in given for value in section.values()]
+    values += [item for value in values if isinstance(value, list) for item in value]
+    folders = {Path(value).parent for value in values if isinstance(value, str) and Path(value).is_absolute()}
+    folders |= {folder for own in (ROOT, Path(sys.prefix), Path.home()) for folder in (own, own.resolve())}
+    forms = {str(folder) for folder in folders if folder != Path(folder.anchor)}
+    forms |= {json.dumps(form)[1:-1] for form in forms} | {html.escape(form) for form in forms}
+    forms |= {json.dumps(form)[1:-1] for form in forms}
+    longest_first = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w.~-])(?:{longest_first})(?:/|(?![\w.-]))", "", text)
+
+
+def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat.NotebookNode, list[Picture]]:
+    """An executed notebook as the book of ``run`` shows it, and its figures.
 
     Figures become files with a number, a caption and a page of their own; the code of cells that draw or import is
     folded; the cell of parameters has the values that the run used; other notebooks are linked; equations are numbered.
     """
-    notebook = nbformat.read(chapter.path, as_version=4)
-    manifest, pictures, equations = figures.manifest(chapter.run), [], 0
+    notebook = nbformat.reads(without_folders(chapter.path.read_text(), run), as_version=4)
+    manifest, pictures, equations = public(figures.manifest(chapter.run), run), [], 0
     used = {}
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
@@ -292,6 +314,23 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>$|])", r"\\\1", text)
 
 
+def code(text: str) -> str:
+    """Any text as code in Markdown: in more backticks than it has itself."""
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    room = " " if "`" in text else ""
+    return f"{ticks}{room}{' '.join(text.splitlines())}{room}{ticks}"
+
+
+def literal(value: object) -> str:
+    """A parameter as code in a Markdown table."""
+    return code(json.dumps(value, ensure_ascii=False)).replace("|", r"\|")
+
+
+def public(content: dict, run: str) -> dict:
+    """What JSON or YAML holds, :func:`without_folders`."""
+    return json.loads(without_folders(json.dumps(content), run))
+
+
 def number(value: float | None) -> str:
     """A score in three decimals; a dash where there is none."""
     return "–" if value is None else f"{value:.3f}"
@@ -299,7 +338,8 @@ def number(value: float | None) -> str:
 
 def parameters(run: str) -> dict[str, dict]:
     """Parameters of each notebook of a run."""
-    return {p.stem: yaml.safe_load(p.read_text()) for p in sorted((RESULTS / run / "params").glob("*.yaml"))}
+    files = sorted((RESULTS / run / "params").glob("*.yaml"))
+    return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
 
 
 def told(run: str) -> str:
@@ -307,7 +347,7 @@ def told(run: str) -> str:
     first = parameters(run).get(merging.FIRST, {})
     recordings = first.get("recording", [])
     several = isinstance(recordings, list)
-    names = ", ".join(f"`{Path(name).name}`" for name in (recordings if several else [recordings]))
+    names = ", ".join(code(Path(name).name) for name in (recordings if several else [recordings]))
     return f"{'recordings' if several else 'recording'} {names}, seed {first.get('seed', 0)}"
 
 

@@ -151,7 +151,7 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         )
     if recordings:
         # A path is one of the caller's folder; a name of the catalogue stays a name.
-        paths = [Path(recording).expanduser() for recording in recordings]
+        paths = [Path(os.path.expanduser(recording)) for recording in recordings]  # pathlib's raises without a home
         parameters[merging.FIRST]["recording"] = [
             str(path.resolve()) if path.exists() else recording for path, recording in zip(paths, recordings)
         ]
@@ -357,11 +357,25 @@ def run_graph(name: str, cores: int) -> None:
         raise KeyboardInterrupt
     if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
         raise InputError(DISK_FULL)
-    silent = (
-        f"{', '.join(killed) or 'the run'} was stopped from outside, perhaps for want of memory: run again, or with "
-        f"--cores 1; what was told is in {log.relative_to(ROOT)}"
+    if told := "; ".join(filter(None, dict.fromkeys(failed.values()))):
+        raise InputError(told)
+    told = (
+        f"{', '.join(killed)} was stopped from outside, perhaps for want of memory: run again, or with --cores 1"
+        if killed
+        else f"the workflow engine, Snakemake, stopped with {engine_error(log.read_text())}"
     )
-    raise InputError("; ".join(filter(None, dict.fromkeys(failed.values()))) or silent)
+    raise InputError(f"{told}; the log is {log.relative_to(ROOT)}")
+
+
+def engine_error(log: str) -> str:
+    """Find the first error in the log of Snakemake and return it as one line; without one, the last line of the log.
+
+    >>> engine_error('Building DAG of jobs...\\nWorkflowError:\\nNo rules.\\n\\nDone.')
+    'WorkflowError: No rules.'
+    """
+    error = re.search(r"^[\w.]*(?:Error|Exception)\b.*(?:\n.+)*", log, re.MULTILINE)
+    lines = [line.strip() for line in (error[0] if error else log).splitlines() if line.strip()]
+    return " ".join(lines if error else lines[-1:]) or "no word of why"
 
 
 def with_results(name: str) -> str:

@@ -26,7 +26,7 @@ def is_disk_full(error: Exception, folder: Path) -> bool:
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there on success, remove it otherwise.
 
-    A reader therefore never sees half a file, whatever interrupts the writer.
+    A reader therefore never sees half a file, whatever interrupts the writer, and whoever the umask lets may read it.
 
     Raises
     ------
@@ -37,7 +37,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        mode = default_mode(temporary)
         yield temporary
+        temporary.chmod(mode)
         os.replace(temporary, path)
     except Exception as error:
         if is_disk_full(error, path.parent):
@@ -48,6 +50,14 @@ def atomic(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def default_mode(path: Path) -> int:
+    """Find the mode of a new file ``path``, which must not be there: libraries such as safetensors ignore the umask."""
+    path.touch()
+    mode = path.stat().st_mode & 0o777
+    path.unlink()
+    return mode
 
 
 def write_json(path: Path | str, content: object) -> None:

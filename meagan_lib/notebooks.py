@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -314,19 +315,22 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     complaint = RESULTS / run / "receipts" / f"{name}.failed"
     complaint.parent.mkdir(parents=True, exist_ok=True)
     complaint.unlink(missing_ok=True)
-    log = os.open(complaint.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    log_file = complaint.with_suffix(".log")
+    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
     try:
         with run_progress.noted(title, RESULTS / run.partition("/recordings/")[0]):
             work()
-    except InputError as error:
-        complaint.write_text(f"recording {label}: {error}\n" if label else f"{error}\n")
-        return 1
-    except OSError as error:
-        if not is_disk_full(error, complaint.parent):
-            raise
-        shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
-        complaint.write_text(f"{DISK_FULL}\n")
+    except Exception as error:
+        if isinstance(error, OSError) and is_disk_full(error, complaint.parent):
+            shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
+            told = DISK_FULL
+        elif isinstance(error, InputError):
+            told = f"recording {label}: {error}" if label else str(error)
+        else:
+            traceback.print_exc()
+            told = f"{title} stopped with {type(error).__name__}: {error} (traceback in {log_file.relative_to(ROOT)})"
+        complaint.write_text(f"{told}\n")
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 """Windows that were cut by others: from the catalogue, ``.npz`` or HDF5; they enter after detection."""
 
+import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def open_windows(
     """
     entry = recordings.catalogue().get(str(recording))
     if entry is None:
-        path = Path(recording).expanduser()
+        path = Path(os.path.expanduser(recording))
         return import_windows(path if path.exists() else ROOT / path, config=config)
     if not recordings.holds_windows(recording):
         raise InputError(f"'{recording}' is a recording of voltage and no windows: open it with open_recording")

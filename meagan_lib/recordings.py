@@ -15,7 +15,7 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.brw import CUT_SHORT, BrwRecording, first_line
-from meagan_lib.files import DISK_FULL, is_disk_full, sha256
+from meagan_lib.files import atomic, sha256
 from meagan_lib.formats import HDF5_SUFFIXES, READERS, open_known
 from meagan_lib.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 
@@ -128,20 +128,24 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
                 raise InputError(f"{source} is not the file of the catalogue (its SHA-256 differs): copy it again")
             paths.append(source)
             continue
+        path = data_dir / name / file_name
+        paths.append(path)
+        if path.is_file() and sha256(path) == file["sha256"]:
+            continue
         try:
-            path = pooch.retrieve(
-                file["url"], known_hash=f"sha256:{file['sha256']}", fname=file_name, path=data_dir / name
-            )
+            with atomic(path) as temporary:  # pooch leaves a file that only its owner may read
+                pooch.retrieve(
+                    file["url"], known_hash=f"sha256:{file['sha256']}", fname=temporary.name, path=temporary.parent
+                )
+        except InputError:
+            raise
         except ValueError as error:  # pooch: the hash differs
             raise InputError(f"{file_name} of '{name}' was changed at its source: {error}") from error
         except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
-            if is_disk_full(error, data_dir):
-                raise InputError(DISK_FULL) from error
             raise InputError(
                 f"'{name}' could not be downloaded ({type(error).__name__}): connect, or point MEAGAN_DATA_MIRROR to a "
                 f"folder that holds {name}/{file_name}, or use the recording 'simulated'"
             ) from error
-        paths.append(Path(path))
     return paths
 
 
@@ -196,7 +200,7 @@ def electrode_positions_um(recording: sc.BaseRecording) -> np.ndarray | None:
 
 
 def _candidates(recording: str | Path) -> tuple[Path, Path]:
-    path = Path(recording).expanduser()
+    path = Path(os.path.expanduser(recording))
     return path, ROOT / path
 
 

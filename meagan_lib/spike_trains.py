@@ -1,6 +1,7 @@
 """Spike trains: when each electrode fired, from the ledger of notebook 01 or from a file of spike times."""
 
 import csv
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -293,7 +294,7 @@ def read_spikes(path: str | Path) -> SpikeTrains:
     InputError
         No such file, another format, columns that cannot be told, several wells, or times that are no numbers from 0 on.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     path = path if path.exists() else ROOT / path
     if not path.is_file():
         raise InputError(f"no spike times at {path}: check the path")

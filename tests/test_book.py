@@ -33,6 +33,10 @@ from tests.browser import CHROMIUM, browser
 from tests.conftest import spikes
 
 RUN, PART = "tiny", "tiny/recordings/north"
+NAME = """`x` ``<img src=x onerror=alert(1)> $a$ [e](http:evil) *b* | "c" & 'd' {{f}} _g_.raw"""
+FOLDER = "/home/some one/culture & co"
+RECORDING = f"{FOLDER}/{NAME}"
+"""A recording whose name would be markup, in a folder of somebody's machine."""
 SMALL = {"latent": 8, "width": 16, "depth": 1, "heads": 2}
 pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser")
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: apt-get install chromium")
@@ -53,7 +57,7 @@ def saved(id: str, run: str, animation: bytes | None = None) -> dict:
     shown = figures.save_figure(fig, id, run=run, data={"y": np.arange(3), "at": np.float64(1)}, animation=animation)
     path = figures.folder(run) / "manifest.json"
     lines = json.loads(path.read_text())
-    lines[id] |= {"parameters": {"name": run, "seed": 7}, "library_sha256": {"meagan_lib/plots.py": "0" * 64}}
+    lines[id] |= {"parameters": {"name": run, "seed": 7, "recording": RECORDING}, "library_sha256": {"meagan_lib/plots.py": "0" * 64}}
     path.write_text(json.dumps(lines))
     return DisplayFormatter().format(shown)[0]
 
@@ -62,9 +66,11 @@ def executed(
     results: Path, run: str, notebook: str, title: str, cells: list[tuple[str, dict]], label: str = ""
 ) -> None:
     """An executed notebook of a run, with its receipt."""
-    parameters = nbformat.v4.new_code_cell('name = "quick"  # run\nseed = 0  # of every draw')
+    parameters = nbformat.v4.new_code_cell('name = "quick"  # run\nseed = 0  # of every draw\nrecording = ""  # path')
     parameters.metadata["tags"] = ["parameters"]
-    injected = nbformat.v4.new_code_cell(f'# Parameters\nname = "{run}"\nseed = 7\n')
+    injected = nbformat.v4.new_code_cell(
+        f'# Parameters\nname = "{run}"\nseed = 7\nrecording = {json.dumps(RECORDING)}\n'
+    )
     injected.metadata["tags"] = ["injected-parameters"]
     content = [
         nbformat.v4.new_markdown_cell(
@@ -76,7 +82,8 @@ def executed(
     for source, data in cells:
         output = nbformat.v4.new_output("execute_result", data)
         content.append(nbformat.v4.new_code_cell(source, outputs=[output]))
-    printed = nbformat.v4.new_output("stream", name="stdout", text="1225 windows to train")
+    words = f"1225 windows to train, of {RECORDING}\n{ROOT}/meagan_lib/brw.py:7: a warning; {Path.home()}/.cache"
+    printed = nbformat.v4.new_output("stream", name="stdout", text=words)
     content.append(nbformat.v4.new_code_cell("print(n)", outputs=[printed]))
     whole = run.partition("/recordings/")[0]
     path = results / whole / "notebooks" / ".".join(filter(None, (notebook, label, "ipynb")))
@@ -126,13 +133,14 @@ def results(tmp_path_factory):
         executed(results, "concepts", "c1_networks", "c1 · Networks", [("learn()", saved("pca", "concepts"))])
         failed = results / RUN / "notebooks" / "03_vae_gan.failed.ipynb"
         failed.write_text("no notebook")
-        given = {"name": RUN, "seed": 7, "recording": "some/chip.brw"}
+        given = {"name": RUN, "seed": 7, "recording": RECORDING}
         for notebook in ("01_preprocessing", "02_transformer_gan", "03_vae_gan"):
             path = results / RUN / "params" / f"{notebook}.yaml"
             path.parent.mkdir(exist_ok=True)
             path.write_text(yaml.safe_dump(given))
         score = {"value": 0.6, "interval": [0.5, 0.7], "floor": 0.5, "reach": 0.55, "ratio": 1.2}
         values = {"reach": 0.55, "gaussian": 0.9, "vae_gan": 0.10, "unheard_of": None}
+        values["<b>_x_</b>"] = 0.5
         scores = {m: {"coverage": score, "c2st_auc": score | {"value": v}} for m, v in values.items()}
         (results / RUN / "scores.json").write_text(json.dumps(scores))
         trained(results)
@@ -204,6 +212,7 @@ def test_scores_stand_in_tables_that_know_no_list_of_models(made):
     assert rows == [
         ["model", "C2ST AUC", "coverage"], ["reach (train)", "0.550", "0.600"], ["VAE-GAN", "0.100", "0.600"],
         ["Gaussian", "0.900", "0.600"], ["unheard of", "–", "0.600"],
+        ["<b> x </b>", "0.500", "0.600"],
     ]
 
 
@@ -211,8 +220,27 @@ def test_the_library_and_the_run_are_told(made):
     assert "Probability" not in page(made, "api/meagan_lib.losses.html").get_text()[:50]
     assert "Write content as JSON, atomically" in page(made, "api/meagan_lib.files.html").get_text()
     told = page(made, "run.html").get_text()
-    assert "some/chip.brw" in told and "windows.h5" in told
-    assert "recording chip.brw, seed 7" in page(made, "index.html").get_text()
+    assert json.dumps(NAME) in told and "windows.h5" in told
+    assert f"recording {NAME}, seed 7" in page(made, "index.html").get_text()
+
+
+def test_names_are_text_and_never_markup(made):
+    for name in pages(made):
+        assert not page(made, name).select("[onerror], [href*=evil], article b"), name
+    shown = [page(made, name).get_text() for name in ("run.html", "figures/pca.html", "chapters/01_preprocessing.html")]
+    assert all(json.dumps(NAME) in text for text in shown)
+
+
+def test_a_book_tells_nothing_of_the_machine_that_made_it(made, results):
+    """Neither where the recording lay, nor the checkout, the home or the run's folder, in any file of text."""
+    hidden = ("some one", "some&#32;one", str(ROOT), str(Path.home()), str(results))
+    kinds = {".html", ".js", ".json", ".md", ".ipynb", ".rst", ".txt", ".svg"}
+    files = [path for path in made.rglob("*") if path.suffix in kinds]
+    files = [path for path in files if not path.name.startswith(("explorer-data", "tex-svg"))]  # weights, and MathJax
+    assert len(files) > 30
+    assert [(path.name, word) for path in files for word in hidden if word in path.read_text()] == []
+    chapter = page(made, "chapters/01_preprocessing.html").get_text()
+    assert f"of {NAME}\nmeagan_lib/brw.py:7: a warning; .cache" in chapter
 
 
 def test_italian_pages_say_so_and_terms_stand_in_both_languages(made):

@@ -1,11 +1,14 @@
 """The ``meagan`` command: wrong words are answered before anything starts."""
 
+import os
+import subprocess
 import sys
 
 import pytest
 
-from meagan_lib import cli
-from tests.conftest import meagan
+from meagan_lib import ROOT, cli
+from meagan_lib.notebooks import RESULTS
+from tests.conftest import forget, meagan
 
 
 @pytest.mark.parametrize(
@@ -13,6 +16,7 @@ from tests.conftest import meagan
     [
         (["run", "smok"], "did you mean 'smoke'"),
         (["run", "smoke", "--recording", "nowhere.brw"], "neither a file nor a name"),
+        (["run", "smoke", "--recording", "~no_such_user/chip.brw"], "neither a file nor a name"),
         (["run", "smoke", "--set", "01_preprocessing.guard=3"], "did you mean 'guard_ms'"),
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
         (["run", "smoke", "--name", "my chip"], "cannot name a run"),
@@ -32,3 +36,75 @@ def test_a_terminal_sees_the_sentence_alone():
     told = meagan("run", "smok")
     assert told.returncode == 1 and told.stdout == "" and told.stderr.startswith("meagan: no run 'smok'")
     assert told.stderr.count("\n") == 1
+
+
+def without_home(**variables: str) -> dict[str, str]:
+    """The environment without what tells a user's name, home and settings, but for the ``variables`` given."""
+    told = ("HOME", "LOGNAME", "USER", "XDG_", "MPL", "IPYTHON", "JUPYTER", "SNAKEMAKE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(told)} | variables
+
+
+def test_a_run_needs_no_home_that_can_be_written(tmp_path):
+    """From the engine to the kernel of a notebook, which finds no spikes; a home may be a file or not be there."""
+    file, run = tmp_path / "file", "test-home"
+    file.write_text("")
+    command = [sys.executable, "-m", "meagan_lib.cli", "run", "smoke", "--name", run]
+    try:
+        for home in (file, "/proc/nowhere"):
+            done = subprocess.run(
+                [*command, "--set", "01_preprocessing.threshold_mad=200.0"], capture_output=True, text=True, cwd=ROOT,
+                env=without_home(HOME=str(home)),
+            )
+            assert done.returncode == 1 and "too few isolated spikes" in done.stderr, done.stderr
+            assert str(home) not in done.stderr + (RESULTS / run / "receipts" / "01_preprocessing.log").read_text()
+    finally:
+        forget(run)
+
+
+def test_a_user_without_a_name_and_a_home_can_run():
+    """As in a container that gives a number alone: Snakemake asks for the name, SpikeInterface for the home."""
+    code = """import getpass, pathlib, pwd; pwd.getpwuid = {}.__getitem__; import meagan_lib
+print(getpass.getuser(), pathlib.Path.home())"""
+    env = without_home(PYTHONPATH=str(ROOT))
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert told.returncode == 0 and told.stdout.strip(), told.stderr
+
+
+def test_an_error_of_the_engine_is_told_as_it_is(monkeypatch):
+    run = "test-engine"
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "no-such-profile")
+    try:
+        told = meagan("run", "smoke", "--name", run)
+        assert told.returncode == 1 and "no-such-profile" in told.stderr and "memory" not in told.stderr
+        assert f"results/{run}/snakemake.log" in told.stderr and told.stderr.count("\n") == 1
+    finally:
+        forget(run)
+
+
+@pytest.mark.parametrize(
+    "log, told",
+    [
+        (
+            "Building DAG of jobs...\nMissingInputException in rule a:\nMissing input files:\n    gone.py\n\nBye\n",
+            "MissingInputException in rule a: Missing input files: gone.py",
+        ),
+        ('Traceback:\n\n  File "x.py", in f\n\nFileExistsError: .snakemake\n\n', "FileExistsError: .snakemake"),
+        ("usage: snakemake\nno such option\n", "no such option"),
+        ("", "no word of why"),
+    ],
+)
+def test_the_error_is_found_in_the_log_of_the_engine(log, told):
+    assert cli.engine_error(log) == told
+
+
+def test_a_job_that_breaks_leaves_its_error_and_not_a_guess():
+    run = "test-job"
+    code = f"import sys; from meagan_lib.notebooks import job; sys.exit(job('merge', {run!r}, lambda: 1 / 0))"
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        receipts = RESULTS / run / "receipts"
+        assert done.returncode == 1
+        assert "merge stopped with ZeroDivisionError: division by zero" in (receipts / "merge.failed").read_text()
+        assert "Traceback" in (receipts / "merge.log").read_text()
+    finally:
+        forget(run)

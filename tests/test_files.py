@@ -1,8 +1,11 @@
 """Files appear whole or not at all."""
 
 import errno
+import os
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from meagan_lib import InputError
 from meagan_lib.files import atomic, sha256, write_json
@@ -25,3 +28,15 @@ def test_a_full_disk_is_told_and_leaves_the_earlier_file(tmp_path):
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert path.read_text() == "earlier" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_weights_are_as_readable_as_the_umask_lets_any_file_be(tmp_path, umask):
+    path, before = tmp_path / "model.safetensors", os.umask(umask)
+    try:
+        with atomic(path) as temporary:
+            save_file({"w": np.zeros(3)}, temporary)
+        write_json(tmp_path / "scores.json", {})
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o666 & ~umask}

@@ -1,7 +1,10 @@
 """Recordings open by name or path; what cannot be read is refused in one sentence."""
 
 import errno
+import functools
+import http.server
 import os
+import threading
 import wave
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import scipy.io
 from meagan_lib import InputError, recordings
 from meagan_lib.cutting import WindowConfig
 from meagan_lib.detection import DetectionConfig, detect
+from meagan_lib.files import sha256
 from meagan_lib.precut import import_windows, open_windows
 from meagan_lib.recordings import (
     READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording, rails,
@@ -228,6 +232,24 @@ def test_a_full_disk_during_a_download_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(recordings.pooch, "retrieve", full)
     with pytest.raises(InputError, match="the disk is full"):
         fetch("locust", tmp_path / "not made yet")
+
+
+def test_a_download_is_done_once_and_others_may_read_it(tmp_path, monkeypatch):
+    """From a server of this test; pooch alone leaves files that only their owner may read."""
+    (tmp_path / "source.raw").write_bytes(b"voltage")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/source.raw"
+        entry = {"chip": {"files": [{"url": url, "sha256": sha256(tmp_path / "source.raw"), "name": "chip.raw"}]}}
+        monkeypatch.setattr(recordings, "catalogue", lambda: entry)
+        (path,) = fetch("chip", tmp_path / "data")
+        server.shutdown()
+    assert path.read_bytes() == b"voltage" and list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode == (tmp_path / "source.raw").stat().st_mode
+    assert fetch("chip", tmp_path / "data") == [path]
 
 
 def mirrored(name: str) -> str:
