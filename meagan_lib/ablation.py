@@ -6,14 +6,15 @@ table that is kept in ``data/``.
 
 import re
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from meagan_lib import ROOT, InputError, sweep
 from meagan_lib.progress import by_step
+from meagan_lib.seeds import SIGNIFICANT, paired, q_values
 
 TABLE = ROOT / "data" / "ablation.csv"
 """The table that is kept, of the run that ``params/ablation.yaml`` describes."""
@@ -184,13 +185,15 @@ class Effect:
     """Of the paired t-test over the seeds: one seed gives both the same first weights and the same test windows."""
     diverged: int
     """Seeds that diverged."""
+    q: float = float("nan")
+    """``p`` corrected for all effects of the table."""
 
     @property
     def verdict(self) -> str:
-        """``helps``, ``hurts``, ``no sure difference`` (p ≥ 0.05) or ``diverges``."""
+        """``helps``, ``hurts``, ``not significant`` (q ≥ 0.05, or not defined) or ``diverges``."""
         if self.diverged:
             return "diverges"
-        return "no sure difference" if not self.p < 0.05 else "helps" if self.difference < 0 else "hurts"
+        return "not significant" if not self.q < SIGNIFICANT else "helps" if self.difference < 0 else "hurts"
 
 
 def effects(rows: list[dict[str, object]]) -> list[Effect]:
@@ -204,18 +207,19 @@ def effects(rows: list[dict[str, object]]) -> list[Effect]:
     for (data, variant), mine in seeds.items():
         if rival := about[data, variant]["against"]:
             lost = int(np.isnan(list(mine.values())).sum())
-            told = sweep.paired(mine, seeds[data, rival])
-            found.append(Effect(data, about[data, variant]["group"], variant, rival, *told, lost))
-    return found
+            pair = paired(mine, seeds[data, rival])
+            group = about[data, variant]["group"]
+            found.append(Effect(data, group, variant, rival, pair.mean, pair.difference, pair.p, lost))
+    return [replace(effect, q=float(q)) for effect, q in zip(found, q_values([effect.p for effect in found]))]
 
 
 READINGS = {
     "helps everywhere": lambda v: v == {"helps"},
     "hurts everywhere": lambda v: v <= {"hurts", "diverges"},
-    "helps on one recording, makes no sure difference on the other": lambda v: v == {"helps", "no sure difference"},
-    "hurts on one recording, makes no sure difference on the other": lambda v: not v & {"helps"} and bool(v & {"hurts", "diverges"}),
+    "helps on one recording, not significant on the other": lambda v: v == {"helps", "not significant"},
+    "hurts on one recording, not significant on the other": lambda v: not v & {"helps"} and bool(v & {"hurts", "diverges"}),
     "helps on one recording, hurts on the other": lambda v: "helps" in v,
-    "makes no sure difference": lambda v: True,
+    "no significant difference": lambda v: True,
 }
 
 
@@ -230,6 +234,13 @@ def reading(found: Iterable[Effect]) -> dict[str, list[str]]:
     return {sentence: names for sentence, names in said.items() if names}
 
 
+def counted(found: Sequence[Effect]) -> str:
+    """How many effects were tested, and how many are significant: alone, and after the correction for their number."""
+    alone, both = sum(e.p < SIGNIFICANT for e in found), sum(e.q < SIGNIFICANT for e in found)
+    tested = sum(np.isfinite(e.p) for e in found)
+    return f"{tested} paired t-tests over seeds: {alone} with p < {SIGNIFICANT:g}, {both} with q < {SIGNIFICANT:g}"
+
+
 def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
     """Title, header and lines of the closing table: what each variant does to C2ST AUC."""
     found = effects(load(path))
@@ -237,4 +248,4 @@ def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
     for variant in dict.fromkeys(e.variant for e in found):
         its = [e for e in found if e.variant == variant]
         lines.append([variant, its[0].against, *(f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its)])
-    return "C2ST AUC, mean over seeds", ["variant", "against", *dict.fromkeys(e.data for e in found)], lines
+    return f"C2ST AUC, mean over seeds ({counted(found)})", ["variant", "against", *dict.fromkeys(e.data for e in found)], lines

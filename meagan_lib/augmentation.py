@@ -4,12 +4,13 @@ Apart from :mod:`meagan_lib.utility`, which makes the table and trains every mod
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from meagan_lib import ROOT, sweep
+from meagan_lib.seeds import SIGNIFICANT, paired, q_values
 
 TABLE = ROOT / "data" / "utility.csv"
 """The table that is kept, of the run that ``params/utility.yaml`` describes."""
@@ -48,13 +49,15 @@ class Gain:
     """``mean`` minus that of the real windows alone."""
     p: float
     """Of the paired t-test over the seeds: with one seed the real windows are the same."""
+    q: float = float("nan")
+    """``p`` corrected for all gains of the table."""
 
     @property
     def verdict(self) -> str:
-        """``helps``, ``hurts``, ``no sure difference`` (p ≥ 0.05), or ``diverges``: every seed."""
+        """``helps``, ``hurts``, ``not significant`` (q ≥ 0.05, or not defined), or ``diverges``: every seed."""
         if np.isnan(self.difference):
             return "diverges"
-        return "no sure difference" if not self.p < 0.05 else "helps" if self.difference > 0 else "hurts"
+        return "not significant" if not self.q < SIGNIFICANT else "helps" if self.difference > 0 else "hurts"
 
 
 def gains(rows: Iterable[Mapping]) -> list[Gain]:
@@ -62,13 +65,15 @@ def gains(rows: Iterable[Mapping]) -> list[Gain]:
     seeds: dict[tuple[str, str, int], dict[int, float]] = {}
     for row in rows:
         seeds.setdefault((row["data"], row["generator"], row["n"]), {})[row["seed"]] = row["f1"]
-    return [
-        Gain(data, generator, n, *sweep.paired(mine, seeds[data, ALONE, n]))
-        for (data, generator, n), mine in seeds.items() if generator != ALONE
-    ]
+    found = []
+    for (data, generator, n), mine in seeds.items():
+        if generator != ALONE:
+            pair = paired(mine, seeds[data, ALONE, n])
+            found.append(Gain(data, generator, n, pair.mean, pair.difference, pair.p))
+    return [replace(gain, q=float(q)) for gain, q in zip(found, q_values([gain.p for gain in found]))]
 
 
-VERDICTS = ("helps", "hurts", "no sure difference", "diverges")
+VERDICTS = ("helps", "hurts", "not significant", "diverges")
 
 
 def reading(found: Iterable[Gain]) -> dict[str, list[str]]:
@@ -93,7 +98,10 @@ def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
             cells = [f"{np.mean([row['f1'] for row in own if row['n'] == n]):.3f}" for n in sizes]
         else:
             its = [found[data, generator, n] for n in sizes]
-            cells = [f"{gain.difference:+.3f}" + " *" * (gain.verdict != "no sure difference") for gain in its]
+            cells = [f"{gain.difference:+.3f}" + " *" * (gain.q < SIGNIFICANT) for gain in its]
         lines.append([data, generator, *cells])
-    title = "macro-F1 of n real windows a unit, and what made windows add to it (*: surely, p < 0.05)"
+    title = (
+        "macro-F1 of n real windows a unit, and what made windows add to it "
+        f"(*: significant, q < {SIGNIFICANT:g} over {len(found)} comparisons)"
+    )
     return title, ["recording", "generator", *(f"n = {n}" for n in sizes)], lines

@@ -7,7 +7,7 @@ import numpy as np
 from meagan_lib.features import Array
 from meagan_lib.metrics import Context
 from meagan_lib.models.baselines import Gaussian
-from meagan_lib.scores import METRICS, excess, flagged, score_models
+from meagan_lib.scores import METRICS, by_event, excess, flagged, score_models
 
 HONEST = "other real windows"
 
@@ -61,7 +61,7 @@ FAILURES: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
 
 def planted_failures(
     test: Array, train: Array, sampling_rate_hz: float, n_windows: int = 1000, n_bootstrap: int = 50, seed: int = 0,
-    labels: np.ndarray | None = None, names: Iterable[str] = METRICS,
+    labels: np.ndarray | None = None, names: Iterable[str] = METRICS, events: Mapping[str, np.ndarray] | None = None,
     gate: Callable[[Array], np.ndarray] | None = None,
 ) -> dict[str, dict[str, dict]]:
     """Every metric on every failure, and on other real windows: failure → metric → value, excess, flagged.
@@ -71,15 +71,18 @@ def planted_failures(
     refuses none of them.
     """
     n = min(n_windows, len(test) // 3)
-    order = np.random.default_rng(seed).permutation(len(test))
+    known = {"test": np.arange(len(test)), "train": np.arange(len(train))} | dict(events or {})
+    order = by_event(known["test"], np.random.default_rng(seed))
     honest, rest = test[order[:n]], test[order[n:]]
+    known |= {HONEST: known["test"][order[:n]], "test": known["test"][order[n:]]}
     context = Context.fit(train, sampling_rate_hz, seed=seed)
     spoilt = {
         failure: plant(honest, context, np.random.default_rng([seed, i]))
         for i, (failure, plant) in enumerate(FAILURES.items())
     }
     scores = score_models(
-        rest, train, spoilt | {HONEST: honest}, sampling_rate_hz, n, n_bootstrap, seed, labels, names, gate, refuse=False
+        rest, train, spoilt | {HONEST: honest}, sampling_rate_hz, n, n_bootstrap, seed, labels, names, known, gate,
+        refuse=False,
     )
     return {
         failure: {

@@ -1,7 +1,7 @@
 """How near generated windows come to held-out real ones.
 
 A metric is a function ``prepare(real, fake, context) → statistic``: the costly part is done once, and
-``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that a bootstrap is cheap. The
+``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that resampling is cheap. The
 reference ``real`` is always held out; the training windows fit what a metric looks through (principal components,
 clusters), and are never the reference. Whether windows are *copied* from them is asked in
 :mod:`meagan_lib.memorisation`. A value says nothing without its floor and its reach: :mod:`meagan_lib.scores` puts them
@@ -25,7 +25,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -38,6 +38,8 @@ from meagan_lib.windows import Split, SpikeWindows, Standardiser, fit_normalisat
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 CLUSTERS = 10
 NEIGHBOURS = 5
+SEARCHED = 40
+"""Neighbours of a centre that are kept: of a random half of them, five are left."""
 
 
 @dataclass(frozen=True)
@@ -110,19 +112,29 @@ class Context:
         return LinearDiscriminantAnalysis().fit(self.pca.transform(self.train), types)
 
 
-def c2st_auc(real: Array, fake: Array, context: Context, n_trees: int = 120, n_folds: int = 3) -> Statistic:
+def c2st_auc(
+    real: Array, fake: Array, context: Context, events: Array | None = None, n_trees: int = 120, n_folds: int = 3,
+) -> Statistic:
     """Area under the ROC curve of a classifier real against generated, cross-validated; 0.5 is ideal.
 
     Gradient-boosted trees on :func:`~meagan_lib.features.classifier_features`: a linear or quadratic classifier would
-    pass a Gaussian. Lopez-Paz & Oquab 2017, arXiv:1610.06545.
+    pass a Gaussian. Lopez-Paz & Oquab 2017, arXiv:1610.06545. ``events`` (n + m,): windows of one event, real ones
+    first, are never on both sides of a fold; without them each window is its own.
     """
     x = classifier_features(np.concatenate([real, fake]), context.sampling_rate_hz)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
     trees = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False, random_state=context.seed)
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=context.seed)
+    folds = _folds(y, events, n_folds, context.seed)
     with threadpool_limits(1):  # its threads spin while they wait, which starves whatever runs beside
         p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
     return _auc(p[: len(real)], p[len(real) :])
+
+
+def _folds(y: Array, events: Array | None, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Windows (rows) to learn from and to be asked, for each fold; each has its share of real ones, ``y`` (n,) = 1."""
+    if events is None or len(np.unique(events)) == len(y):
+        return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
+    return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, events))
 
 
 def mann_whitney_u(a: Array, b: Array) -> float:
@@ -139,7 +151,9 @@ def _auc(real: Array, fake: Array) -> Statistic:
     return lambda i, j: mann_whitney_u(real[i], fake[j]) / (len(i) * len(j))
 
 
-def c2st_cnn_auc(real: Array, fake: Array, context: Context, n_folds: int = 2, epochs: int = 8) -> Statistic:
+def c2st_cnn_auc(
+    real: Array, fake: Array, context: Context, events: Array | None = None, n_folds: int = 2, epochs: int = 8,
+) -> Statistic:
     """The two-sample test of :func:`c2st_auc` by a small convolutional network that sees the samples alone.
 
     It finds what no feature was made for. Logits of different folds have scales of their own, so their ranks within
@@ -148,15 +162,18 @@ def c2st_cnn_auc(real: Array, fake: Array, context: Context, n_folds: int = 2, e
     x = np.concatenate([real, fake]).astype(np.float32)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))].astype(np.float32)
     rank = np.empty(len(x))
-    for seen, unseen in StratifiedKFold(n_folds, shuffle=True, random_state=context.seed).split(x, y):
+    for seen, unseen in _folds(y, events, n_folds, context.seed):
         logit = _fitted_cnn(x[seen], y[seen], epochs, context.seed)
         with torch.no_grad():
             rank[unseen] = scipy.stats.rankdata(logit(torch.from_numpy(x[unseen])[:, None])[:, 0]) / len(unseen)
     return _auc(rank[: len(real)], rank[len(real) :])
 
 
-def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 128) -> nn.Module:
-    """Three convolutions and a linear map from windows (n, 1, samples) to the logit (n, 1) of ``y`` = 1."""
+def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 64, least: int = 120) -> nn.Module:
+    """Three convolutions and a linear map from windows (n, 1, samples) to the logit (n, 1) of ``y`` = 1.
+
+    Of few windows it takes more epochs, so that there are ``least`` steps: after fewer, chance is most of what it says.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = nn.Sequential(
@@ -165,9 +182,10 @@ def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 128) ->
             nn.Conv1d(32, 32, 3, padding=1), nn.LeakyReLU(0.2), nn.Flatten(), nn.LazyLinear(1),
         )
         network(torch.zeros(1, 1, x.shape[1]))
-    steps = epochs * -(-len(x) // batch)
+    batches = -(-len(x) // batch)
+    epochs = max(epochs, -(-least // batches))
     adam = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, total_steps=epochs * batches)
     x, y = torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None]
     rng = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
@@ -379,15 +397,23 @@ def autocorrelation_distance(real: Array, fake: Array, context: Context) -> Stat
     return lambda i, j: float(np.sqrt(np.mean((rho(a[i].mean(axis=0)) - rho(b[j].mean(axis=0))) ** 2)))
 
 
-def _in_balls(centres: Array, windows: Array) -> np.ndarray:
-    """Whether each of the windows (m, samples) lies in the ball of each centre (n, samples): bool (n, m).
+def _in_balls(centres: Array, windows: Array) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """(i, j) → whether each window j of (m, samples) lies in the ball of each centre i of (n, samples), bool (i, j).
 
-    A ball reaches to the 5th nearest of the other centres. A bootstrap leaves the balls as they are, and resamples the
-    windows that are asked for: with a third of the centres missing, a share would be another quantity.
+    A ball reaches to the 5th nearest of the other centres i. A centre that stands in i twice would shrink the balls:
+    choose without replacement.
     """
-    radius = NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, len(centres))).fit(centres).kneighbors(centres)[0][:, -1]
+    near, nearest = NearestNeighbors(n_neighbors=min(SEARCHED, len(centres) - 1)).fit(centres).kneighbors()
     squared = (centres**2).sum(1)[:, None] + (windows**2).sum(1)[None, :] - 2 * centres @ windows.T
-    return squared < (radius**2)[:, None]
+
+    def inside(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        chosen = np.zeros(len(centres), bool)
+        chosen[i] = True
+        fifth = (chosen[nearest[i]].cumsum(axis=1) < NEIGHBOURS).sum(axis=1)
+        radius = near[i, np.minimum(fifth, near.shape[1] - 1)]
+        return squared[np.ix_(i, j)] < (radius**2)[:, None]
+
+    return inside
 
 
 def passes(real: Array, fake: Array, context: Context) -> Statistic:
@@ -402,8 +428,8 @@ def precision(real: Array, fake: Array, context: Context) -> Statistic:
     Above the floor where every kind is drawn in towards its middle.
     Kynkäänniemi et al. 2019, arXiv:1904.06991.
     """
-    within = _in_balls(real, fake).any(axis=0)
-    return lambda i, j: float(within[j].mean())
+    inside = _in_balls(real, fake)
+    return lambda i, j: float(inside(i, j).any(axis=0).mean())
 
 
 def recall(real: Array, fake: Array, context: Context) -> Statistic:
@@ -412,8 +438,8 @@ def recall(real: Array, fake: Array, context: Context) -> Statistic:
     Above the floor where generated windows lie too far apart.
     Kynkäänniemi et al. 2019, arXiv:1904.06991.
     """
-    within = _in_balls(fake, real).any(axis=0)
-    return lambda i, j: float(within[i].mean())
+    inside = _in_balls(fake, real)
+    return lambda i, j: float(inside(j, i).any(axis=0).mean())
 
 
 def density(real: Array, fake: Array, context: Context) -> Statistic:
@@ -421,8 +447,8 @@ def density(real: Array, fake: Array, context: Context) -> Statistic:
 
     Naeem et al. 2020, arXiv:2002.09797.
     """
-    inside = _in_balls(real, fake).astype(np.float64)
-    return lambda i, j: float((_counts(i, len(real)) @ inside)[j].mean() / NEIGHBOURS)
+    inside = _in_balls(real, fake)
+    return lambda i, j: float(inside(i, j).sum() / (NEIGHBOURS * len(j)))
 
 
 def coverage(real: Array, fake: Array, context: Context) -> Statistic:
@@ -431,8 +457,8 @@ def coverage(real: Array, fake: Array, context: Context) -> Statistic:
     Of as many windows of the same distribution it is 1 − 2⁻⁵ = 0.969. Above, every kind is drawn in towards its middle.
     Naeem et al. 2020, arXiv:2002.09797.
     """
-    covered = _in_balls(real, fake).any(axis=1)
-    return lambda i, j: float(covered[i].mean())
+    inside = _in_balls(real, fake)
+    return lambda i, j: float(inside(i, j).any(axis=1).mean())
 
 
 def mode_occupancy(real: Array, fake: Array, context: Context) -> Statistic:
@@ -460,25 +486,29 @@ def inception_score(real: Array, fake: Array, context: Context) -> Statistic:
 
 
 Better = Literal["lower", "higher", "near the floor"]
+Spread = Literal["resampled", "halves", "cross-validated", "binomial"]
 
 
 class Metric(NamedTuple):
     """A metric, how it is called and how it is read.
 
     ``signed``: values can lie below 0, so they have no ratio. ``report_only``: why it is shown and not judged by.
+    ``spread``: how its interval is found, see :func:`meagan_lib.scores.evaluate`; a metric that is cross-validated takes
+    the events of the windows as well.
     """
 
-    prepare: Callable[[Array, Array, Context], Statistic]
+    prepare: Callable[..., Statistic]
     label: str
     family: str
     better: Better = "lower"
     signed: bool = False
     report_only: str = ""
+    spread: Spread = "resampled"
 
 
 METRICS: dict[str, Metric] = {
-    "c2st_auc": Metric(c2st_auc, "C2ST AUC", "overall"),
-    "c2st_cnn_auc": Metric(c2st_cnn_auc, "C2ST AUC of a CNN", "overall"),
+    "c2st_auc": Metric(c2st_auc, "C2ST AUC", "overall", spread="cross-validated"),
+    "c2st_cnn_auc": Metric(c2st_cnn_auc, "C2ST AUC of a CNN", "overall", spread="cross-validated"),
     "sliced_wasserstein": Metric(sliced_wasserstein, "sliced Wasserstein", "distribution"),
     "squared_mmd": Metric(squared_mmd, "MMD²", "distribution", signed=True),
     "frechet_distance": Metric(frechet_distance, "Fréchet distance", "distribution"),
@@ -489,11 +519,11 @@ METRICS: dict[str, Metric] = {
     "profile_l2": Metric(profile_l2, "mean and SD L2", "shape"),
     "log_spectral_distance": Metric(log_spectral_distance, "log-spectral distance", "colour"),
     "autocorrelation_distance": Metric(autocorrelation_distance, "autocorrelation", "colour"),
-    "passes": Metric(passes, "passes the gate", "gate", "higher"),
-    "precision": Metric(precision, "precision", "fidelity", "near the floor"),
-    "density": Metric(density, "density", "fidelity", "near the floor"),
-    "coverage": Metric(coverage, "coverage", "diversity", "near the floor"),
-    "recall": Metric(recall, "recall", "diversity", "near the floor"),
+    "passes": Metric(passes, "passes the gate", "gate", "higher", spread="binomial"),
+    "precision": Metric(precision, "precision", "fidelity", "near the floor", spread="halves"),
+    "density": Metric(density, "density", "fidelity", "near the floor", spread="halves"),
+    "coverage": Metric(coverage, "coverage", "diversity", "near the floor", spread="halves"),
+    "recall": Metric(recall, "recall", "diversity", "near the floor", spread="halves"),
     "mode_occupancy": Metric(mode_occupancy, "mode occupancy JS", "diversity"),
     "inception_score": Metric(
         inception_score, "Inception Score", "diversity", "near the floor", report_only="it never looks at real windows"

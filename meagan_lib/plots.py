@@ -21,7 +21,7 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from meagan_lib.seeds import Paired, told_p
+from meagan_lib.seeds import SIGNIFICANT, Paired, told_p
 
 
 class Source(NamedTuple):
@@ -982,7 +982,7 @@ def ablation(rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str], str]) -
     rows
         Of :func:`meagan_lib.ablation.load`; the variant ``reach`` gives the dashed lines.
     verdicts
-        (recording, variant) → ``helps``, ``hurts``, ``no sure difference`` or ``diverges``: the colour of the dots.
+        (recording, variant) → ``helps``, ``hurts``, ``not significant`` or ``diverges``: the colour of the dots.
     """
     recordings = list(dict.fromkeys(row["data"] for row in rows))
     groups: dict[str, list[str]] = {}
@@ -996,7 +996,7 @@ def ablation(rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str], str]) -
         height += len(names) + 1.6
     fig, (axes,) = _figure(1, 2 * len(recordings), 0.9 + 0.145 * height, sharey=True)
     colours = {
-        "helps": "#009E73", "hurts": DROPPED, "no sure difference": "0.6", "diverges": DROPPED, "": COLOURS["real"],
+        "helps": "#009E73", "hurts": DROPPED, "not significant": "0.6", "diverges": DROPPED, "": COLOURS["real"],
     }
     panels = [(recording, metric) for recording in recordings for metric in ABLATED]
     for axis, (recording, metric) in zip(axes, panels):
@@ -1032,7 +1032,7 @@ def ablation(rows: Sequence[Mapping], verdicts: Mapping[tuple[str, str], str]) -
             group, (0, y), (-4, 0), xycoords=axes[0].get_yaxis_transform(), textcoords="offset points", ha="right",
             va="center", fontweight="bold", fontsize=7,
         )
-    shades = {"compared with": "", "helps": "helps", "hurts": "hurts", "no sure difference": "no sure difference"}
+    shades = {"compared with": "", "helps": "helps", "hurts": "hurts", "not significant": "not significant"}
     handles = [
         *(
             mpl.lines.Line2D([], [], marker="o", linestyle="", markersize=4, color=colours[verdict], label=label)
@@ -1291,8 +1291,9 @@ def seed_by_seed(
             axis.plot(pair.interval, (y, y), color=colour, linewidth=1.4)
             axis.plot(pair.difference, y, "|", color=colour, markersize=9, markeredgewidth=1.6)
         if np.isfinite(pair.p):
-            said = f"g = {pair.hedges_g:+.1f},  {told_p(pair.p)}".replace("-", "−")
-            bold = "bold" if pair.p < 0.05 else "normal"
+            said = f"g = {pair.hedges_g:+.1f},  {told_p(pair.p)}"
+            said = (said + f",  {told_p(pair.q, 'q')}" * bool(np.isfinite(pair.q))).replace("-", "−")
+            bold = "bold" if pair.q < SIGNIFICANT else "normal"
             axis.annotate(
                 said, (1.01, y), xycoords=axis.get_yaxis_transform(), fontsize=7, va="center", fontweight=bold,
             )
@@ -1489,7 +1490,7 @@ def augmentation(
     rows
         Of :func:`meagan_lib.augmentation.load`; the generator ``alone`` is the real windows alone.
     verdicts
-        (recording, generator, n) → ``helps``, ``hurts`` or ``no sure difference``: the first two are filled markers.
+        (recording, generator, n) → ``helps``, ``hurts`` or ``not significant``: the first two are filled markers.
     labels
         Of the generators.
     """
@@ -1514,10 +1515,10 @@ def augmentation(
             below.plot(aside, [np.mean(v) for v in gain], line, color=colour)
             below.vlines(aside, [np.min(v) for v in gain], [np.max(v) for v in gain], color=colour, linewidth=0.8)
             for x, size, values in zip(aside, sizes, gain):
-                sure = verdicts.get((recording, name, size)) in ("helps", "hurts")
+                significant = verdicts.get((recording, name, size)) in ("helps", "hurts")
                 below.plot(
                     x, np.mean(values), marker, color=colour, markersize=4.5, zorder=3,
-                    markerfacecolor=colour if sure else "white",
+                    markerfacecolor=colour if significant else "white",
                 )
         below.axhline(0, color=COLOURS["real"], linewidth=1)
         above.set_title(recording)
@@ -1546,7 +1547,7 @@ def augmentation(
         ),
         *(
             Line2D([], [], linestyle="", marker="o", color="0.4", markerfacecolor=face, markersize=4.5, label=label)
-            for face, label in (("0.4", "filled: sure, p < 0.05"), ("white", "open: not sure"))
+            for face, label in (("0.4", "filled: significant, q < 0.05"), ("white", "open: not significant"))
         ),
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3)

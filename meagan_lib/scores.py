@@ -42,23 +42,68 @@ class Score:
     seeds: tuple[float, ...]
 
 
-def evaluate(metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int) -> tuple[float, Interval]:
-    """Value of a metric and its 95 % interval, value ± 1.96 bootstrap standard errors.
+Events = tuple[np.ndarray, np.ndarray]
+"""The event of each window, (n,) of real ones and (m,) of generated ones: see :attr:`SpikeWindows.events`."""
 
-    Resampling repeats windows, which moves a distance upwards; its spread is used, its mean is not.
+
+def evaluate(
+    metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int, events: Events | None = None,
+) -> tuple[float, Interval]:
+    """Value of a metric and its 95 % interval: value ± t standard errors, t of as many draws.
+
+    The interval is of the value that other real and generated windows, as many and of the same distributions, have on
+    the average. Whole events are drawn; without ``events`` each window is its own. How the standard error is found,
+    :attr:`Metric.spread` says:
+
+    resampled
+        A bootstrap. Windows that stand twice move a distance upwards; its spread is used, its mean is not.
+    halves
+        Windows that stand twice would shrink the balls of the neighbours. So both sides are halved at random, again and
+        again: the halves, each with balls of its own, differ by twice the standard error of the whole (mean square).
+    cross-validated
+        A bootstrap of the predictions, which knows nothing of other training windows. Any two folds of windows judge
+        each other: where nothing is to be found, each accident counts twice, and the variance is double; where the
+        classes lie apart, the classifier is the same whatever it was trained on. In between, 1 + 4 AUC (1 − AUC).
+    binomial
+        The interval of a fraction of independent windows (Wilson 1927, doi:10.1080/01621459.1927.10502953).
     """
-    statistic = metric.prepare(real, fake, context)
+    cross_validated = metric.spread == "cross-validated"
+    a, b = events or (np.arange(len(real)), len(real) + np.arange(len(fake)))
+    more = {"events": np.r_[a, b]} if cross_validated else {}
+    statistic = metric.prepare(real, fake, context, **more)
     value = statistic(np.arange(len(real)), np.arange(len(fake)))
+    if metric.spread == "binomial":
+        low, high = scipy.stats.binomtest(round(value * len(fake)), len(fake)).proportion_ci(method="wilson")
+        return value, (low, high)
     rng = np.random.default_rng(context.seed)
-    draws = [
-        statistic(rng.integers(len(real), size=len(real)), rng.integers(len(fake), size=len(fake)))
-        for _ in range(n_bootstrap)
-    ]
-    return value, _around(value, 1.96 * float(np.std(draws, ddof=1)), metric)
+    if metric.spread == "halves":
+        halves = (np.array_split(by_event(events, rng), 2) for _ in range(n_bootstrap) for events in (a, b))
+        apart = [np.subtract(*map(statistic, of_real, of_fake)) for of_real, of_fake in zip(halves, halves)]
+        error = float(np.sqrt(np.mean(np.square(apart)))) / 2
+    else:
+        error = float(np.std([statistic(_drawn(a, rng), _drawn(b, rng)) for _ in range(n_bootstrap)], ddof=1))
+    if cross_validated:
+        error *= np.sqrt(1 + 4 * value * (1 - value))
+    return value, _around(value, float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error, metric)
 
 
 def _around(value: float, half: float, metric: Metric) -> Interval:
-    return (value - half if metric.signed else max(value - half, 0.0), value + half)
+    highest = 1.0 if metric.spread == "binomial" else np.inf
+    return (value - half if metric.signed else max(value - half, 0.0), min(value + half, highest))
+
+
+def _drawn(events: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As many windows as ``events`` (n,) has, of events drawn with replacement."""
+    order, size = np.argsort(events, kind="stable"), np.unique(events, return_counts=True)[1]
+    drawn = rng.integers(len(size), size=len(events))
+    within = np.arange(size[drawn].sum()) - np.repeat(np.cumsum(size[drawn]) - size[drawn], size[drawn])
+    return order[np.repeat((np.cumsum(size) - size)[drawn], size[drawn]) + within][: len(events)]
+
+
+def by_event(events: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The windows (n,) of ``events`` (n,) in random order, those of one event one after the other."""
+    _, index = np.unique(events, return_inverse=True)
+    return np.lexsort((rng.permutation(len(events)), rng.permutation(index.max(initial=0) + 1)[index]))
 
 
 def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tuple[float, Interval]:
@@ -68,7 +113,7 @@ def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tup
     which know how the real windows might differ.
     """
     values = [value for value, _ in results]
-    mean, half = float(np.mean(values)), float(np.mean([high - value for value, (_, high) in results]))
+    mean, half = float(np.mean(values)), float(np.mean([max(high - value, value - low) for value, (low, high) in results]))
     if (k := len(values)) > 1:
         half = max(half, float(scipy.stats.t.ppf(0.975, k - 1) * np.std(values, ddof=1) / np.sqrt(k)))
     return mean, _around(mean, half, metric)
@@ -77,7 +122,8 @@ def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tup
 def score_models(
     test: Array, train: Array, synthetic: Mapping[str, Array | Sequence[Array]], sampling_rate_hz: float,
     n_windows: int = 2000, n_bootstrap: int = 50, seed: int = 0, labels: np.ndarray | None = None,
-    names: Iterable[str] = METRICS, gate: Callable[[Array], np.ndarray] | None = None, refuse: bool = True,
+    names: Iterable[str] = METRICS, events: Mapping[str, np.ndarray] | None = None,
+    gate: Callable[[Array], np.ndarray] | None = None, refuse: bool = True,
 ) -> dict[str, dict[str, dict]]:
     """Metrics for every model, with floors and reaches.
 
@@ -95,6 +141,9 @@ def score_models(
         Spike types (·,) of the training windows, where they are known.
     names
         The metrics; by default all.
+    events
+        The event (·,) of each window, for ``test`` and ``train`` and for those of ``synthetic`` that are made of real
+        windows. One spike that several electrodes see is one event: it is in one half, in one fold, drawn as one.
     gate
         Which windows, bool (n,), the rule of real ones accepts; None: all.
     refuse
@@ -109,26 +158,31 @@ def score_models(
     runs = {name: [windows] if isinstance(windows, np.ndarray) else windows for name, windows in synthetic.items()}
     least = min((len(windows) for each in runs.values() for windows in each), default=n_windows)
     n = min(n_windows, len(test) // 2, len(train) // 2, least)
-    drawn_windows = runs
+    drawn_by = runs
     if gate is not None and refuse:
         accepted = {name: [windows[gate(windows)] for windows in each] for name, each in runs.items()}
         runs = {
             name: [kept if len(kept) >= n else windows for kept, windows in zip(accepted[name], each)]
             for name, each in runs.items()
         }
-    order, drawn = rng.permutation(len(test)), rng.permutation(len(train))
-    a, b, again = test[order[:n]], test[order[n : 2 * n]], train[drawn[:n]]
+    known = {"test": np.arange(len(test)), "train": np.arange(len(train))} | dict(events or {})
+    order, drawn = by_event(known["test"], rng), by_event(known["train"], rng)
+    first, second = order[:n], order[n : 2 * n]
+    a, b, again = test[first], test[second], train[drawn[:n]]
     runs = {name: [windows[:n] for windows in each] for name, each in runs.items()}
+    of_a, of_b, of_again = known["test"][first], known["test"][second], known["test"].max() + 1 + known["train"][drawn[:n]]
+    alone = of_again.max() + 1 + np.arange(n)  # generated windows
     context = replace(Context.fit(train, sampling_rate_hz, seed=seed, labels=labels), gate=gate)
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
     scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
     for name in names:
         metric = METRICS[name]
-        floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap)
+        floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap, (of_a, of_b))
         without = others if name in memorisation.METRICS else context
-        results = {REACH: [evaluate(metric, a, again, without, n_bootstrap)]}
-        for model, each in (drawn_windows if name == "passes" else runs).items():
-            results[model] = [evaluate(metric, a, made, context, n_bootstrap) for made in each]
+        results = {REACH: [evaluate(metric, a, again, without, n_bootstrap, (of_a, of_again))]}
+        for model, each in (drawn_by if name == "passes" else runs).items():
+            of_made = known[model][:n] if model in known else alone
+            results[model] = [evaluate(metric, a, made, context, n_bootstrap, (of_a, of_made)) for made in each]
         reach, reach_interval = results[REACH][0]
         for model, each in results.items():
             value, interval = over_seeds(each, metric)

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import yaml
 
 from meagan_lib import ROOT, InputError, merging
@@ -120,20 +119,6 @@ def load(path: Path | str, name: str, kinds: Mapping[str, type]) -> list[dict[st
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     return [row | {column: kind(row[column] or "nan") for column, kind in kinds.items()} for row in rows]
-
-
-def paired(mine: Mapping[int, float], its: Mapping[int, float]) -> tuple[float, float, float]:
-    """Two scores by seed, over the seeds that have both: mean of mine, mean difference to its, p of the paired t-test.
-
-    NaN where there are too few seeds to tell.
-    """
-    from scipy.stats import ttest_rel
-
-    pairs = np.array([(mine[seed], its[seed]) for seed in mine if np.isfinite([mine[seed], its[seed]]).all()])
-    if not len(pairs):
-        return float("nan"), float("nan"), float("nan")
-    p = float(ttest_rel(*pairs.T).pvalue) if len(pairs) > 1 else float("nan")
-    return float(pairs[:, 0].mean()), float((pairs[:, 0] - pairs[:, 1]).mean()), p
 
 
 def main() -> int:

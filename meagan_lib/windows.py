@@ -155,6 +155,23 @@ class SpikeWindows:
         """The windows (m, samples) of one split, recording by recording, each in order of time."""
         return self.windows[self.split == split]
 
+    @property
+    def events(self) -> np.ndarray:
+        """The event int64 (n,) of each window: one spike that several electrodes see is one event.
+
+        An event takes in all windows of its recording, whatever their channel, whose peaks come within a window's length
+        of its first. A window whose time is not known is an event of its own.
+        """
+        order, event = np.lexsort((self.frame, self.recording)), np.empty(len(self), np.int64)
+        apart = self.recording.astype(np.int64) * (self.frame.max(initial=0) + 2 * self.n_samples)
+        time, at, number = (self.frame + apart)[order], 0, 0
+        while at < len(self):
+            known = self.frame[order[at]] >= 0
+            end = np.searchsorted(time, time[at] + self.n_samples, side="right") if known else at + 1
+            event[order[at:end]] = number
+            at, number = end, number + 1
+        return event
+
     def classes(self, by: str, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Classes of the windows of one split, for a model that is told them.
 
