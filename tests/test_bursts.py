@@ -50,6 +50,27 @@ def test_a_break_in_the_recording_ends_a_burst(planted):
     assert sorted(np.r_[electrode_bursts(cut, 4).n_spikes]) == [4, 4] + [8] * 49
 
 
+def test_no_burst_of_the_network_and_no_pause_crosses_a_break(planted):
+    one, spans = planted
+    trains = trains_of(*(one.frame + shift for shift in (0, 20, 40)), n_frames=one.n_frames + 40)
+    assert len(network_bursts(trains).span) == 50
+    within = int(spans[3].mean())
+    found = network_bursts(replace(trains, stretches=[[0, within], [within, trains.n_frames]])).span
+    assert not ((found[:, 0] < within) & (found[:, 1] >= within)).any()
+    joint, gap = int(spans[3:5].mean()), 10**6
+    cut = replace(
+        trains, frame=trains.frame + gap * (trains.frame >= joint), n_frames=trains.n_frames + gap,
+        stretches=[[0, joint], [joint + gap, trains.n_frames + gap]],
+    )
+    found, (pooled, n) = network_bursts(cut), pooled_intervals_ms(cut)
+    assert len(found.span) == 50 and summary(found, cut).per_minute == pytest.approx(30, abs=0.1)
+    assert len(pooled) == len(trains.frame) - 2 * (n - 1)
+    two = trains_of(np.r_[0:800:100, 40_000:40_800:100], n_frames=50_000)
+    for stretches, pause_s in ((None, 1.965), ([[0, 900], [30_000, 50_000]], np.nan)):
+        parted = replace(two, stretches=stretches)
+        np.testing.assert_allclose(summary(electrode_bursts(parted), parted).pause_s, pause_s)
+
+
 def test_the_valley_parts_two_humps_and_one_hump_has_none():
     rng = np.random.default_rng(0)
     two = np.concatenate([rng.lognormal(np.log(5), 0.4, 600), rng.lognormal(np.log(500), 0.5, 900)])

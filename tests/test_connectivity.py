@@ -38,6 +38,30 @@ def test_the_coefficient_is_its_formula(frames, reach):
     np.testing.assert_array_equal(found, found.T)
 
 
+STRETCHES = np.array([[0, 40], [40, 110], [160, 161], [200, 300]])
+
+
+@given(st.lists(TRAIN, min_size=1, max_size=5), st.integers(1, 90))
+@settings(max_examples=60, deadline=None)
+def test_no_pair_and_no_window_reaches_over_a_gap(frames, reach):
+    """The formula once more, on time in which the stretches lie so far apart that they cannot reach one another."""
+    place = np.concatenate([np.arange(*s) for s in STRETCHES])
+    apart = np.concatenate([np.arange(*s) + 1_000 * i for i, s in enumerate(STRETCHES)])
+    kept = [np.array(sorted(set(f) & set(place.tolist())), int) for f in frames]
+    found = sttc(trains_of(*kept, n_frames=300, stretches=STRETCHES), 1000 * reach / RATE_HZ, threads=1)
+
+    def wanted(a: np.ndarray, b: np.ndarray) -> float:
+        a, b = (apart[np.searchsorted(place, x)] for x in (a, b))
+        if not (len(a) and len(b)):
+            return np.nan
+        t_a, t_b = ((np.abs(apart[:, None] + 0.5 - x) <= reach).any(axis=1).mean() for x in (a, b))
+        p_a, p_b = ((np.abs(x[:, None] - y) <= reach).any(axis=1).mean() for x, y in ((a, b), (b, a)))
+        terms = [1.0 if p * t == 1 else (p - t) / (1 - p * t) for p, t in ((p_a, t_b), (p_b, t_a))]
+        return sum(terms) / 2
+
+    np.testing.assert_allclose(found, [[wanted(a, b) for b in kept] for a in kept], atol=1e-12)
+
+
 @given(st.lists(TRAIN, min_size=2, max_size=5), st.integers(1, 400), st.randoms())
 @settings(max_examples=40, deadline=None)
 def test_identities_of_the_coefficient(frames, reach, random):

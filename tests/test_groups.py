@@ -11,6 +11,7 @@ from scipy.stats import variation
 from meagan_lib import InputError, groups
 from meagan_lib.metrics import shape_features
 from meagan_lib.spike_trains import from_windows
+from meagan_lib.treatment import culture_features
 from tests.test_bursts import poisson
 from tests.test_spike_trains import trains_of
 
@@ -30,6 +31,28 @@ def test_cv_and_cv2_are_those_of_scipy_and_of_holt(intervals):
     assert found["cv"][1] == pytest.approx(variation(own))
     assert found["cv2"][1] == pytest.approx(np.mean(2 * np.abs(np.diff(own)) / (own[1:] + own[:-1])))
     assert np.isnan(found["cv"][[0, 2]]).all() and np.isnan(found["cv2"][[0, 2]]).all()
+
+
+def test_cv2_compares_no_intervals_over_a_break():
+    one, two = np.cumsum([0, 10, 40, 20]), 5_000 + np.cumsum([0, 70, 30])
+    found = groups.interval_features(trains_of(np.r_[one, two], n_frames=9_000, stretches=[[0, 100], [4_000, 9_000]]))
+    assert found["cv2"][0] == pytest.approx(np.mean([2 * 30 / 50, 2 * 20 / 60, 2 * 40 / 100]))
+
+
+@pytest.mark.parametrize("gap", [1, 30_000, 10**7])
+def test_the_length_of_a_gap_changes_no_feature(gap):
+    whole = poisson(6, 20.0, 60)
+    joint = whole.n_frames // 3
+    touching = replace(whole, stretches=[[0, joint], [joint, whole.n_frames]])
+    gapped = replace(
+        whole, frame=whole.frame + gap * (whole.frame >= joint), n_frames=whole.n_frames + gap,
+        stretches=[[0, joint], [joint + gap, whole.n_frames + gap]],
+    )
+    for one, two in zip((touching, *touching.blocks(4)), (gapped, *gapped.blocks(4))):
+        features, others = groups.channel_features(one, 20.0, 3), groups.channel_features(two, 20.0, 3)
+        for name in features:
+            np.testing.assert_allclose(features[name], others[name], err_msg=name)
+        np.testing.assert_allclose(culture_features(one, 20.0, 3), culture_features(two, 20.0, 3))
 
 
 def test_cv2_is_elephants_and_1_for_poisson_and_0_for_a_clock():

@@ -64,6 +64,53 @@ def test_no_interval_crosses_an_electrode_or_a_break():
     assert intervals.tolist() == [20, 5] and owner.tolist() == [0, 3]
 
 
+STRETCHES = np.array([[0, 100], [100, 330], [600, 601], [750, 1_000]])
+"""Two that touch, and two behind gaps, one of them a single frame."""
+
+
+def in_stretches(spikes: list[tuple[int, int]], **columns) -> SpikeTrains:
+    """Those of the spikes (frame, electrode) that lie in ``STRETCHES``."""
+    frame, electrode = np.array(spikes, np.int64).reshape(-1, 2).T
+    kept = ((frame[:, None] >= STRETCHES[:, 0]) & (frame[:, None] < STRETCHES[:, 1])).any(axis=1)
+    return SpikeTrains(frame[kept], electrode[kept], list("abcde"), 1_000, RATE_HZ, stretches=STRETCHES, **columns)
+
+
+@given(SPIKES, st.integers(1, 2_000), st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_jitter_keeps_every_spike_in_its_stretch(spikes, reach, seed):
+    whole = in_stretches(spikes)
+    moved = whole.jittered(reach, np.random.default_rng(seed))
+    for e in range(5):
+        before, after = (t.stretch[t.electrode == e] for t in (whole, moved))
+        np.testing.assert_array_equal(before, after)
+    assert (moved.frame >= STRETCHES[moved.stretch, 0]).all() and (moved.frame < STRETCHES[moved.stretch, 1]).all()
+
+
+@given(SPIKES, st.integers(0, 9), st.integers(1, 6))
+@settings(max_examples=50, deadline=None)
+def test_gaps_are_no_time_that_was_recorded(spikes, seed, n):
+    whole = in_stretches(spikes)
+    assert whole.n_recorded == 581 and whole.duration_s == 581 / RATE_HZ
+    recorded = whole.recorded_frames(np.arange(581))
+    assert len(np.unique(recorded)) == 581 and ((recorded[:, None] >= STRETCHES[:, 0]) & (
+        recorded[:, None] < STRETCHES[:, 1])).any(axis=1).all()
+    drawn = whole.poisson(np.random.default_rng(seed))
+    assert np.isin(drawn.frame, recorded).all() and (drawn.counts == whole.counts).all()
+    blocks = whole.blocks(n)
+    assert sum(len(b.frame) for b in blocks) == len(whole.frame)
+    assert {b.n_recorded for b in blocks} <= {581 // n, 581 // n + 1} and sum(b.n_recorded for b in blocks) == 581
+    assert all(np.isin(b.frame, b.recorded_frames(np.arange(b.n_recorded))).all() for b in blocks)
+
+
+def test_no_echo_is_heard_over_a_break():
+    trains = trains_of(
+        [98, 205], [102, 209], positions_um=POSITIONS[:2], amplitude=-np.array([9.0, 9, 5, 5]),
+        stretches=[[0, 100], [100, 207], [208, 1_000]],
+    )
+    assert trains.without_echoes(100.0).counts.tolist() == [2, 2]
+    assert replace(trains, stretches=None).without_echoes(100.0).counts.tolist() == [2, 0]
+
+
 @given(SPIKES, st.integers(1, 300), st.integers(0, 9))
 @settings(max_examples=50, deadline=None)
 def test_jitter_moves_spikes_no_further_than_asked_and_loses_none(spikes, reach, seed):
