@@ -1978,7 +1978,7 @@ def treatment(
     plane
         Condition → cultures (n, 2): across, 0 is the mean pathological and 1 the mean healthy one.
     rescues
-        Treated condition → fraction of the way, its 95 % interval, the null (n,) and the p-value.
+        Treated condition → fraction of the way (NaN: not defined), its 95 % interval, the null (n,) and the p-value.
     """
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=[1.25, 1])
@@ -2001,16 +2001,17 @@ def treatment(
         axis.hist(null, bins, color="0.8")
         top = axis.get_ylim()[1]
         axis.axvline(fraction, color=colour, linewidth=1.8)
-        axis.plot(interval, [0.9 * top] * 2, color=colour, linewidth=1.2)
+        axis.plot(interval if np.isfinite(interval).all() else bins[[0, -1]], [0.9 * top] * 2, color=colour, linewidth=1.2)
         axis.set(yticks=[])
         axis.spines["left"].set_visible(False)
-        axis.set_title(f"{name}: {fraction:.2f}, p = {p:.3f}", fontweight="normal", fontsize=8, color=colour)
+        share = f"{fraction:.2f}" if np.isfinite(fraction) else "not defined"
+        axis.set_title(f"{name}: {share}, p = {p:.3f}", fontweight="normal", fontsize=8, color=colour)
     panels[-1].set_xlabel("share of the way to healthy (grey: null)")
     return fig
 
 
 def treatment_distances(
-    rows: Sequence[tuple[str, str]], value: np.ndarray, null: np.ndarray, drift: np.ndarray, p: np.ndarray
+    rows: Sequence[tuple[str, str]], value: np.ndarray, null: np.ndarray, drift: np.ndarray, q: np.ndarray
 ) -> Figure:
     """Distances between conditions of one culture, beside shuffled blocks and the drift within a recording.
 
@@ -2018,8 +2019,8 @@ def treatment_distances(
     ----------
     rows
         (part of the culture, which two conditions), for each row.
-    value, drift, p
-        (rows,): distance; larger distance of the two halves within either recording; p-value.
+    value, drift, q
+        (rows,): distance; larger distance of the two halves within either recording; p-value, corrected for the rows.
     null
         (rows, n): distances of shuffled labels.
     """
@@ -2031,7 +2032,7 @@ def treatment_distances(
     axis.plot(value, y, "o", color=COLOURS["real"], markersize=5, label="between the two conditions")
     right = 1.22 * max(float(np.max([value.max(), drift.max(), high.max()])), 1e-6)
     for i, where in enumerate(y):
-        axis.text(right, where, f"p = {p[i]:.3f}", ha="right", va="center", fontsize=7, color="0.35")
+        axis.text(right, where, f"q = {q[i]:.3f}", ha="right", va="center", fontsize=7, color="0.35")
     axis.set(
         xlabel="distance of the means (standard deviations of a block's feature)", xlim=(0, right),
         ylim=(y[-1] + 0.6, -0.6), yticks=y, yticklabels=[f"{part}   {pair}" for part, pair in rows],

@@ -1,8 +1,8 @@
 """Reference results: what a run gave when it was kept, and whether another run of the same gives it again.
 
 ``figures/<run>/reference.json`` stands beside the figures of a run. A run is held against it on three levels: the same
-bits, where the machine promises them; scores within their intervals; and what the scores say, which model is surely
-better than which.
+bits, where the machine promises them; scores within their intervals; and what the scores say, which model is
+significantly better than which.
 """
 
 import json
@@ -20,7 +20,8 @@ import yaml
 from meagan_lib import InputError, figures
 from meagan_lib.files import write_json
 from meagan_lib.notebooks import RESULTS
-from meagan_lib.scores import LEADING, METRICS, REACH, comparison
+from meagan_lib.scores import LEADING, METRICS, REACH
+from meagan_lib.scores import compare as compare_models
 
 FILE = "reference.json"
 NOT_BITS = ("config.json", "cost.json")
@@ -119,19 +120,17 @@ def _scores(now: Mapping, kept: Mapping) -> Finding:
 
 
 def _statements(now: Mapping, kept: Mapping) -> Finding:
-    """Each model that is surely better than another in the reference must not be worse."""
-    models, turned, n = [model for model in kept if model != REACH], [], 0
-    for i, model in enumerate(models):
-        for rival in models[i + 1 :]:
-            before = comparison(kept, model, rival)
-            after = comparison(now, model, rival) if {model, rival} <= set(now) else {}
-            for metric in LEADING:
-                margin, sure = before[metric]
-                if sure:
-                    n += 1
-                    first, second = (model, rival) if margin > 0 else (rival, model)
-                    if metric not in after or after[metric][0] * margin <= 0:
-                        turned.append(f"{first} before {second} on {METRICS[metric].label}")
+    """Each model that is significantly better than another in the reference must not be worse."""
+    models = [model for model in kept if model != REACH]
+    asked = [(one, other, name) for i, one in enumerate(models) for other in models[i + 1 :] for name in LEADING]
+    before = {each: lead for each, lead in compare_models(kept, asked).items() if lead.significant}
+    after = compare_models(now, [each for each in before if set(each[:2]) <= set(now)])
+    turned = []
+    for (one, other, name), lead in before.items():
+        first, second = (one, other) if lead.margin > 0 else (other, one)
+        if (one, other, name) not in after or after[one, other, name].margin * lead.margin <= 0:
+            turned.append(f"{first} before {second} on {METRICS[name].label}")
     if turned:
-        return Finding("statements", False, f"{len(turned)} of {n} do not hold: {'; '.join(turned)}")
-    return Finding("statements", True, f"all {n} hold (sure orders on {', '.join(METRICS[m].label for m in LEADING)})")
+        return Finding("statements", False, f"{len(turned)} of {len(before)} do not hold: {'; '.join(turned)}")
+    on = ", ".join(METRICS[name].label for name in LEADING)
+    return Finding("statements", True, f"all {len(before)} hold (significant orders on {on})")

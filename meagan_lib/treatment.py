@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.stats
 
 from meagan_lib import InputError
 from meagan_lib.bursts import electrode_bursts, network_bursts
@@ -132,15 +133,17 @@ class Rescue:
     Attributes
     ----------
     fraction
-        f = ⟨t − p, h − p⟩ / ‖h − p‖², of the mean features: 0 for no effect, 1 for a full rescue.
+        f = ⟨t − p, h − p⟩ / ‖h − p‖², of the mean features: 0 for no effect, 1 for a full rescue. Both products are
+        estimated without bias: means of few cultures are noisy, and the noise that p brings into both factors would
+        pass for an effect. NaN where the healthy do not differ from the pathological: there is no way to go.
     interval
-        95 % of ``fraction`` when cultures are drawn anew.
+        95 % of ``fraction`` when cultures are drawn anew, by Fieller's theorem; infinite where there is no way to go.
     null
-        (n,): the same where treated and untreated pathological cultures are shuffled.
+        (n,): the same where treated and untreated pathological cultures are shuffled, over the same ‖h − p‖².
     p
         Share of the null that reaches ``fraction``.
     aside
-        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment leads elsewhere.
+        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment leads elsewhere, the noise of the means included.
     """
 
     fraction: float
@@ -150,9 +153,22 @@ class Rescue:
     aside: float
 
 
-def _fraction(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> float:
-    way = healthy.mean(axis=0) - pathological.mean(axis=0)
-    return float((treated.mean(axis=0) - pathological.mean(axis=0)) @ way / max(way @ way, 1e-12))
+def _products(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> np.ndarray:
+    """Unbiased ⟨t − p, h − p⟩ and ‖h − p‖² (2,) of tables (·, features): the products without the noise of the means."""
+    h, p, t = (table.mean(axis=0) for table in (healthy, pathological, treated))
+    of_h, of_p = (table.var(axis=0, ddof=1).sum() / len(table) for table in (healthy, pathological))
+    return np.array([(t - p) @ (h - p) - of_p, (h - p) @ (h - p) - of_h - of_p])
+
+
+def _covariance(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Covariance (2, 2) of :func:`_products` over drawing cultures anew, by the jackknife."""
+    total = np.zeros((2, 2))
+    for k, table in enumerate(tables):
+        without = np.stack([
+            _products(*tables[:k], np.delete(table, i, axis=0), *tables[k + 1 :]) for i in range(len(table))
+        ])
+        total += (len(table) - 1) * np.cov(without.T, bias=True)
+    return total
 
 
 def rescue(
@@ -161,22 +177,32 @@ def rescue(
     """Does the treatment lead towards the healthy? Tables (cultures, features), each row a culture of its own.
 
     The null is that the treatment does nothing: then treated and untreated pathological cultures are exchangeable.
+
+    Raises
+    ------
+    InputError
+        Fewer than three cultures of a condition.
     """
-    h, p, t = standardised(healthy, pathological, treated)
-    fraction, rng, sick = _fraction(h, p, t), np.random.default_rng(seed), np.concatenate([p, t])
-    null = np.array([
-        _fraction(h, *np.split(sick[rng.permutation(len(sick))], [len(p)])) for _ in range(n_permutations)
+    if min(map(len, (healthy, pathological, treated))) < 3:
+        raise InputError("a condition has fewer than three cultures, which tell nothing of others: record more")
+    h, p, t = tables = standardised(healthy, pathological, treated)
+    along, square = _products(*tables)
+    covariance, rng, sick = _covariance(tables), np.random.default_rng(seed), np.concatenate([p, t])
+    shuffled = np.array([
+        _products(h, *np.split(sick[rng.permutation(len(sick))], [len(p)]))[0] for _ in range(n_permutations)
     ])
-    drawn = [
-        _fraction(*(x[rng.integers(len(x), size=len(x))] for x in (h, p, t))) for _ in range(max(n_permutations, 99))
-    ]
+    # Fieller: f is in the interval where along − f · square lies within t standard errors of 0.
+    c = scipy.stats.t.ppf(0.975, len(h) + len(sick) - 3) ** 2
+    a = square**2 - c * covariance[1, 1]
     way = h.mean(axis=0) - p.mean(axis=0)
-    rest = t.mean(axis=0) - p.mean(axis=0) - fraction * way
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Rescue(
-        fraction, (float(low), float(high)), null, _p(fraction, null),
-        float(np.linalg.norm(rest) / max(np.linalg.norm(way), 1e-12)),
-    )
+    fraction, interval, aside, scale = np.nan, (-np.inf, np.inf), np.nan, way @ way
+    if square > 0 < a:
+        b, rest = along * square - c * covariance[0, 1], along**2 - c * covariance[0, 0]
+        half = np.sqrt(max(b**2 - a * rest, 0.0))
+        fraction, interval = float(along / square), (float((b - half) / a), float((b + half) / a))
+        scale = square
+        aside = float(np.linalg.norm(t.mean(axis=0) - p.mean(axis=0) - fraction * way) / np.linalg.norm(way))
+    return Rescue(fraction, interval, shuffled / max(scale, 1e-12), _p(along, shuffled), aside)
 
 
 def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
