@@ -176,8 +176,9 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "picture": lambda name: shown(by_name.get(name)), "parameters": parameters(run), "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
         "labels": {name: metric.label for name, metric in METRICS.items()}, "models": plots.LABELS,
-        "receipts": receipts(run), "modules": modules(), "explorable": explorer.available(run), "told": told(run), "code": code,
-        "literal": literal, "escaped": escaped, "n_real": explorer.REAL, "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
+        "receipts": receipts(run), "modules": modules(), "explorable": explorer.available(run), "told": told(run),
+        "n_real": explorer.REAL, "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()), "number": number,
+        "code": code, "literal": literal, "escaped": escaped,
     }
     for name in templates.list_templates():
         if not name.startswith("_"):
@@ -197,9 +198,9 @@ def write(path: Path, content: str) -> None:
 
 
 def without_folders(text: str, run: str) -> str:
-    """Take the folders of this machine out of ``text``: where a run's files lie, the checkout, the environment, the home.
+    """Take the folders of this machine out of ``text``: of files that a run was given, checkout, environment, home.
 
-    What is left of a path is its name, or its place below one of these. Folders count as they stand in JSON, in a
+    What is left of a path is its name, or its place below one of these. Folders are found as they stand in JSON, in a
     notebook's code (JSON within JSON), and in HTML.
     """
     given = [yaml.safe_load(path.read_text()) for path in sorted((RESULTS / run / "params").glob("*.yaml"))]

@@ -349,13 +349,29 @@ def _units(
     return np.where(match >= 0, unit[match], -1).astype(np.int32)
 
 
+def isolated(ledger: Ledger) -> dict[str, np.ndarray]:
+    """Find the peaks bool (peaks,) that stand alone by the rule as the thesis words it, and by the rule of the run.
+
+    That the next peak is near comes first in ``ORDER`` among the rules of isolation, so a peak that another of them
+    dropped passes the rule as worded, with the same guard. Peaks between two splits count with the others.
+    """
+    run = [Reason.KEPT, Reason.EDGE_OF_SPLIT]
+    worded = [*run, Reason.PREVIOUS_TOO_CLOSE, Reason.GUARD_PEAK_IN_WINDOW, Reason.NEIGHBOUR_ACTIVE]
+    return {"as the thesis words it": np.isin(ledger.reason, worded), "as in this run": np.isin(ledger.reason, run)}
+
+
 def contaminated(
-    windows: SpikeWindows, truth: GroundTruth, detection: DetectionConfig, above_mad: float = 3.0
+    windows: SpikeWindows, truth: GroundTruth, detection: DetectionConfig, above_mad: float = 3.0,
+    peaks: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels."""
+    """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels.
+
+    Asked of the ``windows``, or of such windows around other ``peaks``: frames and channels, each int (n,).
+    """
     frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
     dead = detection.dead(windows.sampling_rate_hz)
-    return _second_spikes(windows.frame, windows.channel, windows.pre_samples, dead, frame, channel)
+    peaks = (windows.frame, windows.channel) if peaks is None else peaks
+    return _second_spikes(*peaks, windows.pre_samples, dead, frame, channel)
 
 
 def _second_spikes(

@@ -22,9 +22,10 @@ class AdversarialLoss(NamedTuple):
 def bce_discriminator(
     real: Tensor, fake: Tensor, real_labels: Tensor | float = 1.0, fake_labels: Tensor | float = 0.0
 ) -> Tensor:
-    """−E log D(x) − E log(1 − D(G(z))): the discriminator of the minimax game (thesis 1.1).
+    """−E log D(x) − E log(1 − D(G(z))): the discriminator of the minimax game (thesis, eq. 1.1).
 
-    With labels y other than 1 and 0, soft or flipped (thesis 1.3.5), each term is −y log D − (1 − y) log(1 − D).
+    Each term is the binary cross-entropy of thesis 1.3.5, −y log D − (1 − y) log(1 − D), with labels y that may also be
+    soft or flipped.
     """
     on_real = real_labels * softplus(-real) + (1 - real_labels) * softplus(real)
     on_fake = fake_labels * softplus(-fake) + (1 - fake_labels) * softplus(fake)
@@ -32,12 +33,12 @@ def bce_discriminator(
 
 
 def saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """E log(1 − D(G(z))): the generator of the minimax game (thesis 1.1), which saturates where D is sure."""
+    """E log(1 − D(G(z))): the generator of the minimax game (thesis, eq. 1.1), which saturates where D is sure."""
     return -softplus(fake).mean()
 
 
 def non_saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """−E log D(G(z)) (thesis 1.3)."""
+    """−E log D(G(z)) (thesis, eq. 1.3)."""
     return softplus(-fake).mean()
 
 
@@ -47,12 +48,12 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """E D(G(z)) − E D(x), with D unbounded and 1-Lipschitz (thesis 1.5; needs a penalty)."""
+    """E D(G(z)) − E D(x), D unbounded (thesis, eq. 1.5); a distance for 1-Lipschitz D alone: it needs a penalty."""
     return fake.mean() - real.mean()
 
 
 def wasserstein_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """−E D(G(z)) (thesis 1.5)."""
+    """−E D(G(z)) (thesis, eq. 1.5)."""
     return -fake.mean()
 
 
@@ -67,7 +68,7 @@ def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """E softplus(D(G(z)) − D(x)): real and generated windows compared in pairs.
+    """E softplus(D(G(z)) − D(x)): real and generated windows compared in pairs (not of the thesis).
 
     Jolicoeur-Martineau 2018, arXiv:1807.00734; with R1 and R2 it converges locally (Huang et al. 2024,
     arXiv:2501.05441).
@@ -93,7 +94,8 @@ LOSSES: dict[str, AdversarialLoss] = {
 def squared_gradient_norm(logits: Tensor, x: Tensor) -> Tensor:
     """E ‖∇ₓ D(x)‖²: the norm over the whole window, the mean over the batch.
 
-    ½ γ times this is R1 on real windows and R2 on generated ones (Mescheder et al. 2018, arXiv:1801.04406).
+    ½ γ times this is R1 on real windows and R2 on generated ones (Mescheder et al. 2018, arXiv:1801.04406): not the
+    gradient penalty of thesis 1.3.5, which is :func:`gradient_penalty`.
 
     Parameters
     ----------

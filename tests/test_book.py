@@ -57,7 +57,8 @@ def saved(id: str, run: str, animation: bytes | None = None) -> dict:
     shown = figures.save_figure(fig, id, run=run, data={"y": np.arange(3), "at": np.float64(1)}, animation=animation)
     path = figures.folder(run) / "manifest.json"
     lines = json.loads(path.read_text())
-    lines[id] |= {"parameters": {"name": run, "seed": 7, "recording": RECORDING}, "library_sha256": {"meagan_lib/plots.py": "0" * 64}}
+    given = {"name": run, "seed": 7, "recording": RECORDING}
+    lines[id] |= {"parameters": given, "library_sha256": {"meagan_lib/plots.py": "0" * 64}}
     path.write_text(json.dumps(lines))
     return DisplayFormatter().format(shown)[0]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib import InputError, cutting
-from meagan_lib.cutting import Isolation, WindowConfig, contaminated, contamination_curves, cut_windows
+from meagan_lib.cutting import Isolation, WindowConfig, contaminated, contamination_curves, cut_windows, isolated
 from meagan_lib.detection import DetectionConfig, detect, filtered_traces
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
@@ -121,6 +121,23 @@ def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(da
         windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
         shares[name] = contaminated(windows, truth, detection).mean()
     assert shares["default"] <= 0.012 < shares["thesis"]
+
+
+def test_the_ledger_tells_what_the_rule_of_the_thesis_would_have_kept(recording, detection, truth, windows):
+    as_worded = cut_windows(recording, detection, WindowConfig(isolation=Isolation.thesis()), truth)
+    worded, run = isolated(windows.ledger).values()
+    assert worded.sum() > run.sum()
+    alone = np.isin(as_worded.ledger.reason, [Reason.KEPT, Reason.EDGE_OF_SPLIT])
+    for column in ("frame", "channel"):
+        np.testing.assert_array_equal(
+            getattr(windows.ledger, column)[worded], getattr(as_worded.ledger, column)[alone]
+        )
+    np.testing.assert_array_equal(*isolated(as_worded.ledger).values())
+    kept = as_worded.ledger.reason == Reason.KEPT
+    np.testing.assert_array_equal(
+        contaminated(windows, truth, detection, peaks=(as_worded.ledger.frame[kept], as_worded.ledger.channel[kept])),
+        contaminated(as_worded, truth, detection),
+    )
 
 
 def test_the_curves_of_contamination_are_those_of_the_windows_and_estimate_the_noise_once(

@@ -11,7 +11,7 @@ from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prdc import compute_prdc
-from scipy.spatial.distance import jensenshannon
+from scipy.spatial.distance import cdist, jensenshannon
 from sklearn.metrics import roc_auc_score
 
 from meagan_lib import metrics
@@ -121,6 +121,20 @@ def test_l1_and_l2_compare_means_and_standard_deviations_and_never_pair_windows(
     for name in ("profile_l1", "profile_l2"):
         assert value(name, OTHER[::-1]) == pytest.approx(value(name, OTHER))
         assert value(name, shrunk(OTHER, 0.0)) > 5 * value(name, OTHER)
+
+
+def test_l1_and_l2_of_the_thesis_are_means_over_all_pairs_ties_included():
+    x, y = REAL[:40], np.round(OTHER[:30] * 1.2)
+    x = np.concatenate([x, np.round(x)])
+    assert metrics.independent_l1(x, y) == pytest.approx(cdist(x, y, "cityblock").mean())
+    assert metrics.independent_l2(x, y) == pytest.approx(cdist(x, y, "sqeuclidean").mean())
+
+
+def test_l1_and_l2_of_the_thesis_reward_a_collapse_which_those_of_notebook_4_punish():
+    mean, median = (np.tile(of(TRAIN, axis=0), (2, 1)) for of in (np.mean, np.median))
+    assert metrics.independent_l2(REAL, mean) == pytest.approx(0.5 * metrics.independent_l2(REAL, OTHER), rel=0.05)
+    assert metrics.independent_l1(REAL, median) < 0.8 * metrics.independent_l1(REAL, OTHER)
+    assert value("profile_l2", mean) > 5 * value("profile_l2", OTHER)
 
 
 def test_log_spectral_distance_of_a_gain_is_its_logarithm_and_autocorrelation_does_not_see_it():
