@@ -221,7 +221,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         from meagan_lib.recordings import holds_windows, open_recording
 
         if not holds_windows(first["recording"]):  # bad input is refused before anything starts
-            open_recording(first["recording"], well=first.get("well") or None)
+            open_recording(first["recording"], well=first.get("well") or None, stream=first.get("stream") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 
