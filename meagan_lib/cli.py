@@ -231,7 +231,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
         if holds_windows(first["recording"]):  # bad input is refused before anything starts
             require_readable(first["recording"])
         else:
-            open_recording(first["recording"], well=first.get("well") or None)
+            open_recording(first["recording"], well=first.get("well") or None, stream=first.get("stream") or None)
     return {RESULTS / run / "params" / f"{notebook}.yaml": section for (run, notebook), section in checked.items()}
 
 

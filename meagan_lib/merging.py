@@ -74,12 +74,13 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
             unread = recording == SIMULATED or holds_windows(recording)
             if holds_windows(recording):
                 require_readable(recording)
-            source = None if unread else open_recording(recording, well=parameters.get("well") or None)
+            picked = {choice: parameters.get(choice) or None for choice in ("well", "stream")}
+            source = None if unread else open_recording(recording, **picked)
         except InputError as error:
             raise InputError(f"recording {label}: {error}") from error
-        for file in source.get_annotation("files") if source else [recording]:
-            if owner.setdefault(file, label) != label:
-                raise InputError(f"recording '{recording}' is given twice: leave one of them out")
+        file = source.get_annotation("files")[0] if source else recording  # the others describe it, perhaps others too
+        if owner.setdefault(file, label) != label:
+            raise InputError(f"recording '{recording}' is given twice: leave one of them out")
         if source:
             opened[label] = source
     if opened:

@@ -265,7 +265,8 @@ def activity_frame(
     activity
         (channels,): spikes or voltage at the instant; with negative values colours are centred on zero.
     time_s, rate_hz
-        (bins,): middles of time bins, and spike rate of the whole array in them, a mean over electrodes.
+        (bins,): middles of time bins, and spike rate of the whole array in them, a mean over electrodes; NaN where
+        nothing was recorded.
     shown_s
         The instant.
     label
@@ -325,7 +326,7 @@ def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, 
     for axis, linewidth in ((axes["rate"], 0.5), (axes["near"], 1.0)):
         axis.plot(time_s, rate_hz, color=COLOURS["real"], linewidth=linewidth)
         marks.append(axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0))
-        axis.set(ylim=(0, 1.05 * max(rate_hz.max(), 1e-9)), ylabel="spikes / s")
+        axis.set(ylim=(0, 1.05 * max(np.nanmax(rate_hz), 1e-9)), ylabel="spikes / s")
         axis.margins(x=0)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
         axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))

@@ -292,12 +292,22 @@ def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequenc
     return np.diff(peaks.frame[order])[same] / sampling_rate_hz * 1000
 
 
-def spike_counts(peaks: Ledger, n_frames: int, n_channels: int, bin_frames: int) -> np.ndarray:
-    """Number of peaks int64 (bins, channels) of each channel in each bin of time, without an incomplete last bin."""
-    n_bins = n_frames // bin_frames
-    inside = peaks.frame < n_bins * bin_frames
-    index = peaks.frame[inside] // bin_frames * n_channels + peaks.channel[inside]
-    return np.bincount(index, minlength=n_bins * n_channels).reshape(n_bins, n_channels)
+def spike_counts(
+    peaks: Ledger, spans: np.ndarray, n_channels: int, bin_frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First frame int64 (bins,) of each bin of time, and number of peaks int64 (bins, channels) of each channel in it.
+
+    ``spans`` (segments, 2) are first frame and end of what was recorded without a break: bins begin with each of them,
+    and what is left at its end is in none.
+    """
+    n_bins = np.diff(spans)[:, 0] // bin_frames
+    before = np.cumsum(n_bins) - n_bins
+    begins = np.repeat(spans[:, 0] - before * bin_frames, n_bins) + bin_frames * np.arange(n_bins.sum())
+    span = np.searchsorted(spans[1:, 0], peaks.frame, side="right")
+    own = (peaks.frame - spans[span, 0]) // bin_frames
+    inside = own < n_bins[span]
+    index = (before[span] + own)[inside] * n_channels + peaks.channel[inside]
+    return begins, np.bincount(index, minlength=len(begins) * n_channels).reshape(-1, n_channels)
 
 
 def split_in_time(
@@ -399,7 +409,7 @@ def merge(
         require_same({name: value(w) for name, w in parts.items()}, what)
     owner: dict[str, str] = {}
     for name, w in parts.items():
-        for sha in w.source_sha256:
+        for sha in w.source_sha256[:1]:  # of the samples: what describes them may be alike in others
             if owner.setdefault(sha, name) != name:
                 raise InputError(f"recordings '{owner[sha]}' and '{name}' are the same file: leave one of them out")
 

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 import spikeinterface.core as sc
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from meagan_lib import InputError, cutting
 from meagan_lib.cutting import Isolation, WindowConfig, contaminated, contamination_curves, cut_windows, isolated
-from meagan_lib.detection import DetectionConfig, detect, filtered_traces
+from meagan_lib.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
 from meagan_lib.recordings import ground_truth, open_recording
 from meagan_lib.simulation import SimulationConfig
 from meagan_lib.windows import Reason
+from tests.test_brw import write_4
 
 
 def planted(frames, channels=None, depths=None, n_frames=40_000, n_channels=3, shift=0.0) -> sc.BaseRecording:
@@ -37,6 +39,60 @@ def reasons_of(recording, frames, bad=None, **config) -> list[str]:
     windows = cut_windows(recording, DetectionConfig(), WindowConfig(isolation=isolation, **config), bad=bad)
     ledger = windows.ledger
     return [Reason(ledger.reason[np.abs(ledger.frame - f).argmin()]).name for f in frames]
+
+
+def stretched(tmp_path, frames, toc, offsets=(0, 0, 0)) -> sc.BaseRecording:
+    """A BRW file with stretches of time at codes of their own, and spikes at true frames on both its electrodes."""
+    sizes = np.diff(toc)[:, 0]
+    noise = np.random.default_rng(0).normal(0, 4, (sizes.sum(), 2))
+    codes = 2048 + np.repeat(offsets[: len(toc)], sizes)[:, None] + noise
+    time = np.concatenate([np.arange(*row) for row in toc])
+    for frame in frames:
+        codes -= 200 * np.exp(-(((time - frame) / 3) ** 2))[:, None]
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.brw"
+    write_4(path, {"A1": [0, 1]}, n_frames=len(codes), toc=toc)
+    with h5py.File(path, "r+") as file:
+        file["Well_A1/Raw"][:] = np.rint(codes).astype(np.uint16).ravel()
+    recording = open_recording(path)
+    np.testing.assert_array_equal(segment_spans(recording), np.array(toc) - toc[0][0])
+    return recording
+
+
+def test_a_gap_makes_no_spike_and_frames_tell_the_true_time(tmp_path):
+    toc = [[0, 20_000], [50_000, 70_000], [70_010, 90_000]]
+    frames = [5_000, 60_000, 65_000, 80_000]
+    recording = stretched(tmp_path, frames, toc, (0, 900, -900))
+    windows = cut_windows(recording, DetectionConfig(), WindowConfig())
+    for channel in (0, 1):
+        assert windows.frame[windows.channel == channel] == pytest.approx(frames, abs=1)
+    assert np.abs(windows.ledger.frame[:, None] - frames).min(axis=1).max() < 40
+    assert windows.stretches.tolist() == [[0, *row] for row in toc]
+    np.testing.assert_array_equal(detect(recording, DetectionConfig()).frame, windows.ledger.frame)
+
+
+def test_no_window_and_no_isolation_reaches_over_a_gap(tmp_path):
+    toc = [[0, 20_000], [20_001, 40_000]]
+    fates = reasons_of(stretched(tmp_path, [19_965, 20_015, 39_990], toc), [19_965, 20_015, 39_990])
+    assert fates == ["KEPT", "EDGE_OF_RECORDING", "EDGE_OF_RECORDING"]
+    assert reasons_of(stretched(tmp_path, [19_965, 20_000], [[0, 40_000]]), [19_965]) == ["NEXT_TOO_CLOSE"]
+
+
+def test_what_was_recorded_is_shared_out_among_the_splits_and_no_gap(tmp_path):
+    frames = [*range(1_000, 20_000, 1_000), *range(901_000, 920_000, 1_000)]
+    recording = stretched(tmp_path, frames, [[0, 20_000], [900_000, 920_000]])
+    windows = cut_windows(recording, DetectionConfig(), WindowConfig(split_shares=(0.25, 0.25, 0.5)))
+    split = windows.split[windows.channel == 0]
+    assert split.tolist() == [0] * 9 + [1] * 9 + [2] * 19  # the one at either edge is left out
+
+
+def test_stretches_of_a_few_frames_are_no_trouble(tmp_path):
+    toc = [[0, 1], [10, 15], [100, 20_000], [30_000, 30_050]]
+    windows = cut_windows(stretched(tmp_path, [8_000, 30_025], toc, (0,) * 4), DetectionConfig(), WindowConfig())
+    assert windows.frame == pytest.approx([8_000, 8_000], abs=1)
+    alone = stretched(tmp_path, [8_000], [[100, 20_000]])
+    np.testing.assert_allclose(windows.noise_mad, noise_levels(alone, DetectionConfig()) * 16_000 / 4095, rtol=0.05)
+    with pytest.raises(InputError, match="noise level cannot be told"):
+        cut_windows(stretched(tmp_path, [], [[0, 500], [900, 1_200]]), DetectionConfig(), WindowConfig())
 
 
 def test_each_rule_of_isolation_drops_its_peaks():

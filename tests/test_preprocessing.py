@@ -5,8 +5,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from meagan_lib import figures, merging, notebooks
+from meagan_lib import InputError, figures, merging, notebooks
 from tests.test_brw import write_4
+from tests.test_formats import write_nwb
 
 
 @pytest.fixture
@@ -71,6 +72,35 @@ def test_bins_last_as_long_as_their_frames(run_cells, tmp_path, rate, bin_frames
     np.testing.assert_allclose(np.diff(activity["time_s"]), bin_frames / rate)
     counted = activity["rate_hz"].sum() * bin_frames / rate * 4
     assert counted == pytest.approx((told["ledger"].frame < len(activity["time_s"]) * bin_frames).sum())
+
+
+def test_a_recording_with_a_gap_is_shown_at_its_true_times(run_cells, tmp_path):
+    codes, rate = spiking(19_960.0, seconds=4.0), 19_960
+    half, path = len(codes) // 2, tmp_path / "chip.brw"
+    write_4(path, {"A1": [0, 1, 64, 65]}, n_frames=len(codes), toc=[[0, half], [10 * rate, 10 * rate + half]])
+    with h5py.File(path, "r+") as file:
+        file["Well_A1/Raw"][:] = np.rint(codes + np.repeat([2000, 2400], half)[:, None]).astype(np.uint16).ravel()
+    told = run_cells(recording=str(path))
+    activity, ledger = told["saved"]["activity_frame"], told["ledger"]
+    assert np.diff(activity["time_s"]).max() > 3 and (np.diff(activity["time_s"]) > 0).all()
+    assert np.isnan(activity["rate_hz"]).sum() == 1 and len(activity["frames"]) <= 40
+    assert not ((ledger.frame >= half) & (ledger.frame < 10 * rate)).any() and ledger.frame.max() > 11 * rate
+    assert np.abs(ledger.frame - 10 * rate).min() > 100  # the step between the stretches is no spike
+    assert told["saved"]["intervals_isolation"]["intervals_ms"].max() < 300
+    assert set(told["windows"].split) == {0, 1, 2}
+
+
+def test_a_stream_is_picked_by_its_parameter(run_cells, tmp_path):
+    codes = np.rint(spiking(20_000)).astype(np.int16)
+    write_nwb(tmp_path / "x.nwb", {"acquisition/probe0": 2, "acquisition/probe1": 2})
+    with h5py.File(tmp_path / "x.nwb", "r+") as file:
+        del file["acquisition/probe1/data"], file["acquisition/probe1/electrodes"]
+        file["acquisition/probe1/data"], file["acquisition/probe1/electrodes"] = codes, np.arange(4)
+        file["acquisition/probe1/data"].attrs["conversion"] = 1e-6
+        file["acquisition/probe1/electrodes"].attrs["table"] = file["general/extracellular_ephys/electrodes"].ref
+    with pytest.raises(InputError, match="pick one of 'acquisition/probe0', 'acquisition/probe1'"):
+        run_cells(recording=str(tmp_path / "x.nwb"))
+    assert run_cells(recording=str(tmp_path / "x.nwb"), stream="probe1")["n_electrodes"] == 4
 
 
 @pytest.mark.parametrize("columns, groups", [

@@ -14,7 +14,7 @@ from meagan_lib import InputError
 from meagan_lib.files import sha256
 from meagan_lib.windows import (
     LEAST, Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, intervals_ms, merge, require_apart,
-    require_enough, split_in_time,
+    require_enough, spike_counts, split_in_time,
 )
 
 
@@ -35,6 +35,14 @@ def test_split_shares_are_those_asked_for():
         split_in_time(np.arange(10), 10, 2, shares=(0.5, 0.1, 0.1))
     with pytest.raises(InputError, match="split_cycles is 0"):
         split_in_time(np.arange(10), 10, 2, cycles=0)
+
+
+def test_bins_of_time_begin_with_each_stretch_and_none_crosses_a_gap():
+    frame = np.array([0, 9, 10, 24, 25, 100, 109, 110, 119, 120])
+    peaks = Ledger(frame, np.arange(10) % 2, np.zeros(10), np.zeros(10, np.uint8))
+    begins, counts = spike_counts(peaks, np.array([[0, 26], [100, 121], [200, 205]]), 2, 10)
+    assert begins.tolist() == [0, 10, 100, 110]
+    assert counts.tolist() == [[1, 1], [1, 0], [1, 1], [1, 1]]
 
 
 def test_every_peak_is_in_the_ledger_once(windows, peaks):
