@@ -67,6 +67,7 @@ def _state(run: str) -> dict:
             for product, digest in receipt["products"].items() if Path(product).name not in NOT_BITS
         },
         "scores": json.loads((folder / "scores.json").read_text()),
+        "moment_matching": json.loads((folder / "moment_matching.json").read_text()),
     }
 
 

@@ -23,6 +23,7 @@ def run(tmp_path, monkeypatch):
     folder = tmp_path / "results" / "a"
     aucs = {"reach": 0.52, "gaussian": 0.75, "vae_gan": 0.6, "transformer_gan": 0.59}
     write_json(folder / "scores.json", {m: {"c2st_auc": score(v), "coverage": score(1 - v)} for m, v in aucs.items()})
+    write_json(folder / "moment_matching.json", {"vae_gan": {"c2st_auc": score(0.55)}})
     (folder / "params").mkdir()
     (folder / "params" / "01.yaml").write_text("seed: 0\n")
     write_json(folder / "receipts" / "01.json", {"notebook": "01", "seconds": 1.0, "products": {"windows.h5": "aa", "config.json": "bb"}})
@@ -45,6 +46,7 @@ def test_the_same_run_holds_on_every_level(run):
     assert held(run) == {"bits": True, "scores": True, "statements": True}
     kept = reference.load("a")
     assert kept["digests"] == {"windows.h5": "aa", "contest/vae/0/synthetic.h5": "cc"}
+    assert kept["moment_matching"]["vae_gan"]["c2st_auc"]["value"] == 0.55
     assert kept["seconds"] == {"01": 1.0, "vae": 2.0} and kept["parameters"] == {"01": {"seed": 0}}
 
 
