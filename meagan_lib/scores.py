@@ -56,21 +56,22 @@ def evaluate(
 
     The interval is of the value that other real and generated windows, as many and of the same distributions, have on
     the average. Whole events are drawn; without ``events`` each window is its own. How the standard error is found,
-    :attr:`Metric.spread` says:
+    ``spread`` says:
 
     resampled
         A bootstrap. Windows that stand twice move a distance upwards; its spread is used, its mean is not.
     halves
         Windows that stand twice would shrink the balls of the neighbours. So both sides are halved at random, again and
         again: the halves, each with balls of its own, differ by twice the standard error of the whole (mean square).
-    cross-validated
-        A bootstrap of the predictions, which knows nothing of other training windows. Any two folds of windows judge
-        each other: where nothing is to be found, each accident counts twice, and the variance is double; where the
-        classes lie apart, the classifier is the same whatever it was trained on. In between, 1 + 4 AUC (1 − AUC).
+
+    Of what is cross-validated, a bootstrap resamples the predictions, and knows nothing of other training windows. Any
+    two folds judge each other: where there is nothing to find, an accident counts twice, which doubles the variance;
+    where the classes lie apart, a classifier is the same whatever it was trained on. So the variance is
+    1 + 4 r AUC (1 − AUC) times that of the predictions, with r = ``refitted``, 1 for trees. A network of few steps
+    varies more: its r was found by counting (``bench/INTERVALS.md``).
     """
-    cross_validated = metric.spread == "cross-validated"
     a, b = events or (np.arange(len(real)), len(real) + np.arange(len(fake)))
-    more = {"events": np.r_[a, b]} if cross_validated else {}
+    more = {"events": np.r_[a, b]} if metric.refitted else {}
     statistic = metric.prepare(real, fake, context, **more)
     value = statistic(np.arange(len(real)), np.arange(len(fake)))
     rng = np.random.default_rng(context.seed)
@@ -80,8 +81,7 @@ def evaluate(
         error = float(np.sqrt(np.mean(np.square(apart)))) / 2
     else:
         error = float(np.std([statistic(_drawn(a, rng), _drawn(b, rng)) for _ in range(n_bootstrap)], ddof=1))
-    if cross_validated:
-        error *= np.sqrt(1 + 4 * value * (1 - value))
+    error *= float(np.sqrt(1 + 4 * metric.refitted * value * (1 - value)))
     return value, _around(value, float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error, metric)
 
 
