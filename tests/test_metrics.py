@@ -192,7 +192,8 @@ def test_the_order_of_windows_means_nothing(seed):
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_a_resampled_value_is_that_of_the_resampled_windows(seed):
-    """All but what keeps something of the whole, σ and pairs of a window with itself, and what is drawn without replacement."""
+    """All but what keeps something of the whole, σ and pairs of a window with itself, and the balls, which are drawn
+    without replacement."""
     rng = np.random.default_rng(seed)
     i, j = rng.integers(100, size=(2, 100))
     for name in CHEAP:

@@ -131,7 +131,7 @@ def test_the_table_of_results_has_the_scores_of_the_references(kept):
 
 def test_what_the_readme_says_of_the_models_is_what_the_references_say(kept):
     models, before = ("transformer_gan", "vae_gan"), [{"transformer_gan", "vae_gan"}, {"vae_gan"}]
-    level, behind = ({"gmm", "dcgan"}, set()), (set(), {"dcgan"})  # in coverage, where the others are behind both models
+    level, behind = ({"gmm", "dcgan"}, set()), (set(), {"dcgan"})  # in coverage; the others are behind both models
     for run, beaten, even, ahead in zip(kept, before, level, behind):
         scores = run["scores"]
         rivals = set(scores) - {"reach", *models}
@@ -165,7 +165,8 @@ def test_what_the_readme_says_of_augmentation_is_what_the_table_says():
     found = augmentation.gains(augmentation.load(ROOT / "data" / "utility.csv"))
     alone = [gain for gain in found if gain.p < 0.05]
     counts = [sum(gain.difference > 0 for gain in alone), sum(gain.difference < 0 for gain in alone)]
-    told = "of {} comparisons on two recordings {} gains and {} losses have p < 0.05, where chance alone would make {:.0f}"
+    told = "of {} comparisons on two recordings {} gains and {} losses have p < 0.05, where chance alone would make "
+    told += "{:.0f}"
     assert told.format(len(found), *counts, 0.05 * len(found)) + ", and none is significant" in told_results()
     assert not any(gain.q < 0.05 for gain in found)
     steady = [

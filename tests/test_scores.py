@@ -165,7 +165,7 @@ def test_the_answer_tells_both_classifiers_and_whether_they_agree():
     said = scores.answer(made_up(a=one, b=two), COST, LABELS)
     assert "no model has seen, by both classifiers.**" in said
     for label in ("C2ST AUC", "C2ST AUC of a CNN"):
-        assert f"- {label}: lowest Model A, 0.310 (0.210 to 0.410); significantly behind: Model B (0.900). Two halves" in said
+        assert f"- {label}: lowest Model A, 0.310 (0.210 to 0.410); significantly behind: Model B (0.900)." in said
     one["c2st_cnn_auc"], two["c2st_cnn_auc"] = two["c2st_cnn_auc"], one["c2st_cnn_auc"]
     said = scores.answer(made_up(a=one, b=two), COST, LABELS)
     assert said.startswith("**Model A comes nearest") and "by the trees; by the network, Model B.**" in said
@@ -223,7 +223,7 @@ def test_the_answer_says_how_many_seeds_it_rests_on():
 
 
 def twins(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spikes that are each seen by two electrodes: windows (2 n, samples), near to one another in pairs, and their events."""
+    """Spikes that are each seen by two electrodes: windows (2 n, samples), alike in pairs, and their events."""
     first = spikes(n, seed=seed)
     noise = 0.05 * np.random.default_rng(seed).standard_normal(first.shape)
     return np.concatenate([first, first + noise]).astype(np.float32), np.tile(np.arange(n), 2)
