@@ -31,6 +31,7 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py
 	@$(VENV)/bin/python bench/training.py
 	@$(VENV)/bin/python bench/connectivity.py
+	@$(VENV)/bin/python bench/intervals.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

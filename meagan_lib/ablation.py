@@ -217,7 +217,8 @@ READINGS = {
     "helps everywhere": lambda v: v == {"helps"},
     "hurts everywhere": lambda v: v <= {"hurts", "diverges"},
     "helps on one recording, not significant on the other": lambda v: v == {"helps", "not significant"},
-    "hurts on one recording, not significant on the other": lambda v: not v & {"helps"} and bool(v & {"hurts", "diverges"}),
+    "hurts on one recording, not significant on the other":
+        lambda v: not v & {"helps"} and bool(v & {"hurts", "diverges"}),
     "helps on one recording, hurts on the other": lambda v: "helps" in v,
     "no significant difference": lambda v: True,
 }
@@ -248,4 +249,5 @@ def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
     for variant in dict.fromkeys(e.variant for e in found):
         its = [e for e in found if e.variant == variant]
         lines.append([variant, its[0].against, *(f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its)])
-    return f"C2ST AUC, mean over seeds ({counted(found)})", ["variant", "against", *dict.fromkeys(e.data for e in found)], lines
+    title = f"C2ST AUC of trees, mean over seeds ({counted(found)})"
+    return title, ["variant", "against", *dict.fromkeys(e.data for e in found)], lines

@@ -2002,7 +2002,8 @@ def treatment(
         axis.hist(null, bins, color="0.8")
         top = axis.get_ylim()[1]
         axis.axvline(fraction, color=colour, linewidth=1.8)
-        axis.plot(interval if np.isfinite(interval).all() else bins[[0, -1]], [0.9 * top] * 2, color=colour, linewidth=1.2)
+        ends = interval if np.isfinite(interval).all() else bins[[0, -1]]
+        axis.plot(ends, [0.9 * top] * 2, color=colour, linewidth=1.2)
         axis.set(yticks=[])
         axis.spines["left"].set_visible(False)
         share = f"{fraction:.2f}" if np.isfinite(fraction) else "not defined"

@@ -56,23 +56,24 @@ def evaluate(
 
     The interval is of the value that other real and generated windows, as many and of the same distributions, have on
     the average. Whole events are drawn; without ``events`` each window is its own. How the standard error is found,
-    :attr:`Metric.spread` says:
+    ``spread`` says:
 
     resampled
         A bootstrap. Windows that stand twice move a distance upwards; its spread is used, its mean is not.
     halves
         Windows that stand twice would shrink the balls of the neighbours. So both sides are halved at random, again and
         again: the halves, each with balls of its own, differ by twice the standard error of the whole (mean square).
-    cross-validated
-        A bootstrap of the predictions, which knows nothing of other training windows. Any two folds of windows judge
-        each other: where nothing is to be found, each accident counts twice, and the variance is double; where the
-        classes lie apart, the classifier is the same whatever it was trained on. In between, 1 + 4 AUC (1 − AUC).
     binomial
         The interval of a fraction of independent windows (Wilson 1927, doi:10.1080/01621459.1927.10502953).
+
+    Of what is cross-validated, a bootstrap resamples the predictions, and knows nothing of other training windows. Any
+    two folds judge each other: where there is nothing to find, an accident counts twice, which doubles the variance;
+    where the classes lie apart, a classifier is the same whatever it was trained on. So the variance is
+    1 + 4 r AUC (1 − AUC) times that of the predictions, with r = ``refitted``, 1 for trees. A network of few steps
+    varies more: its r was found by counting (``bench/INTERVALS.md``).
     """
-    cross_validated = metric.spread == "cross-validated"
     a, b = events or (np.arange(len(real)), len(real) + np.arange(len(fake)))
-    more = {"events": np.r_[a, b]} if cross_validated else {}
+    more = {"events": np.r_[a, b]} if metric.refitted else {}
     statistic = metric.prepare(real, fake, context, **more)
     value = statistic(np.arange(len(real)), np.arange(len(fake)))
     if metric.spread == "binomial":
@@ -85,8 +86,7 @@ def evaluate(
         error = float(np.sqrt(np.mean(np.square(apart)))) / 2
     else:
         error = float(np.std([statistic(_drawn(a, rng), _drawn(b, rng)) for _ in range(n_bootstrap)], ddof=1))
-    if cross_validated:
-        error *= np.sqrt(1 + 4 * value * (1 - value))
+    error *= float(np.sqrt(1 + 4 * metric.refitted * value * (1 - value)))
     return value, _around(value, float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error, metric)
 
 
@@ -173,7 +173,8 @@ def score_models(
     first, second = order[:n], order[n : 2 * n]
     a, b, again = test[first], test[second], train[drawn[:n]]
     runs = {name: [windows[:n] for windows in each] for name, each in runs.items()}
-    of_a, of_b, of_again = known["test"][first], known["test"][second], known["test"].max() + 1 + known["train"][drawn[:n]]
+    of_a, of_b = known["test"][first], known["test"][second]
+    of_again = known["test"].max() + 1 + known["train"][drawn[:n]]
     alone = of_again.max() + 1 + np.arange(n)  # generated windows
     context = replace(Context.fit(train, sampling_rate_hz, seed=seed, labels=labels), gate=gate)
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
@@ -252,10 +253,9 @@ def compare(scores: Mapping[str, Mapping[str, Mapping]], asked: Iterable[Asked])
     cautious one.
     """
     told = {each: _margin(*(scores[model][each[2]] for model in each[:2]), METRICS[each[2]].better) for each in asked}
-    p = [float(2 * scipy.stats.norm.sf(abs(margin) / error)) if error else float("nan") for margin, error in told.values()]
-    return {
-        each: Lead(margin, alone, float(q)) for (each, (margin, _)), alone, q in zip(told.items(), p, q_values(p))
-    }
+    margins, errors = np.array(list(told.values())).reshape(-1, 2).T
+    p = 2 * scipy.stats.norm.sf(np.abs(margins) / np.where(errors > 0, errors, np.nan))
+    return {each: Lead(*map(float, lead)) for each, *lead in zip(told, margins, p, q_values(p))}
 
 
 def _margin(mine: Mapping, its: Mapping, better: Better) -> tuple[float, float]:
@@ -292,8 +292,8 @@ def seed_by_seed(
     """Two models compared over the seeds that both have.
 
     ``seeds``: model → its seeds, in the order of its scores. Metric → seed → the excess of the first model over that of
-    the second, negative where the first is nearer to real windows, and metric → what the pairs say of it, with q over all
-    metrics but those that are only reported.
+    the second, negative where the first is nearer to real windows, and metric → what the pairs say of it, with q over
+    all metrics but those that are only reported.
     """
     first, second = (by_seed(scores, model, own) for model, own in seeds.items())
     differences = {
@@ -337,9 +337,10 @@ def answer(
 ) -> str:
     """Which model, for what, at what cost, on what grounds: a page of Markdown made of the scores alone.
 
-    The best by value is compared with all others, for every question at once (:func:`compare`). Models that copy training windows are named and left out of the ranking. ``cost``: model → ``parameters`` and
-    ``windows``, the training windows that it was shown, repeats counted; ``labels``: model → its name in words;
-    ``seeds``: the two models that are compared seed by seed, as for :func:`seed_by_seed`.
+    The best by value is compared with all others, for every question at once (:func:`compare`). Models that copy
+    training windows are named and left out of the ranking. ``cost``: model → ``parameters`` and ``windows``, the
+    training windows that it was shown, repeats counted; ``labels``: model → its name in words; ``seeds``: the two
+    models that are compared seed by seed, as for :func:`seed_by_seed`.
     """
     models = [model for model in scores if model != REACH]
     ranked = [model for model in models if not copies(scores, model)]
@@ -360,13 +361,15 @@ def answer(
             said = f"{METRICS[name].label}: lowest {labels[best[name]]}, {_number(score)}"
             said += f"; not significantly behind: {_named(tied, scores, name, labels)}" if tied else ""
             said += f"; significantly behind: {_named(behind[name], scores, name, labels)}" if behind[name] else ""
-            told.append(f"- {said}. Two halves of the real windows {score['floor']:.3f}, training windows {score['reach']:.3f}.")
+            beside = f"Two halves of the real windows {score['floor']:.3f}, training windows {score['reach']:.3f}."
+            told.append(f"- {said}. {beside}")
         other = best[CLASSIFIERS[1]]
         said = "by both classifiers" if other == first else f"by the trees; by the network, {labels[other]}"
         lines += [
-            f"**{labels[first][0].upper()}{labels[first][1:]} comes nearest to real windows that no model has seen, {said}.** "
-            "How well they tell a model's windows from real ones, where 0.5 is a coin toss:", "", *told,
-            "", "| asked | by | best by value | significantly better than | floor | reach |", "|---|---|---|---|---|---|",
+            f"**{labels[first][0].upper()}{labels[first][1:]} comes nearest to real windows that no model has seen, "
+            f"{said}.** How well they tell a model's windows from real ones, where 0.5 is a coin toss:", "", *told,
+            "", "| asked | by | best by value | significantly better than | floor | reach |",
+            "|---|---|---|---|---|---|",
         ]
         for name, question in asked.items():
             score, others = scores[best[name]][name], ", ".join(labels[m] for m in behind[name]) or "none"
@@ -416,11 +419,12 @@ def _pairs(scores: Mapping, labels: Mapping[str, str], seeds: Mapping[str, Itera
         else:
             verdict = f"{labels[one if pair.difference < 0 else other]} by more than seeds explain"
         values = " and ".join(f"{scores[model][name]['value']:.3f}" for model in seeds)
-        told.append(f"{METRICS[name].label} {values}, {verdict} ({told_p(pair.q, 'q')}, Hedges' g = {pair.hedges_g:+.1f})")
+        numbers = f"{told_p(pair.q, 'q')}, Hedges' g = {pair.hedges_g:+.1f}" if np.isfinite(pair.q) else "not defined"
+        told.append(f"{METRICS[name].label} {values}, {verdict} ({numbers})")
     if pair.n < 2:
         return []
-    return ["", f"{labels[one]} and {labels[other]} over {pair.n} pairs of seeds (q of {tested} scores; g below 0: the first "
-                f"is nearer to real windows): {'; '.join(told)}."]
+    return ["", f"{labels[one]} and {labels[other]} over {pair.n} pairs of seeds (q of {tested} scores; g below 0: the "
+                f"first is nearer to real windows): {'; '.join(told)}."]
 
 
 def _named(models: Iterable[str], scores: Mapping, name: str, labels: Mapping[str, str]) -> str:

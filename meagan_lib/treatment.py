@@ -154,7 +154,7 @@ class Rescue:
 
 
 def _products(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> np.ndarray:
-    """Unbiased ⟨t − p, h − p⟩ and ‖h − p‖² (2,) of tables (·, features): the products without the noise of the means."""
+    """Unbiased ⟨t − p, h − p⟩ and ‖h − p‖² (2,) of tables (·, features): what the noise of the means adds is off."""
     h, p, t = (table.mean(axis=0) for table in (healthy, pathological, treated))
     of_h, of_p = (table.var(axis=0, ddof=1).sum() / len(table) for table in (healthy, pathological))
     return np.array([(t - p) @ (h - p) - of_p, (h - p) @ (h - p) - of_h - of_p])

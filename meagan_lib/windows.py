@@ -159,8 +159,8 @@ class SpikeWindows:
     def events(self) -> np.ndarray:
         """The event int64 (n,) of each window: one spike that several electrodes see is one event.
 
-        An event takes in all windows of its recording, whatever their channel, whose peaks come within a window's length
-        of its first. A window whose time is not known is an event of its own.
+        An event takes in all windows of its recording, whatever their channel, whose peaks come within a window's
+        length of its first. A window whose time is not known is an event of its own.
         """
         order, event = np.lexsort((self.frame, self.recording)), np.empty(len(self), np.int64)
         apart = self.recording.astype(np.int64) * (self.frame.max(initial=0) + 2 * self.n_samples)

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from meagan_lib import InputError, ablation, sweep
 from meagan_lib.ablation import METRICS, Variant, effects, load, reading, train, variants
@@ -41,7 +42,7 @@ def test_planted_differences_are_found_and_noise_is_not():
     rows += [row("lost", i, np.nan if i else 0.6) for i in range(3)]
     found = {e.variant: e for e in effects(rows)}
     assert {name: e.verdict for name, e in found.items()} == {
-        "better": "helps", "worse": "hurts", "alike": "no sure difference", "lost": "diverges",
+        "better": "helps", "worse": "hurts", "alike": "not significant", "lost": "diverges",
     }
     assert found["worse"].difference == pytest.approx(0.1533, abs=1e-3) and found["lost"].diverged == 2
 
@@ -80,3 +81,19 @@ def test_a_divergence_is_a_row_without_scores(windows):
     wild = Variant("g", "wild", recipe={"loss": "wasserstein", "gamma": 0.0, "d_learning_rate": 1e18, "steps": 60})
     got = train(windows, wild, SECTION, 0)
     assert 0 < got["diverged"] < 60 and all(got[m] == "" for m in METRICS)
+
+
+def test_an_effect_is_significant_after_the_correction_for_all_that_were_tested():
+    """One p of .02 is significant alone; among 20 effects of nothing it is not."""
+    base, rng = [0.60, 0.61, 0.59], np.random.default_rng(0)
+    moved = np.add(base, [0.02, 0.03, 0.022])
+    rows = [row("base", i, auc) for i, auc in enumerate(base)] + [row("x", i, auc) for i, auc in enumerate(moved)]
+    (alone,) = effects(rows)
+    assert 0.01 < alone.p < 0.05 and alone.q == alone.p and alone.verdict == "hurts"
+    rows += [row(f"n{k}", i, auc + rng.normal(0, 0.02)) for k in range(20) for i, auc in enumerate(base)]
+    found = effects(rows)
+    assert found[0].p == alone.p and found[0].q > 0.05 and found[0].verdict == "not significant"
+    assert [e.q for e in found] == pytest.approx(scipy.stats.false_discovery_control([e.p for e in found]))
+    told = ablation.counted(found)
+    assert told.startswith("21 paired t-tests over seeds: ")
+    assert told.endswith(f"{sum(e.q < 0.05 for e in found)} with q < 0.05")

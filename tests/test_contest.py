@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from meagan_lib import ROOT, InputError, cli, contest, notebooks
 from meagan_lib.contest import RIVALS, THESIS, prepared
-from meagan_lib.seeds import over_seeds, paired
+from meagan_lib.seeds import over_seeds, paired, q_values
 from meagan_lib.windows import Split, SpikeWindows
 from tests.conftest import forget
 
@@ -214,6 +214,27 @@ def test_the_effect_size_has_no_bias():
     found = [paired(dict(enumerate(x)), dict.fromkeys(range(5), 0.0)) for x in rng.normal(1, 1, (1000, 5))]
     assert np.mean([f.hedges_g for f in found]) == pytest.approx(1, abs=0.08)
     assert np.mean([f.cohens_dz for f in found]) == pytest.approx(1.25, abs=0.1)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_differences_that_are_constant_but_for_rounding_have_no_p(scale):
+    values = np.random.default_rng(0).uniform(0.4, 0.9, 5) * scale
+    found = paired(dict(enumerate(values + 0.1 * scale)), dict(enumerate(values)))
+    assert found.difference == pytest.approx(0.1 * scale) and np.isnan([found.p, found.cohens_dz, *found.interval]).all()
+
+
+def test_a_seed_without_a_score_makes_no_pair():
+    found = paired({0: 0.5, 1: 0.7, 2: 0.65, 3: np.nan}, {2: 0.6, 1: 0.61, 0: 0.45, 3: 0.1})
+    assert found.n == 3 and found.mean == pytest.approx(np.mean([0.5, 0.7, 0.65]))
+    assert found.p == pytest.approx(scipy.stats.ttest_1samp([0.05, 0.09, 0.05], 0).pvalue)
+    nothing = paired({3: np.nan}, {3: 0.1})
+    assert nothing.n == 0 and np.isnan([nothing.difference, nothing.mean, nothing.p]).all()
+
+
+def test_q_is_that_of_scipy_and_what_is_not_defined_is_no_test():
+    q = q_values([0.01, np.nan, 0.04, 0.03])
+    np.testing.assert_allclose(q[[0, 2, 3]], scipy.stats.false_discovery_control([0.01, 0.04, 0.03]))
+    assert np.isnan(q[1]) and np.isnan(q_values([np.nan])).all() and len(q_values([])) == 0
 
 
 def test_one_seed_says_nothing_of_others():

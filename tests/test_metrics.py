@@ -209,13 +209,24 @@ def test_the_order_of_windows_means_nothing(seed):
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_a_resampled_value_is_that_of_the_resampled_windows(seed):
-    """All but what keeps something of the whole: the balls (see ``_in_balls``), σ, pairs of a window with itself."""
+    """All but what keeps something of the whole, σ and pairs of a window with itself, and the balls, which are drawn
+    without replacement."""
     rng = np.random.default_rng(seed)
     i, j = rng.integers(100, size=(2, 100))
     for name in CHEAP:
         if name not in ("precision", "recall", "coverage", "density", "squared_mmd", "feature_wasserstein"):
             drawn = METRICS[name].prepare(REAL[:100], OTHER[:100], CONTEXT)(i, j)
             assert drawn == pytest.approx(value(name, OTHER[j], REAL[i]), rel=1e-4, abs=1e-6), name
+
+
+def test_a_part_has_balls_of_its_own():
+    rng = np.random.default_rng(0)
+    i, j = rng.permutation(600)[:250], rng.permutation(600)[:250]
+    fake = OTHER * 1.1
+    reference = compute_prdc(REAL[i], fake[j], nearest_k=metrics.NEIGHBOURS)
+    for name in ("precision", "recall", "density", "coverage"):
+        part = METRICS[name].prepare(REAL, fake, CONTEXT)(i, j)
+        assert part == pytest.approx(reference[name], abs=5e-3), name
 
 
 def test_the_training_set_is_never_the_reference():

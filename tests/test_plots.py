@@ -2,6 +2,8 @@
 
 import io
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -471,8 +473,8 @@ def utility(recordings: list[str], sizes: list[int], seeds: int, diverged: int =
 
 @pytest.mark.parametrize("recordings, sizes, seeds", [(["a", "b"], [5, 10, 500], 3), (["a"], [5], 1)])
 def test_a_gain_is_above_zero_where_what_is_added_helps(recordings, sizes, seeds):
-    sure = {("a", "gaussian", 5): "helps", ("a", "pretrained_vae_gan", 5): "no sure difference"}
-    fig = plots.augmentation(utility(recordings, sizes, seeds), sure, ADDED)
+    verdicts = {("a", "gaussian", 5): "helps", ("a", "pretrained_vae_gan", 5): "not significant"}
+    fig = plots.augmentation(utility(recordings, sizes, seeds), verdicts, ADDED)
     draw(fig)
     above, below = fig.axes[0], fig.axes[len(recordings)]
     means = [line.get_ydata() for line in above.lines]
@@ -484,7 +486,7 @@ def test_a_gain_is_above_zero_where_what_is_added_helps(recordings, sizes, seeds
     assert filled == [True] + [False] * (len(dots) - 1)
     assert [0, 0] in [list(line.get_ydata()) for line in below.lines]
     assert "macro-F1" in texts(fig) and "helps" in texts(fig) and "hurts" in texts(fig)
-    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "filled: sure, p < 0.05"))
+    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "filled: significant, q < 0.05"))
 
 
 def test_where_training_diverged_a_curve_has_a_gap():
@@ -623,6 +625,10 @@ def test_a_treatment_stands_beside_its_null():
     assert sum(len(c.get_offsets()) for c in fig.axes[0].collections) == 32
     np.testing.assert_allclose(fig.axes[0].lines[2].get_xydata()[0], plane["treated"].mean(axis=0))
     assert "treated: 0.50, p = 0.010" in texts(fig) and "share of the way to healthy" in texts(fig)
+    rescues["in vain"] = (np.nan, (-np.inf, np.inf), np.zeros(9), 1.0)
+    fig = plots.treatment(plane, rescues)
+    draw(fig)
+    assert "in vain: not defined, p = 1.000" in texts(fig)
 
 
 def test_distances_between_conditions_stand_beside_shuffled_blocks_and_drift():
@@ -632,7 +638,7 @@ def test_distances_between_conditions_stand_beside_shuffled_blocks_and_drift():
     draw(fig)
     marks = {line.get_label(): line.get_xdata().tolist() for line in fig.axes[0].lines}
     assert marks == {"drift within a recording": drift.tolist(), "between the two conditions": value.tolist()}
-    assert "W2   a – b" in texts(fig) and "p = 0.010" in texts(fig)
+    assert "W2   a – b" in texts(fig) and "q = 0.010" in texts(fig)
 
 
 @pytest.mark.parametrize("n_groups, sources", [(2, ["real", "vae_gan"]), (8, ["real", "transformer_gan", "vae_gan"])])
@@ -653,6 +659,7 @@ def test_each_pair_of_seeds_is_a_dot_in_the_colour_of_the_model_that_is_nearer(s
     first = {"AUC": {i: 0.1 * i for i in range(seeds)}, "coverage": {i: 0.5 + 0.1 * i for i in range(seeds)}}
     second = {"AUC": {i: 1 + 0.12 * i for i in range(seeds)}, "coverage": {i: 0.6 - 0.2 * i for i in range(seeds)}}
     found = {name: paired(first[name], second[name]) for name in first}
+    found = {"AUC": replace(found["AUC"], q=found["AUC"].p), "coverage": replace(found["coverage"], p=0.01, q=0.2)}
     differences = {name: {i: first[name][i] - second[name][i] for i in first[name]} for name in first}
     fig = plots.seed_by_seed(differences, found, ("transformer_gan", "vae_gan"))
     draw(fig)
@@ -662,4 +669,4 @@ def test_each_pair_of_seeds_is_a_dot_in_the_colour_of_the_model_that_is_nearer(s
         nearer = "transformer_gan" if dot.get_xdata()[0] < 0 else "vae_gan"
         assert to_rgba(dot.get_color()) == to_rgba(plots.COLOURS[nearer])
     bold = [text.get_text() for text in fig.axes[0].texts if text.get_fontweight() == "bold"]
-    assert len(bold) == (seeds > 1) and all("p < 0.001" in text for text in bold)
+    assert len(bold) == (seeds > 1) and all("q < 0.001" in text for text in bold)

@@ -67,8 +67,8 @@ def test_one_score_may_differ_by_chance_and_many_may_not(run):
     assert held(run)["scores"] is False
 
 
-def test_an_order_that_was_sure_must_not_turn(run):
-    change(run / "scores.json", lambda s: s["transformer_gan"].update({"c2st_auc": score(0.61)}))  # was not surely better
+def test_an_order_that_was_significant_must_not_turn(run):
+    change(run / "scores.json", lambda s: s["transformer_gan"].update({"c2st_auc": score(0.61)}))  # was not significantly better
     assert held(run)["statements"] is True
     change(run / "scores.json", lambda s: s["gaussian"].update({"c2st_auc": score(0.58)}))
     (finding,) = [f for f in reference.compare("a", reference.load("a")) if f.level == "statements"]

@@ -9,7 +9,9 @@ from conftest import spikes
 
 from meagan_lib import scores
 from meagan_lib.metrics import Context
-from meagan_lib.scores import METRICS, REACH, Score, comparison, excess, flagged, over_seeds, score_models
+from meagan_lib.scores import (
+    METRICS, REACH, Score, by_event, compare, evaluate, excess, flagged, over_seeds, score_models,
+)
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(600, seed=1), spikes(700, seed=3)
@@ -99,19 +101,39 @@ def row(value: float, **given) -> dict[str, dict]:
     }
 
 
-def test_a_comparison_is_signed_and_knows_when_it_is_sure():
-    rows = comparison({"a": row(0.2), "b": row(0.5)}, "a", "b")
-    assert rows["c2st_auc"] == (pytest.approx(0.3), True)
-    assert rows["authenticity"] == (pytest.approx(-0.3), True)
-    assert rows["coverage"] == (pytest.approx(0.3), True)  # the floor is 0.2
-    assert comparison({"a": row(0.2), "b": row(0.3)}, "a", "b")["c2st_auc"][1] is False
+def lead(first: dict, second: dict, *names: str) -> dict[str, scores.Lead]:
+    found = compare({"a": first, "b": second}, [("a", "b", name) for name in names])
+    return {name: its for (_, _, name), its in found.items()}
 
 
-def test_where_the_floor_is_the_aim_too_much_is_as_bad_as_too_little_and_neither_is_surely_better():
-    rows = comparison({"a": row(0.0, floor=0.3), "b": row(0.6, floor=0.3)}, "a", "b")
-    assert rows["coverage"] == (pytest.approx(0), False)
-    assert rows["authenticity"] == (pytest.approx(-0.6), True)
-    assert comparison({"a": row(0.25, floor=0.3), "b": row(0.6, floor=0.3)}, "a", "b")["coverage"][1] is True
+def test_a_comparison_is_signed_and_its_p_is_of_the_margin_over_its_error():
+    rows = lead(row(0.2), row(0.5), "c2st_auc", "authenticity", "coverage")
+    p = 2 * scipy.stats.norm.sf(0.3 / (np.sqrt(2) * 0.1 / 1.96))
+    assert rows["c2st_auc"][:2] == (pytest.approx(0.3), pytest.approx(p))
+    assert rows["authenticity"][:2] == (pytest.approx(-0.3), pytest.approx(p))
+    assert rows["coverage"][:2] == (pytest.approx(0.3), pytest.approx(2 * scipy.stats.norm.sf(
+        0.3 / (np.sqrt(3) * 0.1 / 1.96)
+    )))  # the floor is 0.2: one lies on it, so that half of its own error counts
+    assert all(its.significant for its in rows.values())
+    assert not lead(row(0.2), row(0.3), "c2st_auc")["c2st_auc"].significant
+
+
+def test_where_the_floor_is_the_aim_too_much_is_as_bad_as_too_little():
+    rows = lead(row(0.0, floor=0.3), row(0.6, floor=0.3), "coverage", "authenticity")
+    assert rows["coverage"].margin == pytest.approx(0) and not rows["coverage"].significant
+    assert rows["authenticity"].margin == pytest.approx(-0.6) and rows["authenticity"].significant
+
+
+def test_a_lead_is_significant_after_the_correction_for_all_that_were_asked():
+    names = [name for name in METRICS if METRICS[name].better == "lower"]
+    same, near = row(0.2), row(0.2)
+    near["c2st_auc"] = row(0.36)["c2st_auc"]
+    assert lead(same, near, "c2st_auc")["c2st_auc"].significant
+    among = lead(same, near, *names)
+    assert among["c2st_auc"].p < 0.05 < among["c2st_auc"].q and not among["c2st_auc"].significant
+    assert [its.q for its in among.values()] == pytest.approx(
+        scipy.stats.false_discovery_control([its.p for its in among.values()])
+    )
 
 
 def made_up(**models: dict[str, dict]) -> dict[str, dict[str, dict]]:
@@ -131,10 +153,22 @@ def test_the_answer_changes_with_the_order_of_the_models():
     one = scores.answer(made_up(a=row(0.31), b=row(0.9)), COST, LABELS)
     two = scores.answer(made_up(a=row(0.9), b=row(0.31)), COST, LABELS)
     assert one.startswith("**Model A comes nearest") and two.startswith("**Model B comes nearest")
-    assert "Surely behind: Model B (0.900)" in one and "Surely behind: Model A (0.900)" in two
+    assert "; significantly behind: Model B (0.900)" in one and "; significantly behind: Model A (0.900)" in two
     close = scores.answer(made_up(a=row(0.31), b=row(0.35)), COST, LABELS)
-    assert "Too near to call: Model B (0.350)" in close and "Surely" not in close.split("|")[0]
+    assert "not significantly behind: Model B (0.350)" in close and "; significantly behind" not in close.split("|")[0]
+    assert "after Benjamini and Hochberg, over 7 comparisons" in close
     assert "Model A (160 k parameters, 1.2 M windows shown)" in one and "Model B (cost not known)" in one
+
+
+def test_the_answer_tells_both_classifiers_and_whether_they_agree():
+    one, two = row(0.31), row(0.9)
+    said = scores.answer(made_up(a=one, b=two), COST, LABELS)
+    assert "no model has seen, by both classifiers.**" in said
+    for label in ("C2ST AUC", "C2ST AUC of a CNN"):
+        assert f"- {label}: lowest Model A, 0.310 (0.210 to 0.410); significantly behind: Model B (0.900)." in said
+    one["c2st_cnn_auc"], two["c2st_cnn_auc"] = two["c2st_cnn_auc"], one["c2st_cnn_auc"]
+    said = scores.answer(made_up(a=one, b=two), COST, LABELS)
+    assert said.startswith("**Model A comes nearest") and "by the trees; by the network, Model B.**" in said
 
 
 def test_the_answer_names_copies_and_does_not_rank_them():
@@ -185,4 +219,54 @@ def test_the_answer_says_how_many_seeds_it_rests_on():
     assert "\nTrainings: 1 of each. " in scores.answer(made_up(a=row(0.5)), COST, LABELS)
     several = made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6)), b=row(0.6))
     assert "\nTrainings: 3 of Model A; 1 of each other model. " in scores.answer(several, COST, LABELS)
-    assert "\nTrainings: 3 of each. " in scores.answer(made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6))), COST, LABELS)
+    assert scores.answer(made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6))), COST, LABELS).endswith("\nTrainings: 3 of each.")
+
+
+def twins(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Spikes that are each seen by two electrodes: windows (2 n, samples), alike in pairs, and their events."""
+    first = spikes(n, seed=seed)
+    noise = 0.05 * np.random.default_rng(seed).standard_normal(first.shape)
+    return np.concatenate([first, first + noise]).astype(np.float32), np.tile(np.arange(n), 2)
+
+
+@pytest.mark.parametrize("name", ["c2st_auc", "c2st_cnn_auc"])
+def test_windows_of_one_spike_are_on_one_side_of_a_fold(name):
+    """Twins on both sides are recognised: two halves of one distribution seem to differ, until folds go by event."""
+    (a, of_a), (b, of_b) = twins(150, 1), twins(150, 2)
+    events = (of_a, of_a.max() + 1 + of_b)
+    apart, together = (evaluate(METRICS[name], a, b, Context.fit(TRAIN, RATE), 5, given)[0] for given in (None, events))
+    assert together < apart - 0.03 and abs(together - 0.5) < 0.09
+
+
+def test_events_are_halved_whole_and_drawn_whole():
+    events = np.repeat(np.arange(40), 3)
+    a, b = np.array_split(by_event(events, np.random.default_rng(0)), 2)
+    assert len(a) == len(b) == 60 and not set(events[a]) & set(events[b])
+    drawn = scores._drawn(events, np.random.default_rng(0))
+    assert len(drawn) == 120 and (np.bincount(events[drawn], minlength=40) % 3 == 0).all()
+    alone = scores._drawn(np.arange(50), np.random.default_rng(0))
+    np.testing.assert_array_equal(alone, np.random.default_rng(0).integers(50, size=50))
+
+
+def test_windows_of_one_spike_widen_an_interval():
+    (a, of_a), (b, of_b) = twins(150, 1), twins(150, 2)
+    context = Context.fit(TRAIN, RATE)
+    for name in ("amplitude_ks", "density"):
+        narrow, wide = (
+            float(np.ptp(evaluate(METRICS[name], a, b, context, 100, given)[1])) for given in (None, (of_a, of_b))
+        )
+        assert wide > 1.15 * narrow, name
+
+
+def test_neither_half_of_the_test_windows_nor_of_the_reach_splits_an_event(monkeypatch):
+    test, of_test = twins(200, 1)
+    train, of_train = twins(200, 3)
+    seen = []
+    monkeypatch.setattr(scores, "evaluate", lambda *given: (seen.append(given), (0.5, (0.4, 0.6)))[1])
+    score_models(
+        test, train, {"model": spikes(200, seed=5)}, RATE, 200, 2, names=["c2st_auc"],
+        events={"test": of_test, "train": of_train},
+    )
+    floor, reach, model = (given[-1] for given in seen)
+    assert not set(floor[0]) & set(floor[1]) and not set(reach[0]) & set(reach[1])
+    assert all(len(np.unique(each)) == 100 for each in (*floor, reach[1])) and len(np.unique(model[1])) == 200

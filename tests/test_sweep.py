@@ -3,9 +3,7 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import scipy.stats
 import yaml
 
 from meagan_lib import ROOT, InputError, cli, merging, sweep, utility
@@ -49,15 +47,6 @@ def test_the_sweeps_that_are_kept_name_known_options():
         given = yaml.safe_load((ROOT / "params" / f"{section}.yaml").read_text())[section]
         names = sweep.module(section).cases(given)
         assert len(set(names)) == len(names) >= least and len(given["seeds"]) >= 3
-
-
-def test_scores_are_paired_by_seed():
-    mine, its = {0: 0.5, 1: 0.7, 2: 0.65, 3: np.nan}, {2: 0.6, 1: 0.61, 0: 0.45, 3: 0.1}
-    pairs = [[0.5, 0.7, 0.65], [0.45, 0.61, 0.6]]
-    mean, difference, p = sweep.paired(mine, its)
-    assert (mean, difference) == pytest.approx((np.mean(pairs[0]), np.mean(pairs[0]) - np.mean(pairs[1])))
-    assert p == pytest.approx(scipy.stats.ttest_1samp(np.subtract(*pairs), 0).pvalue)
-    assert np.isnan(sweep.paired({0: 0.5}, its)[2]) and np.isnan(sweep.paired({3: np.nan}, its)).all()
 
 
 @pytest.mark.parametrize("section", sweep.SECTIONS)

@@ -106,3 +106,32 @@ def test_in_the_plane_the_sick_lie_at_0_and_the_healthy_at_1():
 def test_a_silent_culture_is_told(frames):
     with pytest.raises(InputError, match="fewer than two electrodes are active"):
         culture_features(trains_of(*frames), 50.0)
+
+
+def few(apart: float, share: float, seed: int) -> list[np.ndarray]:
+    """Eight cultures (8, 7) of each condition; the healthy are ``apart``, the treated went a share of the way."""
+    rng = np.random.default_rng([seed, int(100 * share)])
+    return [mean + rng.standard_normal((8, 7)) for mean in (apart, 0.0, apart * share)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_rescued_fraction_has_no_bias_and_its_interval_holds_the_truth(share):
+    """No effect, a weak one and a strong one."""
+    found = [rescue(*few(1.5, share, seed), 1) for seed in range(400)]
+    fraction = np.array([f.fraction for f in found])
+    assert np.isfinite(fraction).mean() > 0.95 and np.nanmean(fraction) == pytest.approx(share, abs=0.03)
+    held = np.mean([f.interval[0] <= share <= f.interval[1] for f in found])
+    assert 0.92 <= held <= 0.98
+
+
+def test_where_the_healthy_do_not_differ_there_is_no_fraction():
+    found = [rescue(*few(0.0, 0.0, seed), 9) for seed in range(60)]
+    assert np.mean([np.isnan(f.fraction) for f in found]) > 0.9
+    lost = next(f for f in found if np.isnan(f.fraction))
+    assert lost.interval == (-np.inf, np.inf) and np.isfinite(lost.null).all() and 0 < lost.p <= 1
+
+
+def test_two_cultures_are_too_few_for_an_interval():
+    healthy, sick, treated = few(1.5, 0.5, 0)
+    with pytest.raises(InputError, match="fewer than three cultures"):
+        rescue(healthy, sick, treated[:2])

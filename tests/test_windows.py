@@ -370,3 +370,16 @@ def test_where_electrodes_lie_how_long_a_recording_is_and_what_was_planted_survi
             del file[name]
     older = SpikeWindows.load(tmp_path / "windows.h5")
     assert np.isnan(older.positions_um).all() and older.stretches.shape == older.planted_bursts.shape == (0, 3)
+
+
+def test_windows_that_see_one_spike_are_one_event_whatever_their_electrode():
+    frame = np.array([500, 100, 110, 131, 100, 133, -1, -1])
+    recording = np.array([0, 0, 0, 0, 1, 0, 1, 1], np.uint16)
+    n = len(frame)
+    windows = SpikeWindows(
+        np.zeros((n, 32), np.float32), np.arange(n, dtype=np.int32), frame, np.full(n, -1, np.int32),
+        np.zeros(n, np.uint8), 20_000.0, 10, "uV", recording=recording, recordings=["a", "b"],
+    )
+    event = windows.events
+    assert event[1] == event[2] == event[3]  # within a window of the first
+    assert len(np.unique(event)) == n - 2  # the next, another recording, and times that are not known, stay apart

@@ -1,0 +1,36 @@
+"""95 % intervals hold the truth in 95 of 100 repeats from one known distribution."""
+
+import numpy as np
+import pytest
+from conftest import spikes
+
+from meagan_lib.metrics import METRICS, Context
+from meagan_lib.scores import LEADING, evaluate
+
+CONTEXT = Context.fit(spikes(600, seed=3), 20_000.0)
+
+
+def held(name: str, n: int, repeats: int, gain: float, n_bootstrap: int = 30) -> float:
+    """In which share of the repeats the interval holds the mean over all of them."""
+    found = [
+        evaluate(METRICS[name], spikes(n, seed=1000 + r), made * np.float32(gain), CONTEXT, n_bootstrap)
+        for r in range(repeats) for made in [spikes(n, seed=5000 + r)]
+    ]
+    truth = np.mean([value for value, _ in found])
+    return np.mean([low <= truth <= high for _, (low, high) in found])
+
+
+QUOTED = [
+    ("c2st_auc", 100, 100, 1.0), ("c2st_cnn_auc", 100, 100, 1.0), ("coverage", 500, 200, 1.0),
+    ("coverage", 500, 200, 1.1), ("density", 500, 200, 1.0), ("density", 500, 200, 1.1),
+]
+"""Score, windows on each side, repeats, and what the generated windows are multiplied by."""
+
+
+@pytest.mark.parametrize("name, n, repeats, gain", QUOTED)
+def test_the_interval_of_a_score_that_is_quoted_holds_the_truth(name, n, repeats, gain):
+    assert 0.92 <= held(name, n, repeats, gain) <= 0.98
+
+
+def test_every_score_that_ranks_models_is_counted():
+    assert set(LEADING) <= {name for name, *_ in QUOTED}
