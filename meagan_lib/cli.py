@@ -439,8 +439,8 @@ def summary(name: str) -> None:
 
 
 SHOWN = {
-    "passes": "passes", "c2st_auc": "c2st auc", "c2st_cnn_auc": "of a CNN", "coverage": "coverage", "density": "density", "frechet_distance": "Fréchet",
-    "log_spectral_distance": "spectral", "amplitude_ks": "KS",
+    "passes": "passes", "c2st_auc": "c2st auc", "c2st_cnn_auc": "of a CNN", "coverage": "coverage",
+    "density": "density", "frechet_distance": "Fréchet", "log_spectral_distance": "spectral", "amplitude_ks": "KS",
 }
 """Scores of the closing table, out of all that notebook 04 has, with their headings."""
 

@@ -156,7 +156,7 @@ def test_the_answer_changes_with_the_order_of_the_models():
     assert "; significantly behind: Model B (0.900)" in one and "; significantly behind: Model A (0.900)" in two
     close = scores.answer(made_up(a=row(0.31), b=row(0.35)), COST, LABELS)
     assert "not significantly behind: Model B (0.350)" in close and "; significantly behind" not in close.split("|")[0]
-    assert "after Benjamini and Hochberg, over 7 comparisons" in close
+    assert "after Benjamini and Hochberg, over 8 comparisons" in close
     assert "Model A (160 k parameters, 1.2 M windows shown)" in one and "Model B (cost not known)" in one
 
 
