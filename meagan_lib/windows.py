@@ -211,8 +211,8 @@ class SpikeWindows:
 
     @property
     def accepted(self) -> np.ndarray:
-        """The windows (m, samples) that pass the gate: all of the real ones."""
-        return self.windows if self.passes is None else self.windows[self.passes]
+        """The windows (m, samples) that pass the gate; all of the real ones, and of a model none of whose windows pass."""
+        return self.windows if self.passes is None or not self.passes.any() else self.windows[self.passes]
 
     def synthetic(self, windows: np.ndarray, passes: np.ndarray | None = None, **columns: np.ndarray) -> "SpikeWindows":
         """The same kind of object for generated windows (m, samples), of which those ``passes`` (m,) pass the gate.

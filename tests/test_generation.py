@@ -100,6 +100,7 @@ def test_windows_are_drawn_until_as_many_pass_as_there_are_test_windows(windows)
     assert draw(Half(z, 1.0), windows).passes.all() and len(draw(Half(z, 1.0), windows)) == n
     none = draw(Half(z, 0.0), windows)
     assert len(none) == MOST_DRAWN * n and not none.passes.any(), "it ends where nothing passes"
+    assert len(none.accepted) == len(none), "and what never passes is judged as it is"
 
 
 def test_which_windows_pass_is_stored_with_them(windows, tmp_path):
