@@ -259,7 +259,8 @@ def open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, li
         if not whole or any(len(np.load(file, mmap_mode="r")) != buffer["shape"][0] for file in times):
             raise InputError(f"{samples.relative_to(path)} of {path.name} {CUT_SHORT}: its times end elsewhere")
         files += [samples, *times, samples.parents[2] / "structure.oebin"]
-    return recording, files
+    settings = [e["settings_file"] for node in reader.folder_structure.values() for e in node["experiments"].values()]
+    return recording, files + [file for file in settings if file.parent in files[0].parents and file.is_file()]
 
 
 READERS: dict[str, Callable] = {

@@ -204,10 +204,12 @@ def test_a_folder_of_open_ephys_is_its_electrodes_and_names_their_files(tmp_path
     node = tmp_path / "session" / "Record Node 101"
     names = {"Board-100.Rhythm Data": ["CH1", "CH2", "AUX1", "ADC1"], "NI-DAQmx-103.PXIe-6341": ["AI0", "AI1"]}
     data = write_openephys(node / "experiment1" / "recording1", names)["Board-100.Rhythm Data"]
+    (node / "settings.xml").write_text("<SETTINGS/>")
     for folder in (tmp_path / "session", node, node / "experiment1", node / "experiment1" / "recording1"):
         recording = open_recording(folder)
         np.testing.assert_array_equal(recording.get_traces(), data[:, :2])
-        assert names_of(recording) == ["continuous.dat", "sample_numbers.npy", "timestamps.npy", "structure.oebin"]
+        told = ["continuous.dat", "sample_numbers.npy", "timestamps.npy", "structure.oebin", "settings.xml"]
+        assert names_of(recording) == told
         assert all("Rhythm" in file for file in recording.get_annotation("files")[:3])
 
 
