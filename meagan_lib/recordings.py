@@ -282,8 +282,8 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
         return opened
     raise InputError(
         f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
-        f"{', '.join(READERS)}, or .bin with its .meta), nor a folder of Open Ephys; for a plain binary file describe it "
-        f"in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"{', '.join(READERS)}, or .bin with its .meta), nor a folder in Open Ephys' binary format; for a plain binary "
+        f"file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
     )
 
 
