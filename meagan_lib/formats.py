@@ -38,6 +38,13 @@ ENDS_EARLY = re.compile(
 """Words of a reader that met the end of the file where it expected samples."""
 
 
+def refuse_choice(name: str, **choices: str | None) -> None:
+    """Raise where a well or a stream was picked of what has none."""
+    for what, choice in choices.items():
+        if choice is not None:
+            raise InputError(f"{name} has no {what}s: leave the {what} out")
+
+
 def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
     """The stream of electrodes among ``streams``, or the one that ``stream`` names in full or by a part of its name.
 
@@ -57,7 +64,7 @@ def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
         if len(own) == 1:
             return own[0]
         raise InputError(
-            f"{name} holds several streams of electrodes, or filtered ones alone: pick one of {choices} with "
+            f"{name} holds {'several' if own else 'only filtered'} streams of electrodes: pick one of {choices} with "
             f'--set "01_preprocessing.stream=NAME"'
         )
     named = [s for s in streams if s == stream] or [s for s in streams if stream.lower() in s.lower()]
@@ -120,7 +127,7 @@ def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[
 
 def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """One ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
-    choose(path.name, ["electrodes"], stream)
+    refuse_choice(path.name, stream=stream)
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / f"alone{path.suffix.lower()}"
         alone.symlink_to(path)
@@ -152,7 +159,7 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
 
 
 def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    choose(path.name, ["electrodes"], stream)
+    refuse_choice(path.name, stream=stream)
     recording = sc.read_zarr(path)
     for name, array in recording._root.arrays():  # what lacks would be read as zeros
         if array.nchunks_initialized < array.nchunks:
@@ -165,7 +172,7 @@ def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
     with open_hdf5(path) as file:
         if "version" in file and ("wells" in file or {"sig", "mapping"} <= set(file)):
             return _open_maxwell(path, file, stream, well)
-        _refuse_well(path.name, well)
+        refuse_choice(path.name, well=well)
         if "Data/Recording_0/AnalogStream" in file:
             return _open_mcs(path, file, stream)
         raise InputError(
@@ -334,11 +341,6 @@ PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
 """What neo needs beyond its own dependencies."""
 
 
-def _refuse_well(name: str, well: str | None) -> None:
-    if well is not None:
-        raise InputError(f"{name} has no wells: leave the well out")
-
-
 def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]] | None:
     """Open a recording by its suffix, or by what is in it; with the files that were read, that of the samples first.
 
@@ -360,7 +362,7 @@ def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
     if reader is None:
         return None
     if suffix not in HDF5_SUFFIXES:
-        _refuse_well(path.name, well)
+        refuse_choice(path.name, well=well)
     try:
         recording, files = reader(path, stream=stream)
         return _electrodes(recording, path.name), files

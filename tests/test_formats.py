@@ -376,7 +376,7 @@ def test_of_the_series_of_an_nwb_file_the_raw_one_is_taken_and_others_are_picked
     recording = open_recording(tmp_path / "y.nwb", stream="acquisition/probe1")
     np.testing.assert_array_equal(recording.get_traces(), data["acquisition/probe1"])
     write_nwb(tmp_path / "z.nwb", {LFP: 2})
-    with pytest.raises(InputError, match="filtered ones alone: pick one of 'processing/ecephys/LFP/Electr"):
+    with pytest.raises(InputError, match="only filtered streams of electrodes: pick one of 'processing/ecephys/LFP/Electr"):
         open_recording(tmp_path / "z.nwb")
     write_nwb(tmp_path / "none.nwb", {})
     with pytest.raises(InputError, match="holds no ElectricalSeries, .*; it has general/"):
@@ -527,6 +527,8 @@ def test_a_zarr_folder_that_lacks_a_chunk_is_refused(tmp_path):
     whole = open_recording(tmp_path / "x.raw")
     whole.save(format="zarr", folder=tmp_path / "x.zarr", chunk_size=1_000, verbose=False, progress_bar=False)
     assert open_recording(tmp_path / "x.zarr").get_num_samples() == 3_000
+    with pytest.raises(InputError, match="has no streams: leave the stream out"):
+        open_recording(tmp_path / "x.zarr", stream="raw")
     next(tmp_path.glob("x.zarr/traces_seg0/1.*")).unlink()
     with pytest.raises(InputError, match="is cut short or still being written: traces_seg0 lacks chunks"):
         open_recording(tmp_path / "x.zarr")
