@@ -37,8 +37,9 @@ class BrwHeader:
     """What a BRW file says of one well.
 
     ``dataset`` is the path of the samples in the file, in which the ``stretches`` of time follow one another: int64
-    (stretches, 2), first frame and end of each, with frames counted from the first one on. A stored code is ``gain_uv`` · code + ``offset_uv`` microvolts;
-    an inverted signal (``SignalInversion`` −1) has a negative gain, so that codes need no mirroring.
+    (stretches, 2), first frame and end of each, with frames counted from the first one on.
+    A stored code is ``gain_uv`` · code + ``offset_uv`` microvolts; an inverted signal (``SignalInversion`` −1) has a
+    negative gain, so that codes need no mirroring.
     ``electrodes`` int (channels, 2) are rows and columns from 0, in the order of the channels; None where the stored
     index lies beyond a 64 × 64 chip, for no position is better than a wrong one.
     """
@@ -224,7 +225,9 @@ def _read_3(file: h5py.File, name: str, well: str | None) -> BrwHeader:
 def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     wells = sorted(key.removeprefix("Well_") for key in file if key.startswith("Well_"))
     if not wells or not {"ExperimentSettings", "ExperimentInfo"} & set(file):
-        raise InputError(f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}")
+        raise InputError(
+            f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}"
+        )
     if well is None and len(wells) > 1:
         raise InputError(f"{name} holds {len(wells)} wells: pick one of {', '.join(wells)}")
     if well is not None and well not in wells:

@@ -50,8 +50,9 @@ class DetectionConfig:
 class Peaks:
     """Negative peaks of a recording, sorted by frame, then channel.
 
-    ``frame`` int64 (n,) counts as :func:`segment_spans` does; ``channel`` int32 (n,); ``amplitude`` float32 (n,) is the
-    filtered voltage at the trough (negative); ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead channel.
+    ``frame`` int64 (n,) counts as :func:`segment_spans` does; ``channel`` int32 (n,); ``amplitude`` float32 (n,) is
+    the filtered voltage at the trough (negative); ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead
+    channel.
     """
 
     frame: np.ndarray
@@ -121,8 +122,8 @@ def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int
     longest = int(np.diff(segment_spans(recording)).max())
     if longest < SHORTEST_MS * rate / 1000:
         raise InputError(
-            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told from less than "
-            f"{SHORTEST_MS:g} ms: use a longer recording"
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told "
+            f"from less than {SHORTEST_MS:g} ms: use a longer recording"
         )
     return streaming.noise_levels(recording, config.filter(rate), seed)
 

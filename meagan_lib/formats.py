@@ -38,6 +38,13 @@ ENDS_EARLY = re.compile(
 """Words of a reader that met the end of the file where it expected samples."""
 
 
+def refuse_choice(name: str, **choices: str | None) -> None:
+    """Raise where a well or a stream was picked of what has none."""
+    for what, choice in choices.items():
+        if choice is not None:
+            raise InputError(f"{name} has no {what}s: leave the {what} out")
+
+
 def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
     """The stream of electrodes among ``streams``, or the one that ``stream`` names in full or by a part of its name.
 
@@ -57,7 +64,7 @@ def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
         if len(own) == 1:
             return own[0]
         raise InputError(
-            f"{name} holds several streams of electrodes, or filtered ones alone: pick one of {choices} with "
+            f"{name} holds {'several' if own else 'only filtered'} streams of electrodes: pick one of {choices} with "
             f'--set "01_preprocessing.stream=NAME"'
         )
     named = [s for s in streams if s == stream] or [s for s in streams if stream.lower() in s.lower()]
@@ -78,6 +85,33 @@ def _neo(extractor: type, path: Path, stream: str | None) -> tuple[sc.BaseRecord
     return extractor(path, stream_id=ids[index]), [path]
 
 
+def _at_breaks(
+    recording: sc.BaseRecording, name: str, begins: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> sc.BaseRecording:
+    """The recording with each segment divided at the gaps over which SpikeInterface lays it end to end.
+
+    ``begins`` are, for each segment, the frames int64 (stretches,) with which stretches of time begin, and when that
+    was, float64 (stretches,) in s.
+
+    Raises
+    ------
+    InputError
+        Stretches that overlap or run backwards.
+    """
+    if all(len(frames) == 1 for frames, _ in begins):
+        return recording
+    pieces, rate = [], recording.get_sampling_frequency()
+    for segment, (frames, times_s) in enumerate(begins):
+        if (np.diff(times_s) * rate < np.diff(frames) - 0.5).any():
+            raise InputError(f"{name} has stretches of time that overlap or run backwards: export it anew")
+        own = recording.select_segments([segment])
+        pieces += [own.frame_slice(int(a), int(b)) for a, b in zip(frames, [*frames[1:], own.get_num_samples()])]
+    divided = sc.append_recordings(pieces)
+    for segment, time_s in enumerate(np.concatenate([times_s for _, times_s in begins])):
+        divided.shift_times(float(time_s) - divided.get_start_time(segment), segment)
+    return divided
+
+
 def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """A file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
     recording, files = _neo(se.IntanRecordingExtractor, path, stream)
@@ -93,7 +127,7 @@ def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[
 
 def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """One ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
-    choose(path.name, ["electrodes"], stream)
+    refuse_choice(path.name, stream=stream)
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / f"alone{path.suffix.lower()}"
         alone.symlink_to(path)
@@ -114,11 +148,18 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
         raise InputError(
             f"{path.name} holds no ElectricalSeries, which a recording in NWB is{f'; it has {there}' if there else ''}"
         )
-    return se.NwbRecordingExtractor(path, electrical_series_path=choose(path.name, series, stream)), [path]
+    chosen = choose(path.name, series, stream)
+    recording = se.NwbRecordingExtractor(path, electrical_series_path=chosen)
+    if (times := recording._reader.file[chosen].get("timestamps")) is None:
+        return recording, [path]
+    times_s = times[:]
+    steps = np.diff(times_s, prepend=-np.inf) * recording.get_sampling_frequency()
+    begins = np.flatnonzero((steps > 1.5) | (steps < 0))
+    return _at_breaks(recording, path.name, [(begins, times_s[begins])]), [path]
 
 
 def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    choose(path.name, ["electrodes"], stream)
+    refuse_choice(path.name, stream=stream)
     recording = sc.read_zarr(path)
     for name, array in recording._root.arrays():  # what lacks would be read as zeros
         if array.nchunks_initialized < array.nchunks:
@@ -131,7 +172,7 @@ def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
     with open_hdf5(path) as file:
         if "version" in file and ("wells" in file or {"sig", "mapping"} <= set(file)):
             return _open_maxwell(path, file, stream, well)
-        _refuse_well(path.name, well)
+        refuse_choice(path.name, well=well)
         if "Data/Recording_0/AnalogStream" in file:
             return _open_mcs(path, file, stream)
         raise InputError(
@@ -147,7 +188,10 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> tuple[sc.BaseR
         words = [group.attrs.get(name, b"") for name in ("Label", "DataSubType")]
         words = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
         streams[f"{key} {', '.join(filter(None, words))}".strip()] = int(key.removeprefix("Stream_"))
-    return se.MCSH5RecordingExtractor(path, stream_id=streams[choose(path.name, list(streams), stream)]), [path]
+    number = streams[choose(path.name, list(streams), stream)]
+    time_us, begins, _ = file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelDataTimeStamps"][()].T
+    recording = se.MCSH5RecordingExtractor(path, stream_id=number)
+    return _at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
 
 
 def _open_maxwell(
@@ -249,7 +293,7 @@ def open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, li
             f"{', '.join(e.relative_to(path).as_posix() for e in experiments)}"
         )
     recording, _ = _neo(se.OpenEphysBinaryRecordingExtractor, path, stream)
-    reader, files = recording.neo_reader, []
+    reader, files, begins = recording.neo_reader, [], []
     buffer_id = reader.header["signal_streams"][recording.stream_index]["buffer_id"]
     for segment in range(recording.get_num_segments()):
         buffer = reader._buffer_descriptions[0][segment][buffer_id]
@@ -259,7 +303,14 @@ def open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, li
         if not whole or any(len(np.load(file, mmap_mode="r")) != buffer["shape"][0] for file in times):
             raise InputError(f"{samples.relative_to(path)} of {path.name} {CUT_SHORT}: its times end elsewhere")
         files += [samples, *times, samples.parents[2] / "structure.oebin"]
-    return recording, files
+        numbers = np.load(next(file for file in times if file.stem in ("sample_numbers", "timestamps")), mmap_mode="r")
+        if numbers.dtype.kind in "iu":
+            frames = np.r_[0, np.flatnonzero(np.diff(numbers) != 1) + 1]
+            begins.append((frames, numbers[frames] / recording.get_sampling_frequency()))
+    settings = [e["settings_file"] for node in reader.folder_structure.values() for e in node["experiments"].values()]
+    if begins:
+        recording = _at_breaks(recording, path.name, begins)
+    return recording, files + [file for file in settings if file.parent in files[0].parents and file.is_file()]
 
 
 READERS: dict[str, Callable] = {
@@ -290,11 +341,6 @@ PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
 """What neo needs beyond its own dependencies."""
 
 
-def _refuse_well(name: str, well: str | None) -> None:
-    if well is not None:
-        raise InputError(f"{name} has no wells: leave the well out")
-
-
 def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]] | None:
     """Open a recording by its suffix, or by what is in it; with the files that were read, that of the samples first.
 
@@ -316,7 +362,7 @@ def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
     if reader is None:
         return None
     if suffix not in HDF5_SUFFIXES:
-        _refuse_well(path.name, well)
+        refuse_choice(path.name, well=well)
     try:
         recording, files = reader(path, stream=stream)
         return _electrodes(recording, path.name), files

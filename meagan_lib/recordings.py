@@ -16,7 +16,7 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 from meagan_lib import ROOT, InputError
 from meagan_lib.brw import CUT_SHORT, BrwRecording, first_line
 from meagan_lib.files import atomic, sha256
-from meagan_lib.formats import HDF5_SUFFIXES, READERS, open_known
+from meagan_lib.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 
 SIMULATED = "simulated"
@@ -63,7 +63,7 @@ def open_recording(
     """
     data_dir = Path(data_dir or ROOT / "data")
     if str(recording) == SIMULATED:
-        _refuse_choice(SIMULATED, stream=stream)
+        refuse_choice(SIMULATED, stream=stream)
         config = simulation or SimulationConfig()
         path = simulated_path(config, data_dir)
         if not (path.exists() and truth_path(path).exists()):
@@ -81,7 +81,7 @@ def open_recording(
             f"of the run (05_organoid_network.treatment)"
         )
     if str(recording) in entries:
-        _refuse_choice(str(recording), well=well, stream=stream)
+        refuse_choice(str(recording), well=well, stream=stream)
         entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)
     path = _find(recording, entries)
@@ -259,30 +259,24 @@ class _FiniteSegment(BasePreprocessorSegment):
         return traces
 
 
-def _refuse_choice(name: str, **choices: str | None) -> None:
-    """Raise where a well or a stream was picked of what has none."""
-    for what, choice in choices.items():
-        if choice is not None:
-            raise InputError(f"{name} has no {what}s: leave the {what} out")
-
-
 def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """A file by its suffix, by the YAML beside it or by what is in it; with all files that were read."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
     if suffix == ".brw":
-        _refuse_choice(path.name, stream=stream)
+        refuse_choice(path.name, stream=stream)
         return BrwRecording(path, well), [path]
     if suffix == ".wav":
-        _refuse_choice(path.name, well=well, stream=stream)
+        refuse_choice(path.name, well=well, stream=stream)
         return _open_wav(path, {}), [path]
     if suffix not in READERS and suffix not in HDF5_SUFFIXES and path.is_file() and beside.is_file():
-        _refuse_choice(path.name, well=well, stream=stream)
+        refuse_choice(path.name, well=well, stream=stream)
         return _open_binary(path, _read_yaml(beside)), [path, beside]
     if opened := open_known(path, stream, well):
         return opened
     raise InputError(
         f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
-        f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a folder of Open Ephys; for a plain binary "
+        f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a folder in Open Ephys' binary format; "
+        f"for a plain binary "
         f"file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
     )
 

@@ -324,13 +324,13 @@ def test_a_broken_heap_of_strings_is_refused_and_neither_crashes_nor_hangs(tmp_p
         open_recording(tmp_path / "broken.brw")
 
 
-@pytest.mark.parametrize("kind", ["3", "4", "real 3", "real 4"])
+@pytest.mark.parametrize("kind", ["3", "4", "4 with gaps", "real 3", "real 4"])
 def test_a_damaged_file_is_refused_in_a_sentence_or_read_consistently(tmp_path, kind):
     source = tmp_path / "whole.brw"
     if kind == "3":
         write_3(source, *rows_cols((0, 0), (0, 1), (5, 9)))
-    elif kind == "4":
-        write_4(source, {"A1": [0, 1, 70]})
+    elif kind in ("4", "4 with gaps"):
+        write_4(source, {"A1": [0, 1, 70]}, toc=None if kind == "4" else [[0, 120], [500, 580]])
     else:
         names = {"real 3": "biocam_hw3.0_fw1.6.brw", "real 4": "biocam_hw3.0_fw1.7.0.12_raw.brw"}
         source = Path(os.environ.get("MEAGAN_DATA_MIRROR", "")) / "brw_fixtures" / names[kind]

@@ -34,7 +34,8 @@ def write_spikeglx(folder: Path, name: str, *, seed: int = 0, n_frames: int = 20
     elif device == "nidq":
         mn = 2 if "neural" in name else 0
         labels = [f"M{c}" for c in range(mn)] + [f"XA{c}" for c in range(4 - mn)]
-        own = f"typeThis=nidq\nniSampRate=25000\nniAiRangeMax=5\nniMNGain=200\nniMAGain=1\nsnsMnMaXaDw={mn},0,{4 - mn},0\n"
+        own = "typeThis=nidq\nniSampRate=25000\nniAiRangeMax=5\nniMNGain=200\nniMAGain=1\n"
+        own += f"snsMnMaXaDw={mn},0,{4 - mn},0\n"
     else:
         labels = [f"XA{c}" for c in range(4)]
         own = "typeThis=obx\nobSampRate=30000\nobMaxInt=32768\nobAiRangeMax=5\nsnsXaDwSy=4,0,0\n"
@@ -49,8 +50,8 @@ def write_spikeglx(folder: Path, name: str, *, seed: int = 0, n_frames: int = 20
 
 
 @pytest.mark.parametrize("name", [
-    "run_g0_t0.imec0.ap", "run_g3_t12.imec1.lf", "run_g0_tcat.imec0.ap", "my.run.2_g0_t0.imec0.ap", "a run_g0_t0.imec0.ap",
-    "imec_test_g0_t0.imec0.ap",
+    "run_g0_t0.imec0.ap", "run_g3_t12.imec1.lf", "run_g0_tcat.imec0.ap", "my.run.2_g0_t0.imec0.ap",
+    "a run_g0_t0.imec0.ap", "imec_test_g0_t0.imec0.ap",
 ])
 def test_a_spikeglx_file_of_any_legal_name_gives_its_electrodes_without_the_sync_channel(tmp_path, name):
     path, data = write_spikeglx(tmp_path / "run", name)
@@ -204,16 +205,19 @@ def test_a_folder_of_open_ephys_is_its_electrodes_and_names_their_files(tmp_path
     node = tmp_path / "session" / "Record Node 101"
     names = {"Board-100.Rhythm Data": ["CH1", "CH2", "AUX1", "ADC1"], "NI-DAQmx-103.PXIe-6341": ["AI0", "AI1"]}
     data = write_openephys(node / "experiment1" / "recording1", names)["Board-100.Rhythm Data"]
+    (node / "settings.xml").write_text("<SETTINGS/>")
     for folder in (tmp_path / "session", node, node / "experiment1", node / "experiment1" / "recording1"):
         recording = open_recording(folder)
         np.testing.assert_array_equal(recording.get_traces(), data[:, :2])
-        assert names_of(recording) == ["continuous.dat", "sample_numbers.npy", "timestamps.npy", "structure.oebin"]
+        told = ["continuous.dat", "sample_numbers.npy", "timestamps.npy", "structure.oebin", "settings.xml"]
+        assert names_of(recording) == told
         assert all("Rhythm" in file for file in recording.get_annotation("files")[:3])
 
 
 def test_of_several_streams_of_open_ephys_one_is_picked_by_name(tmp_path):
     folder = tmp_path / "Record Node 101" / "experiment1" / "recording1"
-    names = {f"Neuropix-100.{probe}": ["AP1", "AP2"] for probe in ("ProbeA-AP", "ProbeA-LFP", "ProbeB-AP", "ProbeB-LFP")}
+    probes = ("ProbeA-AP", "ProbeA-LFP", "ProbeB-AP", "ProbeB-LFP")
+    names = {f"Neuropix-100.{probe}": ["AP1", "AP2"] for probe in probes}
     data = write_openephys(folder, names)
     with pytest.raises(InputError, match="pick one of .*ProbeA-AP.*ProbeB-LFP.*01_preprocessing.stream=NAME"):
         open_recording(folder)
@@ -264,8 +268,13 @@ def test_a_folder_that_is_no_recording_is_refused(tmp_path):
         open_recording(tmp_path)
 
 
-def write_mcs(path: Path, streams: list[tuple[str, str, int]], n_frames: int = 100) -> list[np.ndarray]:
-    """MultiChannel Systems' HDF5 with streams of a label, a subtype and a number of channels."""
+def write_mcs(
+    path: Path, streams: list[tuple[str, str, int]], n_frames: int = 100, times: list | None = None
+) -> list[np.ndarray]:
+    """MultiChannel Systems' HDF5 with streams of a label, a subtype and a number of channels.
+
+    ``times`` are its rows of first time in µs, first and last sample.
+    """
     info = np.dtype([
         ("ChannelID", "i4"), ("Label", "S8"), ("Unit", "S2"), ("Exponent", "i4"), ("ADZero", "i4"), ("Tick", "i8"),
         ("ConversionFactor", "i8"),
@@ -278,7 +287,7 @@ def write_mcs(path: Path, streams: list[tuple[str, str, int]], n_frames: int = 1
             group.attrs["Label"], group.attrs["DataSubType"] = label, subtype
             written.append(samples(n_frames, n, i).astype(np.int32))
             group["ChannelData"] = written[-1].T
-            group["ChannelDataTimeStamps"] = np.array([[0, 0, n_frames - 1]])
+            group["ChannelDataTimeStamps"] = np.array(times or [[0, 0, n_frames - 1]])
             group["InfoChannel"] = np.array([(c, b"E%d" % c, b"V", -12, 0, 50, 59605) for c in range(n)], info)
     return written
 
@@ -330,6 +339,29 @@ def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[s
     return written
 
 
+def test_gaps_of_other_makers_begin_segments_at_their_times(tmp_path):
+    """Each file has frames 0 to 59 at time 0, and the rest 0.5 s later."""
+    write_nwb(tmp_path / "x.nwb", {"acquisition/ElectricalSeries": 3})
+    with h5py.File(tmp_path / "x.nwb", "r+") as file:
+        del file["acquisition/ElectricalSeries/starting_time"]
+        late = np.arange(100) / 20_000 + 0.5 * (np.arange(100) >= 60)
+        file["acquisition/ElectricalSeries/timestamps"] = late
+    write_mcs(tmp_path / "x.h5", [("Electrode Raw Data", "Electrode", 3)], times=[[0, 0, 59], [503_000, 60, 99]])
+    folder = tmp_path / "Record Node 1" / "experiment1" / "recording1"
+    write_openephys(folder)
+    numbers = np.arange(300) + 15_000 * (np.arange(300) >= 60)
+    np.save(next(folder.rglob("sample_numbers.npy")), numbers)
+    for path, time_s in ((tmp_path / "x.nwb", 0.503), (tmp_path / "x.h5", 0.503), (folder, 0.502)):
+        recording = open_recording(path)
+        assert recording.get_num_samples(0) == 60 and recording.get_num_segments() == 2
+        assert recording.get_start_time(1) == pytest.approx(time_s)
+        whole = np.concatenate([recording.get_traces(segment) for segment in (0, 1)])
+        assert whole.shape == (300 if path == folder else 100, 3) and len(np.unique(whole)) > 50
+    np.save(next(folder.rglob("sample_numbers.npy")), np.arange(300) % 200)
+    with pytest.raises(InputError, match="overlap or run backwards"):
+        open_recording(folder)
+
+
 LFP = "processing/ecephys/LFP/ElectricalSeries"
 
 
@@ -344,7 +376,7 @@ def test_of_the_series_of_an_nwb_file_the_raw_one_is_taken_and_others_are_picked
     recording = open_recording(tmp_path / "y.nwb", stream="acquisition/probe1")
     np.testing.assert_array_equal(recording.get_traces(), data["acquisition/probe1"])
     write_nwb(tmp_path / "z.nwb", {LFP: 2})
-    with pytest.raises(InputError, match="filtered ones alone: pick one of 'processing/ecephys/LFP/Electr"):
+    with pytest.raises(InputError, match="only filtered streams of electrodes: pick one of 'processing/ecephys/LFP/Electr"):
         open_recording(tmp_path / "z.nwb")
     write_nwb(tmp_path / "none.nwb", {})
     with pytest.raises(InputError, match="holds no ElectricalSeries, .*; it has general/"):
@@ -411,7 +443,8 @@ def test_the_first_format_of_maxwell_gives_the_rows_of_its_electrodes(offline):
         file["settings/lsb"] = [6.29e-6]
     recording = open_recording(offline / "x.raw.h5")
     np.testing.assert_array_equal(recording.get_traces(), rows[[5, 0, 9, 6]].T)
-    np.testing.assert_array_equal(recording.get_traces(0, 10, 20, channel_ids=recording.channel_ids[1:3]), rows[[0, 9], 10:20].T)
+    two = recording.get_traces(0, 10, 20, channel_ids=recording.channel_ids[1:3])
+    np.testing.assert_array_equal(two, rows[[0, 9], 10:20].T)
 
 
 def test_a_compressed_maxwell_file_names_the_library_that_it_needs(offline, monkeypatch):
@@ -425,7 +458,8 @@ def test_a_compressed_maxwell_file_names_the_library_that_it_needs(offline, monk
 def test_an_hdf5_file_that_is_no_recording_tells_what_was_sought_and_what_is_there(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["spikes"], file["sampling_rate_hz"] = np.zeros((30, 36), np.float32), 20_000.0
-    with pytest.raises(InputError, match=r"MaxWell.*MultiChannel.*windows.*it has sampling_rate_hz \(\), spikes \(30, 36\)"):
+    told = r"MaxWell.*MultiChannel.*windows.*it has sampling_rate_hz \(\), spikes \(30, 36\)"
+    with pytest.raises(InputError, match=told):
         open_recording(tmp_path / "x.h5")
 
 
@@ -446,11 +480,11 @@ def test_an_hdf5_file_that_is_cut_short_is_refused(tmp_path, write):
 
 def write_blackrock(path: Path, channels: list[str], blocks: list[tuple[int, int]], seed: int = 0) -> list[np.ndarray]:
     """Blackrock 2.3 with blocks of a first time stamp and a number of frames, at 30 kHz."""
-    header = struct.pack("<8sBBI16s256sII8HI", b"NEURALCD", 2, 3, 314 + 66 * len(channels), b"", b"", 1, 30_000, *[1] * 8,
-                         len(channels))
+    n, size = len(channels), 314 + 66 * len(channels)
+    header = struct.pack("<8sBBI16s256sII8HI", b"NEURALCD", 2, 3, size, b"", b"", 1, 30_000, *[1] * 8, n)
     for i, name in enumerate(channels):
-        header += struct.pack("<2sH16sBB4h16sIIHIIH", b"CC", i + 1, name.encode(), 1, i, -8000, 8000, -8000, 8000, b"uV",
-                              *[0] * 6)
+        scale = (-8000, 8000, -8000, 8000, b"uV")
+        header += struct.pack("<2sH16sBB4h16sIIHIIH", b"CC", i + 1, name.encode(), 1, i, *scale, *[0] * 6)
     data = [samples(n, len(channels), seed + i) for i, (_, n) in enumerate(blocks)]
     body = [struct.pack("<BII", 1, first, n) + d.tobytes() for (first, n), d in zip(blocks, data)]
     path.write_bytes(header + b"".join(body))
@@ -493,6 +527,8 @@ def test_a_zarr_folder_that_lacks_a_chunk_is_refused(tmp_path):
     whole = open_recording(tmp_path / "x.raw")
     whole.save(format="zarr", folder=tmp_path / "x.zarr", chunk_size=1_000, verbose=False, progress_bar=False)
     assert open_recording(tmp_path / "x.zarr").get_num_samples() == 3_000
+    with pytest.raises(InputError, match="has no streams: leave the stream out"):
+        open_recording(tmp_path / "x.zarr", stream="raw")
     next(tmp_path.glob("x.zarr/traces_seg0/1.*")).unlink()
     with pytest.raises(InputError, match="is cut short or still being written: traces_seg0 lacks chunks"):
         open_recording(tmp_path / "x.zarr")

@@ -20,6 +20,7 @@ from meagan_lib.notebooks import (
 )
 from meagan_lib.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.training import GANTrainer
+from tests.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]
@@ -171,6 +172,27 @@ def test_the_merge_has_strict_parameters_and_asks_a_part_for_any_window_only():
         "b": {"name": "both/recordings/b", "recording": "b", "min_train_windows": 0},
     }
     assert merging.parts(first | {"recording": "b"}) == {}
+
+
+def test_recordings_may_share_what_describes_them_and_no_samples(tmp_path):
+    for name in ("a.raw", "a.bin"):
+        np.zeros(600, np.int16).tofile(tmp_path / name)
+    (tmp_path / "a.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16}")
+    both = [str(tmp_path / name) for name in ("a.raw", "a.bin")]
+    check("both", resolve("smoke", both, ["merge.split_by=time"]))
+    with pytest.raises(InputError, match="a.raw' is given twice"):
+        check("both", resolve("smoke", [both[0]] * 2, ["merge.split_by=time"]))
+
+
+def test_a_stream_that_is_not_there_is_refused_before_anything_starts(tmp_path):
+    write_nwb(tmp_path / "x.nwb", {"acquisition/probe0": 2, "acquisition/probe1": 3})
+    write_nwb(tmp_path / "y.nwb", {"acquisition/probe0": 2, "acquisition/probe1": 3})
+    one, two = str(tmp_path / "x.nwb"), str(tmp_path / "y.nwb")
+    for recordings in ([one], [one, two]):
+        with pytest.raises(InputError, match="pick one of 'acquisition/probe0', 'acquisition/probe1'"):
+            check("x", resolve("smoke", recordings, ["merge.split_by=time"]))
+        picked = ["01_preprocessing.stream=probe1", "merge.split_by=time"]
+        assert check("x", resolve("smoke", recordings, picked))
 
 
 @pytest.mark.parametrize("notebook", ALL + LESSONS)

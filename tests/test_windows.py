@@ -328,6 +328,7 @@ def test_merged_windows_survive_their_file(tmp_path):
         ({"amplitude_unit": "ADU"}, "'odd' cannot be merged.*amplitude unit is ADU, and theirs uV"),
         ({"detection": {}}, "'odd' cannot be merged.*detection"),
         ({"source_sha256": ["hash 1"]}, "'odd' and 'b' are the same file"),
+        ({"source_sha256": ["hash 1", "its description"]}, "'odd' and 'b' are the same file"),
     ],
 )
 def test_recordings_that_do_not_fit_together_are_named(change, sentence):
