@@ -456,7 +456,8 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
             )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))
-        fewer = f", or make do with these by --set 01_preprocessing.min_train_windows={most}" if enough else ""
+        fewer = ", or make do with these, which tell models apart only roughly, by --set 01_preprocessing."
+        fewer = f"{fewer}min_train_windows={most}" if enough else ""
         raise InputError(
             f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: "
             f"{remedy}{fewer}"

@@ -167,7 +167,7 @@ def test_bad_spike_times_are_refused_in_one_sentence(tmp_path, name, content, se
 
 
 TABLES = {
-    "as Excel writes it where decimals have commas": "electrode;time_s;amplitude\nE1;0,5;-3,5\nE2;1,25;-4\nE1;0,75;-5\n",
+    "as Excel writes it in Italy": "electrode;time_s;amplitude\nE1;0,5;-3,5\nE2;1,25;-4\nE1;0,75;-5\n",
     "Axion": "Investigator,,Time (s),Electrode,Amplitude(mV)\nName,x,0.5,E1,-3.5\n,,1.25,E2,-4\n,,0.75,E1,-5\n,,,,\n"
     "Well Information,A1,A2,A3,A4\nTreatment,,,,\n",
     "milliseconds, tabs and a mark of bytes": "\ufeffChannel ID\tTimestamp [ms]\tAmplitude\n"
@@ -221,7 +221,7 @@ def a_matlab_file(path: Path, version: int, **variables) -> Path:
             if not isinstance(value, list):
                 file[name] = np.atleast_2d(value).T
                 continue
-            stored = [file.create_dataset(f"#refs#/{name}{i}", data=np.atleast_2d(cell).T) for i, cell in enumerate(value)]
+            stored = [file.create_dataset(f"#refs#/{name}{i}", data=np.atleast_2d(c).T) for i, c in enumerate(value)]
             for cell, held in zip(value, stored):
                 if not np.size(cell):
                     held.attrs["MATLAB_empty"] = np.uint8(1)
