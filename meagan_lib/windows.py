@@ -477,12 +477,13 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
     Raises
     ------
     InputError
-        With how many windows there are, and what to leave out; or that all of them are alike.
+        With how many windows there are, and what to leave out; or that those to train are all alike.
     """
     fingerprint = fingerprints(windows.windows) if fingerprint is None else fingerprint
     kinds, kind = np.unique(fingerprint, return_inverse=True)
-    if len(kinds) == 1 < len(kind):
-        raise InputError(f"all {len(kind)} windows are alike, and there is nothing to learn from them: take others")
+    train = kind[windows.split == Split.TRAIN]
+    if len(train) > 1 and (train == train[0]).all():
+        raise InputError(f"all {len(train)} training windows are alike, with nothing to learn from them: take others")
     stands_in = np.zeros((len(kinds), len(Split)), bool)
     stands_in[kind, windows.split] = True
     shared = (stands_in.sum(axis=1) > 1)[kind]
