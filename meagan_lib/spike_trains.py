@@ -322,8 +322,8 @@ def _columns(name: str, headers: Sequence[str]) -> tuple[dict[str, str], float]:
     if missing := [column for column in ("electrode", "time_s") if not fits[column]]:
         raise InputError(
             f"{name} has no column {' or '.join(missing)}, but {', '.join(headers) or 'none'}: its first line must "
-            f"name electrode (or channel, unit) and time_s (or such as Time [ms]), and may name amplitude, x_um and y_um, "
-            f"with commas, semicolons or tabs between them"
+            f"name electrode (or channel, unit) and time_s (or such as Time [ms]), and may name amplitude, x_um and "
+            f"y_um, with commas, semicolons or tabs between them"
         )
     found = {column: fit[0][0] for column, fit in fits.items() if fit}
     if not {"x_um", "y_um"} <= found.keys():

@@ -464,9 +464,14 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
         )
 
 
-def fingerprints(windows: np.ndarray) -> np.ndarray:
-    """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process."""
-    return np.array([hash(row.tobytes()) for row in windows + windows.dtype.type(0)], np.int64)  # −0 equals 0
+def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
+    """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process.
+
+    Where the ``noise`` level is known, windows within a hundredth of it are equal: a filter rounds twice the same signal
+    in two ways, and noise never comes twice.
+    """
+    rounded = np.rint(windows * np.float32(100 / noise)) if noise > 0 else windows
+    return np.array([hash(row.tobytes()) for row in rounded + np.float32(0)], np.int64)  # −0 equals 0
 
 
 def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) -> None:
@@ -479,7 +484,9 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
     InputError
         With how many windows there are, and what to leave out; or that those to train are all alike.
     """
-    fingerprint = fingerprints(windows.windows) if fingerprint is None else fingerprint
+    if fingerprint is None:
+        noise = float(np.median(windows.noise_mad)) if len(windows.noise_mad) else 0.0
+        fingerprint = fingerprints(windows.windows, noise)
     kinds, kind = np.unique(fingerprint, return_inverse=True)
     train = kind[windows.split == Split.TRAIN]
     if len(train) > 1 and (train == train[0]).all():
@@ -498,7 +505,7 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
         rows = 'numpy.sort(numpy.unique(windows.astype("f4"), axis=0, return_index=True)[1])'
         remedy = f"keep one of each, which are the rows {rows}"
     raise InputError(
-        f"{int(shared.sum())} of {len(shared)} windows have an exact copy in another one of training, validation and "
+        f"{int(shared.sum())} of {len(shared)} windows have a copy in another one of training, validation and "
         f"test, where models would be judged by what they have seen: {remedy}"
     )
 

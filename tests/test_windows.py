@@ -131,7 +131,7 @@ def test_no_advice_is_given_that_would_not_do(windows):
         require_enough(replace(few, ledger=None), 200)
 
 
-SHARED = "have an exact copy in another one of training, validation and test"
+SHARED = "have a copy in another one of training, validation and test"
 
 
 @given(st.integers(0, 999), st.sampled_from([(0, 1), (0, 2), (1, 2)]), st.sampled_from([0.0, 1.0]))
