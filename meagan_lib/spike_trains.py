@@ -356,8 +356,8 @@ def _read_csv(path: Path) -> SpikeTrains:
                 raise InputError(
                     f"{path.name} has something else than numbers in line {reader.line_num}: correct that line"
                 ) from error
-    wells = sorted({well[1] for name in set(electrode) if (well := re.fullmatch(r"([A-Z]\d+)_\d+", name))})
-    if len(wells) > 1:
+    wells = sorted({name.partition("_")[0] for name in electrode})
+    if "Investigator" in reader.fieldnames and len(wells) > 1:  # Axion's electrodes are called A1_11
         raise InputError(
             f"{path.name} holds {len(wells)} wells ({', '.join(wells)}), which are no one network: save each of them "
             f"in a file of its own"
@@ -410,6 +410,8 @@ def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
             return np.zeros((int(stored.attrs.get("MATLAB_sparse", 0)), 0))
         if h5py.check_ref_dtype(stored.dtype):
             return [read(file[cell]) for cell in stored[()].ravel()]
+        if stored.attrs.get("MATLAB_class") == b"char":
+            return np.array("")
         return np.zeros((0, 0)) if "MATLAB_empty" in stored.attrs else np.atleast_2d(stored[()]).T
 
     with h5py.File(path, "r") as file:
