@@ -237,13 +237,14 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
 
 def refuse_spikes_early(network: dict) -> None:
     """Raise before a run what notebook 05 would refuse at its end: the file of spikes, or the name of a treatment."""
-    if network.get("spikes") or network.get("treatment"):
+    spikes, treatment = network.get("spikes"), network.get("treatment")
+    if spikes or treatment:
         from meagan_lib import spike_trains
 
-        if network["spikes"]:
-            spike_trains.read_spikes(network["spikes"])
-        if network["treatment"]:
-            spike_trains.require_treated(network["treatment"])
+        if spikes:
+            spike_trains.read_spikes(spikes)
+        if treatment:
+            spike_trains.require_treated(treatment)
 
 
 def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[Path, dict]:

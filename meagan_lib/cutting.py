@@ -319,9 +319,9 @@ def cut_windows(
         written = file.create_dataset(
             "windows", (0, 2 * half), np.float32, maxshape=(None, 2 * half), chunks=(1024, 2 * half)
         )
-        fingerprint = [np.zeros(0, np.int64)]
+        fingerprint, level = [np.zeros(0, np.int64)], float(np.median(noise * streaming.signs_and_gains(recording)[1]))
         for windows in passing():
-            fingerprint.append(fingerprints(windows))
+            fingerprint.append(fingerprints(windows, level))
             written.resize(len(written) + len(windows), axis=0)
             written[len(written) - len(windows) :] = windows
         done = complete(np.empty((0, 2 * half), np.float32))

@@ -107,8 +107,9 @@ class Context:
 
     @cached_property
     def spike_types(self) -> LinearDiscriminantAnalysis:
-        """p(y|x) of a spike type, from principal components; without labels, the types are the clusters."""
-        types = self.clusters(self.train) if self.labels is None else self.labels
+        """p(y|x) of a spike type, from principal components; without labels that can be learned, types are clusters."""
+        known = self.labels is not None and 1 < len(np.unique(self.labels)) < len(self.labels)
+        types = self.labels if known else self.clusters(self.train)
         return LinearDiscriminantAnalysis().fit(self.pca.transform(self.train), types)
 
 
@@ -505,7 +506,7 @@ def inception_score(real: Array, fake: Array, context: Context) -> Statistic:
 
     It never looks at real windows: a value is read beside that of real ones. Salimans et al. 2016, arXiv:1606.03498.
     """
-    p = context.spike_types.predict_proba(context.pca.transform(fake))
+    p = context.spike_types.predict_proba(context.pca.transform(fake)).astype(np.float64)  # a mean may underflow
     return lambda i, j: float(np.exp(scipy.stats.entropy(p[j], p[j].mean(axis=0)[None], axis=1).mean()))
 
 

@@ -116,7 +116,7 @@ def _require_names(name: str, there: Sequence[str]) -> None:
     if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
         raise InputError(
             f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with "
-            f"windows (n, samples) and sampling_rate_hz under these names; {', '.join(WINDOWS_OPTIONAL)} may stand beside them"
+            f"windows (n, samples) and sampling_rate_hz under these names, and {', '.join(WINDOWS_OPTIONAL)} if known"
         )
 
 

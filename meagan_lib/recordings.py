@@ -276,8 +276,7 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
     raise InputError(
         f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
         f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a folder in Open Ephys' binary format; "
-        f"for a plain binary "
-        f"file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
     )
 
 

@@ -292,7 +292,8 @@ def read_spikes(path: str | Path) -> SpikeTrains:
     Raises
     ------
     InputError
-        No such file, another format, columns that cannot be told, several wells, or times that are no numbers from 0 on.
+        No such file, another format, columns that cannot be told, several wells, or times that are no numbers from 0
+        on.
     """
     path = Path(os.path.expanduser(path))
     path = path if path.exists() else ROOT / path
@@ -351,9 +352,9 @@ def _columns(name: str, headers: Sequence[str]) -> tuple[dict[str, str], float]:
     }
     if missing := [column for column in ("electrode", "time_s") if not fits[column]]:
         raise InputError(
-            f"{name} has no column {' or '.join(missing)}, but {', '.join(headers) or 'none'}: its first line must name "
-            f"electrode (or channel, unit) and time_s (or such as Time [ms]), and may name amplitude, x_um and y_um, "
-            f"with commas, semicolons or tabs between them"
+            f"{name} has no column {' or '.join(missing)}, but {', '.join(headers) or 'none'}: its first line must "
+            f"name electrode (or channel, unit) and time_s (or such as Time [ms]), and may name amplitude, x_um and "
+            f"y_um, with commas, semicolons or tabs between them"
         )
     found = {column: fit[0][0] for column, fit in fits.items() if fit}
     if not {"x_um", "y_um"} <= found.keys():
@@ -376,8 +377,8 @@ def _read_csv(path: Path) -> SpikeTrains:
                 continue
             if any(row.get(None, ())):
                 raise InputError(
-                    f"{path.name} has more values than headers in line {reader.line_num}: where decimals have commas, put "
-                    f"semicolons between the columns"
+                    f"{path.name} has more values than headers in line {reader.line_num}: where decimals have commas, "
+                    f"put semicolons between the columns"
                 )
             try:
                 numbers.append([float(row[header[column]].replace(",", ".")) for column in wanted])
@@ -386,11 +387,11 @@ def _read_csv(path: Path) -> SpikeTrains:
                 raise InputError(
                     f"{path.name} has something else than numbers in line {reader.line_num}: correct that line"
                 ) from error
-    wells = sorted({well[1] for name in set(electrode) if (well := re.fullmatch(r"([A-Z]\d+)_\d+", name))})
-    if len(wells) > 1:
+    wells = sorted({name.partition("_")[0] for name in electrode})
+    if "Investigator" in reader.fieldnames and len(wells) > 1:  # Axion's electrodes are called A1_11
         raise InputError(
-            f"{path.name} holds {len(wells)} wells ({', '.join(wells)}), which are no one network: save each of them in "
-            f"a file of its own"
+            f"{path.name} holds {len(wells)} wells ({', '.join(wells)}), which are no one network: save each of them "
+            f"in a file of its own"
         )
     column = dict(zip(wanted, np.array(numbers).reshape(-1, len(wanted)).T))
     positions = None
@@ -413,7 +414,7 @@ def _read_nwb(path: Path) -> SpikeTrains:
         if not {"electrodes", "electrodes_index"} <= set(units) or table not in file:
             return _in_seconds(path.name, time_s, unit, names=range(len(ends)))
         last = units["electrodes_index"][:].astype(int)
-        row = np.append(units["electrodes"][:], -1)[np.r_[0, last[:-1]]]  # a unit counts for the first of its electrodes
+        row = np.append(units["electrodes"][:], -1)[np.r_[0, last[:-1]]]  # the first of a unit's electrodes
         lost = np.diff(last, prepend=0) == 0
         row[lost] = -1 - np.flatnonzero(lost)  # a unit without one stays by itself
         known, place = np.unique(row, return_inverse=True)
@@ -440,6 +441,8 @@ def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
             return np.zeros((int(stored.attrs.get("MATLAB_sparse", 0)), 0))
         if h5py.check_ref_dtype(stored.dtype):
             return [read(file[cell]) for cell in stored[()].ravel()]
+        if stored.attrs.get("MATLAB_class") == b"char":
+            return np.array("")
         return np.zeros((0, 0)) if "MATLAB_empty" in stored.attrs else np.atleast_2d(stored[()]).T
 
     with h5py.File(path, "r") as file:
@@ -461,8 +464,8 @@ def _read_matlab(path: Path) -> SpikeTrains:
         fitting = [value for value in cells.values() if all(_is_train(cell) for cell in value)]
         if len(fitting) != 1:
             raise InputError(
-                f"{path.name} holds {', '.join(held) or 'nothing'}: it must hold one cell array, with the spike times in "
-                f"s of an electrode in each cell, and may hold fs in Hz; or events and rate"
+                f"{path.name} holds {', '.join(held) or 'nothing'}: it must hold one cell array, with the spike times "
+                f"in s of an electrode in each cell, and may hold fs in Hz; or events and rate"
             )
         trains = [np.ravel(cell) for cell in fitting[0]]
         if any(map(len, trains)) and all((train == np.rint(train)).all() for train in trains):

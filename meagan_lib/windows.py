@@ -494,16 +494,22 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
             )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))
-        fewer = f", or make do with these by --set 01_preprocessing.min_train_windows={most}" if enough else ""
+        fewer = ", or make do with these, which tell models apart only roughly, by --set 01_preprocessing."
+        fewer = f"{fewer}min_train_windows={most}" if enough else ""
         raise InputError(
             f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: "
             f"{remedy}{fewer}"
         )
 
 
-def fingerprints(windows: np.ndarray) -> np.ndarray:
-    """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process."""
-    return np.array([hash(row.tobytes()) for row in windows + windows.dtype.type(0)], np.int64)  # −0 equals 0
+def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
+    """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process.
+
+    Where the ``noise`` level is known, windows within a hundredth of it are equal: noise never comes twice, and a filter
+    rounds the same signal in several ways.
+    """
+    rounded = np.rint(windows * np.float32(100 / noise)) if noise > 0 else windows
+    return np.array([hash(row.tobytes()) for row in rounded + np.float32(0)], np.int64)  # −0 equals 0
 
 
 def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) -> None:
@@ -514,12 +520,15 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
     Raises
     ------
     InputError
-        With how many windows there are, and what to leave out; or that all of them are alike.
+        With how many windows there are, and what to leave out; or that those to train are all alike.
     """
-    fingerprint = fingerprints(windows.windows) if fingerprint is None else fingerprint
+    if fingerprint is None:
+        noise = float(np.median(windows.noise_mad)) if len(windows.noise_mad) else 0.0
+        fingerprint = fingerprints(windows.windows, noise)
     kinds, kind = np.unique(fingerprint, return_inverse=True)
-    if len(kinds) == 1 < len(kind):
-        raise InputError(f"all {len(kind)} windows are alike, and there is nothing to learn from them: take others")
+    train = kind[windows.split == Split.TRAIN]
+    if len(train) > 1 and (train == train[0]).all():
+        raise InputError(f"all {len(train)} training windows are alike, with nothing to learn from them: take others")
     stands_in = np.zeros((len(kinds), len(Split)), bool)
     stands_in[kind, windows.split] = True
     shared = (stands_in.sum(axis=1) > 1)[kind]
@@ -534,7 +543,7 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
         rows = 'numpy.sort(numpy.unique(windows.astype("f4"), axis=0, return_index=True)[1])'
         remedy = f"keep one of each, which are the rows {rows}"
     raise InputError(
-        f"{int(shared.sum())} of {len(shared)} windows have an exact copy in another one of training, validation and "
+        f"{int(shared.sum())} of {len(shared)} windows have a copy in another one of training, validation and "
         f"test, where models would be judged by what they have seen: {remedy}"
     )
 

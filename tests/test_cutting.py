@@ -218,3 +218,16 @@ def test_a_file_written_as_windows_come_is_the_one_that_is_saved(recording, dete
         np.testing.assert_array_equal(getattr(again, name), getattr(windows, name))
     np.testing.assert_array_equal(again.ledger.reason, windows.ledger.reason)
     assert again.detection == json.loads(json.dumps(windows.detection))
+
+
+def test_a_recording_that_repeats_itself_leaves_no_windows_and_takes_none_away(detection, tmp_path):
+    once = planted(range(500, 40_000, 1000)).get_traces()
+    recording = sc.NumpyRecording([np.tile(once, (10, 1))], 20_000)
+    recording.annotate(files=[])
+    (tmp_path / "windows.h5").write_text("of an earlier run")
+    for path in (None, tmp_path / "windows.h5"):
+        with pytest.raises(InputError, match="windows have a copy .*: the recording repeats itself") as told:
+            cut_windows(recording, detection, WindowConfig(), path=path)
+        found, of = (int(number) for number in str(told.value).partition(" windows")[0].split(" of "))
+        assert found > 0.9 * of > 300  # the filter rounds one signal in several ways
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("windows.h5", "of an earlier run")]

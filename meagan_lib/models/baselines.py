@@ -73,6 +73,7 @@ class MixtureOfGaussians(ArrayModel):
         """Fit to windows (n, samples)."""
         self.mean, axes, deviations = principal_axes(windows)
         self.colouring = axes * deviations
+        n_components = min(n_components, int((deviations > 1e-6 * deviations[0]).sum()))  # the others do not vary
         along = (windows - self.mean) @ axes[:, :n_components] / deviations[:n_components]
         mixtures, criterion = [], []
         while len(criterion) < 2 or criterion[-1] < criterion[-2]:
