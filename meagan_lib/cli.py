@@ -79,8 +79,8 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     if complaints:
         told = "; ".join(complaints)
         raise InputError(
-            f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}; delete those pictures, and "
-            f"the command that made the run makes them again"
+            f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}; delete those pictures (.png), "
+            f"and the command that made the run makes them again"
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
     kept = reference.load(name)
@@ -189,8 +189,8 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         if notebook not in parameters:
             near = difflib.get_close_matches(notebook, parameters, n=1)
             raise InputError(
-                f"--set {override}: run {preset} has no '{notebook}'{f': did you mean {near[0]!r}?' if near else ''}; it "
-                f"has {', '.join(parameters)}"
+                f"--set {override}: run {preset} has no '{notebook}'{f': did you mean {near[0]!r}?' if near else ''}; "
+                f"it has {', '.join(parameters)}"
             )
         parameters[notebook][parameter] = read_yaml(value, f"--set {override}")
     if merging.FIRST not in parameters:

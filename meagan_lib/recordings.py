@@ -159,8 +159,8 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
             raise
         except ValueError as error:  # pooch: the hash differs
             raise InputError(
-                f"{file_name} of '{name}' is not what it was when the catalogue took its SHA-256 ({first_line(error)}): "
-                f"take another recording, or point MEAGAN_DATA_MIRROR to a folder with the earlier {name}/{file_name}"
+                f"{file_name} of '{name}' was changed at its source, its SHA-256 is not the catalogue's: take another "
+                f"recording, or point MEAGAN_DATA_MIRROR to a folder with the earlier {name}/{file_name}"
             ) from error
         except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
             raise InputError(
