@@ -79,8 +79,8 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     if complaints:
         told = "; ".join(complaints)
         raise InputError(
-            f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}; delete those pictures (.png), "
-            f"and the command that made the run makes them again"
+            f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}; delete those "
+            f"pictures (.png), and the command that made the run makes them again"
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
     kept = reference.load(name)
