@@ -22,7 +22,7 @@ from rich.table import Table
 
 from meagan_lib import ROOT, InputError, board, contest, merging, progress, sweep
 from meagan_lib.files import DISK_FULL, atomic
-from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, find_notebook, part
+from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, part
 
 PARAMS = ROOT / "params"
 NETWORK = "05_organoid_network"
@@ -44,9 +44,7 @@ def run(
 ) -> None:
     """Execute the notebooks that are out of date, and show scores, figures and times."""
     parameters = resolve(preset, recording, set_)
-    name = name or default_name(preset, recording)
-    if not re.fullmatch(r"\w[\w.-]*", name):  # it goes into paths and into command lines
-        raise InputError(f"'{name}' cannot name a run: take letters, digits, '_', '-' and '.', a letter or digit first")
+    name = run_name(name or default_name(preset, recording))
     files = check(name, parameters)
     with exclusive(name):
         remove_stale(name)
@@ -66,7 +64,7 @@ def run(
 @app.command()
 def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
     """Show the scores, figures and times of a run."""
-    summary(name)
+    summary(run_name(name))
 
 
 @app.command()
@@ -74,14 +72,17 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     """Check that the figures of a run are those of its manifest, and its results those of its reference."""
     from meagan_lib import figures, reference
 
-    runs = [name, *(run for run in figures.parts(name) if belongs(run))]
+    runs = [run_name(name), *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
     if not known:
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
     complaints = [f"{run}/{told}".removeprefix(f"{name}/") for run in runs for told in figures.verify(run)]
     if complaints:
         told = "; ".join(complaints)
-        raise InputError(f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}")
+        raise InputError(
+            f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {told}; delete those "
+            f"pictures (.png), and the command that made the run makes them again"
+        )
     console.print(f"{len(known)} figures of '{name}' are as made")
     kept = reference.load(name)
     if kept and (RESULTS / name / "scores.json").is_file():
@@ -90,7 +91,10 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
             console.print(f"{finding.level}: {finding.told}")
         if any(finding.holds is False for finding in found):
             failed = ", ".join(finding.level for finding in found if finding.holds is False)
-            raise InputError(f"the results of '{name}' are not those of its reference: {failed}")
+            raise InputError(
+                f"the results of '{name}' are not those of its reference: {failed}; if they are meant to differ, "
+                f"meagan keep {name} makes them the reference"
+            )
 
 
 @app.command()
@@ -98,7 +102,7 @@ def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) ->
     """Keep the results of a run as its reference, figures/NAME/reference.json, which verify holds later runs against."""
     from meagan_lib import reference
 
-    path = reference.keep(name)
+    path = reference.keep(run_name(name))
     console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
 
 
@@ -107,6 +111,8 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     """Make the HTML book of a run: results/NAME/book."""
     from meagan_lib import book
 
+    if not (RESULTS / run_name(name)).is_dir():
+        raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     with exclusive(name):
         page = book.build(name)
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
@@ -116,6 +122,21 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
         words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
         console.print(words, soft_wrap=True)
+
+
+def run_name(name: str) -> str:
+    """Check that ``name`` can name a run, and return it: it goes into paths and into command lines.
+
+    Raises
+    ------
+    InputError
+        Another name, or one that is too long for a folder.
+    """
+    if not re.fullmatch(r"\w[\w.-]{,99}", name):
+        raise InputError(
+            f"'{name}' cannot name a run: take at most 100 letters, digits, '_', '-' and '.', a letter or digit first"
+        )
+    return name
 
 
 def belongs(run: str) -> bool:
@@ -143,12 +164,14 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         raise InputError(
             f"no run '{preset}'{f': did you mean {near[0]!r}?' if near else ''}; params/ has {', '.join(presets)}"
         )
-    parameters = yaml.safe_load(presets[preset].read_text())
+    parameters = read_yaml(presets[preset].read_text(), f"params/{preset}.yaml")
     if recordings and merging.FIRST not in parameters:
         raise InputError(
             f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
             f"--set {next(iter(parameters))}.windows=NAME"
         )
+    if "" in recordings:
+        raise InputError("--recording is empty: give a file, a name of data/catalogue.yaml, or 'simulated'")
     if recordings:
         # A path is one of the caller's folder; a name of the catalogue stays a name.
         paths = [Path(os.path.expanduser(recording)) for recording in recordings]  # pathlib's raises without a home
@@ -165,9 +188,12 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         if parameter == "name":
             raise InputError(f"--set {override}: all notebooks of a run share its name, so give it with --name")
         if notebook not in parameters:
-            find_notebook(notebook)
-            raise InputError(f"--set {override}: run {preset} has no notebook '{notebook}'")
-        parameters[notebook][parameter] = yaml.safe_load(value) if value else ""
+            near = difflib.get_close_matches(notebook, parameters, n=1)
+            raise InputError(
+                f"--set {override}: run {preset} has no '{notebook}'{f': did you mean {near[0]!r}?' if near else ''}; "
+                f"it has {', '.join(parameters)}"
+            )
+        parameters[notebook][parameter] = read_yaml(value, f"--set {override}")
     if spikes := parameters.get(NETWORK, {}).get("spikes"):
         path = Path(str(spikes)).expanduser()
         parameters[NETWORK]["spikes"] = str(path.resolve()) if path.exists() else spikes
@@ -179,6 +205,22 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
     if isinstance(first["recording"], list) and len(first["recording"]) == 1:
         first["recording"] = first["recording"][0]
     return parameters
+
+
+def read_yaml(text: str, owner: str) -> object:
+    """Read YAML; an error is told as one of its ``owner``.
+
+    Raises
+    ------
+    InputError
+        Text that is no YAML, such as a bracket without its partner.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" in line {place.line + 1}, column {place.column + 1}" if place else ""
+        raise InputError(f"{owner} is not YAML: {getattr(error, 'problem', None) or error}{where}") from error
 
 
 def default_name(preset: str, recordings: list[str]) -> str:
@@ -482,7 +524,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        refused = f"no right to use {error.filename}: change its permissions, or work in a folder of your own"
+        place = error.filename or "a file of the run"
+        refused = f"no right to use {place}: change its permissions, or work in a folder of your own"
         print(f"meagan: {DISK_FULL if error.errno == errno.ENOSPC else refused}", file=sys.stderr)
         sys.exit(1)
     except click.ClickException as error:

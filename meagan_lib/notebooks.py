@@ -103,6 +103,7 @@ def _of_type(value: object, like: object, name: str) -> object:
 
 def _article(value: object) -> str:
     names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "list": "a list"}
+    names |= {"dict": "a mapping", "NoneType": "nothing"}
     return names.get(type(value).__name__, type(value).__name__)
 
 

@@ -140,7 +140,10 @@ def fetch(name: str, data_dir: Path) -> list[Path]:
         except InputError:
             raise
         except ValueError as error:  # pooch: the hash differs
-            raise InputError(f"{file_name} of '{name}' was changed at its source: {error}") from error
+            raise InputError(
+                f"{file_name} of '{name}' was changed at its source, its SHA-256 is not the catalogue's: take another "
+                f"recording, or point MEAGAN_DATA_MIRROR to a folder with the earlier {name}/{file_name}"
+            ) from error
         except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
             raise InputError(
                 f"'{name}' could not be downloaded ({type(error).__name__}): connect, or point MEAGAN_DATA_MIRROR to a "

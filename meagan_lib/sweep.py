@@ -115,7 +115,7 @@ def load(path: Path | str, name: str, kinds: Mapping[str, type]) -> list[dict[st
     """
     path = Path(path) if Path(path).is_absolute() else ROOT / path
     if not path.is_file():
-        raise InputError(f"there is no table '{path.name}' of the {name}: make it with meagan run {name}")
+        raise InputError(f"there is no table {path} of the {name}: check the path, or make it with meagan run {name}")
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     return [row | {column: kind(row[column] or "nan") for column, kind in kinds.items()} for row in rows]

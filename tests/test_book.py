@@ -277,6 +277,24 @@ def test_links_and_pictures_lead_somewhere_and_nothing_comes_from_elsewhere(fold
 
 
 @pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("/data/a.brw and /media/b's disk/day 1/b.brw", "a.brw and b.brw"),
+        ("see ../data/README.md, or https://a.org/data/x", "see ../data/README.md, or https://a.org/data/x"),
+        (json.dumps(["/media/b's disk/day 1/b.brw", '/srv/"c"/c.csv']), '["b.brw", "c.csv"]'),
+        (json.dumps("spikes = " + json.dumps('/srv/"c"/c.csv')), json.dumps('spikes = "c.csv"')),
+        ("<code>/media/b&#x27;s disk/day 1/b.yaml</code> /database", "<code>b.yaml</code> /database"),
+    ],
+)
+def test_folders_of_recordings_and_spikes_are_left_out_in_whatever_form_they_stand(tmp_path, monkeypatch, text, shown):
+    given = {"recording": ["/data/a.brw", "/media/b's disk/day 1/b.brw", "locust"], "spikes": '/srv/"c"/c.csv', "seed": 0}
+    (tmp_path / "three" / "params").mkdir(parents=True)
+    (tmp_path / "three" / "params" / "01_preprocessing.yaml").write_text(yaml.safe_dump(given))
+    monkeypatch.setattr(book, "RESULTS", tmp_path)
+    assert book.without_folders(text, "three") == shown
+
+
+@pytest.mark.parametrize(
     "source, expected",
     [
         ("$$a$$\n\ntext", r"$$a \tag{c2.4}$$" + "\n\ntext"),

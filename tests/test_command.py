@@ -20,6 +20,17 @@ from tests.conftest import forget, meagan
         (["run", "smoke", "--set", "01_preprocessing.guard=3"], "did you mean 'guard_ms'"),
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
         (["run", "smoke", "--name", "my chip"], "cannot name a run"),
+        (["run", "smoke", "--name", "x" * 300], "cannot name a run: take at most 100"),
+        (["run", "smoke", "--recording", ""], "--recording is empty"),
+        (["run", "smoke", "--set", "contest.models=[gmm"], "--set contest.models=[gmm is not YAML"),
+        (["run", "smoke", "--set", "contst.models=[]"], "has no 'contst': did you mean 'contest'?"),
+        (["run", "concepts", "--set", "contest.models=[]"], "run concepts has no 'contest'; it has c1_networks"),
+        (["run", "smoke", "--set", "01_preprocessing.seed="], "None is nothing"),
+        (["book", "no-such-run"], "nothing of a run"),
+        (["book", "../x"], "cannot name a run"),
+        (["status", "../x"], "cannot name a run"),
+        (["verify", ""], "cannot name a run"),
+        (["keep", "../x"], "cannot name a run"),
         (["verify", "no-such-run"], "no figures of a run"),
         (["status", "no-such-run"], "nothing of a run"),
     ],
@@ -30,6 +41,7 @@ def test_bad_input_gets_one_sentence_and_a_non_zero_exit(arguments, sentence, mo
         cli.main()
     told = capsys.readouterr().err
     assert end.value.code == 1 and sentence in told and told.count("\n") == 1
+    assert not (RESULTS / "no-such-run").exists()
 
 
 def test_a_terminal_sees_the_sentence_alone():

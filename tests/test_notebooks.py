@@ -101,7 +101,7 @@ def test_overrides_and_names():
     assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
     for wrong, sentence in (
         ("steps=7", "notebook.parameter=value"), ("02_transformer_gan.steps", "notebook.parameter=value"),
-        ("09_none.steps=1", "no notebook '09_none'"), ("02_transformer_gan.name=x", "--name"),
+        ("09_none.steps=1", "has no '09_none'"), ("02_transformer_gan.name=x", "--name"),
     ):
         with pytest.raises(InputError, match=sentence):
             resolve("quick", [], [wrong])
