@@ -149,7 +149,7 @@ def test_a_table_of_spike_times_is_read_whatever_its_electrodes_are_called(tmp_p
         ("a.csv", "", "no column electrode or time_s, but none: its first line"),
         ("a.csv", "electrode,time_s\nE1,0,5\n", "more values than headers in line 2: where decimals have commas"),
         ("a.csv", "electrode;time_s\nE1;1.234,5\n", "something else than numbers in line 2"),
-        ("a.csv", "Investigator,Electrode,Time (s)\n,A1_11,1\n,B2_11,2\n", "2 wells .A1, B2., which are no one network"),
+        ("a.csv", "Investigator,Electrode,Time (s)\n,A1_11,1\n,B2_11,2\n", "2 wells .A1, B2., which are no one"),
         ("a.csv", "electrode,time_s\n1,2\n3,soon\n", "something else than numbers in line 3"),
         ("a.csv", "electrode,time_s\n1,2\n1,-2\n1,nan\n", "2 spike times that are no number from 0 on"),
         ("a.csv", "electrode,time_s\n", "holds no spike"),
