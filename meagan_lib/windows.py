@@ -505,8 +505,8 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
 def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
     """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process.
 
-    Where the ``noise`` level is known, windows within a hundredth of it are equal: noise never comes twice, and a filter
-    rounds the same signal in several ways.
+    Where the ``noise`` level is known, windows within a hundredth of it are equal: noise never comes twice, and a
+    filter rounds the same signal in several ways.
     """
     rounded = np.rint(windows * np.float32(100 / noise)) if noise > 0 else windows
     return np.array([hash(row.tobytes()) for row in rounded + np.float32(0)], np.int64)  # −0 equals 0

@@ -17,7 +17,9 @@ import typer.testing
 import yaml
 from PIL import Image
 
-from meagan_lib import ROOT, augmentation, book, cli, explorer, figures, merging, plots, recordings, reference
+from meagan_lib import (
+    ROOT, augmentation, book, cli, explorer, figures, merging, plots, recordings, reference, spike_trains,
+)
 from meagan_lib.notebooks import NOTEBOOKS, check_parameters
 from meagan_lib.scores import LEADING, compare, seed_by_seed
 
@@ -60,6 +62,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     monkeypatch.setattr(recordings, "holds_windows", lambda recording: False)
     monkeypatch.setattr(recordings, "open_recording", lambda *_, **__: asked.append("opened"))
+    monkeypatch.setattr(spike_trains, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked
 
