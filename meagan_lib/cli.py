@@ -482,8 +482,8 @@ def summary(name: str) -> None:
 
 
 SHOWN = {
-    "passes": "passes", "c2st_auc": "c2st auc", "c2st_cnn_auc": "of a CNN", "coverage": "coverage",
-    "density": "density", "frechet_distance": "Fréchet", "log_spectral_distance": "spectral", "amplitude_ks": "KS",
+    "passes": "passes", "c2st_auc": "AUC trees", "c2st_cnn_auc": "AUC CNN", "coverage": "coverage",
+    "frechet_distance": "Fréchet", "log_spectral_distance": "spectral",
 }
 """Scores of the closing table, out of all that notebook 04 has, with their headings."""
 
@@ -494,7 +494,7 @@ def scores_table(name: str, scores: dict[str, dict], matched: dict[str, dict]) -
     ``matched``: the same of the networks after moment matching, each a line below its own.
     """
     shown = [metric for metric in SHOWN if metric in scores["reach"]]
-    table = Table(title=f"Scores of run {name}, against held-out real windows", title_justify="left")
+    table = Table(title=f"Scores of run {name}, against held-out real windows; below a network, with its moments matched", title_justify="left")
     table.add_column("", no_wrap=True)
     for metric in shown:
         table.add_column(SHOWN[metric], justify="right")
@@ -503,7 +503,7 @@ def scores_table(name: str, scores: dict[str, dict], matched: dict[str, dict]) -
         table.add_row(model.replace("_", " "), *(f"{of[metric]['value']:.3f}" for metric in shown))
         if model in matched:
             values = (f"{matched[model][metric]['value']:.3f}" for metric in shown)
-            table.add_row("  moments matched", *values, style="dim")
+            table.add_row("  matched", *values, style="dim")
     console.print(table)
     console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 

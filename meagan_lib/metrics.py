@@ -10,7 +10,7 @@ beside it.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -138,6 +138,18 @@ def _folds(y: Array, events: Array | None, n_folds: int, seed: int) -> list[tupl
     return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, events))
 
 
+def _refitted(auc: float, half_learned: float = 0.0) -> float:
+    """What other training windows add to the variance of a cross-validated AUC, as a multiple of the bootstrap's.
+
+    Any two folds judge each other. Where there is nothing to find, an accident counts twice: as much is added. Where
+    the classes lie apart, a classifier is the same whatever it was trained on: nothing is added. A network that has
+    learned some of what there is differs more from training to training: ``half_learned``, found by counting
+    (``bench/INTERVALS.md``).
+    """
+    apart = abs(2 * auc - 1)
+    return (1 - apart**2) * (1 + half_learned * apart * (1 - apart) ** 2)
+
+
 def mann_whitney_u(a: Array, b: Array) -> float:
     """U: the pairs in which a value of ``a`` (n,) is above one of ``b`` (m,), ties counted half.
 
@@ -170,7 +182,7 @@ def c2st_cnn_auc(
     return _auc(rank[: len(real)], rank[len(real) :])
 
 
-def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 64, least: int = 120) -> nn.Module:
+def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 128, least: int = 80) -> nn.Module:
     """Three convolutions and a linear map from windows (n, 1, samples) to the logit (n, 1) of ``y`` = 1.
 
     Of few windows it takes more epochs, so that there are ``least`` steps: after fewer, chance is most of what it says.
@@ -519,7 +531,8 @@ class Metric(NamedTuple):
 
     ``signed``: values can lie below 0, so they have no ratio. ``report_only``: why it is shown and not judged by.
     ``spread``: how its interval is found, see :func:`meagan_lib.scores.evaluate`. ``refitted``: of a metric that is
-    cross-validated, which takes the events of the windows as well, what other training windows add to its variance.
+    cross-validated, which takes the events of the windows as well, what other training windows add to its variance, as
+    a multiple, by its value.
     """
 
     prepare: Callable[..., Statistic]
@@ -529,12 +542,12 @@ class Metric(NamedTuple):
     signed: bool = False
     report_only: str = ""
     spread: Spread = "resampled"
-    refitted: float = 0.0
+    refitted: Callable[[float], float] | None = None
 
 
 METRICS: dict[str, Metric] = {
-    "c2st_auc": Metric(c2st_auc, "C2ST AUC", "overall", refitted=1.0),
-    "c2st_cnn_auc": Metric(c2st_cnn_auc, "C2ST AUC of a CNN", "overall", refitted=1.5),
+    "c2st_auc": Metric(c2st_auc, "C2ST AUC", "overall", refitted=_refitted),
+    "c2st_cnn_auc": Metric(c2st_cnn_auc, "C2ST AUC of a CNN", "overall", refitted=partial(_refitted, half_learned=6.0)),
     "sliced_wasserstein": Metric(sliced_wasserstein, "sliced Wasserstein", "distribution"),
     "squared_mmd": Metric(squared_mmd, "MMD²", "distribution", signed=True),
     "frechet_distance": Metric(frechet_distance, "Fréchet distance", "distribution"),

@@ -52,7 +52,7 @@ Events = tuple[np.ndarray, np.ndarray]
 def evaluate(
     metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int, events: Events | None = None,
 ) -> tuple[float, Interval]:
-    """Value of a metric and its 95 % interval: value ± t standard errors, t of as many draws.
+    """Value of a metric and its 95 % interval: value ± t standard errors, t of as many draws, ``n_bootstrap``.
 
     The interval is of the value that other real and generated windows, as many and of the same distributions, have on
     the average. Whole events are drawn; without ``events`` each window is its own. How the standard error is found,
@@ -63,14 +63,12 @@ def evaluate(
     halves
         Windows that stand twice would shrink the balls of the neighbours. So both sides are halved at random, again and
         again: the halves, each with balls of its own, differ by twice the standard error of the whole (mean square).
+        ``n_bootstrap`` halves make half as many differences.
     binomial
         The interval of a fraction of independent windows (Wilson 1927, doi:10.1080/01621459.1927.10502953).
 
-    Of what is cross-validated, a bootstrap resamples the predictions, and knows nothing of other training windows. Any
-    two folds judge each other: where there is nothing to find, an accident counts twice, which doubles the variance;
-    where the classes lie apart, a classifier is the same whatever it was trained on. So the variance is
-    1 + 4 r AUC (1 − AUC) times that of the predictions, with r = ``refitted``, 1 for trees. A network of few steps
-    varies more: its r was found by counting (``bench/INTERVALS.md``).
+    Of what is cross-validated, a bootstrap resamples the predictions, and knows nothing of other training windows: the
+    variance that these add, ``refitted`` says.
     """
     a, b = events or (np.arange(len(real)), len(real) + np.arange(len(fake)))
     more = {"events": np.r_[a, b]} if metric.refitted else {}
@@ -81,12 +79,14 @@ def evaluate(
         return value, (low, high)
     rng = np.random.default_rng(context.seed)
     if metric.spread == "halves":
+        n_bootstrap = max(n_bootstrap // 2, 2)
         halves = (np.array_split(by_event(events, rng), 2) for _ in range(n_bootstrap) for events in (a, b))
         apart = [np.subtract(*map(statistic, of_real, of_fake)) for of_real, of_fake in zip(halves, halves)]
         error = float(np.sqrt(np.mean(np.square(apart)))) / 2
     else:
         error = float(np.std([statistic(_drawn(a, rng), _drawn(b, rng)) for _ in range(n_bootstrap)], ddof=1))
-    error *= float(np.sqrt(1 + 4 * metric.refitted * value * (1 - value)))
+    if metric.refitted:
+        error *= float(np.sqrt(1 + metric.refitted(value)))
     return value, _around(value, float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error, metric)
 
 

@@ -24,7 +24,7 @@ def table():
     aligned[TRAIN.argmin(axis=1)] = True
     gate = Gate(aligned, np.zeros(0)).passes
     cheap = failures.planted_failures(TEST, TRAIN, RATE, 250, 10, names=[m for m in METRICS if m not in COSTLY], gate=gate)
-    costly = failures.planted_failures(TEST, TRAIN, RATE, 120, 10, names=COSTLY)
+    costly = failures.planted_failures(TEST, TRAIN, RATE, 200, 50, names=COSTLY)
     return {failure: cheap[failure] | costly[failure] for failure in cheap}
 
 
@@ -65,7 +65,8 @@ def test_the_distances_of_distributions_do_not_see_copies_and_a_gaussian_passes_
 
 
 def test_more_precision_and_coverage_than_real_windows_have_is_a_failure():
-    more = failures.planted_failures(spikes(2400, seed=1), TRAIN, RATE, 800, 10, names=("precision", "coverage"))
+    test, train = spikes(4500, seed=1), spikes(3000, seed=3)
+    more = failures.planted_failures(test, train, RATE, 1500, 20, names=("precision", "coverage"))
     for name, tight in more["kinds drawn in by 15 %"].items():
         assert tight["value"] > more[failures.HONEST][name]["value"] and tight["flagged"]
 
