@@ -80,9 +80,9 @@ def test_no_window_and_no_isolation_reaches_over_a_gap(tmp_path):
 def test_what_was_recorded_is_shared_out_among_the_splits_and_no_gap(tmp_path):
     frames = [*range(1_000, 20_000, 1_000), *range(901_000, 920_000, 1_000)]
     recording = stretched(tmp_path, frames, [[0, 20_000], [900_000, 920_000]])
-    windows = cut_windows(recording, DetectionConfig(), WindowConfig(split_shares=(0.25, 0.25, 0.5)))
+    windows = cut_windows(recording, DetectionConfig(), WindowConfig(split_shares=(0.5, 0.25, 0.25)))
     split = windows.split[windows.channel == 0]
-    assert split.tolist() == [0] * 9 + [1] * 9 + [2] * 19  # the one at either edge is left out
+    assert split.tolist() == [0] * 19 + [1] * 9 + [2] * 9  # the one at the edge between the last two is left out
 
 
 def test_stretches_of_a_few_frames_are_no_trouble(tmp_path):
