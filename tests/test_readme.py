@@ -20,6 +20,9 @@ from PIL import Image
 from meagan_lib import (
     ROOT, augmentation, book, cli, explorer, figures, merging, plots, recordings, reference, spike_trains,
 )
+from meagan_lib.detection import DetectionConfig, lowpass_taps
+from meagan_lib.generation import matching_parameters
+from meagan_lib.models.contract import TrainingData
 from meagan_lib.notebooks import NOTEBOOKS, check_parameters
 from meagan_lib.scores import LEADING, compare, seed_by_seed
 
@@ -107,6 +110,20 @@ def test_the_table_of_chapters_names_every_notebook():
     text = (ROOT / "README.md").read_text() + (NOTEBOOKS / "README.md").read_text()
     there = [path for path in NOTEBOOKS.rglob("*.ipynb") if "solutions" not in path.parts and path.parent.name[0] != "."]
     assert [path.name for path in there if path.name not in text] == []
+
+
+def test_the_table_of_rivals_counts_every_number_that_was_fitted():
+    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d ]+) \| [\d ]", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    taps = [float(tap) for tap in lowpass_taps(DetectionConfig(), 20_000.0)]
+    data = TrainingData(np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32), taps)
+    assert {model for model, _ in rows} == {"vae", "dcgan", "tts_gan", "flow_matching", "plain_transformer_gan"}
+    for model, told in [*rows, ("transformer_gan", "148 968"), ("vae_gan", "148 968"), ("plain_vae_gan", "146 824")]:
+        kind = contest.model_class(model)
+        options = {} if kind.PUBLISHED else {"patch": 8} | ({"on_gaussian": False} if model in contest.PLAIN else {})
+        config = kind.recipe(**options)
+        assert kind(kind.build(config, data), config, {}).n_parameters == int(told.replace(" ", "")), model
+    assert "have 148 968, and moment matching fits another 2144" in (ROOT / "README.md").read_text()
+    assert matching_parameters(64) == 2144
 
 
 def told_results():
