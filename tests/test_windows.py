@@ -324,6 +324,11 @@ def test_merged_windows_survive_their_file(tmp_path):
     assert again.synthetic(np.zeros((2, 8))).recording.tolist() == [0, 0]
 
 
+def test_recordings_with_the_same_description_are_not_the_same():
+    parts = {name: replace(part_of(6, i), source_sha256=[f"hash {i}", "both"]) for i, name in enumerate("ab")}
+    assert merge(parts, by="time").recordings == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "change, sentence",
     [
