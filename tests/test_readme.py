@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 from meagan_lib import (
-    ROOT, augmentation, book, cli, explorer, figures, merging, plots, recordings, reference, spike_trains,
+    ROOT, augmentation, book, cli, contest, explorer, figures, merging, plots, recordings, reference, spike_trains,
 )
 from meagan_lib.detection import DetectionConfig, lowpass_taps
 from meagan_lib.generation import matching_parameters
