@@ -7,22 +7,22 @@ from conftest import spikes
 from meagan_lib.metrics import METRICS, Context
 from meagan_lib.scores import LEADING, evaluate
 
-CONTEXT = Context.fit(spikes(600, seed=3), 20_000.0)
+CONTEXT = Context.fit(spikes(1000, seed=3), 20_000.0)
 
 
-def held(name: str, n: int, repeats: int, gain: float, n_bootstrap: int = 30) -> float:
+def held(name: str, n: int, repeats: int, gain: float, n_bootstrap: int = 50) -> float:
     """In which share of the repeats the interval holds the mean over all of them."""
     found = [
         evaluate(METRICS[name], spikes(n, seed=1000 + r), made * np.float32(gain), CONTEXT, n_bootstrap)
-        for r in range(repeats) for made in [spikes(n, seed=5000 + r)]
+        for r in range(repeats) for made in [spikes(n, seed=10**6 + r)]
     ]
     truth = np.mean([value for value, _ in found])
     return np.mean([low <= truth <= high for _, (low, high) in found])
 
 
 QUOTED = [
-    ("c2st_auc", 100, 100, 1.0), ("c2st_cnn_auc", 100, 100, 1.0), ("coverage", 500, 200, 1.0),
-    ("coverage", 500, 200, 1.1), ("density", 500, 200, 1.0), ("density", 500, 200, 1.1),
+    ("c2st_auc", 100, 100, 1.0), ("c2st_cnn_auc", 100, 100, 1.0), ("coverage", 250, 100, 1.0),
+    ("coverage", 250, 100, 1.1), ("density", 250, 100, 1.0),
 ]
 """Score, windows on each side, repeats, and what the generated windows are multiplied by."""
 
