@@ -225,11 +225,14 @@ class Validation:
         Of the training windows.
     z_scores
         From windows as the model makes them to z-scores, both (m, samples).
+    events
+        Event (n,) of each validation window: those of one spike are on one side of a fold. None: each is its own.
     """
 
     held_out: Array
     context: Context
     z_scores: Callable[[Array], Array] = lambda generated: generated
+    events: np.ndarray | None = None
 
     @classmethod
     def of(cls, windows: SpikeWindows, normalisation: str = "z_score", seed: int = 0, n: int = 1000) -> "Validation":
@@ -238,18 +241,21 @@ class Validation:
         own = fit_normalisation(normalisation, windows.of(Split.TRAIN))
         context = Context.fit(scale.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
         held_out = scale.transform(windows.of(Split.VALIDATION))[:n]
-        return cls(held_out, context, lambda generated: scale.transform(own.inverse(generated)))
+        events = windows.events[windows.split == Split.VALIDATION][:n]
+        return cls(held_out, context, lambda generated: scale.transform(own.inverse(generated)), events)
 
     def __call__(self, generated: Array) -> float:
         """C2ST AUC of generated windows (m, samples)."""
         generated = self.z_scores(generated)
-        statistic = c2st_auc(self.held_out, generated, self.context, n_trees=40, n_folds=3)
+        real = np.arange(len(self.held_out)) if self.events is None else self.events
+        events = np.r_[real, real.max() + 1 + np.arange(len(generated))]
+        statistic = c2st_auc(self.held_out, generated, self.context, events, n_trees=40, n_folds=3)
         return statistic(np.arange(len(self.held_out)), np.arange(len(generated)))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all windows that the choice depends on, and of what else decides it."""
-        arrays = (self.held_out, self.context.train)
+        arrays = (self.held_out, self.context.train, *([] if self.events is None else [self.events]))
         about = (self.context.seed, self.context.sampling_rate_hz, *(a.shape for a in arrays))
         return sha256(repr(about).encode() + b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 

@@ -271,3 +271,15 @@ def test_validation_judges_windows_as_the_model_makes_them(windows):
         for name in ("z_score", "min_max")
     ]
     assert scores[0] == pytest.approx(scores[1], abs=0.02) and 0.4 < scores[0] < 0.7
+
+
+def test_validation_keeps_the_windows_of_one_spike_on_one_side_of_a_fold(windows):
+    """The same spike on two electrodes: a judge that has learned the one knows the other."""
+    spike = np.repeat(spikes(150, windows.n_samples, seed=4), 2, axis=0)
+    twins = spike + 0.01 * np.random.default_rng(0).standard_normal(spike.shape).astype(np.float32)
+    context, other = Context.fit(spikes(300, windows.n_samples, seed=3), RATE), spikes(300, windows.n_samples, seed=5)
+    apart, together = (
+        Validation(twins, context, events=events)(other) for events in (np.arange(300), np.repeat(np.arange(150), 2))
+    )
+    assert together < apart - 0.03
+    assert len(Validation.of(windows).events) == len(Validation.of(windows).held_out)
