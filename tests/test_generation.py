@@ -1,5 +1,7 @@
 """The gate asks of generated windows what was asked of real ones, and moment matching treats every network alike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import spikes
@@ -130,3 +132,15 @@ def test_moment_matching_is_fitted_to_windows_that_are_not_judged(windows, monke
     noisy.sample = lambda n, seed: z[:1] + np.random.default_rng(seed).standard_normal((n, z.shape[1])).astype(np.float32)
     made = draw(noisy, windows, matched=True)
     assert len(seen["fitted"]) == 10_000 and not np.isin(made.windows[:, 0], seen["fitted"][:, 0]).any()
+
+
+def test_the_noise_of_the_gate_is_that_of_the_electrodes_that_gave_training_windows():
+    """Of merged recordings, whose channels are counted each from 0."""
+    real = imported(spikes(8, 32), 16)
+    rule = {"threshold_mad": 5.0, "dead_time_ms": 0.5, "artefact": 0.0, "isolation": {"guard_mad": 0.0}}
+    merged = replace(
+        real, detection=rule, split=np.array([0, 0, 0, 0, 1, 2, 2, 2], np.uint8), noise_mad=np.float32([1, 2, 3, 4]) / 100,
+        noise_recording=np.uint16([0, 0, 1, 1]), recording=np.uint16([0, 0, 1, 1, 0, 0, 1, 1]),
+        channel=np.int32([1, 1, 0, 0, 0, 0, 1, 1]), positions_um=None,
+    )
+    np.testing.assert_allclose(Gate.of(merged).noise_mad, [0.02, 0.03], rtol=1e-6)
