@@ -21,8 +21,8 @@ def held(name: str, n: int, repeats: int, gain: float, n_bootstrap: int = 50) ->
 
 
 QUOTED = [
-    ("c2st_auc", 100, 100, 1.0), ("c2st_cnn_auc", 100, 100, 1.0), ("coverage", 250, 100, 1.0),
-    ("coverage", 250, 100, 1.1), ("density", 250, 100, 1.0),
+    ("c2st_auc", 100, 100, 1.0), ("c2st_auc", 100, 100, 1.1), ("c2st_cnn_auc", 100, 100, 1.0),
+    ("coverage", 500, 100, 1.0), ("coverage", 500, 100, 1.1), ("density", 500, 100, 1.0), ("density", 500, 100, 1.1),
 ]
 """Score, windows on each side, repeats, and what the generated windows are multiplied by."""
 

@@ -24,6 +24,7 @@ from meagan_lib.detection import DetectionConfig, lowpass_taps
 from meagan_lib.generation import matching_parameters
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.notebooks import NOTEBOOKS, check_parameters
+from meagan_lib.plots import LABELS
 from meagan_lib.scores import LEADING, compare, seed_by_seed
 
 PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md"]
@@ -128,6 +129,47 @@ def test_the_table_of_rivals_counts_every_number_that_was_fitted():
 
 def told_results():
     return (ROOT / "README.md").read_text().partition("## What came out")[2].partition("\n## ")[0]
+
+
+ALIKE = ("baselines", "baselines_retina_hdmea")
+QUOTED = ("c2st_auc", "c2st_cnn_auc", "coverage")
+
+
+def alike_rows() -> dict[str, list[str]]:
+    """Cells by model, as they are and after moment matching, out of the references of the runs that treat all alike."""
+    runs = [reference.load(run) for run in ALIKE]
+    fraction = runs[0]["scores"]["reach"]["passes"]
+    found = {
+        LABELS["real"] + ": floor": [f"{fraction['floor']:.3f}"], LABELS["reach"]: [f"{fraction['value']:.3f}"],
+    } | {LABELS[model]: [f"{by['passes']['value']:.3f}"] for model, by in runs[0]["scores"].items() if model != "reach"}
+    for run in runs:
+        for model, by in run["scores"].items():
+            matched = run["moment_matching"].get(model)
+            told = [f"{by[m]['value']:.3f}" + (f" → {matched[m]['value']:.3f}" if matched else "") for m in QUOTED]
+            found[LABELS[model]] += told
+            if model == "reach":
+                found[LABELS["real"] + ": floor"] += [f"{by[m]['floor']:.3f}" for m in QUOTED]
+    return found
+
+
+def test_the_table_of_models_that_are_treated_alike_has_the_scores_of_the_references():
+    table = told_results().partition("| test windows against")[2].partition("\n\n")[0]
+    rows = [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    assert {name: cells for name, *cells in rows} == alike_rows()
+
+
+def test_what_the_readme_says_of_models_that_are_treated_alike_is_what_the_references_say():
+    said = told_results()
+    for run, where in zip(ALIKE, ("simulated", "retina")):
+        scores, matched = (reference.load(run)[what] for what in ("scores", "moment_matching"))
+        models = [m for m in scores if m not in ("reach", "bootstrap")]
+        for name, judge in (("c2st_auc", "trees"), ("c2st_cnn_auc", "CNN")):
+            best = min(models, key=lambda m: scores[m][name]["value"])
+            leads = compare(scores, [(best, m, name) for m in models if m != best])
+            even = [LABELS[m] for (_, m, _), lead in leads.items() if not lead.significant]
+            assert f"{where}, {judge}: {LABELS[best]}" + (f" (not significantly behind: {', '.join(even)})" if even else "") in said
+        moved = [scores[m]["c2st_auc"]["value"] - matched[m]["c2st_auc"]["value"] for m in matched]
+        assert f"{where} by {min(moved):.3f} to {max(moved):.3f}" in said
 
 
 @pytest.fixture(scope="module")
