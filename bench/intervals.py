@@ -54,8 +54,8 @@ def table() -> str:
     return "\n".join([
         "# Intervals, counted", "",
         f"{machine()}. In how many of the repeats the 95 % interval of a score holds the truth, which is its mean over "
-        f"all repeats: real and generated windows of two kinds of spikes in coloured noise, as the tests have them, drawn "
-        f"anew each time, the generated ones times a gain; {N_BOOTSTRAP} resamplings. Width: half of the interval over "
+        f"all repeats: real and generated windows of two kinds of spikes in coloured noise, as the tests have them, "
+        f"drawn anew each time, the generated ones times a gain; {N_BOOTSTRAP} resamplings. Width: half of the interval over "
         f"1.96 standard deviations of the score, 1 is right. {minutes:.0f} minutes of one processor.", "",
         "| score | gain | windows on each side | repeats | mean | SD | width | holds |",
         "|---|---|---|---|---|---|---|---|",

@@ -494,7 +494,8 @@ def scores_table(name: str, scores: dict[str, dict], matched: dict[str, dict]) -
     ``matched``: the same of the networks after moment matching, each a line below its own.
     """
     shown = [metric for metric in SHOWN if metric in scores["reach"]]
-    table = Table(title=f"Scores of run {name}, against held-out real windows; below a network, with its moments matched", title_justify="left")
+    title = f"Scores of run {name}, against held-out real windows; below a network, with its moments matched"
+    table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     for metric in shown:
         table.add_column(SHOWN[metric], justify="right")

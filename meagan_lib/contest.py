@@ -48,7 +48,7 @@ THESIS = {
 }
 """Module and class of the models of the thesis, and the notebook whose parameters are their recipe."""
 PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
-"""The models of the thesis without a Gaussian under the generator, as its headings describe them; all else is theirs."""
+"""The models of the thesis without a Gaussian under the generator, as its headings describe them."""
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 """Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
 DECLARED = {
@@ -232,9 +232,10 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
         seconds = round(time.process_time() - clock, 1)
         cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
         fitted.save(folder)
-        made = {name: str(parameters.get(name) or default) for name, default in (("normalisation", "z_score"), ("condition", ""))}
-        for file, matched in ((SYNTHETIC, False), (MATCHED, True))[: 2 if given else 1]:
-            draw(fitted, windows, **made, seed=seed + 2, matched=matched).save(folder / file)
+        fitted_with = str(parameters.get("normalisation", "z_score")), str(parameters.get("condition", ""))
+        draw(fitted, windows, *fitted_with, seed + 2).save(folder / SYNTHETIC)
+        if given:  # a network
+            draw(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)
     if given:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})

@@ -41,7 +41,7 @@ def shape_features(windows: Array, sampling_rate_hz: float) -> dict[str, Array]:
 
 
 def extrema_and_moments(windows: Array) -> Array:
-    """Positions, in samples, of the lowest and the highest sample, the highest sample, mean, SD, skewness, kurtosis (n, 7)."""
+    """Positions of the lowest and the highest sample, the highest sample, mean, SD, skewness and kurtosis (n, 7)."""
     moments = (windows.mean(axis=1), windows.std(axis=1), skew(windows, axis=1), kurtosis(windows, axis=1))
     positions = (windows.argmin(axis=1), windows.argmax(axis=1))
     return np.nan_to_num(np.stack([*positions, windows.max(axis=1), *moments], axis=1))

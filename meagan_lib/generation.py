@@ -105,7 +105,7 @@ def second_trough(windows: np.ndarray, dead: int) -> np.ndarray:
     n, samples = windows.shape
     if samples <= 2 * dead:
         return np.zeros(n)
-    around = np.lib.stride_tricks.sliding_window_view(windows, 2 * dead + 1, axis=1)  # (n, samples − 2 dead, 2 dead + 1)
+    around = np.lib.stride_tricks.sliding_window_view(windows, 2 * dead + 1, axis=1)  # (n, positions, 2 dead + 1)
     position = np.arange(dead, samples - dead)
     trough = around.argmin(axis=2) == dead
     trough &= np.abs(position - windows.argmin(axis=1)[:, None]) > dead
@@ -123,7 +123,7 @@ def draw(
     model: Sampler, windows: SpikeWindows, normalisation: str = "z_score", condition: str = "", seed: int = 0,
     matched: bool = False,
 ) -> SpikeWindows:
-    """Draw windows from a model that was fitted to the training windows of ``windows``, with what passes the gate marked.
+    """Draw windows from a model that was fitted to the training windows of ``windows``; what passes the gate is marked.
 
     As many as there are test windows, and more until as many pass (at most ``MOST_DRAWN`` times that); with labels as
     often as among the training windows.
@@ -143,11 +143,13 @@ def draw(
         return normaliser.inverse(model.sample(n, seed, *([] if asked is None else [asked]))), asked
 
     gate, n = Gate.of(windows), int((windows.split == Split.TEST).sum())
-    match = moment_matching(generate(MATCHING_WINDOWS, seed + 1)[0], windows.of(Split.TRAIN)) if matched else lambda x: x
+    match = None
+    if matched:
+        match = moment_matching(generate(MATCHING_WINDOWS, seed + 1)[0], windows.of(Split.TRAIN))
     parts, passed, drawn, wanted = [], 0, 0, n
     while wanted > 0:
         made, asked = generate(wanted, seed + 10_000 * len(parts))
-        made = match(made)
+        made = match(made) if match else made
         parts.append((made, gate.passes(made), asked))
         passed, drawn = passed + int(parts[-1][1].sum()), drawn + wanted
         wanted = min(int(1.1 * (n - passed) * drawn / max(passed, 1)) + 1, MOST_DRAWN * n - drawn) if passed < n else 0
@@ -157,7 +159,7 @@ def draw(
 
 
 def moment_matching(generated: np.ndarray, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The linear map of windows (n, samples) that gives ``generated`` (·, samples) the mean and covariance of ``train``.
+    """The linear map of windows (·, samples) that gives ``generated`` the mean and covariance of ``train``.
 
     Of all such maps it moves windows least (:func:`~meagan_lib.models.gaussian.gaussian_transport`). The hundredth of
     either that lies farthest out is not counted. ``generated`` are windows of their own, not those that are mapped.

@@ -1422,9 +1422,10 @@ def moment_matching(
         axis.axvspan(*floors[label][1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
         axis.axvline(floors[label][0], color=COLOURS["real"], linewidth=0.8)
         for y, model in enumerate(models):
-            for (value, low, high), shift, face in zip(by_model[model], (-0.13, 0.13), (COLOURS[model], "white")):
-                axis.plot([low, high], [y + shift, y + shift], color=COLOURS[model], linewidth=1)
-                axis.plot(value, y + shift, SOURCES[model].marker, color=COLOURS[model], markerfacecolor=face, markersize=5)
+            _, colour, marker = SOURCES[model]
+            for (value, *interval), shift, face in zip(by_model[model], (-0.13, 0.13), (colour, "white")):
+                axis.plot(interval, [y + shift, y + shift], color=colour, linewidth=1)
+                axis.plot(value, y + shift, marker, color=colour, markerfacecolor=face, markersize=5)
         axis.set(title=label, yticks=range(len(models)), yticklabels=[LABELS[model] for model in models])
         axis.tick_params("y", length=0)
     axes[0].set_ylim(len(models) - 0.5, -0.5)

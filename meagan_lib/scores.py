@@ -116,7 +116,8 @@ def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tup
     which know how the real windows might differ.
     """
     values = [value for value, _ in results]
-    mean, half = float(np.mean(values)), float(np.mean([max(high - value, value - low) for value, (low, high) in results]))
+    mean = float(np.mean(values))
+    half = float(np.mean([max(high - value, value - low) for value, (low, high) in results]))
     if (k := len(values)) > 1:
         half = max(half, float(scipy.stats.t.ppf(0.975, k - 1) * np.std(values, ddof=1) / np.sqrt(k)))
     return mean, _around(mean, half, metric)

@@ -587,7 +587,7 @@ def n_parameters(*networks: nn.Module) -> int:
     """Numbers that were fitted in ``networks``, each counted once: weights, the Gaussian that a network stands on, and
     the running means and variances of batch normalisation.
 
-    A mean and a colouring W (samples, k) of rank k are counted as mean and covariance: samples + samples · k − k (k − 1)/2.
+    Mean and colouring W (samples, k) are counted as mean and covariance of rank k: samples + samples · k − k (k − 1)/2.
     """
     modules = {id(m): m for network in networks for m in network.modules()}.values()
     count = sum(p.numel() for p in {id(p): p for m in modules for p in m.parameters(recurse=False)}.values())
@@ -604,8 +604,9 @@ def n_parameters(*networks: nn.Module) -> int:
 def cost(trainer: Trainer) -> dict[str, float]:
     """What a training took.
 
-    ``parameters`` that were fitted of the network that makes windows, ``trained`` those of all networks, ``steps``, training ``windows``
-    shown, repeats counted, ``seconds`` of CPU time with all looks at the validation score, and ``threads``.
+    ``parameters`` that were fitted, of the network that makes windows, ``trained`` those of all networks, ``steps``,
+    training ``windows`` shown, repeats counted, ``seconds`` of CPU time with all looks at the validation score, and
+    ``threads``.
     """
     return {
         "parameters": n_parameters(trainer.generator), "trained": n_parameters(*trainer.networks().values()),

@@ -211,7 +211,7 @@ class SpikeWindows:
 
     @property
     def accepted(self) -> np.ndarray:
-        """The windows (m, samples) that pass the gate; all of the real ones, and of a model none of whose windows pass."""
+        """The windows (m, samples) that pass the gate; all of the real ones, and of a model of which none pass."""
         return self.windows if self.passes is None or not self.passes.any() else self.windows[self.passes]
 
     def synthetic(self, windows: np.ndarray, passes: np.ndarray | None = None, **columns: np.ndarray) -> "SpikeWindows":
@@ -222,7 +222,8 @@ class SpikeWindows:
         n = len(windows)
         return replace(
             self, windows=windows.astype(np.float32), split=np.full(n, Split.TEST, np.uint8), ledger=None,
-            passes=np.ones(n, bool) if passes is None else passes, recording=None, recordings=["synthetic"], noise_recording=None,
+            passes=np.ones(n, bool) if passes is None else passes,
+            recording=None, recordings=["synthetic"], noise_recording=None,
             **{"channel": np.full(n, -1, np.int32), "frame": np.full(n, -1, np.int64), "label": np.full(n, -1, np.int32)}
             | {name: np.asarray(column, np.int32) for name, column in columns.items()},
         )
