@@ -193,7 +193,7 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
                 f"--set {override}: run {preset} has no '{notebook}'{f': did you mean {near[0]!r}?' if near else ''}; "
                 f"it has {', '.join(parameters)}"
             )
-        parameters[notebook][parameter] = read_yaml(value, f"--set {override}")
+        parameters[notebook][parameter] = read_yaml(value, f"--set {override}") if value else ""
     if spikes := parameters.get(NETWORK, {}).get("spikes"):
         path = Path(str(spikes)).expanduser()
         parameters[NETWORK]["spikes"] = str(path.resolve()) if path.exists() else spikes

@@ -516,7 +516,7 @@ class Trainer:
             "config": asdict(self.config),
             "start": {name: _state_hash(network.state_dict()) for name, network in self.networks().items()},
             "data": sha256(self.real.cpu().numpy().tobytes() + self._label_bytes()).hexdigest(),
-            "validation": None if self.validate is None else self.validate.digest,
+            "validated_by": None if self.validate is None else self.validate.digest,
             "sources": sources_hash(used),
             "torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),

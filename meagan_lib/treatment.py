@@ -184,7 +184,7 @@ def rescue(
         Fewer than three cultures of a condition.
     """
     if min(map(len, (healthy, pathological, treated))) < 3:
-        raise InputError("a condition has fewer than three cultures, which tell nothing of others: record more")
+        raise InputError("a condition has fewer than three cultures, which tell nothing of others: record more, or raise cultures")
     h, p, t = tables = standardised(healthy, pathological, treated)
     along, square = _products(*tables)
     covariance, rng, sick = _covariance(tables), np.random.default_rng(seed), np.concatenate([p, t])

@@ -58,11 +58,12 @@ def test_every_model_takes_part_in_the_contest_with_its_cost(smoke):
     found, costs = contest.synthetic(RUN), contest.costs(RUN)
     assert list(found) == list(costs) == ["transformer_gan", "vae_gan", "gaussian", "vae"]
     n = int((SpikeWindows.load(RESULTS / RUN / "windows.h5").split == Split.TEST).sum())
-    assert {len(windows) for by_seed in found.values() for windows in by_seed.values()} == {n}
+    assert min(len(windows.accepted) for by_seed in found.values() for windows in by_seed.values()) >= n
+    assert list(contest.synthetic(RUN, contest.MATCHED)) == ["transformer_gan", "vae_gan", "vae"], "every network"
     assert costs["transformer_gan"][0]["steps"] == 120 and costs["vae_gan"][0]["seconds"] > 1
     assert "contest (2 fits)" in smoke.stdout
     back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
-    np.testing.assert_array_equal(back(contest.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows)
+    np.testing.assert_array_equal(back(contest.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows[:n])
 
 
 @pytest.mark.parametrize("model", contest.THESIS)
