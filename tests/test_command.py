@@ -25,7 +25,7 @@ from tests.conftest import forget, meagan
         (["run", "smoke", "--set", "contest.models=[gmm"], "--set contest.models=[gmm is not YAML"),
         (["run", "smoke", "--set", "contst.models=[]"], "has no 'contst': did you mean 'contest'?"),
         (["run", "concepts", "--set", "contest.models=[]"], "run concepts has no 'contest'; it has c1_networks"),
-        (["run", "smoke", "--set", "01_preprocessing.seed="], "None is nothing"),
+        (["run", "smoke", "--set", "01_preprocessing.seed=null"], "None is nothing"),
         (["book", "no-such-run"], "nothing of a run"),
         (["book", "../x"], "cannot name a run"),
         (["status", "../x"], "cannot name a run"),
