@@ -46,7 +46,7 @@ class Score:
 
 
 Events = tuple[np.ndarray, np.ndarray]
-"""The event of each window, (n,) of real ones and (m,) of generated ones: see :attr:`SpikeWindows.events`."""
+"""The event of each window, (n,) of real ones and (m,) of generated ones (``SpikeWindows.events``)."""
 
 
 def evaluate(

@@ -157,7 +157,7 @@ class SpikeWindows:
 
     @property
     def events(self) -> np.ndarray:
-        """The event int64 (n,) of each window: one spike that several electrodes see is one event.
+        """Number of the event of each window, int64 (n,). One spike that several electrodes see is one event.
 
         An event takes in all windows of its recording, whatever their channel, whose peaks come within a window's
         length of its first. A window whose time is not known is an event of its own.
