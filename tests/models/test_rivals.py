@@ -30,7 +30,7 @@ TAPS = (0.25, 0.5, 0.25)
 DATA = TrainingData(REAL, TAPS, judged(lambda made: float(made.std())))
 MODELS = RIVALS | {model: name for model, (name, _) in THESIS.items()}
 TINY = {"steps": 2, "film_frames": 2}
-QUICK = {"vae_gan": {"vae_steps": 1}, "flow_matching": {"ode_steps": 1}}
+QUICK = {"vae_gan": {"vae_steps": 1}, "plain_vae_gan": {"vae_steps": 1}, "flow_matching": {"ode_steps": 1}}
 
 
 def fitted(name: str, data: TrainingData = DATA, **options):
