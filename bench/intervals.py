@@ -18,9 +18,9 @@ from meagan_lib.scores import evaluate
 BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH.parent / "tests"))
 GAINS = (1.0, 1.1)
-SIZES = {"c2st_auc": (200, 200), "c2st_cnn_auc": (200, 200)}
-"""Windows on each side, and repeats, of the classifiers; ``OTHERS`` of all other scores."""
-OTHERS = (500, 200)
+SIZES = {"c2st_auc": (200, 200), "c2st_cnn_auc": (200, 200), "coverage": (500, 200), "density": (500, 200)}
+"""Windows on each side, and repeats, of the scores that the README quotes; ``OTHERS`` of all others."""
+OTHERS = (250, 100)
 N_BOOTSTRAP = 50
 
 
