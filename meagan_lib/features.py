@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
-from scipy.stats import kurtosis, skew
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
@@ -42,7 +42,8 @@ def shape_features(windows: Array, sampling_rate_hz: float) -> dict[str, Array]:
 
 def extrema_and_moments(windows: Array) -> Array:
     """Positions of the lowest and the highest sample, the highest sample, mean, SD, skewness and kurtosis (n, 7)."""
-    moments = (windows.mean(axis=1), windows.std(axis=1), skew(windows, axis=1), kurtosis(windows, axis=1))
+    shape = scipy.stats.skew(windows, axis=1), scipy.stats.kurtosis(windows, axis=1)
+    moments = (windows.mean(axis=1), windows.std(axis=1), *shape)
     positions = (windows.argmin(axis=1), windows.argmax(axis=1))
     return np.nan_to_num(np.stack([*positions, windows.max(axis=1), *moments], axis=1))
 
