@@ -195,7 +195,7 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
             )
         parameters[notebook][parameter] = read_yaml(value, f"--set {override}") if value else ""
     if spikes := parameters.get(NETWORK, {}).get("spikes"):
-        path = Path(str(spikes)).expanduser()
+        path = Path(os.path.expanduser(str(spikes)))
         parameters[NETWORK]["spikes"] = str(path.resolve()) if path.exists() else spikes
     if merging.FIRST not in parameters:
         return parameters

@@ -41,8 +41,7 @@ def open_windows(
     """
     entry = recordings.catalogue().get(str(recording))
     if entry is None:
-        path = Path(os.path.expanduser(recording))
-        return import_windows(path if path.exists() else ROOT / path, config=config)
+        return import_windows(_find(recording), config=config)
     if not recordings.holds_windows(recording):
         raise InputError(f"'{recording}' is a recording of voltage and no windows: open it with open_recording")
     paths = recordings.fetch(str(recording), Path(data_dir or ROOT / "data"))
@@ -82,10 +81,15 @@ def require_readable(recording: str | Path) -> None:
         As :func:`import_windows`. Nothing is raised for an entry of the catalogue.
     """
     if str(recording) not in recordings.catalogue():
-        path = Path(recording).expanduser()
-        path = path if path.exists() else ROOT / path
+        path = _find(recording)
         with _contents(path) as (_, there):
             _require_names(path.name, there)
+
+
+def _find(recording: str | Path) -> Path:
+    """A file of windows by its path, relative to the working directory or to the checkout."""
+    path = Path(os.path.expanduser(recording))
+    return path if path.exists() else ROOT / path
 
 
 @contextmanager

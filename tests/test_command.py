@@ -17,6 +17,7 @@ from tests.conftest import forget, meagan
         (["run", "smok"], "did you mean 'smoke'"),
         (["run", "smoke", "--recording", "nowhere.brw"], "neither a file nor a name"),
         (["run", "smoke", "--recording", "~no_such_user/chip.brw"], "neither a file nor a name"),
+        (["run", "smoke", "--set", "05_organoid_network.spikes=~no_such_user/spikes.csv"], "no spike times at"),
         (["run", "smoke", "--set", "01_preprocessing.guard=3"], "did you mean 'guard_ms'"),
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
         (["run", "smoke", "--name", "my chip"], "cannot name a run"),
