@@ -98,7 +98,7 @@ def test_the_least_windows_give_every_score_whatever_their_labels(labels):
     assert all(np.isfinite(own).all() for own in places.values())
 
 
-@pytest.mark.parametrize("rival", ["gaussian", "pca_gaussian", "gmm", "bootstrap"])
+@pytest.mark.parametrize("rival", [r for r in contest.RIVALS if not hasattr(contest.model_class(r), "Config")])
 def test_every_rival_without_a_network_fits_the_least_windows(rival, tmp_path):
     data = TrainingData(spikes(LEAST[0], 36, 1), [1.0], None, None, False)
     assert np.isfinite(contest.model_class(rival).fit(data, 0, tmp_path).sample(10, 1)).all()
