@@ -11,8 +11,9 @@ import yaml
 
 from pathlib import Path
 
-from meagan_lib import contest, merging, sweep
-from meagan_lib.notebooks import find_notebook, library_inputs, part
+from meagan_lib.experiments import benchmark, sweep
+from meagan_lib.windows import merging
+from meagan_lib.workflow.execution import find_notebook, library_inputs, part
 
 RUN = config["run"]
 SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation` or `utility`: see the end
@@ -24,19 +25,19 @@ else:
     RECORDINGS = list(merging.parts(yaml.safe_load(_first.read_text()))) if _first.is_file() else []
 
 # model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
-CONTEST = contest.jobs(RUN) if Path(f"results/{RUN}/params/{contest.SECTION}.yaml").is_file() else []
+CONTEST = benchmark.jobs(RUN) if Path(f"results/{RUN}/params/{benchmark.SECTION}.yaml").is_file() else []
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
     "01_preprocessing": ([], ["windows.h5"], 1),
     "02_transformer_gan": (
         ["01_preprocessing"],
-        [f"transformer_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", contest.SYNTHETIC, contest.MATCHED)],
+        [f"transformer_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", benchmark.SYNTHETIC, benchmark.MATCHED)],
         1,
     ),
     "03_vae_gan": (
         ["01_preprocessing"],
-        [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", contest.SYNTHETIC, contest.MATCHED)],
+        [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", benchmark.SYNTHETIC, benchmark.MATCHED)],
         1,
     ),
     "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json", "moment_matching.json"], 1),
@@ -50,8 +51,8 @@ def receipt(notebook, run=RUN):
 
 
 def contest_inputs():
-    fits = [f"results/{RUN}/{contest.SECTION}/{model}/{seed}/receipt.json" for model, seed in CONTEST]
-    return [f"results/{RUN}/params/{contest.SECTION}.yaml", *fits]
+    fits = [f"results/{RUN}/{benchmark.SECTION}/{model}/{seed}/receipt.json" for model, seed in CONTEST]
+    return [f"results/{RUN}/params/{benchmark.SECTION}.yaml", *fits]
 
 
 def windows_of_another(run, notebook):
@@ -94,7 +95,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             python=sys.executable,
         threads: _threads
         shell:
-            "exec {params.python:q} -m meagan_lib.notebooks {params.notebook} {params.run:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.workflow.execution {params.notebook} {params.run:q} {input.parameters:q}"
             " --threads {threads} --products {params.products}"
 
 
@@ -105,15 +106,15 @@ if CONTEST:
             model=r"\w+",
             seed=r"\d+",
         input:
-            parameters=lambda wildcards: f"results/{RUN}/params/{contest.parameters_of(wildcards.model)}.yaml",
+            parameters=lambda wildcards: f"results/{RUN}/params/{benchmark.parameters_of(wildcards.model)}.yaml",
             library=lambda wildcards: contest.library(wildcards.model),
             windows=receipt(merging.FIRST),
         output:
-            f"results/{RUN}/{contest.SECTION}/{{model}}/{{seed}}/receipt.json",
+            f"results/{RUN}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.contest {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
+            "exec {params.python:q} -m meagan_lib.experiments.benchmark {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
 
 
 if RECORDINGS and not SWEEP:
@@ -121,14 +122,14 @@ if RECORDINGS and not SWEEP:
     rule merge:
         input:
             parameters=f"results/{RUN}/params/{merging.FIRST}.yaml",
-            library=library_inputs("meagan_lib.merging"),
+            library=library_inputs("meagan_lib.windows.merging"),
             parts=[receipt(merging.FIRST, part(RUN, label)) for label in RECORDINGS],
         output:
             receipt(merging.FIRST),
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.merging {RUN:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.windows.merging {RUN:q} {input.parameters:q}"
 
 
 if SWEEP:
@@ -144,7 +145,7 @@ if SWEEP:
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.experiments.sweep {SECTION} {RUN:q} {input.parameters:q}"
             " --recording {wildcards.label:q} --case {wildcards.case:q}"
 
     rule sweep:
@@ -156,4 +157,4 @@ if SWEEP:
         params:
             python=sys.executable,
         shell:
-            "exec {params.python:q} -m meagan_lib.sweep {SECTION} {RUN:q} {input.parameters:q}"
+            "exec {params.python:q} -m meagan_lib.experiments.sweep {SECTION} {RUN:q} {input.parameters:q}"

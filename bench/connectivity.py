@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from preprocessing import machine
 
-from meagan_lib.connectivity import sttc
-from meagan_lib.spike_trains import SpikeTrains
+from meagan_lib.network.connectivity import sttc
+from meagan_lib.network.spike_trains import SpikeTrains
 
 BENCH = Path(__file__).parent
 RATE_HZ = 20_000.0
@@ -63,11 +63,13 @@ def table(threads: int = 2) -> str:
     """Measure everything; return the table as Markdown."""
     sttc(trains(64, 1.0, 10), WITHIN_MS, threads)  # compiled before the clock runs
     lines = [
-        "# Functional connectivity, measured", "",
+        "# Functional connectivity, measured",
+        "",
         f"{machine()}. Spike time tiling coefficient of all pairs within ± {WITHIN_MS:g} ms, threads: {threads}; spikes "
         f"burst together. By the clock, the machine may have had other work; of the processor is the sum over the "
         f"threads. The published implementation was timed on 100 pairs, and its time for all pairs is that of one, "
-        f"times their number.", "",
+        f"times their number.",
+        "",
         "| electrodes | rate | length | pairs | by the clock | of the processor | elephant, a pair | elephant, all |",
         "|---|---|---|---|---|---|---|---|",
     ]

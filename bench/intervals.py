@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from preprocessing import machine
 
-from meagan_lib.metrics import METRICS, Context
-from meagan_lib.scores import evaluate
+from meagan_lib.evaluation.metrics import METRICS, Context
+from meagan_lib.evaluation.scores import evaluate
 
 BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH.parent / "tests"))
@@ -31,7 +31,8 @@ def counted(name: str, n: int, repeats: int, gain: float) -> tuple[float, float,
     context = Context.fit(spikes(1000, seed=3), 20_000.0)
     found = [
         evaluate(METRICS[name], spikes(n, seed=1000 + r), made * np.float32(gain), context, N_BOOTSTRAP)
-        for r in range(repeats) for made in [spikes(n, seed=10**6 + r)]
+        for r in range(repeats)
+        for made in [spikes(n, seed=10**6 + r)]
     ]
     value = np.array([v for v, _ in found])
     low, high = np.array([ends for _, ends in found]).T
@@ -51,18 +52,26 @@ def table() -> str:
             lines.append(f"| {METRICS[name].label} | {gain:g} | {told} |")
             print(lines[-1], flush=True)
     minutes = (time.process_time() - started) / 60
-    return "\n".join([
-        "# Intervals, counted", "",
-        f"{machine()}. In how many of the repeats the 95 % interval of a score holds the truth, which is its mean over "
-        f"all repeats: real and generated windows of two kinds of spikes in coloured noise, as the tests have them, "
-        f"drawn anew each time, the generated ones times a gain; {N_BOOTSTRAP} resamplings. Width: half of the interval over "
-        f"1.96 standard deviations of the score, 1 is right. {minutes:.0f} minutes of one processor.", "",
-        "| score | gain | windows on each side | repeats | mean | SD | width | holds |",
-        "|---|---|---|---|---|---|---|---|",
-        *lines, "",
-        "A distance whose truth is near 0 has an interval that is wider than it need be: windows that stand twice in a "
-        "bootstrap add to it what sampling adds.",
-    ]) + "\n"
+    return (
+        "\n".join(
+            [
+                "# Intervals, counted",
+                "",
+                f"{machine()}. In how many of the repeats the 95 % interval of a score holds the truth, which is its mean over "
+                f"all repeats: real and generated windows of two kinds of spikes in coloured noise, as the tests have them, "
+                f"drawn anew each time, the generated ones times a gain; {N_BOOTSTRAP} resamplings. Width: half of the interval over "
+                f"1.96 standard deviations of the score, 1 is right. {minutes:.0f} minutes of one processor.",
+                "",
+                "| score | gain | windows on each side | repeats | mean | SD | width | holds |",
+                "|---|---|---|---|---|---|---|---|",
+                *lines,
+                "",
+                "A distance whose truth is near 0 has an interval that is wider than it need be: windows that stand twice in a "
+                "bootstrap add to it what sampling adds.",
+            ]
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

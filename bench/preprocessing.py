@@ -22,7 +22,7 @@ LARGE_S = (6, 12, 24)
 
 def write_recording(path: Path, n_channels: int, seconds: int) -> None:
     """A BRW 3.x file: a second of coloured noise with a spike a second on each channel, over and over, shifted."""
-    from meagan_lib.simulation import CHIP_ELECTRODES, create_brw
+    from meagan_lib.recordings.simulation import CHIP_ELECTRODES, create_brw
 
     rng = np.random.default_rng(0)
     second = rng.standard_normal((RATE, n_channels), dtype=np.float32)
@@ -43,7 +43,7 @@ def write_recording(path: Path, n_channels: int, seconds: int) -> None:
 
 def opened(path: Path, seconds: int):
     """The first seconds of a recording."""
-    from meagan_lib.recordings import open_recording
+    from meagan_lib.recordings.opening import open_recording
 
     recording = open_recording(path)
     files = recording.get_annotation("files")
@@ -54,8 +54,8 @@ def opened(path: Path, seconds: int):
 
 def ours(path: Path, seconds: int, out: Path | None = None) -> dict:
     """One pass of ``cut_windows``, noise level and writing included."""
-    from meagan_lib import cutting
-    from meagan_lib.detection import DetectionConfig
+    from meagan_lib.windows import cutting
+    from meagan_lib.windows.detection import DetectionConfig
 
     # The SHA-256 of the source reads the whole file once more and is no part of the pass.
     cutting.source_sha256 = lambda recording: []
@@ -134,7 +134,9 @@ def tables() -> str:
         write_recording(small, 256, 30)
         rows = {name: alone(name, small, 30) for name in ("ours", "spikeinterfaces", "read")}
         lines += [
-            "## 256 channels, 30 s", "", "| | seconds | channel-seconds per second | peaks | ratio |",
+            "## 256 channels, 30 s",
+            "",
+            "| | seconds | channel-seconds per second | peaks | ratio |",
             "|---|---|---|---|---|",
         ]
         label = {"ours": "this library", "spikeinterfaces": "SpikeInterface, 2 jobs", "read": "reading alone"}
@@ -146,7 +148,9 @@ def tables() -> str:
         small.unlink()
         write_recording(large, 4096, max(LARGE_S))
         lines += [
-            "", "## 4096 channels", "",
+            "",
+            "## 4096 channels",
+            "",
             "| recording | seconds | channel-seconds per second | peak memory | reading alone | ratio to reading |",
             "|---|---|---|---|---|---|",
         ]

@@ -17,7 +17,7 @@ from preprocessing import machine
 from torch import nn
 
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
-from meagan_lib.training import GANConfig, GANTrainer
+from meagan_lib.training.trainer import GANConfig, GANTrainer
 
 BENCH = Path(__file__).parent
 STEPS, TURNS = 100, 5
@@ -110,9 +110,13 @@ def shares(samples: int, kind: str) -> dict[str, float]:
     trainer_steps(t, 10)
     with ExitStack() as stack:
         for owner, name, what in (
-            (t.generator, "forward", "generator, forward"), (t.discriminator, "forward", "discriminator, forward"),
-            (torch.Tensor, "backward", "backward"), (torch.autograd, "grad", "gradient penalty, first derivative"),
-            (t.optimisers["d"], "step", "Adam"), (t.optimisers["g"], "step", "Adam"), (t, "_move_average", "average"),
+            (t.generator, "forward", "generator, forward"),
+            (t.discriminator, "forward", "discriminator, forward"),
+            (torch.Tensor, "backward", "backward"),
+            (torch.autograd, "grad", "gradient penalty, first derivative"),
+            (t.optimisers["d"], "step", "Adam"),
+            (t.optimisers["g"], "step", "Adam"),
+            (t, "_move_average", "average"),
         ):
             stack.enter_context(timed(spent, owner, name, what))
         started = time.perf_counter()
@@ -126,17 +130,26 @@ def tables() -> str:
     """Measure, and return both tables as Markdown."""
     torch.set_num_threads(1)
     lines = [
-        "# Training, measured", "",
+        "# Training, measured",
+        "",
         f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the fastest "
-        f"of {TURNS} turns of {STEPS} steps.", "",
-        "| on | window | discriminator | steps per second | bare loop | ratio |", "|---|---|---|---|---|---|",
+        f"of {TURNS} turns of {STEPS} steps.",
+        "",
+        "| on | window | discriminator | steps per second | bare loop | ratio |",
+        "|---|---|---|---|---|---|",
     ]
     devices = {"cpu": "one core"} | ({"cuda": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
-    for device, (samples, kind) in product(devices, ((64, "convolutional"), (22, "convolutional"), (64, "transformer"))):
+    for device, (samples, kind) in product(
+        devices, ((64, "convolutional"), (22, "convolutional"), (64, "transformer"))
+    ):
         ours, bare = rates(samples, kind, device)
-        lines.append(f"| {devices[device]} | {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |")
+        lines.append(
+            f"| {devices[device]} | {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |"
+        )
     lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | share |", "|---|---|"]
-    lines += [f"| {what} | {share:.1%} |" for what, share in sorted(shares(64, "convolutional").items(), key=lambda x: -x[1])]
+    lines += [
+        f"| {what} | {share:.1%} |" for what, share in sorted(shares(64, "convolutional").items(), key=lambda x: -x[1])
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Sphinx' configuration of the book. The pages are assembled by ``meagan_lib.book``, which also starts Sphinx."""
+"""Sphinx' configuration of the book. The pages are assembled by ``meagan_lib.book.building``, which also starts Sphinx."""
 
 import inspect
 
@@ -12,7 +12,9 @@ exclude_patterns = ["included"]
 
 extensions = [
     "myst_nb",  # Markdown and executed notebooks
-    "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode",  # the library, from its docstrings
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",  # the library, from its docstrings
     "sphinx.ext.mathjax",
 ]
 

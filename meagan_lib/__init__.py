@@ -9,9 +9,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # What other libraries keep lies in the checkout: a home may be missing, read-only or full, and what it holds, such as a
 # matplotlibrc or another kernel called python3, must not change a run.
 for _variable, _folder in {
-    "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "config",
-    "MPLCONFIGDIR": "matplotlib", "IPYTHONDIR": "ipython",
-    "JUPYTER_CONFIG_DIR": "jupyter/config", "JUPYTER_DATA_DIR": "jupyter/data",
+    "XDG_CACHE_HOME": "",
+    "XDG_CONFIG_HOME": "config",
+    "MPLCONFIGDIR": "matplotlib",
+    "IPYTHONDIR": "ipython",
+    "JUPYTER_CONFIG_DIR": "jupyter/config",
+    "JUPYTER_DATA_DIR": "jupyter/data",
     "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
 }.items():
     os.environ.setdefault(_variable, str(ROOT / ".cache" / _folder))

@@ -20,9 +20,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError, board, contest, merging, progress, sweep
-from meagan_lib.files import DISK_FULL, atomic
-from meagan_lib.notebooks import RESULTS, check_names_and_types, check_parameters, executed, part
+from meagan_lib import ROOT, InputError
+from meagan_lib.experiments import benchmark, sweep
+from meagan_lib.windows import merging
+from meagan_lib.workflow import board, progress
+from meagan_lib.workflow.execution import RESULTS, check_names_and_types, check_parameters, executed, part
+from meagan_lib.workflow.files import DISK_FULL, atomic
 
 PARAMS = ROOT / "params"
 NETWORK = "05_organoid_network"
@@ -70,7 +73,8 @@ def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 @app.command()
 def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
     """Check that the figures of a run are those of its manifest, and its results those of its reference."""
-    from meagan_lib import figures, reference
+    from meagan_lib.experiments import reference
+    from meagan_lib.workflow import figures
 
     runs = [run_name(name), *(run for run in figures.parts(name) if belongs(run))]
     known = [id for run in runs for id in figures.manifest(run)]
@@ -100,7 +104,7 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
 @app.command()
 def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) -> None:
     """Keep the results of a run as its reference, figures/NAME/reference.json, which verify holds later runs against."""
-    from meagan_lib import reference
+    from meagan_lib.experiments import reference
 
     path = reference.keep(run_name(name))
     console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
@@ -109,17 +113,17 @@ def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) ->
 @app.command("book")
 def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")] = "quick") -> None:
     """Make the HTML book of a run: results/NAME/book."""
-    from meagan_lib import book
+    from meagan_lib.book import building
 
     if not (RESULTS / run_name(name)).is_dir():
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     with exclusive(name):
-        page = book.build(name)
+        page = building.build(name)
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
     where = f"{page.relative_to(ROOT)}, for any browser and any web host"
     console.print(f"book of run '{name}', {size:.0f} MB: {where}", soft_wrap=True)
-    taught = any(chapter.run == book.CONCEPTS for chapter in book.chapters(name))
-    if (PARAMS / f"{book.CONCEPTS}.yaml").is_file() and not taught:
+    taught = any(chapter.run == building.CONCEPTS for chapter in building.chapters(name))
+    if (PARAMS / f"{building.CONCEPTS}.yaml").is_file() and not taught:
         words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
         console.print(words, soft_wrap=True)
 
@@ -243,7 +247,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     """
     if section := sweep.section_in(parameters):
         return check_sweep(name, parameters, section)
-    of_no_notebook = ("merge", contest.SECTION)
+    of_no_notebook = ("merge", benchmark.SECTION)
     given = {stem: section | {"name": name} for stem, section in parameters.items() if stem not in of_no_notebook}
     if merging.FIRST not in given:
         return {
@@ -261,14 +265,14 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
             checked[part(name, label), merging.FIRST] = check_parameters(merging.FIRST, section)
     for notebook, section in given.items():
         checked[name, notebook] = check_parameters(notebook, section)
-    checked |= {(name, file): section for file, section in contest.prepared(parameters).items()}
+    checked |= {(name, file): section for file, section in benchmark.prepared(parameters).items()}
     refuse_spikes_early(checked.get((name, NETWORK), {}))
     if parts:
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     elif first["recording"] != "simulated":
-        from meagan_lib.precut import require_readable
-        from meagan_lib.recordings import holds_windows, open_recording
+        from meagan_lib.recordings.opening import holds_windows, open_recording
+        from meagan_lib.windows.imported import require_readable
 
         if holds_windows(first["recording"]):  # bad input is refused before anything starts
             require_readable(first["recording"])
@@ -281,7 +285,7 @@ def refuse_spikes_early(network: dict) -> None:
     """Raise before a run what notebook 05 would refuse at its end: the file of spikes, or the name of a treatment."""
     spikes, treatment = network.get("spikes"), network.get("treatment")
     if spikes or treatment:
-        from meagan_lib import spike_trains
+        from meagan_lib.network import spike_trains
 
         if spikes:
             spike_trains.read_spikes(spikes)
@@ -321,7 +325,7 @@ def remove_stale(name: str) -> None:
     for leftover in [*results.rglob(".*.part"), *(ROOT / "figures" / name).glob(".*.part")]:
         leftover.unlink()
     shutil.rmtree(results / ".staging", ignore_errors=True)
-    for path in [*(results / "receipts").glob("*.json"), *(results / contest.SECTION).glob("*/*/receipt.json")]:
+    for path in [*(results / "receipts").glob("*.json"), *(results / benchmark.SECTION).glob("*/*/receipt.json")]:
         try:
             receipt = json.loads(path.read_text())
             made = [results / p for p in receipt["products"]]
@@ -370,8 +374,19 @@ def run_graph(name: str, cores: int) -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     arguments = [
-        "--cores", str(cores), "--config", f"run=!!str {name}", "--quiet", "host", "reason", "rules",
-        "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "--keep-going",
+        "--cores",
+        str(cores),
+        "--config",
+        f"run=!!str {name}",
+        "--quiet",
+        "host",
+        "reason",
+        "rules",
+        "--nolock",
+        "--rerun-incomplete",
+        "--rerun-triggers",
+        "mtime",
+        "--keep-going",
     ]
     os.chdir(ROOT)
     interrupted = []
@@ -428,7 +443,7 @@ def with_results(name: str) -> str:
     section, _ = sweep.asked(name)
     parts = [
         (results.glob("recordings/*/receipts/*.json"), "recording"),
-        (results.glob(f"{contest.SECTION}/*/*/receipt.json"), "fit"),
+        (results.glob(f"{benchmark.SECTION}/*/*/receipt.json"), "fit"),
         (results.glob(f"{section}/*/*.json") if section else (), "case"),
     ]
     counted = [f"{n} {kind}{'s' * (n > 1)}" for found, kind in parts if (n := len(list(found)))]
@@ -462,9 +477,11 @@ def summary(name: str) -> None:
         for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
             receipt = json.loads(path.read_text())
             receipts.append(receipt | {"notebook": f"{receipt['notebook']} {label}"})
-    if trained := [json.loads(path.read_text()) for path in (RESULTS / name / contest.SECTION).glob("*/*/receipt.json")]:
+    if trained := [
+        json.loads(path.read_text()) for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")
+    ]:
         seconds = sum(receipt["seconds"] for receipt in trained)
-        receipts.append({"notebook": f"{contest.SECTION} ({len(trained)} fits)", "seconds": seconds, "figures": []})
+        receipts.append({"notebook": f"{benchmark.SECTION} ({len(trained)} fits)", "seconds": seconds, "figures": []})
     where = f"figures/{name}" + (f" and figures/{name}/recordings" if recordings else "")
     times = Table(title=f"Figures in {where}, notebooks in results/{name}/notebooks", title_justify="left")
     for column in ("notebook", "seconds", "figures"):
@@ -482,8 +499,12 @@ def summary(name: str) -> None:
 
 
 SHOWN = {
-    "passes": "passes", "c2st_auc": "AUC trees", "c2st_cnn_auc": "AUC CNN", "coverage": "coverage",
-    "frechet_distance": "Fréchet", "log_spectral_distance": "spectral",
+    "passes": "passes",
+    "c2st_auc": "AUC trees",
+    "c2st_cnn_auc": "AUC CNN",
+    "coverage": "coverage",
+    "frechet_distance": "Fréchet",
+    "log_spectral_distance": "spectral",
 }
 """Scores of the closing table, out of all that notebook 04 has, with their headings."""
 

@@ -10,13 +10,12 @@ import pytest
 import torch
 from hypothesis import settings
 
-from meagan_lib import figures
-from meagan_lib.cutting import WindowConfig, cut_windows
-from meagan_lib.detection import DetectionConfig, detect, filtered_traces
-from meagan_lib.notebooks import RESULTS
-from meagan_lib.recordings import ground_truth, open_recording
-from meagan_lib.simulation import SimulationConfig
-
+from meagan_lib.recordings.opening import ground_truth, open_recording
+from meagan_lib.recordings.simulation import SimulationConfig
+from meagan_lib.windows.cutting import WindowConfig, cut_windows
+from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import RESULTS
 
 # On CI the same examples each time: what is red there is red for what was changed, not for what was drawn.
 settings.register_profile("ci", derandomize=True)

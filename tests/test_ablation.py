@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from meagan_lib import InputError, ablation, sweep
-from meagan_lib.ablation import METRICS, Variant, effects, load, reading, train, variants
+from meagan_lib import InputError
+from meagan_lib.experiments import ablation, sweep
+from meagan_lib.experiments.ablation import METRICS, Variant, effects, load, reading, train, variants
 
 SECTION = {
-    "seeds": [0, 1], "n_windows": 100, "patch_ms": 0.4, "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
+    "seeds": [0, 1],
+    "n_windows": 100,
+    "patch_ms": 0.4,
+    "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
     "variants": [
         {"group": "loss", "name": "relativistic"},
         {"group": "loss", "name": "hinge, bare", "against": "relativistic", "recipe": {"loss": "hinge", "gamma": 0.0}},
@@ -19,30 +23,47 @@ SECTION = {
 
 
 def row(variant: str, seed: int, auc: float, data: str = "a", against: str = "base") -> dict:
-    about = {"data": data, "group": "g", "variant": variant, "against": against if variant != "base" else "", "seed": seed}
+    about = {
+        "data": data,
+        "group": "g",
+        "variant": variant,
+        "against": against if variant != "base" else "",
+        "seed": seed,
+    }
     return about | {"steps": 1, "seconds": 1.0, "diverged": ""} | dict.fromkeys(METRICS, 0.5) | {"c2st_auc": auc}
 
 
-@pytest.mark.parametrize("wrong, sentence", [
-    ({"variants": [{"group": "a", "name": "b", "recipe": {"gama": 1}}]}, "did you mean 'gamma'"),
-    ({"variants": [{"group": "a", "name": "b", "against": "c"}]}, "'c', which is not there"),
-    ({"variants": [{"group": "a", "name": "b"}, {"group": "a", "name": "b"}]}, "'b' stands there twice"),
-    ({"variants": [{"name": "b"}]}, "is no variant"),
-    ({"sedes": [1]}, "has no parameter 'sedes'"),
-])
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"variants": [{"group": "a", "name": "b", "recipe": {"gama": 1}}]}, "did you mean 'gamma'"),
+        ({"variants": [{"group": "a", "name": "b", "against": "c"}]}, "'c', which is not there"),
+        ({"variants": [{"group": "a", "name": "b"}, {"group": "a", "name": "b"}]}, "'b' stands there twice"),
+        ({"variants": [{"name": "b"}]}, "is no variant"),
+        ({"sedes": [1]}, "has no parameter 'sedes'"),
+    ],
+)
 def test_a_wrong_sweep_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
         variants(SECTION | wrong)
 
 
 def test_planted_differences_are_found_and_noise_is_not():
-    own = {"base": [0.1, 0.0, -0.1], "better": [0.11, 0.0, -0.1], "worse": [0.1, 0.01, -0.1], "alike": [0.1, 0.02, -0.12]}
+    own = {
+        "base": [0.1, 0.0, -0.1],
+        "better": [0.11, 0.0, -0.1],
+        "worse": [0.1, 0.01, -0.1],
+        "alike": [0.1, 0.02, -0.12],
+    }
     planted = {"base": 0.60, "better": 0.50, "worse": 0.75, "alike": 0.602}
     rows = [row(name, i, auc + n) for name, auc in planted.items() for i, n in enumerate(own[name])]
     rows += [row("lost", i, np.nan if i else 0.6) for i in range(3)]
     found = {e.variant: e for e in effects(rows)}
     assert {name: e.verdict for name, e in found.items()} == {
-        "better": "helps", "worse": "hurts", "alike": "not significant", "lost": "diverges",
+        "better": "helps",
+        "worse": "hurts",
+        "alike": "not significant",
+        "lost": "diverges",
     }
     assert found["worse"].difference == pytest.approx(0.1533, abs=1e-3) and found["lost"].diverged == 2
 
@@ -51,7 +72,9 @@ def test_the_reading_follows_the_scores():
     def table(first, second):
         noise = {"base": (0.0, 0.01, -0.01), "x": (0.01, -0.01, 0.0)}
         return [
-            row(name, i, auc + n, data) for data, by in (("a", first), ("b", second)) for name, auc in by.items()
+            row(name, i, auc + n, data)
+            for data, by in (("a", first), ("b", second))
+            for name, auc in by.items()
             for i, n in enumerate(noise[name])
         ]
 

@@ -24,11 +24,13 @@ from matplotlib.figure import Figure
 from onnx.reference import ReferenceEvaluator
 from safetensors.torch import save_file
 
-from meagan_lib import ROOT, InputError, book, explorer, figures, training
-from meagan_lib.files import sha256
+from meagan_lib import ROOT, InputError, training
+from meagan_lib.book import building, explorer
 from meagan_lib.models.transformer_gan import build_generator
 from meagan_lib.models.vae_gan import build_vae
-from meagan_lib.windows import SpikeWindows, Standardiser
+from meagan_lib.windows.spike_windows import SpikeWindows, Standardiser
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.files import sha256
 from tests.browser import CHROMIUM, browser
 from tests.conftest import spikes
 
@@ -58,7 +60,7 @@ def saved(id: str, run: str, animation: bytes | None = None) -> dict:
     path = figures.folder(run) / "manifest.json"
     lines = json.loads(path.read_text())
     given = {"name": run, "seed": 7, "recording": RECORDING}
-    lines[id] |= {"parameters": given, "library_sha256": {"meagan_lib/plots.py": "0" * 64}}
+    lines[id] |= {"parameters": given, "library_sha256": {"meagan_lib/plots/style.py": "0" * 64}}
     path.write_text(json.dumps(lines))
     return DisplayFormatter().format(shown)[0]
 
@@ -78,12 +80,16 @@ def executed(
             f"# {title}\n\nSee notebook 4 and [the concept](concepts/c1_networks.ipynb), not [this](gone.ipynb).\n\n"
             "$$a = b$$\n\n$$c = d \\tag{thesis 1.1}$$\n\nInline $x_i$."
         ),
-        parameters, injected, nbformat.v4.new_code_cell("import numpy"),
+        parameters,
+        injected,
+        nbformat.v4.new_code_cell("import numpy"),
     ]
     for source, data in cells:
         output = nbformat.v4.new_output("execute_result", data)
         content.append(nbformat.v4.new_code_cell(source, outputs=[output]))
-    words = f"1225 windows to train, of {RECORDING}\n{ROOT}/meagan_lib/brw.py:7: a warning; {Path.home()}/.cache"
+    words = (
+        f"1225 windows to train, of {RECORDING}\n{ROOT}/meagan_lib/recordings/brw.py:7: a warning; {Path.home()}/.cache"
+    )
     printed = nbformat.v4.new_output("stream", name="stdout", text=words)
     content.append(nbformat.v4.new_code_cell("print(n)", outputs=[printed]))
     whole = run.partition("/recordings/")[0]
@@ -105,7 +111,8 @@ def trained(results: Path) -> None:
     vae = build_vae(training.recipe(training.VAEGANConfig, **SMALL), train)
     networks = {
         "transformer_gan/model": build_generator(training.recipe(training.GANConfig, **SMALL), train),
-        "vae_gan/model": vae.decoder, "vae_gan/encoder": vae.encoder,
+        "vae_gan/model": vae.decoder,
+        "vae_gan/encoder": vae.encoder,
     }
     torch.manual_seed(1)
     for name, network in networks.items():
@@ -122,10 +129,10 @@ def results(tmp_path_factory):
     home = tmp_path_factory.mktemp("book")
     results = home / "results"
     with pytest.MonkeyPatch.context() as patch:
-        for module in (book, explorer):
+        for module in (building, explorer):
             patch.setattr(module, "RESULTS", results)
         patch.setattr(figures, "folder", lambda run: home / "figures" / run)
-        patch.setattr(book, "modules", lambda: ["meagan_lib.losses", "meagan_lib.files"])
+        patch.setattr(building, "modules", lambda: ["meagan_lib.training.losses", "meagan_lib.workflow.files"])
         executed(results, RUN, "01_preprocessing", "1 · Windows", [("draw()", saved("trace_detections", RUN))])
         executed(results, PART, "01_preprocessing", "1 · Windows", [("draw()", saved("chip_map", PART))], label="north")
         film = saved("transformer_gan_film", RUN, b"GIF89a\1\0\1\0\0\0\0;")
@@ -151,7 +158,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(results):
     """The book of that run, in which Sphinx finds nothing to complain about."""
-    return book.build(RUN, strict=True).parent
+    return building.build(RUN, strict=True).parent
 
 
 @functools.cache
@@ -166,13 +173,16 @@ def folder(request):
 
 
 def test_chapters_are_what_a_run_has_executed_in_order_and_the_concepts(results):
-    assert [(c.document, c.title) for c in book.chapters(RUN)] == [
-        ("01_preprocessing", "1 · Windows"), ("01_preprocessing-north", "1 · Windows · north"),
-        ("02_transformer_gan", "2 · A GAN"), ("04_results_comparison", "4 · Scores"), ("c1_networks", "c1 · Networks"),
+    assert [(c.document, c.title) for c in building.chapters(RUN)] == [
+        ("01_preprocessing", "1 · Windows"),
+        ("01_preprocessing-north", "1 · Windows · north"),
+        ("02_transformer_gan", "2 · A GAN"),
+        ("04_results_comparison", "4 · Scores"),
+        ("c1_networks", "c1 · Networks"),
     ]
     (results / "empty" / "notebooks").mkdir(parents=True)
     with pytest.raises(InputError, match="run 'empty' has no executed notebooks"):
-        book.build("empty")
+        building.build("empty")
 
 
 def test_every_figure_has_a_number_its_caption_and_a_page_with_cell_data_and_provenance(made):
@@ -211,15 +221,18 @@ def test_scores_stand_in_tables_that_know_no_list_of_models(made):
     table = page(made, "scores.html").select("table")[0]
     rows = [[cell.get_text(strip=True) for cell in row.select("th, td")] for row in table.select("tr")]
     assert rows == [
-        ["model", "C2ST AUC", "coverage"], ["reach (train)", "0.550", "0.600"], ["VAE-GAN", "0.100", "0.600"],
-        ["Gaussian", "0.900", "0.600"], ["unheard of", "–", "0.600"],
+        ["model", "C2ST AUC", "coverage"],
+        ["reach (train)", "0.550", "0.600"],
+        ["VAE-GAN", "0.100", "0.600"],
+        ["Gaussian", "0.900", "0.600"],
+        ["unheard of", "–", "0.600"],
         ["<b> x </b>", "0.500", "0.600"],
     ]
 
 
 def test_the_library_and_the_run_are_told(made):
-    assert "Probability" not in page(made, "api/meagan_lib.losses.html").get_text()[:50]
-    assert "Write content as JSON, atomically" in page(made, "api/meagan_lib.files.html").get_text()
+    assert "Probability" not in page(made, "api/meagan_lib.training.losses.html").get_text()[:50]
+    assert "Write content as JSON, atomically" in page(made, "api/meagan_lib.workflow.files.html").get_text()
     told = page(made, "run.html").get_text()
     assert json.dumps(NAME) in told and "windows.h5" in told
     assert f"recording {NAME}, seed 7" in page(made, "index.html").get_text()
@@ -241,7 +254,7 @@ def test_a_book_tells_nothing_of_the_machine_that_made_it(made, results):
     assert len(files) > 30
     assert [(path.name, word) for path in files for word in hidden if word in path.read_text()] == []
     chapter = page(made, "chapters/01_preprocessing.html").get_text()
-    assert f"of {NAME}\nmeagan_lib/brw.py:7: a warning; .cache" in chapter
+    assert f"of {NAME}\nmeagan_lib/recordings/brw.py:7: a warning; .cache" in chapter
 
 
 def test_italian_pages_say_so_and_terms_stand_in_both_languages(made):
@@ -287,11 +300,15 @@ def test_links_and_pictures_lead_somewhere_and_nothing_comes_from_elsewhere(fold
     ],
 )
 def test_folders_of_recordings_and_spikes_are_left_out_in_whatever_form_they_stand(tmp_path, monkeypatch, text, shown):
-    given = {"recording": ["/data/a.brw", "/media/b's disk/day 1/b.brw", "locust"], "spikes": '/srv/"c"/c.csv', "seed": 0}
+    given = {
+        "recording": ["/data/a.brw", "/media/b's disk/day 1/b.brw", "locust"],
+        "spikes": '/srv/"c"/c.csv',
+        "seed": 0,
+    }
     (tmp_path / "three" / "params").mkdir(parents=True)
     (tmp_path / "three" / "params" / "01_preprocessing.yaml").write_text(yaml.safe_dump(given))
-    monkeypatch.setattr(book, "RESULTS", tmp_path)
-    assert book.without_folders(text, "three") == shown
+    monkeypatch.setattr(building, "RESULTS", tmp_path)
+    assert building.without_folders(text, "three") == shown
 
 
 @pytest.mark.parametrize(
@@ -305,11 +322,11 @@ def test_folders_of_recordings_and_spikes_are_left_out_in_whatever_form_they_sta
     ],
 )
 def test_displayed_equations_are_numbered_within_their_chapter(source, expected):
-    assert book.numbered(source, "c2_density", 3)[0] == expected
+    assert building.numbered(source, "c2_density", 3)[0] == expected
 
 
 def test_what_a_caption_says_is_not_taken_for_markup():
-    assert book.escaped("*a* [b](c) <d> $x_1$ |e|") == r"\*a\* \[b\](c) \<d\> \$x\_1\$ \|e\|"
+    assert building.escaped("*a* [b](c) <d> $x_1$ |e|") == r"\*a\* \[b\](c) \<d\> \$x\_1\$ \|e\|"
 
 
 def test_files_of_others_are_as_they_were_published():

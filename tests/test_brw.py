@@ -11,8 +11,8 @@ import pytest
 import spikeinterface.extractors as se
 
 from meagan_lib import InputError
-from meagan_lib.detection import segment_spans
-from meagan_lib.recordings import electrode_positions_um, open_recording
+from meagan_lib.recordings.opening import electrode_positions_um, open_recording
+from meagan_lib.windows.detection import segment_spans
 
 RATE = 17_840.7
 
@@ -26,8 +26,12 @@ def write_3(path: Path, row, col, *, n_frames=200, version=102, inversion=1.0) -
     chs = np.zeros(len(row), dtype=[("Row", "<i2"), ("Col", "<i2")])
     chs["Row"], chs["Col"] = np.array(row) + 1, np.array(col) + 1
     variables = {
-        "BitDepth": np.uint8(12), "MaxVolt": 4125.0, "MinVolt": -4125.0, "NRecFrames": np.int64(n_frames),
-        "SamplingRate": RATE, "SignalInversion": inversion,
+        "BitDepth": np.uint8(12),
+        "MaxVolt": 4125.0,
+        "MinVolt": -4125.0,
+        "NRecFrames": np.int64(n_frames),
+        "SamplingRate": RATE,
+        "SignalInversion": inversion,
     }
     with h5py.File(path, "w") as file:
         for name, value in variables.items():
@@ -43,19 +47,27 @@ def write_4(path: Path, wells: dict, *, n_frames=200, toc=None, model="Arena", s
     if settings == "ExperimentSettings":
         header = {
             "ValueConverter": {
-                "MinAnalogValue": low, "MaxAnalogValue": high, "MinDigitalValue": 0, "MaxDigitalValue": 4095,
+                "MinAnalogValue": low,
+                "MaxAnalogValue": high,
+                "MinDigitalValue": 0,
+                "MaxDigitalValue": 4095,
                 "ScaleFactor": 1.0,
             },
-            "TimeConverter": {"FrameRate": rate}, "MeaPlate": {"Model": model},
+            "TimeConverter": {"FrameRate": rate},
+            "MeaPlate": {"Model": model},
         }
     else:
-        header = {"SignalConverter": {
-            "DigitalToAnalogConverter": {
-                "MinAnalogValueMicroVolt": low, "MaxAnalogValueMicroVolt": high, "MinDigitalValue": 0,
-                "MaxDigitalValue": 4095,
-            },
-            "SampleToTimeConverter": {"FrameRateHertz": rate},
-        }}
+        header = {
+            "SignalConverter": {
+                "DigitalToAnalogConverter": {
+                    "MinAnalogValueMicroVolt": low,
+                    "MaxAnalogValueMicroVolt": high,
+                    "MinDigitalValue": 0,
+                    "MaxDigitalValue": 4095,
+                },
+                "SampleToTimeConverter": {"FrameRateHertz": rate},
+            }
+        }
     data = {}
     with h5py.File(path, "w") as file:
         file[settings] = [json.dumps(header)]
@@ -185,9 +197,10 @@ def test_chunks_that_touch_are_one_segment(tmp_path):
         open_recording(tmp_path / "y.brw")
 
 
-@pytest.mark.parametrize("toc, row", [
-    ([[0, 120], [100, 180]], 1), ([[100, 220], [0, 80]], 1), ([[0, 250], [250, 200]], 1), ([[120, 0], [120, 440]], 0),
-])
+@pytest.mark.parametrize(
+    "toc, row",
+    [([[0, 120], [100, 180]], 1), ([[100, 220], [0, 80]], 1), ([[0, 250], [250, 200]], 1), ([[120, 0], [120, 440]], 0)],
+)
 def test_stretches_that_overlap_or_run_backwards_are_refused(tmp_path, toc, row):
     write_4(tmp_path / "x.brw", {"A1": [0, 1]}, n_frames=200, toc=toc)
     with pytest.raises(InputError, match=f"overlap or run backwards, at its row {row}"):
@@ -219,20 +232,23 @@ def change(path: Path, name: str, value) -> None:
         file[name] = value
 
 
-@pytest.mark.parametrize("name, value, complaint", [
-    ("3BRecInfo/3BRecVars/SamplingRate", [0.0], "sampling rate of 0 Hz"),
-    ("3BRecInfo/3BRecVars/SamplingRate", [-5.0], "sampling rate of -5 Hz"),
-    ("3BRecInfo/3BRecVars/SamplingRate", [np.nan], "sampling rate of nan Hz"),
-    ("3BRecInfo/3BRecVars/NRecFrames", [0], "2 channels of 0 frames"),
-    ("3BRecInfo/3BRecVars/NRecFrames", [199], "is cut short or still being written, or its header is damaged"),
-    ("3BRecInfo/3BRecVars/MaxVolt", [-4125.0], "µV per step"),
-    ("3BRecInfo/3BRecVars/BitDepth", [0], "BitDepth of 0"),
-    ("3BRecInfo/3BRecVars/SignalInversion", [0.0], "SignalInversion of 0"),
-    ("3BRecInfo/3BRecVars/MinVolt", ["low"], "damaged"),
-    ("3BData/Raw", np.zeros(400, np.float32), "float32.*export it as raw"),
-    ("3BRecInfo/3BMeaStreams/Raw/Chs", np.zeros(2, [("Row", "i2"), ("Col", "i2")]), "beyond a chip"),
-    ("3BRecInfo/3BMeaStreams/Raw/Chs", np.ones(2, [("Row", "i2"), ("Col", "i2")]), "an electrode twice"),
-])
+@pytest.mark.parametrize(
+    "name, value, complaint",
+    [
+        ("3BRecInfo/3BRecVars/SamplingRate", [0.0], "sampling rate of 0 Hz"),
+        ("3BRecInfo/3BRecVars/SamplingRate", [-5.0], "sampling rate of -5 Hz"),
+        ("3BRecInfo/3BRecVars/SamplingRate", [np.nan], "sampling rate of nan Hz"),
+        ("3BRecInfo/3BRecVars/NRecFrames", [0], "2 channels of 0 frames"),
+        ("3BRecInfo/3BRecVars/NRecFrames", [199], "is cut short or still being written, or its header is damaged"),
+        ("3BRecInfo/3BRecVars/MaxVolt", [-4125.0], "µV per step"),
+        ("3BRecInfo/3BRecVars/BitDepth", [0], "BitDepth of 0"),
+        ("3BRecInfo/3BRecVars/SignalInversion", [0.0], "SignalInversion of 0"),
+        ("3BRecInfo/3BRecVars/MinVolt", ["low"], "damaged"),
+        ("3BData/Raw", np.zeros(400, np.float32), "float32.*export it as raw"),
+        ("3BRecInfo/3BMeaStreams/Raw/Chs", np.zeros(2, [("Row", "i2"), ("Col", "i2")]), "beyond a chip"),
+        ("3BRecInfo/3BMeaStreams/Raw/Chs", np.ones(2, [("Row", "i2"), ("Col", "i2")]), "an electrode twice"),
+    ],
+)
 def test_an_impossible_header_is_refused_with_its_cause(tmp_path, name, value, complaint):
     write_3(tmp_path / "x.brw", *rows_cols((0, 0), (0, 1)))
     change(tmp_path / "x.brw", name, value)

@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from meagan_lib import InputError
-from meagan_lib.bursts import (
-    LONGEST_MS, electrode_bursts, log_histogram, network_bursts, pooled_intervals_ms, score, summary, valley_ms,
+from meagan_lib.network.bursts import (
+    LONGEST_MS,
+    electrode_bursts,
+    log_histogram,
+    network_bursts,
+    pooled_intervals_ms,
+    score,
+    summary,
+    valley_ms,
 )
-from meagan_lib.simulation import SimulationConfig, burst_frames, spikes
-from meagan_lib.spike_trains import SpikeTrains
+from meagan_lib.network.spike_trains import SpikeTrains
+from meagan_lib.recordings.simulation import SimulationConfig, burst_frames, spikes
 from tests.test_spike_trains import RATE_HZ, trains_of
 
 
@@ -59,7 +66,9 @@ def test_no_burst_of_the_network_and_no_pause_crosses_a_break(planted):
     assert not ((found[:, 0] < within) & (found[:, 1] >= within)).any()
     joint, gap = int(spans[3:5].mean()), 10**6
     cut = replace(
-        trains, frame=trains.frame + gap * (trains.frame >= joint), n_frames=trains.n_frames + gap,
+        trains,
+        frame=trains.frame + gap * (trains.frame >= joint),
+        n_frames=trains.n_frames + gap,
         stretches=[[0, joint], [joint + gap, trains.n_frames + gap]],
     )
     found, (pooled, n) = network_bursts(cut), pooled_intervals_ms(cut)

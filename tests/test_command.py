@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from meagan_lib import ROOT, cli
-from meagan_lib.notebooks import RESULTS
+from meagan_lib.workflow.execution import RESULTS
 from tests.conftest import forget, meagan
 
 
@@ -65,7 +65,10 @@ def test_a_run_needs_no_home_that_can_be_written(tmp_path):
     try:
         for home in (file, "/proc/nowhere"):
             done = subprocess.run(
-                [*command, "--set", "01_preprocessing.threshold_mad=200.0"], capture_output=True, text=True, cwd=ROOT,
+                [*command, "--set", "01_preprocessing.threshold_mad=200.0"],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
                 env=without_home(HOME=str(home)),
             )
             assert done.returncode == 1 and "too few isolated spikes" in done.stderr, done.stderr
@@ -112,7 +115,7 @@ def test_the_error_is_found_in_the_log_of_the_engine(log, told):
 
 def test_a_job_that_breaks_leaves_its_error_and_not_a_guess():
     run = "test-job"
-    code = f"import sys; from meagan_lib.notebooks import job; sys.exit(job('merge', {run!r}, lambda: 1 / 0))"
+    code = f"import sys; from meagan_lib.workflow.execution import job; sys.exit(job('merge', {run!r}, lambda: 1 / 0))"
     try:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         receipts = RESULTS / run / "receipts"

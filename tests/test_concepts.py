@@ -13,30 +13,37 @@ import yaml
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from meagan_lib import ROOT, InputError, figures, teaching
+from meagan_lib import ROOT, InputError
+from meagan_lib.book import teaching
+from meagan_lib.book.teaching import SOLUTIONS, Interactive, for_students, spike_windows, students_path
 from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
-from meagan_lib.figures import STAGING
-from meagan_lib.notebooks import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, find_notebook
-from meagan_lib.teaching import SOLUTIONS, Interactive, for_students, spike_windows, students_path
-from meagan_lib.windows import Split
+from meagan_lib.windows.spike_windows import Split
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, find_notebook
+from meagan_lib.workflow.figures import STAGING
 from tests.conftest import forget
 
 RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
     "c1_networks": [
-        ("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)"),
+        ("-delta1.sum(0)", "delta1.sum(0)"),
+        (" * (1 - h**2)", ""),
+        ("delta2.T @ h", "delta2.T @ h / len(x)"),
     ],
     "c2_density_game": [
-        ("q * np.log(1 - d)", "p * np.log(1 - d)"), ("np.log(1 - d)) * dx", "np.log(1 - d))"),
+        ("q * np.log(1 - d)", "p * np.log(1 - d)"),
+        ("np.log(1 - d)) * dx", "np.log(1 - d))"),
         ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
     ],
     "c3_losses": [
-        ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
+        ("return d if loss", "return 1 / (1 - d) if loss"),
+        ("else 1 - d", "else d"),
         ("return 0 if loss", "return 1 if loss"),
     ],
     "c4_mode_collapse": [
-        ("(distance < 3 * sd).mean()", "(distance < sd).mean()"), (">= 0.1 * len(samples) / len(modes)", ">= 1"),
+        ("(distance < 3 * sd).mean()", "(distance < sd).mean()"),
+        (">= 0.1 * len(samples) / len(modes)", ">= 1"),
         ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)"),
     ],
     "c5_wasserstein": [
@@ -45,13 +52,15 @@ MISTAKES = {
         ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])"),
     ],
     "c6_sinusoid_gan": [
-        (">= 0.1 * len(values) / bins", ">= 1"), ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1"),
+        (">= 0.1 * len(values) / bins", ">= 1"),
+        ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1"),
         ("b, c, _ = fit(curves)", "c, b, _ = fit(curves)"),
     ],
     "c7_vae": [
         ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
         ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
-        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"), ("epsilon**2 - log_variance)", "epsilon**2)"),
+        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"),
+        ("epsilon**2 - log_variance)", "epsilon**2)"),
     ],
     "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
     "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
@@ -134,7 +143,7 @@ def test_a_run_of_concepts_is_one_job_for_each():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_students_have_the_notebook_of_the_solution_with_hints_instead(name):
-    """If not: python -m meagan_lib.teaching."""
+    """If not: python -m meagan_lib.book.teaching."""
     students = nbformat.read(find_notebook(name), as_version=4)
     assert students == for_students(solution(name))
     exercises = tagged(students, "exercise")
@@ -168,7 +177,9 @@ def test_the_concepts_have_all_their_parameters_and_their_defaults_are_the_run(p
 def test_a_run_of_concepts_takes_parameters_and_no_recording():
     files = check("x", resolve("concepts", [], ["c1_networks.windows=quick"]))
     assert files[RESULTS / "x" / "params" / "c1_networks.yaml"] == {
-        **declared_parameters(find_notebook("c1_networks")), "name": "x", "windows": "quick",
+        **declared_parameters(find_notebook("c1_networks")),
+        "name": "x",
+        "windows": "quick",
     }
     with pytest.raises(InputError, match="reads no recording: .* --set c1_networks.windows=NAME"):
         resolve("concepts", ["locust"], [])
@@ -212,7 +223,9 @@ def test_a_slider_redraws_its_picture_and_pictures_stand_in_where_there_are_none
     assert {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(bundle)
     height, colour, picture = panel.sliders.children
     assert (height.value, colour.value, height.description) == (0.5, "black", "height")
-    assert picture.layout.width == "96px" and picture.layout.align_self == "flex-start", "not stretched over the notebook"
+    assert picture.layout.width == "96px" and picture.layout.align_self == "flex-start", (
+        "not stretched over the notebook"
+    )
     before = bytes(picture.value)
     height.value = 0.9
     assert picture.value != before

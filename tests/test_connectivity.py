@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.connectivity import connectivity, mean_with_others, sttc, tiled
-from meagan_lib.spike_trains import SpikeTrains
+from meagan_lib.network.connectivity import functional_connectivity, mean_with_others, sttc, tiled
+from meagan_lib.network.spike_trains import SpikeTrains
 from tests.test_bursts import poisson
 from tests.test_spike_trains import RATE_HZ, trains_of
 
@@ -122,8 +122,11 @@ def test_the_mean_with_the_others_leaves_out_the_silent():
 
 def test_independent_trains_are_not_connected():
     found = [
-        connectivity(poisson(12, rate, 30, seed=seed), 20.0, 1000.0, 20, seed=seed, threads=1).adjacency.any()
-        for seed in range(12) for rate in (0.3, 4.0)
+        functional_connectivity(
+            poisson(12, rate, 30, seed=seed), 20.0, 1000.0, 20, seed=seed, threads=1
+        ).adjacency.any()
+        for seed in range(12)
+        for rate in (0.3, 4.0)
     ]
     assert np.mean(found) <= 0.125
 
@@ -139,14 +142,14 @@ def test_planted_connections_are_found_and_no_others():
         np.concatenate(frame).clip(0, trains.n_frames - 1), np.concatenate(electrode), names, trains.n_frames, RATE_HZ
     )
     order = rng.permutation(14)  # two of them silent
-    links = connectivity(together.select(order), 10.0, 500.0, 40)
+    links = functional_connectivity(together.select(order), 10.0, 500.0, 40)
     wanted = np.zeros((14, 14), bool)
     for a, b in ((0, 1), (2, 3), (4, 5)):
         wanted[a, b] = wanted[b, a] = True
     np.testing.assert_array_equal(links.adjacency, wanted[np.ix_(order, order)])
     np.testing.assert_array_equal(links.q, links.q.T)
     assert links.q.min() > 1 / 41 - 1e-12 and (np.diag(links.q) == 1).all()
-    again = connectivity(together.select(order), 10.0, 500.0, 40, threads=1)
+    again = functional_connectivity(together.select(order), 10.0, 500.0, 40, threads=1)
     np.testing.assert_array_equal(again.q, links.q)
 
 
@@ -155,24 +158,25 @@ def test_what_jitter_leaves_is_no_connection():
     rng = np.random.default_rng(0)
     burst = rng.integers(0, 10, 600) * 120_000 + rng.integers(0, 12_000, 600)  # ten bursts of 0.6 s
     trains = SpikeTrains(burst, np.arange(600) % 6, list("abcdef"), 1_200_000, RATE_HZ)
-    assert connectivity(trains, 50.0, 3000.0, 40).adjacency.sum() == 30
-    assert not connectivity(trains, 20.0, 60.0, 40).adjacency.any()
+    assert functional_connectivity(trains, 50.0, 3000.0, 40).adjacency.sum() == 30
+    assert not functional_connectivity(trains, 20.0, 60.0, 40).adjacency.any()
 
 
 @pytest.mark.parametrize(
     "given, sentence",
     [
         (dict(n_surrogates=10), "alpha = 0.05 take n_surrogates = 19 or more"),
-        (dict(jitter_ms=5.0), "raise jitter_ms"), (dict(within_ms=0.0), "must be above zero"),
+        (dict(jitter_ms=5.0), "raise jitter_ms"),
+        (dict(within_ms=0.0), "must be above zero"),
     ],
 )
 def test_what_cannot_be_told_is_refused(given, sentence):
     with pytest.raises(InputError, match=sentence):
-        connectivity(trains_of([1], [2]), **dict(within_ms=10.0, jitter_ms=100.0, n_surrogates=20) | given)
+        functional_connectivity(trains_of([1], [2]), **dict(within_ms=10.0, jitter_ms=100.0, n_surrogates=20) | given)
 
 
 @pytest.mark.parametrize("frames", [[], [[]], [[3], []], [[3], [900]], [[1, 2], [1, 2]]])
 @pytest.mark.filterwarnings("error")
 def test_silent_electrodes_and_single_spikes_are_not_connected(frames):
-    links = connectivity(trains_of(*frames), 1.0, 5.0, 20)
+    links = functional_connectivity(trains_of(*frames), 1.0, 5.0, 20)
     assert links.adjacency.shape == (len(frames),) * 2 and not links.adjacency.any()

@@ -11,28 +11,33 @@ from conftest import spikes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meagan_lib import ROOT, InputError, cli, contest, notebooks
-from meagan_lib.contest import RIVALS, THESIS, prepared
-from meagan_lib.seeds import over_seeds, paired, q_values
-from meagan_lib.windows import Split, SpikeWindows
+from meagan_lib import ROOT, InputError, cli
+from meagan_lib.evaluation.statistics import over_seeds, paired, q_values
+from meagan_lib.experiments import benchmark
+from meagan_lib.experiments.benchmark import RIVALS, THESIS, prepared
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow import execution
 from tests.conftest import forget
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
 ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "looks": 2, "dcgan_steps": 7}
 
 
-@pytest.mark.parametrize("wrong, sentence", [
-    ({"models": ["gm"]}, "no rival 'gm': did you mean 'gmm'"),
-    ({"models": ["vae_gan"]}, "takes part in any case"),
-    ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
-    ({"models": "gmm"}, "contest.models is a list"),
-    ({"dcgan_step": 3}, "did you mean 'dcgan_steps'"),
-    ({"dcgan_steps": 0}, "dcgan_steps is 0: it must be 1 or more"),
-    ({"seeds": [1, 2]}, "the seed of 02_transformer_gan is 0"),
-    ({"seeds": []}, "the seed of 02_transformer_gan is 0"),
-    ({"rival_seeds": [1, 1]}, "contest.rival_seeds: 1 stands there twice"),
-    ({"rival_seeds": [0.5]}, "contest.rival_seeds"),
-])
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"models": ["gm"]}, "no rival 'gm': did you mean 'gmm'"),
+        ({"models": ["vae_gan"]}, "takes part in any case"),
+        ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
+        ({"models": "gmm"}, "contest.models is a list"),
+        ({"dcgan_step": 3}, "did you mean 'dcgan_steps'"),
+        ({"dcgan_steps": 0}, "dcgan_steps is 0: it must be 1 or more"),
+        ({"seeds": [1, 2]}, "the seed of 02_transformer_gan is 0"),
+        ({"seeds": []}, "the seed of 02_transformer_gan is 0"),
+        ({"rival_seeds": [1, 1]}, "contest.rival_seeds: 1 stands there twice"),
+        ({"rival_seeds": [0.5]}, "contest.rival_seeds"),
+    ],
+)
 def test_a_wrong_contest_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
         prepared(NOTEBOOKS | {"contest": ASKED | wrong})
@@ -40,28 +45,34 @@ def test_a_wrong_contest_is_refused_with_one_sentence(wrong, sentence):
 
 def test_the_contest_is_asked_for_as_notebooks_are():
     files = cli.check("x", cli.resolve("smoke", [], ["contest.models=[gmm, dcgan]", "contest.dcgan_steps=5"]))
-    found = {path.relative_to(notebooks.RESULTS / "x" / "params").as_posix(): given for path, given in files.items()}
-    assert found["contest.yaml"] == {"models": ["gmm", "dcgan"], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}
+    found = {path.relative_to(execution.RESULTS / "x" / "params").as_posix(): given for path, given in files.items()}
+    assert found["contest.yaml"] == {
+        "models": ["gmm", "dcgan"],
+        "seeds": [0],
+        "own": {"transformer_gan": 0, "vae_gan": 0},
+    }
     assert found["contest/gmm.yaml"] == {} and found["contest/dcgan.yaml"] == {"steps": 5, "looks": 1}
 
 
 def test_one_more_model_or_seed_or_budget_concerns_no_other_job():
     before = prepared(NOTEBOOKS | {"contest": ASKED})
-    after = prepared(NOTEBOOKS | {"contest": {"models": ["gmm", "dcgan", "vae"], "seeds": [0, 1, 2], "looks": 2, "dcgan_steps": 8}})
+    after = prepared(
+        NOTEBOOKS | {"contest": {"models": ["gmm", "dcgan", "vae"], "seeds": [0, 1, 2], "looks": 2, "dcgan_steps": 8}}
+    )
     assert after["contest/gmm"] == before["contest/gmm"] and after["contest/dcgan"] != before["contest/dcgan"]
     assert prepared(NOTEBOOKS) == {"contest": {"models": [], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}}
 
 
 def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(contest, "RESULTS", tmp_path)
+    monkeypatch.setattr(benchmark, "RESULTS", tmp_path)
     files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
     changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
     assert changed == {"03_vae_gan", "contest"}
     (told,) = [given for path, given in files[1].items() if path.stem == "contest"]
     cli.write_if_changed(tmp_path / "x" / "params" / "contest.yaml", yaml.safe_dump(told))
-    assert contest.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
-    assert contest.jobs("x") == [("gaussian", 0), ("vae", 0)]
-    assert contest.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
+    assert benchmark.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
+    assert benchmark.jobs("x") == [("gaussian", 0), ("vae", 0)]
+    assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
 
 
 def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
@@ -69,16 +80,22 @@ def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
     patches = {model: found[f"contest/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
     assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
     for model in ("vae", "flow_matching"):
-        assert contest.options(model, found[f"contest/{model}"], recorded())["patch"] == recorded().samples_of(patches[model])
+        assert benchmark.options(model, found[f"contest/{model}"], recorded())["patch"] == recorded().samples_of(
+            patches[model]
+        )
 
 
 def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
     def concerned(module):
-        return [model for model in (*THESIS, *RIVALS) if f"meagan_lib/models/{module}.py" in contest.library(model)]
+        return [model for model in (*THESIS, *RIVALS) if f"meagan_lib/models/{module}.py" in benchmark.library(model)]
 
     for rival in ("dcgan", "tts_gan", "flow_matching", "vae"):
         assert concerned(rival) == [rival]
-        assert not any(f"models/{rival}.py" in path for n in notebooks.NOTEBOOKS.glob("0*.ipynb") for path in notebooks.library_inputs(n.stem))
+        assert not any(
+            f"models/{rival}.py" in path
+            for n in execution.NOTEBOOKS.glob("0*.ipynb")
+            for path in execution.library_inputs(n.stem)
+        )
     assert concerned("baselines") == ["pca_gaussian", "gmm", "bootstrap"]
     assert concerned("vae_gan") == ["vae_gan", "vae", "plain_vae_gan"] and concerned("contract") == [*THESIS, *RIVALS]
 
@@ -86,15 +103,22 @@ def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
 def recorded(n: int = 600, samples: int = 16) -> SpikeWindows:
     """Windows of two units, a third of them each to train, to validate and to test."""
     return SpikeWindows(
-        spikes(n, samples) * 10, np.zeros(n, np.int32), np.arange(n), np.arange(n, dtype=np.int32) % 2,
-        np.repeat(list(Split), n // 3).astype(np.uint8), 20_000.0, 8, "uV", {"band_hz": [300.0, 6000.0], "filter_order": 3},
+        spikes(n, samples) * 10,
+        np.zeros(n, np.int32),
+        np.arange(n),
+        np.arange(n, dtype=np.int32) % 2,
+        np.repeat(list(Split), n // 3).astype(np.uint8),
+        20_000.0,
+        8,
+        "uV",
+        {"band_hz": [300.0, 6000.0], "filter_order": 3},
     )
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run whose notebooks are done, with its parameters."""
-    monkeypatch.setattr(contest, "RESULTS", tmp_path)
+    monkeypatch.setattr(benchmark, "RESULTS", tmp_path)
     recorded().save(tmp_path / "run" / "windows.h5")
     asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "looks": 1, "vae_steps": 2}
     parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "contest": asked}
@@ -106,44 +130,66 @@ def run(tmp_path, monkeypatch):
 
 
 def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
-    assert len(contest.entries("run")) == 8
-    assert contest.jobs("run") == [("transformer_gan", 3), ("vae_gan", 0), *((m, s) for m in ("bootstrap", "vae") for s in (0, 3))]
-    assert contest.place("run", "vae_gan", 3) == run / "vae_gan"
-    assert contest.place("run", "vae_gan", 0) == run / "contest" / "vae_gan" / "0"
+    assert len(benchmark.entries("run")) == 8
+    assert benchmark.jobs("run") == [
+        ("transformer_gan", 3),
+        ("vae_gan", 0),
+        *((m, s) for m in ("bootstrap", "vae") for s in (0, 3)),
+    ]
+    assert benchmark.place("run", "vae_gan", 3) == run / "vae_gan"
+    assert benchmark.place("run", "vae_gan", 0) == run / "contest" / "vae_gan" / "0"
 
 
 def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
     asked = ASKED | {"seeds": [0, 1, 2], "rival_seeds": [1]}
     (run / "params" / "contest.yaml").write_text(yaml.safe_dump(prepared(NOTEBOOKS | {"contest": asked})["contest"]))
-    assert contest.entries("run") == [*((m, s) for m in THESIS for s in (0, 1, 2)), ("gmm", 1), ("dcgan", 1)]
-    assert ("transformer_gan", 0) not in contest.jobs("run") and ("dcgan", 1) in contest.jobs("run")
+    assert benchmark.entries("run") == [*((m, s) for m in THESIS for s in (0, 1, 2)), ("gmm", 1), ("dcgan", 1)]
+    assert ("transformer_gan", 0) not in benchmark.jobs("run") and ("dcgan", 1) in benchmark.jobs("run")
 
 
 def test_fits_leave_models_windows_and_costs(run):
     thesis = {
-        "steps": 2, "looks": 1, "batch_size": 8, "patch_ms": 0.2, "normalisation": "min_max", "condition": "unit", "seed": 0,
-        "name": "run", "recipe": {"width": 16, "depth": 1},
+        "steps": 2,
+        "looks": 1,
+        "batch_size": 8,
+        "patch_ms": 0.2,
+        "normalisation": "min_max",
+        "condition": "unit",
+        "seed": 0,
+        "name": "run",
+        "recipe": {"width": 16, "depth": 1},
     }
-    for model, seed in contest.jobs("run"):
+    for model, seed in benchmark.jobs("run"):
         if model != "vae_gan":
-            given = thesis if model in THESIS else yaml.safe_load((run / "params" / f"{contest.parameters_of(model)}.yaml").read_text())
-            receipt = contest.execute("run", model, seed, given)
+            given = (
+                thesis
+                if model in THESIS
+                else yaml.safe_load((run / "params" / f"{benchmark.parameters_of(model)}.yaml").read_text())
+            )
+            receipt = benchmark.execute("run", model, seed, given)
             assert f"contest/{model}/{seed}/synthetic.h5" in receipt["products"]
     for model, seed in (("transformer_gan", 0), ("vae_gan", 0), ("vae_gan", 3)):  # the notebooks', and a job's
-        folder = contest.place("run", model, seed)
+        folder = benchmark.place("run", model, seed)
         folder.mkdir(parents=True)
         for file in ("synthetic.h5", "cost.json"):
             (folder / file).write_bytes((run / "contest" / "transformer_gan" / "3" / file).read_bytes())
-    found, costs = contest.synthetic("run"), contest.costs("run")
-    assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys((*THESIS, "bootstrap", "vae"), [0, 3])
+    found, costs = benchmark.synthetic("run"), benchmark.costs("run")
+    assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys(
+        (*THESIS, "bootstrap", "vae"), [0, 3]
+    )
     for model, by_seed in found.items():
-        assert min(len(w.accepted) for w in by_seed.values()) >= 200 and {w.amplitude_unit for w in by_seed.values()} == {"uV"}
+        assert min(len(w.accepted) for w in by_seed.values()) >= 200 and {
+            w.amplitude_unit for w in by_seed.values()
+        } == {"uV"}
         assert np.array_equal(by_seed[0].windows, by_seed[3].windows) == (model in THESIS)  # where one is copied above
         assert {len(cost) for cost in costs[model].values()} == {6}
     assert set(found["transformer_gan"][3].label) == {0, 1} and set(found["vae"][3].label) == {-1}
-    assert costs["transformer_gan"][3]["steps"] == costs["vae"][0]["steps"] == 2 and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
+    assert (
+        costs["transformer_gan"][3]["steps"] == costs["vae"][0]["steps"] == 2
+        and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
+    )
     assert costs["bootstrap"][0]["parameters"] == 200 * 16
-    kept = contest.load("run", "bootstrap", 3).sample(200, 5)
+    kept = benchmark.load("run", "bootstrap", 3).sample(200, 5)
     real = recorded().of(Split.TRAIN)
     np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
 
@@ -151,7 +197,7 @@ def test_fits_leave_models_windows_and_costs(run):
 def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
     given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
     for model, (_, notebook) in THESIS.items():
-        found = contest.options(model, given[notebook] | {"recipe": {"heads": 2}}, recorded())
+        found = benchmark.options(model, given[notebook] | {"recipe": {"heads": 2}}, recorded())
         assert found["patch"] == recorded().samples_of(0.4)
         assert found["heads"] == 2 and found["validate_every"] == given[notebook]["steps"] // given[notebook]["looks"]
         named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
@@ -166,7 +212,16 @@ def test_the_graph_has_a_job_for_every_rival_and_seed():
         for path, section in cli.check(name, cli.resolve("full", [], [])).items():
             cli.write_if_changed(path, yaml.safe_dump(section))
         graph = [
-            sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--cores", "2", "--config", f"run={name}",
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--dry-run",
+            "--quiet",
+            "rules",
+            "--cores",
+            "2",
+            "--config",
+            f"run={name}",
             "--nolock",
         ]
         told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
@@ -220,7 +275,9 @@ def test_the_effect_size_has_no_bias():
 def test_differences_that_are_constant_but_for_rounding_have_no_p(scale):
     values = np.random.default_rng(0).uniform(0.4, 0.9, 5) * scale
     found = paired(dict(enumerate(values + 0.1 * scale)), dict(enumerate(values)))
-    assert found.difference == pytest.approx(0.1 * scale) and np.isnan([found.p, found.cohens_dz, *found.interval]).all()
+    assert (
+        found.difference == pytest.approx(0.1 * scale) and np.isnan([found.p, found.cohens_dz, *found.interval]).all()
+    )
 
 
 def test_a_seed_without_a_score_makes_no_pair():

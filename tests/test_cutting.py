@@ -9,12 +9,20 @@ import spikeinterface.core as sc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib import InputError, cutting
-from meagan_lib.cutting import Isolation, WindowConfig, contaminated, contamination_curves, cut_windows, isolated
-from meagan_lib.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
-from meagan_lib.recordings import ground_truth, open_recording
-from meagan_lib.simulation import SimulationConfig
-from meagan_lib.windows import Reason
+from meagan_lib import InputError
+from meagan_lib.recordings.opening import ground_truth, open_recording
+from meagan_lib.recordings.simulation import SimulationConfig
+from meagan_lib.windows import cutting
+from meagan_lib.windows.cutting import (
+    Isolation,
+    WindowConfig,
+    contaminated,
+    contamination_curves,
+    cut_windows,
+    isolated,
+)
+from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
+from meagan_lib.windows.spike_windows import Reason
 from tests.test_brw import write_4
 
 
@@ -185,9 +193,7 @@ def test_the_ledger_tells_what_the_rule_of_the_thesis_would_have_kept(recording,
     assert worded.sum() > run.sum()
     alone = np.isin(as_worded.ledger.reason, [Reason.KEPT, Reason.EDGE_OF_SPLIT])
     for column in ("frame", "channel"):
-        np.testing.assert_array_equal(
-            getattr(windows.ledger, column)[worded], getattr(as_worded.ledger, column)[alone]
-        )
+        np.testing.assert_array_equal(getattr(windows.ledger, column)[worded], getattr(as_worded.ledger, column)[alone])
     np.testing.assert_array_equal(*isolated(as_worded.ledger).values())
     kept = as_worded.ledger.reason == Reason.KEPT
     np.testing.assert_array_equal(

@@ -5,7 +5,15 @@ import pytest
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.detection import DetectionConfig, Peaks, detect, lowpass_taps, nearest, score_detection, window_lowpass
+from meagan_lib.windows.detection import (
+    DetectionConfig,
+    Peaks,
+    detect,
+    lowpass_taps,
+    nearest,
+    score_detection,
+    window_lowpass,
+)
 
 
 def test_recall_and_precision_above_six_sigma(peaks, truth, detection):

@@ -6,9 +6,10 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from meagan_lib import explorer, training
+from meagan_lib import training
+from meagan_lib.book import explorer
 from meagan_lib.models.transformer_gan import build_generator
-from meagan_lib.windows import Standardiser
+from meagan_lib.windows.spike_windows import Standardiser
 from tests.conftest import spikes
 
 

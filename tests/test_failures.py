@@ -6,11 +6,11 @@ from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib import failures
-from meagan_lib.generation import Gate
-from meagan_lib.memorisation import distance_to_train
-from meagan_lib.metrics import Context
-from meagan_lib.scores import METRICS
+from meagan_lib.evaluation import planted_failures
+from meagan_lib.evaluation.memorisation import distance_to_train
+from meagan_lib.evaluation.metrics import Context
+from meagan_lib.evaluation.scores import METRICS
+from meagan_lib.experiments.generation import Gate
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(750, seed=1), spikes(1000, seed=3)
@@ -23,37 +23,42 @@ def table():
     aligned = np.zeros(TRAIN.shape[1], bool)
     aligned[TRAIN.argmin(axis=1)] = True
     gate = Gate(aligned, np.zeros(0)).passes
-    cheap = failures.planted_failures(TEST, TRAIN, RATE, 250, 10, names=[m for m in METRICS if m not in COSTLY], gate=gate)
-    costly = failures.planted_failures(TEST, TRAIN, RATE, 200, 50, names=COSTLY)
+    cheap = planted_failures.planted_failures(
+        TEST, TRAIN, RATE, 250, 10, names=[m for m in METRICS if m not in COSTLY], gate=gate
+    )
+    costly = planted_failures.planted_failures(TEST, TRAIN, RATE, 200, 50, names=COSTLY)
     return {failure: cheap[failure] | costly[failure] for failure in cheap}
 
 
-@pytest.mark.parametrize("failure", failures.FAILURES)
+@pytest.mark.parametrize("failure", planted_failures.FAILURES)
 def test_each_planted_failure_is_flagged(failure, table):
     assert [name for name in METRICS if table[failure][name]["flagged"]]
 
 
 def test_each_scored_metric_flags_some_failure(table):
-    assert [name for name in failures.blind(table) if not METRICS[name].report_only] == []
-    quiet = {failure: {"c_t": {"flagged": failure == failures.HONEST}} for failure in table}
-    assert failures.blind(quiet) == ["c_t"]
+    assert [name for name in planted_failures.blind(table) if not METRICS[name].report_only] == []
+    quiet = {failure: {"c_t": {"flagged": failure == planted_failures.HONEST}} for failure in table}
+    assert planted_failures.blind(quiet) == ["c_t"]
 
 
 def test_other_real_windows_are_flagged_by_few(table):
     """Of 22 metrics at 2.5 % and less, half a one is expected by chance; they are correlated."""
-    assert sum(cell["flagged"] for cell in table[failures.HONEST].values()) <= 2
+    assert sum(cell["flagged"] for cell in table[planted_failures.HONEST].values()) <= 2
 
 
-@pytest.mark.parametrize("failure, by", [
-    ("collapse to the mean", {"c2st_auc", "density", "coverage", "recall", "feature_ks"}),
-    ("a mode dropped", {"mode_occupancy"}),
-    ("training copies + 1 % noise", {"distance_ratio", "c_t", "authenticity", "share_nearest"}),
-    ("amplitude × 1.2", {"c2st_auc", "amplitude_ks", "sliced_wasserstein", "frechet_distance", "profile_l1"}),
-    ("low-passed", {"c2st_auc", "log_spectral_distance", "density"}),
-    ("time shuffled", {"c2st_auc", "c2st_cnn_auc", "precision", "squared_mmd", "autocorrelation_distance"}),
-    ("a Gaussian", {"c2st_auc", "coverage", "precision"}),
-    ("kinds drawn in by 15 %", {"c2st_auc", "precision", "density", "recall", "c_t", "authenticity"}),
-])
+@pytest.mark.parametrize(
+    "failure, by",
+    [
+        ("collapse to the mean", {"c2st_auc", "density", "coverage", "recall", "feature_ks"}),
+        ("a mode dropped", {"mode_occupancy"}),
+        ("training copies + 1 % noise", {"distance_ratio", "c_t", "authenticity", "share_nearest"}),
+        ("amplitude × 1.2", {"c2st_auc", "amplitude_ks", "sliced_wasserstein", "frechet_distance", "profile_l1"}),
+        ("low-passed", {"c2st_auc", "log_spectral_distance", "density"}),
+        ("time shuffled", {"c2st_auc", "c2st_cnn_auc", "precision", "squared_mmd", "autocorrelation_distance"}),
+        ("a Gaussian", {"c2st_auc", "coverage", "precision"}),
+        ("kinds drawn in by 15 %", {"c2st_auc", "precision", "density", "recall", "c_t", "authenticity"}),
+    ],
+)
 def test_a_failure_is_seen_by_the_metrics_that_are_there_for_it(failure, by, table):
     assert by <= {name for name in METRICS if table[failure][name]["flagged"]}
 
@@ -66,15 +71,15 @@ def test_the_distances_of_distributions_do_not_see_copies_and_a_gaussian_passes_
 
 def test_more_precision_and_coverage_than_real_windows_have_is_a_failure():
     test, train = spikes(4500, seed=1), spikes(3000, seed=3)
-    more = failures.planted_failures(test, train, RATE, 1500, 20, names=("precision", "coverage"))
+    more = planted_failures.planted_failures(test, train, RATE, 1500, 20, names=("precision", "coverage"))
     for name, tight in more["kinds drawn in by 15 %"].items():
-        assert tight["value"] > more[failures.HONEST][name]["value"] and tight["flagged"]
+        assert tight["value"] > more[planted_failures.HONEST][name]["value"] and tight["flagged"]
 
 
 def test_failures_are_what_they_are_called():
     rng = np.random.default_rng(0)
     x = TEST[:200]
-    spoilt = {name: plant(x, CONTEXT, rng) for name, plant in failures.FAILURES.items()}
+    spoilt = {name: plant(x, CONTEXT, rng) for name, plant in planted_failures.FAILURES.items()}
     assert {w.shape for w in spoilt.values()} == {x.shape}
     np.testing.assert_allclose(spoilt["collapse to the mean"].std(axis=0), 0.2 * x.std(axis=0), rtol=1e-4)
     cluster = CONTEXT.clusters(x)
@@ -95,7 +100,7 @@ def test_failures_are_what_they_are_called():
 @given(level=st.floats(-3, 3), samples=st.integers(2, 20), seed=st.integers(0, 99))
 def test_the_low_pass_keeps_a_level_and_takes_out_the_fastest_oscillation(level, samples, seed):
     fastest = np.where(np.arange(samples) % 2, 1.0, -1.0)[None]
-    np.testing.assert_allclose(failures.low_passed(np.full((2, samples), level)), level, atol=1e-12)
-    np.testing.assert_allclose(failures.low_passed(fastest)[:, 1:-1], 0, atol=1e-12)
+    np.testing.assert_allclose(planted_failures.low_passed(np.full((2, samples), level)), level, atol=1e-12)
+    np.testing.assert_allclose(planted_failures.low_passed(fastest)[:, 1:-1], 0, atol=1e-12)
     noise = np.random.default_rng(seed).standard_normal((50, samples))
-    assert failures.low_passed(noise).std() < noise.std()
+    assert planted_failures.low_passed(noise).std() < noise.std()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from meagan_lib import features
+from meagan_lib.windows import features
 
 RATE = 20_000.0
 
@@ -59,7 +59,8 @@ def test_the_judge_sees_positions_of_extrema_and_moments():
     windows = spikes(60, 32)
     found = features.extrema_and_moments(windows)
     expected = [
-        (w.argmin(), w.argmax(), w.max(), w.mean(), w.std(), scipy.stats.skew(w), scipy.stats.kurtosis(w)) for w in windows
+        (w.argmin(), w.argmax(), w.max(), w.mean(), w.std(), scipy.stats.skew(w), scipy.stats.kurtosis(w))
+        for w in windows
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     seen = features.classifier_features(windows, RATE)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from meagan_lib import InputError, cli, figures, plots
-from meagan_lib.notebooks import find_notebook
+from meagan_lib import InputError, cli, plots
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import find_notebook
 
 ID = "scores"
 

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError
-from meagan_lib.files import atomic, sha256, write_json
+from meagan_lib.workflow.files import atomic, sha256, write_json
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from meagan_lib import InputError
-from meagan_lib.files import sha256
-from meagan_lib.recordings import electrode_positions_um, open_recording, source_sha256
+from meagan_lib.recordings.opening import electrode_positions_um, open_recording, source_sha256
+from meagan_lib.workflow.files import sha256
 
 
 def samples(n_frames: int, n_channels: int, seed: int = 0) -> np.ndarray:
@@ -49,10 +49,17 @@ def write_spikeglx(folder: Path, name: str, *, seed: int = 0, n_frames: int = 20
     return folder / f"{name}.bin", data
 
 
-@pytest.mark.parametrize("name", [
-    "run_g0_t0.imec0.ap", "run_g3_t12.imec1.lf", "run_g0_tcat.imec0.ap", "my.run.2_g0_t0.imec0.ap",
-    "a run_g0_t0.imec0.ap", "imec_test_g0_t0.imec0.ap",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run_g0_t0.imec0.ap",
+        "run_g3_t12.imec1.lf",
+        "run_g0_tcat.imec0.ap",
+        "my.run.2_g0_t0.imec0.ap",
+        "a run_g0_t0.imec0.ap",
+        "imec_test_g0_t0.imec0.ap",
+    ],
+)
 def test_a_spikeglx_file_of_any_legal_name_gives_its_electrodes_without_the_sync_channel(tmp_path, name):
     path, data = write_spikeglx(tmp_path / "run", name)
     recording = open_recording(path)
@@ -67,8 +74,13 @@ def test_a_spikeglx_file_of_any_legal_name_gives_its_electrodes_without_the_sync
 
 def test_of_spikeglx_runs_gates_and_triggers_side_by_side_the_one_that_is_named_opens(tmp_path):
     names = [
-        "a_g0_t0.imec0.ap", "a_g0_t1.imec0.ap", "a_g1_t0.imec0.ap", "b_g0_t0.imec0.ap", "a_g0_t0.imec0.lf",
-        "a_g0_t0.imec1.ap", "a_g0_t0.nidq",
+        "a_g0_t0.imec0.ap",
+        "a_g0_t1.imec0.ap",
+        "a_g1_t0.imec0.ap",
+        "b_g0_t0.imec0.ap",
+        "a_g0_t0.imec0.lf",
+        "a_g0_t0.imec1.ap",
+        "a_g0_t0.nidq",
     ]
     written = {name: write_spikeglx(tmp_path, name, seed=i, n_frames=100 + i) for i, name in enumerate(names)}
     write_spikeglx(tmp_path / "copy", names[0], seed=9)
@@ -115,6 +127,7 @@ INTAN = {"A-000": 0, "A-001": 0, "B-000": 0, "A-AUX1": 1, "A-VDD1": 2, "ANALOG-I
 
 def write_intan(path: Path, channels: dict[str, int] = INTAN, n_blocks: int = 5) -> np.ndarray:
     """RHD 2.0, header and blocks of 128 frames; returns the amplifier's codes (frames, channels)."""
+
     def text(of: str) -> bytes:
         return struct.pack("<I", 2 * len(of)) + of.encode("utf-16-le")
 
@@ -193,10 +206,14 @@ def write_openephys(folder: Path, streams: dict[str, list[str]] = OPEN_EPHYS, *,
         written[stream].tofile(own / "continuous.dat")
         np.save(own / "sample_numbers.npy", start + np.arange(n_frames))
         np.save(own / "timestamps.npy", (start + np.arange(n_frames)) / 30_000)
-        described.append({
-            "folder_name": f"{stream}/", "sample_rate": 30_000.0, "source_processor_name": "source",
-            "channels": [{"channel_name": c, "bit_volts": 0.195, "units": ""} for c in channels],
-        })
+        described.append(
+            {
+                "folder_name": f"{stream}/",
+                "sample_rate": 30_000.0,
+                "source_processor_name": "source",
+                "channels": [{"channel_name": c, "bit_volts": 0.195, "units": ""} for c in channels],
+            }
+        )
     (folder / "structure.oebin").write_text(json.dumps({"continuous": described, "events": []}))
     return written
 
@@ -275,10 +292,17 @@ def write_mcs(
 
     ``times`` are its rows of first time in µs, first and last sample.
     """
-    info = np.dtype([
-        ("ChannelID", "i4"), ("Label", "S8"), ("Unit", "S2"), ("Exponent", "i4"), ("ADZero", "i4"), ("Tick", "i8"),
-        ("ConversionFactor", "i8"),
-    ])
+    info = np.dtype(
+        [
+            ("ChannelID", "i4"),
+            ("Label", "S8"),
+            ("Unit", "S2"),
+            ("Exponent", "i4"),
+            ("ADZero", "i4"),
+            ("Tick", "i8"),
+            ("ConversionFactor", "i8"),
+        ]
+    )
     written = []
     with h5py.File(path, "w") as file:
         for i, (label, subtype, n) in enumerate(streams):
@@ -292,11 +316,14 @@ def write_mcs(
     return written
 
 
-@pytest.mark.parametrize("streams, taken", [
-    ([("Analog Data", "Auxiliary", 2), ("Electrode Raw Data", "Electrode", 3), ("Digital Data", "Digital", 1)], 1),
-    ([("TTL", "Digital", 1), ("Filter Data (1)", "Electrode", 3), ("Electrode Raw Data (1)", "Electrode", 3)], 2),
-    ([("Electrode Raw Data", "Electrode", 3)], 0),
-])
+@pytest.mark.parametrize(
+    "streams, taken",
+    [
+        ([("Analog Data", "Auxiliary", 2), ("Electrode Raw Data", "Electrode", 3), ("Digital Data", "Digital", 1)], 1),
+        ([("TTL", "Digital", 1), ("Filter Data (1)", "Electrode", 3), ("Electrode Raw Data (1)", "Electrode", 3)], 2),
+        ([("Electrode Raw Data", "Electrode", 3)], 0),
+    ],
+)
 def test_of_the_streams_of_multichannel_systems_the_electrodes_are_taken(tmp_path, streams, taken):
     data = write_mcs(tmp_path / "x.h5", streams)
     recording = open_recording(tmp_path / "x.h5")
@@ -305,9 +332,10 @@ def test_of_the_streams_of_multichannel_systems_the_electrodes_are_taken(tmp_pat
 
 
 def test_of_several_streams_of_multichannel_systems_one_is_picked(tmp_path):
-    data = write_mcs(tmp_path / "x.h5", [
-        ("Analog Data", "Auxiliary", 1), ("Headstage A", "Electrode", 2), ("Headstage B", "Electrode", 3),
-    ])
+    data = write_mcs(
+        tmp_path / "x.h5",
+        [("Analog Data", "Auxiliary", 1), ("Headstage A", "Electrode", 2), ("Headstage B", "Electrode", 3)],
+    )
     with pytest.raises(InputError, match="several streams .*'Stream_1 Headstage A, Electrode', 'Stream_2 Headstage B"):
         open_recording(tmp_path / "x.h5")
     for stream in ("Stream_2", "headstage b"):
@@ -376,7 +404,9 @@ def test_of_the_series_of_an_nwb_file_the_raw_one_is_taken_and_others_are_picked
     recording = open_recording(tmp_path / "y.nwb", stream="acquisition/probe1")
     np.testing.assert_array_equal(recording.get_traces(), data["acquisition/probe1"])
     write_nwb(tmp_path / "z.nwb", {LFP: 2})
-    with pytest.raises(InputError, match="only filtered streams of electrodes: pick one of 'processing/ecephys/LFP/Electr"):
+    with pytest.raises(
+        InputError, match="only filtered streams of electrodes: pick one of 'processing/ecephys/LFP/Electr"
+    ):
         open_recording(tmp_path / "z.nwb")
     write_nwb(tmp_path / "none.nwb", {})
     with pytest.raises(InputError, match="holds no ElectricalSeries, .*; it has general/"):
@@ -403,6 +433,7 @@ def write_maxtwo(path: Path, wells: dict[str, list[str]], *, filters: dict | Non
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
     """No download, and nothing written to the home folder."""
+
     def refuse(*_, **__):
         raise AssertionError("a download was tried")
 
@@ -463,11 +494,14 @@ def test_an_hdf5_file_that_is_no_recording_tells_what_was_sought_and_what_is_the
         open_recording(tmp_path / "x.h5")
 
 
-@pytest.mark.parametrize("write", [
-    lambda path: write_nwb(path.with_suffix(".nwb"), {"acquisition/ElectricalSeries": 3}),
-    lambda path: write_mcs(path.with_suffix(".h5"), [("Electrode Raw Data", "Electrode", 3)]),
-    lambda path: write_maxtwo(path.with_suffix(".h5"), {"well000": ["rec0000"]}),
-])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_nwb(path.with_suffix(".nwb"), {"acquisition/ElectricalSeries": 3}),
+        lambda path: write_mcs(path.with_suffix(".h5"), [("Electrode Raw Data", "Electrode", 3)]),
+        lambda path: write_maxtwo(path.with_suffix(".h5"), {"well000": ["rec0000"]}),
+    ],
+)
 def test_an_hdf5_file_that_is_cut_short_is_refused(tmp_path, write):
     write(tmp_path / "x")
     (path,) = tmp_path.iterdir()

@@ -8,11 +8,10 @@ from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib.cutting import Isolation, WindowConfig, cut_windows
-from meagan_lib.detection import DetectionConfig
-from meagan_lib.generation import MOST_DRAWN, Gate, draw, moment_matching, second_trough
-from meagan_lib.models.gaussian import Gaussian
-from meagan_lib.windows import Split, SpikeWindows, Standardiser
+from meagan_lib.experiments.generation import MOST_DRAWN, Gate, draw, moment_matching, second_trough
+from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
+from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
 
 
 @pytest.mark.parametrize("isolation", [Isolation(), Isolation(guard_mad=0.0), Isolation.thesis()])
@@ -63,8 +62,14 @@ def test_the_second_trough_is_the_deepest_other_one(seed, dead):
 def imported(windows: np.ndarray, pre_samples: int) -> SpikeWindows:
     n = len(windows)
     return SpikeWindows(
-        windows, np.full(n, -1, np.int32), np.full(n, -1, np.int64), np.full(n, -1, np.int32),
-        (np.arange(n) % 2 * 2).astype(np.uint8), 10_000.0, pre_samples, "ADU",
+        windows,
+        np.full(n, -1, np.int32),
+        np.full(n, -1, np.int64),
+        np.full(n, -1, np.int32),
+        (np.arange(n) % 2 * 2).astype(np.uint8),
+        10_000.0,
+        pre_samples,
+        "ADU",
     )
 
 
@@ -126,10 +131,15 @@ def test_matched_windows_have_the_mean_and_covariance_of_the_training_windows():
 
 def test_moment_matching_is_fitted_to_windows_that_are_not_judged(windows, monkeypatch):
     seen = {}
-    monkeypatch.setattr("meagan_lib.generation.moment_matching", lambda x, train: seen.setdefault("fitted", x) is None or (lambda w: w))
+    monkeypatch.setattr(
+        "meagan_lib.experiments.generation.moment_matching",
+        lambda x, train: seen.setdefault("fitted", x) is None or (lambda w: w),
+    )
     z = Standardiser.fit(windows.of(Split.TRAIN)).transform(windows.of(Split.TRAIN))
     noisy = Half(z, 1.0)
-    noisy.sample = lambda n, seed: z[:1] + np.random.default_rng(seed).standard_normal((n, z.shape[1])).astype(np.float32)
+    noisy.sample = lambda n, seed: (
+        z[:1] + np.random.default_rng(seed).standard_normal((n, z.shape[1])).astype(np.float32)
+    )
     made = draw(noisy, windows, matched=True)
     assert len(seen["fitted"]) == 10_000 and not np.isin(made.windows[:, 0], seen["fitted"][:, 0]).any()
 
@@ -139,8 +149,13 @@ def test_the_noise_of_the_gate_is_that_of_the_electrodes_that_gave_training_wind
     real = imported(spikes(8, 32), 16)
     rule = {"threshold_mad": 5.0, "dead_time_ms": 0.5, "artefact": 0.0, "isolation": {"guard_mad": 0.0}}
     merged = replace(
-        real, detection=rule, split=np.array([0, 0, 0, 0, 1, 2, 2, 2], np.uint8), noise_mad=np.float32([1, 2, 3, 4]) / 100,
-        noise_recording=np.uint16([0, 0, 1, 1]), recording=np.uint16([0, 0, 1, 1, 0, 0, 1, 1]),
-        channel=np.int32([1, 1, 0, 0, 0, 0, 1, 1]), positions_um=None,
+        real,
+        detection=rule,
+        split=np.array([0, 0, 0, 0, 1, 2, 2, 2], np.uint8),
+        noise_mad=np.float32([1, 2, 3, 4]) / 100,
+        noise_recording=np.uint16([0, 0, 1, 1]),
+        recording=np.uint16([0, 0, 1, 1, 0, 0, 1, 1]),
+        channel=np.int32([1, 1, 0, 0, 0, 0, 1, 1]),
+        positions_um=None,
     )
     np.testing.assert_allclose(Gate.of(merged).noise_mad, [0.02, 0.03], rtol=1e-6)

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import variation
 
-from meagan_lib import InputError, groups
-from meagan_lib.metrics import shape_features
-from meagan_lib.spike_trains import from_windows
-from meagan_lib.treatment import culture_features
+from meagan_lib import InputError
+from meagan_lib.evaluation.metrics import shape_features
+from meagan_lib.network import groups
+from meagan_lib.network.spike_trains import from_windows
+from meagan_lib.network.treatment import culture_features
 from tests.test_bursts import poisson
 from tests.test_spike_trains import trains_of
 
@@ -45,7 +46,9 @@ def test_the_length_of_a_gap_changes_no_feature(gap):
     joint = whole.n_frames // 3
     touching = replace(whole, stretches=[[0, joint], [joint, whole.n_frames]])
     gapped = replace(
-        whole, frame=whole.frame + gap * (whole.frame >= joint), n_frames=whole.n_frames + gap,
+        whole,
+        frame=whole.frame + gap * (whole.frame >= joint),
+        n_frames=whole.n_frames + gap,
         stretches=[[0, joint], [joint + gap, whole.n_frames + gap]],
     )
     for one, two in zip((touching, *touching.blocks(4)), (gapped, *gapped.blocks(4))):
@@ -94,8 +97,9 @@ def test_only_electrodes_with_all_features_in_every_block_are_used(windows):
     assert np.isfinite(table.blocks).all()
     first = groups.channel_features(trains.blocks(3)[0], 20.0, 3, windows, span=(0, trains.n_frames // 3))
     np.testing.assert_allclose(table.blocks[0], np.stack([first[n][table.usable] for n in table.names], axis=1))
-    silent = groups.feature_table(replace(trains, frame=trains.frame[:0], electrode=trains.electrode[:0],
-                                          amplitude=trains.amplitude[:0]), 2, 20.0)
+    silent = groups.feature_table(
+        replace(trains, frame=trains.frame[:0], electrode=trains.electrode[:0], amplitude=trains.amplitude[:0]), 2, 20.0
+    )
     assert len(silent.values) == 0 and not silent.usable.any()
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from conftest import spikes
 
-from meagan_lib.metrics import METRICS, Context
-from meagan_lib.scores import LEADING, evaluate
+from meagan_lib.evaluation.metrics import METRICS, Context
+from meagan_lib.evaluation.scores import LEADING, evaluate
 
 CONTEXT = replace(Context.fit(spikes(1000, seed=3), 20_000.0), gate=lambda windows: windows.min(axis=1) < -2.5)
 
@@ -16,15 +16,22 @@ def held(name: str, n: int, repeats: int, gain: float, n_bootstrap: int = 50) ->
     """In which share of the repeats the interval holds the mean over all of them."""
     found = [
         evaluate(METRICS[name], spikes(n, seed=1000 + r), made * np.float32(gain), CONTEXT, n_bootstrap)
-        for r in range(repeats) for made in [spikes(n, seed=10**6 + r)]
+        for r in range(repeats)
+        for made in [spikes(n, seed=10**6 + r)]
     ]
     truth = np.mean([value for value, _ in found])
     return np.mean([low <= truth <= high for _, (low, high) in found])
 
 
 QUOTED = [
-    ("passes", 500, 400, 1.0), ("c2st_auc", 100, 100, 1.0), ("c2st_auc", 100, 100, 1.1), ("c2st_cnn_auc", 100, 100, 1.0),
-    ("coverage", 500, 100, 1.0), ("coverage", 500, 100, 1.1), ("density", 500, 100, 1.0), ("density", 500, 100, 1.1),
+    ("passes", 500, 400, 1.0),
+    ("c2st_auc", 100, 100, 1.0),
+    ("c2st_auc", 100, 100, 1.1),
+    ("c2st_cnn_auc", 100, 100, 1.0),
+    ("coverage", 500, 100, 1.0),
+    ("coverage", 500, 100, 1.1),
+    ("density", 500, 100, 1.0),
+    ("density", 500, 100, 1.1),
 ]
 """Score, windows on each side, repeats, and what the generated windows are multiplied by."""
 

@@ -8,16 +8,21 @@ import pytest
 import yaml
 from threadpoolctl import threadpool_limits
 
-from meagan_lib import InputError, contest, failures, features, figures, metrics, notebooks
+from meagan_lib import InputError
 from meagan_lib.cli import resolve
+from meagan_lib.evaluation import metrics, planted_failures
+from meagan_lib.evaluation.scores import METRICS, score_models
+from meagan_lib.experiments import benchmark
 from meagan_lib.models.baselines import MixtureOfGaussians
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.scores import METRICS, score_models
-from meagan_lib.windows import LEAST
+from meagan_lib.windows import features
+from meagan_lib.windows.spike_windows import LEAST
+from meagan_lib.workflow import execution, figures
 from tests.conftest import spikes
 
 SHORT = {
-    "02_transformer_gan": {"steps": 4}, "03_vae_gan": {"steps": 4, "vae_steps": 4},
+    "02_transformer_gan": {"steps": 4},
+    "03_vae_gan": {"steps": 4, "vae_steps": 4},
     "04_results_comparison": {"n_bootstrap": 2},
     "05_organoid_network": {"n_permutations": 3, "cultures": 3, "culture_s": 10.0, "n_resamples": 2},
 }
@@ -27,23 +32,23 @@ SHORT = {
 def run_notebooks(tmp_path, monkeypatch):
     """A function from windows, overrides and numbers of notebooks to the figures that these make, at smoke size."""
     monkeypatch.setattr(figures, "save_figure", lambda fig, id, **_: made.add(id))
-    for module in (notebooks, contest):
+    for module in (execution, benchmark):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     made: set[str] = set()
 
     def run(arrays: dict, *overrides: str, only: str = "12345") -> set[str]:
         np.savez(tmp_path / "few.npz", **{"sampling_rate_hz": 20_000} | arrays)
         given = resolve("smoke", [str(tmp_path / "few.npz")], [*overrides, "contest.models=[gaussian]"])
-        for file, section in contest.prepared(given).items():
+        for file, section in benchmark.prepared(given).items():
             path = tmp_path / "few" / "params" / f"{file}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(yaml.safe_dump(section))
         made.clear()
         for notebook in [name for name in given if name[1] in only]:
             if notebook.startswith("04"):
-                contest.execute("few", "gaussian", 0, {})
+                benchmark.execute("few", "gaussian", 0, {})
             names = {"display": lambda shown: None}
-            for cell in nbformat.read(notebooks.find_notebook(notebook), as_version=4).cells:
+            for cell in nbformat.read(execution.find_notebook(notebook), as_version=4).cells:
                 if cell.cell_type == "code":
                     exec(cell.source, names)
                     if "parameters" in cell.metadata.get("tags", []):
@@ -93,15 +98,17 @@ def test_the_least_windows_give_every_score_whatever_their_labels(labels):
     context = metrics.Context.fit(train, 20_000.0)
     assert 0 <= metrics.Validation(validation, context)(made) <= 1
     assert 0 < metrics.mmd_permutation_p(test[:5], made[:5]) <= 1
-    assert len(failures.planted_failures(test, train, 20_000.0, 1000, 2, 0)) == len(failures.FAILURES) + 1
+    assert (
+        len(planted_failures.planted_failures(test, train, 20_000.0, 1000, 2, 0)) == len(planted_failures.FAILURES) + 1
+    )
     places = features.neighbour_map({"real": test, "one": made, "other": made}, context.pca, 9)
     assert all(np.isfinite(own).all() for own in places.values())
 
 
-@pytest.mark.parametrize("rival", [r for r in contest.RIVALS if not hasattr(contest.model_class(r), "Config")])
+@pytest.mark.parametrize("rival", [r for r in benchmark.RIVALS if not hasattr(benchmark.model_class(r), "Config")])
 def test_every_rival_without_a_network_fits_the_least_windows(rival, tmp_path):
     data = TrainingData(spikes(LEAST[0], 36, 1), [1.0], None, None, False)
-    assert np.isfinite(contest.model_class(rival).fit(data, 0, tmp_path).sample(10, 1)).all()
+    assert np.isfinite(benchmark.model_class(rival).fit(data, 0, tmp_path).sample(10, 1)).all()
 
 
 def test_a_mixture_stands_windows_that_vary_along_few_axes():

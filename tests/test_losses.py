@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from meagan_lib import losses
-from meagan_lib.losses import LOSSES
+from meagan_lib.training import losses
+from meagan_lib.training.losses import LOSSES
 
 REAL, FAKE = torch.tensor([1.3, -0.4, 2.0]), torch.tensor([-0.7, 0.9, 0.1])
 P, Q = torch.sigmoid(REAL), torch.sigmoid(FAKE)

@@ -8,9 +8,9 @@ import scipy.stats
 from conftest import spikes
 from sklearn.neighbors import NearestNeighbors
 
-from meagan_lib import memorisation, metrics
-from meagan_lib.failures import low_passed
-from meagan_lib.metrics import Context
+from meagan_lib.evaluation import memorisation, metrics
+from meagan_lib.evaluation.metrics import Context
+from meagan_lib.evaluation.planted_failures import low_passed
 
 REAL, OTHER, TRAIN = spikes(300, seed=1), spikes(300, seed=2), spikes(700, seed=3)
 CONTEXT = Context.fit(TRAIN, 20_000.0)
@@ -105,10 +105,15 @@ def test_only_copies_lie_much_nearer_to_one_training_window_than_to_the_next():
     assert value("c_t", smooth) < -2 and value("distance_ratio", smooth) > 0.95 * value("distance_ratio", OTHER)
 
 
-@pytest.mark.parametrize("name, new, copy", [
-    ("distance_ratio", (0.85, 1), (0, 0.1)),
-    ("c_t", (-2, 2), (-20, -5)), ("authenticity", (0.5, 1), (0, 0)), ("share_nearest", (0, 0.12), (0.99, 1)),
-])
+@pytest.mark.parametrize(
+    "name, new, copy",
+    [
+        ("distance_ratio", (0.85, 1), (0, 0.1)),
+        ("c_t", (-2, 2), (-20, -5)),
+        ("authenticity", (0.5, 1), (0, 0)),
+        ("share_nearest", (0, 0.12), (0.99, 1)),
+    ],
+)
 def test_new_windows_and_copies_lie_where_they_should(name, new, copy):
     assert new[0] <= value(name, OTHER) <= new[1]
     assert copy[0] <= value(name, TRAIN[:300] + NOISE) <= copy[1]
@@ -116,6 +121,7 @@ def test_new_windows_and_copies_lie_where_they_should(name, new, copy):
 
 def test_keeping_to_the_crowded_places_is_not_taken_for_copying():
     """Distances are short there: over all windows they look like copies, within each cell they do not."""
+
     def blobs(tight: int, wide: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         return np.concatenate([0.2 * rng.standard_normal((tight, 4)), 10 + rng.standard_normal((wide, 4))])

@@ -14,12 +14,12 @@ from prdc import compute_prdc
 from scipy.spatial.distance import cdist, jensenshannon
 from sklearn.metrics import roc_auc_score
 
-from meagan_lib import metrics
-from meagan_lib.failures import shrunk
-from meagan_lib.features import shape_features
-from meagan_lib.metrics import METRICS, Context, Validation
+from meagan_lib.evaluation import metrics
+from meagan_lib.evaluation.metrics import METRICS, Context, Validation
+from meagan_lib.evaluation.planted_failures import shrunk
 from meagan_lib.models.baselines import Gaussian
-from meagan_lib.windows import Split, fit_normalisation
+from meagan_lib.windows.features import shape_features
+from meagan_lib.windows.spike_windows import Split, fit_normalisation
 
 RATE = 20_000.0
 REAL, OTHER, TRAIN = spikes(600, seed=1), spikes(600, seed=2), spikes(1000, seed=3)
@@ -86,6 +86,7 @@ def test_sliced_wasserstein_of_a_shift_is_the_shift():
 
 def squared_mmd_of_pairs(a: np.ndarray, b: np.ndarray) -> float:
     """The definition, pair by pair."""
+
     def mean(x, y, same):
         pairs = [(p, q) for i, p in enumerate(x) for j, q in enumerate(y) if i != j or not same]
         return np.mean([(float(p @ q) / len(p) + 1) ** 3 for p, q in pairs])
@@ -170,7 +171,7 @@ def test_inception_score_is_its_formula_and_counts_the_types_that_are_there():
     assert value("inception_score", fake) == pytest.approx(np.exp(np.mean(kl)))
     labels = (TRAIN[:, 22] > 1).astype(int)
     known = Context.fit(TRAIN, RATE, labels=labels)
-    types = (known.spike_types.predict(known.pca.transform(OTHER)) == 1)
+    types = known.spike_types.predict(known.pca.transform(OTHER)) == 1
     assert value("inception_score", OTHER[types], context=known) == pytest.approx(1, abs=0.05)
     balanced = np.concatenate([OTHER[types][:200], OTHER[~types][:200]])
     assert value("inception_score", balanced, context=known) == pytest.approx(2, abs=0.1)
@@ -259,8 +260,12 @@ def test_a_validation_is_known_by_its_windows_and_by_what_else_decides_it(window
     def digest(split=windows.split, seed=0, **changed):
         return Validation.of(replace(windows, split=split, **changed), seed=seed).digest
 
-    exchanged = np.array([0, 2, 1], np.uint8)[windows.split]  # the same training windows; validation and test change places
-    assert digest() == digest() and len({digest(), digest(exchanged), digest(seed=1), digest(sampling_rate_hz=1e4)}) == 4
+    exchanged = np.array([0, 2, 1], np.uint8)[
+        windows.split
+    ]  # the same training windows; validation and test change places
+    assert (
+        digest() == digest() and len({digest(), digest(exchanged), digest(seed=1), digest(sampling_rate_hz=1e4)}) == 4
+    )
 
 
 def test_validation_judges_windows_as_the_model_makes_them(windows):

@@ -11,15 +11,23 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, cli, contest, merging
+from meagan_lib import ROOT, InputError, cli
+from meagan_lib.book.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.cli import PARAMS, check, default_name, resolve
-from meagan_lib.figures import STAGING
-from meagan_lib.notebooks import (
-    NOTEBOOKS, check_names_and_types, check_parameters, declared_parameters, find_notebook, library_inputs, live_curves,
+from meagan_lib.experiments import benchmark
+from meagan_lib.training.trainer import GANTrainer
+from meagan_lib.windows import merging
+from meagan_lib.workflow.execution import (
+    NOTEBOOKS,
+    check_names_and_types,
+    check_parameters,
+    declared_parameters,
+    find_notebook,
+    library_inputs,
+    live_curves,
     normalise,
 )
-from meagan_lib.teaching import CONCEPTS, SOLUTIONS
-from meagan_lib.training import GANTrainer
+from meagan_lib.workflow.figures import STAGING
 from tests.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -27,7 +35,7 @@ LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(fold
 
 
 def test_kernels_and_fits_do_not_wait_for_what_reads_notebooks():
-    code = "import sys, meagan_lib.contest, meagan_lib.cli; print(*{'nbformat', 'papermill'} & set(sys.modules))"
+    code = "import sys, meagan_lib.experiments.benchmark, meagan_lib.cli; print(*{'nbformat', 'papermill'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == ""
 
@@ -37,10 +45,10 @@ def test_a_job_validates_notebooks_without_the_grammar_of_uris(tmp_path):
     (tmp_path / "parameters.yaml").write_text("{}")
     code = """
 import sys
-from meagan_lib import notebooks
-notebooks.job = lambda *work: 0
+from meagan_lib.workflow import execution
+execution.job = lambda *work: 0
 sys.argv[1:] = ["01_preprocessing", "none", sys.argv[1]]
-assert notebooks.main() == 0
+assert execution.main() == 0
 import nbformat, papermill
 nbformat.validate(nbformat.v4.new_notebook())
 try:
@@ -57,7 +65,9 @@ except nbformat.ValidationError:
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
     assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
-    assert list(check_names_and_types("contest", content.pop("contest"), contest.DECLARED)) == list(contest.DECLARED)
+    assert list(check_names_and_types("contest", content.pop("contest"), benchmark.DECLARED)) == list(
+        benchmark.DECLARED
+    )
     assert sorted(content) == ALL
     for notebook, given in content.items():
         assert list(given) == list(declared_parameters(find_notebook(notebook)))
@@ -100,8 +110,10 @@ def test_overrides_and_names():
     assert resolve("quick", [], ["05_organoid_network.treatment="])["05_organoid_network"]["treatment"] == ""
     assert resolve("quick", [], ["01_preprocessing.recording=[a]"])["01_preprocessing"]["recording"] == "a"
     for wrong, sentence in (
-        ("steps=7", "notebook.parameter=value"), ("02_transformer_gan.steps", "notebook.parameter=value"),
-        ("09_none.steps=1", "has no '09_none'"), ("02_transformer_gan.name=x", "--name"),
+        ("steps=7", "notebook.parameter=value"),
+        ("02_transformer_gan.steps", "notebook.parameter=value"),
+        ("09_none.steps=1", "has no '09_none'"),
+        ("02_transformer_gan.name=x", "--name"),
     ):
         with pytest.raises(InputError, match=sentence):
             resolve("quick", [], [wrong])
@@ -138,7 +150,8 @@ def test_spikes_and_treatment_of_notebook_05_are_checked_before_the_run(tmp_path
     (told,) = [given for path, given in files.items() if path.stem == "05_organoid_network"]
     assert told["spikes"] == str(tmp_path / "spikes.csv")  # the notebook runs in another folder
     for override, sentence in (
-        ("spikes=no.csv", "no.csv has no column time_s"), ("spikes=none.csv", "no spike times at .*none.csv"),
+        ("spikes=no.csv", "no.csv has no column time_s"),
+        ("spikes=none.csv", "no spike times at .*none.csv"),
         ("treatment=locust", "'locust' is no entry of the catalogue with spike trains under treatment"),
     ):
         with pytest.raises(InputError, match=sentence):
@@ -206,9 +219,12 @@ def test_sources_are_stripped_and_every_parameter_is_explained(notebook):
 
 def test_an_edit_of_the_vae_gan_concerns_notebook_03_alone():
     assert [n for n in ALL if "meagan_lib/models/vae_gan.py" in library_inputs(n)] == ["03_vae_gan"]
-    assert all("meagan_lib/windows.py" in library_inputs(n) for n in ALL)
-    assert "meagan_lib/windows.py" in library_inputs("meagan_lib.merging")
-    assert not any("meagan_lib/training.py" in library_inputs(n) for n in ("01_preprocessing", "meagan_lib.merging"))
+    assert all("meagan_lib/windows/spike_windows.py" in library_inputs(n) for n in ALL)
+    assert "meagan_lib/windows/spike_windows.py" in library_inputs("meagan_lib.windows.merging")
+    assert not any(
+        "meagan_lib/training/trainer.py" in library_inputs(n)
+        for n in ("01_preprocessing", "meagan_lib.windows.merging")
+    )
     assert not any("meagan_lib/cli.py" in library_inputs(n) for n in ALL)
 
 
@@ -244,7 +260,11 @@ def test_live_curves_are_drawn_for_a_reader_and_not_for_papermill(monkeypatch):
     monkeypatch.setattr(IPython.display, "display", lambda *_, **__: picture)
     history = {c: np.arange(3.0) for c in GANTrainer.COLUMNS}
     trainer = SimpleNamespace(
-        step=2, total_steps=4, best_step=2, validation=[{}], history_columns=lambda: history,
+        step=2,
+        total_steps=4,
+        best_step=2,
+        validation=[{}],
+        history_columns=lambda: history,
         validation_scores=lambda: np.array([[1, 0.7], [2, 0.6]]),
     )
     monkeypatch.setenv(STAGING, "somewhere")

@@ -1,7 +1,6 @@
 """Every figure of the preprocessing stands on odd input: one channel, no positions, an empty category."""
 
 import io
-
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from meagan_lib import plots
-from meagan_lib.seeds import paired
+from meagan_lib.evaluation.statistics import paired
 
 VERDICTS = ["good", "constant", "dead", "clipped", "noisy", "mains"]
 CHIP_UM = (64 * 42.0, 64 * 42.0)
@@ -91,8 +90,10 @@ def test_silence_can_be_shown():
 
 def test_an_animation_has_its_frames_is_small_and_always_the_same():
     activity = np.random.default_rng(0).poisson(1.0, (40, 64))
-    make = lambda: plots.activity_animation(  # noqa: E731
-        grid(8, 28), activity, TIME_S[280:320], TIME_S, RATE_HZ, "spikes in 10 ms", CHIP_UM
+    make = (
+        lambda: plots.activity_animation(  # noqa: E731
+            grid(8, 28), activity, TIME_S[280:320], TIME_S, RATE_HZ, "spikes in 10 ms", CHIP_UM
+        )
     )
     gif = make()
     assert gif == make() and len(gif) < 1_500_000
@@ -114,7 +115,10 @@ def test_reasons_have_counts_and_shares(counts, intervals_ms):
 def test_the_default_is_marked_on_its_curve():
     share = np.array([0.1, 0.08, 0.07])
     curve = dict(
-        guard_ms=np.array([1.0, 2.0, 3.0]), kept=np.array([0.95, 0.9, 0.85]), contaminated=share, low=share - 0.01,
+        guard_ms=np.array([1.0, 2.0, 3.0]),
+        kept=np.array([0.95, 0.9, 0.85]),
+        contaminated=share,
+        low=share - 0.01,
         high=share + 0.01,
     )
     fig = plots.contamination({"both": curve, "next": curve | {"contaminated": share + 0.02}}, ("both", 2.0))
@@ -238,18 +242,28 @@ def test_boxes_of_a_network_have_their_shapes_and_words_stay_inside():
 
 
 LAYERS = [
-    ("window $x$", "64", 64), ("strided\nconvolutions", "512", 512), ("dense", "128", 128),
-    ("$\\mu$, $\\log \\sigma^2$", "2 × 64", 128), ("$z = \\mu + \\sigma \\odot \\varepsilon$", "64", 64),
-    ("linear map,\n+ positions", "11 × 64", 704), ("3 blocks:\nattention, MLP", "11 × 64", 704),
-    ("patches,\nlow-pass", "64", 64), ("sum with\nGaussian: $\\tilde{x}$", "64", 64),
+    ("window $x$", "64", 64),
+    ("strided\nconvolutions", "512", 512),
+    ("dense", "128", 128),
+    ("$\\mu$, $\\log \\sigma^2$", "2 × 64", 128),
+    ("$z = \\mu + \\sigma \\odot \\varepsilon$", "64", 64),
+    ("linear map,\n+ positions", "11 × 64", 704),
+    ("3 blocks:\nattention, MLP", "11 × 64", 704),
+    ("patches,\nlow-pass", "64", 64),
+    ("sum with\nGaussian: $\\tilde{x}$", "64", 64),
 ]
 
 
-@pytest.mark.parametrize("layers, waist, judge", [
-    (LAYERS, 4, [("discriminator", "logit 1")]), (LAYERS[2:], 2, []),
-    (LAYERS[:5] + 2 * LAYERS[5:], 4, [("D", "1")] * 2),
-    ([("$x$", "9", 9), ("$z$", "1", 1), ("$x$", "9", 9)], 1, []), (LAYERS[:1], 0, [("D", "1")]),
-])
+@pytest.mark.parametrize(
+    "layers, waist, judge",
+    [
+        (LAYERS, 4, [("discriminator", "logit 1")]),
+        (LAYERS[2:], 2, []),
+        (LAYERS[:5] + 2 * LAYERS[5:], 4, [("D", "1")] * 2),
+        ([("$x$", "9", 9), ("$z$", "1", 1), ("$x$", "9", 9)], 1, []),
+        (LAYERS[:1], 0, [("D", "1")]),
+    ],
+)
 def test_words_of_a_butterfly_stay_apart_and_inside(layers, waist, judge):
     fig = plots.butterfly(layers, waist, judge)
     draw(fig)
@@ -423,7 +437,11 @@ def test_a_network_stands_where_it_was_without_and_with_moment_matching(n):
     fig = plots.moment_matching(ends, {"C2ST AUC": (0.5, 0.48, 0.52)})
     draw(fig)
     axis = fig.axes[0]
-    marks = [(line.get_xdata()[0], line.get_markerfacecolor() != "white") for line in axis.lines if line.get_marker() not in ("", "None", None)]
+    marks = [
+        (line.get_xdata()[0], line.get_markerfacecolor() != "white")
+        for line in axis.lines
+        if line.get_marker() not in ("", "None", None)
+    ]
     assert marks == [(x, face) for i in range(n) for x, face in ((0.6 + i, True), (0.4 + i, False))]
     assert [label.get_text() for label in axis.get_yticklabels()] == [plots.LABELS[model] for model in models]
     assert all(text in texts(fig) for text in ("without moment matching", "with moment matching", "floor, 95 %"))
@@ -486,7 +504,10 @@ def test_a_gain_is_above_zero_where_what_is_added_helps(recordings, sizes, seeds
     assert filled == [True] + [False] * (len(dots) - 1)
     assert [0, 0] in [list(line.get_ydata()) for line in below.lines]
     assert "macro-F1" in texts(fig) and "helps" in texts(fig) and "hurts" in texts(fig)
-    assert all(word in texts(fig) for word in ("real windows of each unit", "pre-trained VAE-GAN", "filled: significant, q < 0.05"))
+    assert all(
+        word in texts(fig)
+        for word in ("real windows of each unit", "pre-trained VAE-GAN", "filled: significant, q < 0.05")
+    )
 
 
 def test_where_training_diverged_a_curve_has_a_gap():
@@ -549,8 +570,15 @@ def test_a_raster_shows_every_spike_once_and_only_bursts_of_its_time(n, electrod
 def test_log_intervals_mark_every_threshold(n, m):
     justified, threshold = np.arange(n) % 2 == 0, np.linspace(10, 100, n)
     fig = plots.log_intervals(
-        np.geomspace(1, 1e4, 31), RNG.dirichlet(np.ones(30), n), threshold, justified, RNG.exponential(100, m),
-        RNG.exponential(100, m), 12, 40.0 if m else np.nan, m > 10,
+        np.geomspace(1, 1e4, 31),
+        RNG.dirichlet(np.ones(30), n),
+        threshold,
+        justified,
+        RNG.exponential(100, m),
+        RNG.exponential(100, m),
+        12,
+        40.0 if m else np.nan,
+        m > 10,
     )
     draw(fig)
     filled, open_ = fig.axes[0].lines
@@ -605,8 +633,14 @@ def test_memberships_add_up_and_the_preferred_number_is_ringed(n, k):
 def test_groups_of_electrodes_have_a_profile_and_a_null(accuracy):
     label = np.arange(40) % 3
     fig = plots.channel_groups(
-        RNG.standard_normal((40, 2)), np.array([0.5, 0.2]), label, RNG.uniform(0.4, 1, 40), RNG.standard_normal((3, 4)),
-        ["a", "b", "c", "d"], accuracy, RNG.random(99 if accuracy else 0),
+        RNG.standard_normal((40, 2)),
+        np.array([0.5, 0.2]),
+        label,
+        RNG.uniform(0.4, 1, 40),
+        RNG.standard_normal((3, 4)),
+        ["a", "b", "c", "d"],
+        accuracy,
+        RNG.random(99 if accuracy else 0),
     )
     draw(fig)
     colours = fig.axes[0].collections[0].get_facecolors()[:, :3]
@@ -618,7 +652,8 @@ def test_groups_of_electrodes_have_a_profile_and_a_null(accuracy):
 def test_a_treatment_stands_beside_its_null():
     plane = {name: RNG.standard_normal((8, 2)) for name in ("healthy", "pathological", "treated", "in vain")}
     rescues = {
-        "treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01), "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0),
+        "treated": (0.5, (0.3, 0.7), RNG.normal(0, 0.1, 99), 0.01),
+        "in vain": (0.0, (-0.2, 0.2), np.zeros(9), 1.0),
     }
     fig = plots.treatment(plane, rescues)
     draw(fig)
@@ -645,8 +680,10 @@ def test_distances_between_conditions_stand_beside_shuffled_blocks_and_drift():
 def test_synthetic_spikes_are_drawn_by_group_and_counted(n_groups, sources):
     share = RNG.dirichlet(np.ones(n_groups + 1))
     fig = plots.synthetic_groups(
-        {s: RNG.standard_normal((50, 2)) for s in sources}, {s: RNG.integers(0, n_groups + 1, 50) for s in sources},
-        dict.fromkeys(sources, share), dict.fromkeys(sources, np.full((2, n_groups + 1), 0.01)),
+        {s: RNG.standard_normal((50, 2)) for s in sources},
+        {s: RNG.integers(0, n_groups + 1, 50) for s in sources},
+        dict.fromkeys(sources, share),
+        dict.fromkeys(sources, np.full((2, n_groups + 1), 0.01)),
     )
     draw(fig)
     bars = fig.axes[-1].patches

@@ -5,7 +5,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from meagan_lib import InputError, figures, merging, notebooks
+from meagan_lib import InputError
+from meagan_lib.windows import merging
+from meagan_lib.workflow import execution, figures
 from tests.test_brw import write_4
 from tests.test_formats import write_nwb
 
@@ -13,12 +15,13 @@ from tests.test_formats import write_nwb
 @pytest.fixture
 def run_cells(tmp_path, monkeypatch):
     """A function from parameters to the names that the notebook's cells leave; ``saved`` holds the figures' data."""
+
     def run(**parameters) -> dict:
         saved = {}
         monkeypatch.setattr(figures, "save_figure", lambda fig, id, *, data, **_: saved.update({id: data}))
-        monkeypatch.setattr(notebooks, "RESULTS", tmp_path / "results")
+        monkeypatch.setattr(execution, "RESULTS", tmp_path / "results")
         names = {"display": lambda shown: None}
-        for cell in nbformat.read(notebooks.find_notebook("01_preprocessing"), as_version=4).cells:
+        for cell in nbformat.read(execution.find_notebook("01_preprocessing"), as_version=4).cells:
             if cell.cell_type == "code":
                 exec(cell.source, names)
                 if "parameters" in cell.metadata.get("tags", []):
@@ -103,10 +106,15 @@ def test_a_stream_is_picked_by_its_parameter(run_cells, tmp_path):
     assert run_cells(recording=str(tmp_path / "x.nwb"), stream="probe1")["n_electrodes"] == 4
 
 
-@pytest.mark.parametrize("columns, groups", [
-    ({}, ["all windows"]), ({"label": 3}, ["unit 3"]), ({"channel": 2}, ["electrode 2"]),
-    ({"channel": 2, "label": 3}, ["electrode 2"]),
-])
+@pytest.mark.parametrize(
+    "columns, groups",
+    [
+        ({}, ["all windows"]),
+        ({"label": 3}, ["unit 3"]),
+        ({"channel": 2}, ["electrode 2"]),
+        ({"channel": 2, "label": 3}, ["electrode 2"]),
+    ],
+)
 def test_windows_already_cut_are_shown_by_what_is_known_of_them(run_cells, tmp_path, columns, groups):
     windows = np.random.default_rng(0).normal(size=(60, 24)) - 8 * (np.arange(24) == 9)
     columns = {name: np.full(60, value) for name, value in columns.items()}

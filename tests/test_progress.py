@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from meagan_lib import ROOT, InputError, board, cli, figures, notebooks, progress
+from meagan_lib import ROOT, InputError, cli
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.vae import PlainVAE
+from meagan_lib.workflow import board, execution, figures, progress
 from tests.conftest import forget, spikes
 
 
@@ -71,8 +72,10 @@ def test_a_job_that_is_looked_at_is_silent_and_notes_how_it_ended_unless_interru
 
 def test_cells_tell_the_heading_that_they_stand_under(tmp_path, note):
     cells = [
-        nbformat.v4.new_markdown_cell("# 2 · The GAN\n\nwords"), nbformat.v4.new_code_cell("a = 1"),
-        nbformat.v4.new_markdown_cell("only words"), nbformat.v4.new_markdown_cell("## 2.3 Training"),
+        nbformat.v4.new_markdown_cell("# 2 · The GAN\n\nwords"),
+        nbformat.v4.new_code_cell("a = 1"),
+        nbformat.v4.new_markdown_cell("only words"),
+        nbformat.v4.new_markdown_cell("## 2.3 Training"),
         nbformat.v4.new_code_cell("train()"),
     ]
     path = tmp_path / "notebook.ipynb"
@@ -100,7 +103,7 @@ def test_a_fit_and_a_notebook_tell_their_steps_and_a_note_changes_no_weight(note
     with_note = PlainVAE.fit(data, 0, steps=6, patch=4)
     assert (note()["done"], note()["total"], note()["unit"]) == (6, 6, "step")
     monkeypatch.setenv(figures.STAGING, "somewhere")
-    notebooks.progress("VAE")(SimpleNamespace(step=2, total_steps=4))
+    execution.progress("VAE")(SimpleNamespace(step=2, total_steps=4))
     assert (note()["done"], note()["total"]) == (2, 4)
     monkeypatch.delenv(progress.NOTE)
     np.testing.assert_array_equal(with_note.sample(9, 1), PlainVAE.fit(data, 0, steps=6, patch=4).sample(9, 1))
@@ -194,9 +197,13 @@ def test_bars_are_shown_in_a_terminal_alone_and_no_note_outlives_the_run(tmp_pat
 
 
 def test_an_edit_of_the_progress_makes_no_notebook_stale_and_imports_little():
-    for job in ("01_preprocessing", "meagan_lib.contest"):
-        assert not {"meagan_lib/progress.py", "meagan_lib/board.py"} & set(notebooks.library_inputs(job))
-    code = "import sys, meagan_lib.progress; print(*{'rich', 'torch', 'papermill', 'numpy'} & set(sys.modules))"
+    for job in ("01_preprocessing", "meagan_lib.experiments.benchmark"):
+        assert not {"meagan_lib/workflow/progress.py", "meagan_lib/workflow/board.py"} & set(
+            execution.library_inputs(job)
+        )
+    code = (
+        "import sys, meagan_lib.workflow.progress; print(*{'rich', 'torch', 'papermill', 'numpy'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == ""
 
 
@@ -232,7 +239,8 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
 
 
 @pytest.mark.parametrize(
-    "error, words", [(PermissionError(13, "denied", "results/x"), "no right to use results/x"), (OSError(28, "full"), "disk is full")]
+    "error, words",
+    [(PermissionError(13, "denied", "results/x"), "no right to use results/x"), (OSError(28, "full"), "disk is full")],
 )
 def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, capsys, error, words):
     def refused(**_):

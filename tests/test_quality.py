@@ -10,7 +10,7 @@ import spikeinterface.core as sc
 import spikeinterface.extractors as se
 
 from meagan_lib import InputError
-from meagan_lib.quality import QualityConfig, Verdict, channel_quality
+from meagan_lib.recordings.quality import QualityConfig, Verdict, channel_quality
 
 RATE = 20_000.0
 SCALE_UV, OFFSET_UV = 2.014, -4125.0
@@ -67,10 +67,17 @@ def plant(x: np.ndarray, fault: str, channel: int) -> None:
 @pytest.mark.parametrize(
     "fault, verdict",
     [
-        ("CONSTANT", Verdict.CONSTANT), ("constant for two thirds", Verdict.CONSTANT),
-        ("constant at the rail", Verdict.CONSTANT), ("DEAD", Verdict.DEAD), ("flicker", Verdict.DEAD),
-        ("CLIPPED", Verdict.CLIPPED), ("amplifier saturates", Verdict.CLIPPED), ("NOISY", Verdict.NOISY),
-        ("mains 50", Verdict.MAINS), ("mains 60", Verdict.MAINS), ("mains 49.95", Verdict.MAINS),
+        ("CONSTANT", Verdict.CONSTANT),
+        ("constant for two thirds", Verdict.CONSTANT),
+        ("constant at the rail", Verdict.CONSTANT),
+        ("DEAD", Verdict.DEAD),
+        ("flicker", Verdict.DEAD),
+        ("CLIPPED", Verdict.CLIPPED),
+        ("amplifier saturates", Verdict.CLIPPED),
+        ("NOISY", Verdict.NOISY),
+        ("mains 50", Verdict.MAINS),
+        ("mains 60", Verdict.MAINS),
+        ("mains 49.95", Verdict.MAINS),
     ],
 )
 @pytest.mark.parametrize("channel", [0, 7])

@@ -17,15 +17,19 @@ import typer.testing
 import yaml
 from PIL import Image
 
-from meagan_lib import (
-    ROOT, augmentation, book, cli, contest, explorer, figures, merging, plots, recordings, reference, spike_trains,
-)
-from meagan_lib.detection import DetectionConfig, lowpass_taps
-from meagan_lib.generation import matching_parameters
+from meagan_lib import ROOT, cli, plots
+from meagan_lib.recordings import opening
+from meagan_lib.book import building, explorer
+from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
+from meagan_lib.experiments import augmentation, benchmark, reference
+from meagan_lib.experiments.generation import matching_parameters
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.notebooks import NOTEBOOKS, check_parameters
+from meagan_lib.network import spike_trains
 from meagan_lib.plots import LABELS
-from meagan_lib.scores import LEADING, compare, seed_by_seed
+from meagan_lib.windows import merging
+from meagan_lib.windows.detection import DetectionConfig, lowpass_taps
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
 PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md"]
 TOLD = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "book/pages/own_recording.md", "book/pages/it/index.md"]
@@ -61,11 +65,11 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "RESULTS", tmp_path)
     for name in ("run_graph", "summary", "sweep_summary"):
         monkeypatch.setattr(cli, name, lambda *_, name=name: asked.append(name))
-    monkeypatch.setattr(book, "build", lambda run: tmp_path / run / "book" / "index.html")
-    monkeypatch.setattr(book, "chapters", lambda run: [])
+    monkeypatch.setattr(building, "build", lambda run: tmp_path / run / "book" / "index.html")
+    monkeypatch.setattr(building, "chapters", lambda run: [])
     monkeypatch.setattr(cli, "ROOT", tmp_path)
-    monkeypatch.setattr(recordings, "holds_windows", lambda recording: False)
-    monkeypatch.setattr(recordings, "open_recording", lambda *_, **__: asked.append("opened"))
+    monkeypatch.setattr(opening, "holds_windows", lambda recording: False)
+    monkeypatch.setattr(opening, "open_recording", lambda *_, **__: asked.append("opened"))
     monkeypatch.setattr(spike_trains, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked
@@ -85,7 +89,9 @@ def test_every_command_that_a_reader_is_told_is_understood(rehearsal, tmp_path, 
                 several = re.search('RECORDING="([^"]*)"', command)
                 assert not several or f"{len(several[1].split())} recordings" in rehearsal
             elif program == "papermill":
-                parameters = {arguments[i + 1]: yaml.safe_load(arguments[i + 2]) for i, a in enumerate(arguments) if a == "-p"}
+                parameters = {
+                    arguments[i + 1]: yaml.safe_load(arguments[i + 2]) for i, a in enumerate(arguments) if a == "-p"
+                }
                 assert (ROOT / arguments[0]).is_file()
                 check_parameters(Path(arguments[0]).stem, parameters)
             elif program in ("python", "jupyter"):
@@ -109,7 +115,9 @@ def test_links_of_the_pages_lead_somewhere_and_their_pictures_are_there():
 
 def test_the_table_of_chapters_names_every_notebook():
     text = (ROOT / "README.md").read_text() + (NOTEBOOKS / "README.md").read_text()
-    there = [path for path in NOTEBOOKS.rglob("*.ipynb") if "solutions" not in path.parts and path.parent.name[0] != "."]
+    there = [
+        path for path in NOTEBOOKS.rglob("*.ipynb") if "solutions" not in path.parts and path.parent.name[0] != "."
+    ]
     assert [path.name for path in there if path.name not in text] == []
 
 
@@ -119,8 +127,8 @@ def test_the_table_of_rivals_counts_every_number_that_was_fitted():
     data = TrainingData(np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32), taps)
     assert {model for model, _ in rows} == {"vae", "dcgan", "tts_gan", "flow_matching", "plain_transformer_gan"}
     for model, told in [*rows, ("transformer_gan", "148 968"), ("vae_gan", "148 968"), ("plain_vae_gan", "146 824")]:
-        kind = contest.model_class(model)
-        options = {} if kind.PUBLISHED else {"patch": 8} | ({"on_gaussian": False} if model in contest.PLAIN else {})
+        kind = benchmark.model_class(model)
+        options = {} if kind.PUBLISHED else {"patch": 8} | ({"on_gaussian": False} if model in benchmark.PLAIN else {})
         config = kind.recipe(**options)
         assert kind(kind.build(config, data), config, {}).n_parameters == int(told.replace(" ", "")), model
     assert "have 148 968, and moment matching fits another 2144" in (ROOT / "README.md").read_text()
@@ -140,7 +148,8 @@ def alike_rows() -> dict[str, list[str]]:
     runs = [reference.load(run) for run in ALIKE]
     fraction = runs[0]["scores"]["reach"]["passes"]
     found = {
-        LABELS["real"] + ": floor": [f"{fraction['floor']:.3f}"], LABELS["reach"]: [f"{fraction['value']:.3f}"],
+        LABELS["real"] + ": floor": [f"{fraction['floor']:.3f}"],
+        LABELS["reach"]: [f"{fraction['value']:.3f}"],
     } | {LABELS[model]: [f"{by['passes']['value']:.3f}"] for model, by in runs[0]["scores"].items() if model != "reach"}
     for run in runs:
         for model, by in run["scores"].items():
@@ -167,7 +176,11 @@ def test_what_the_readme_says_of_models_that_are_treated_alike_is_what_the_refer
             best = min(models, key=lambda m: scores[m][name]["value"])
             leads = compare(scores, [(best, m, name) for m in models if m != best])
             even = [LABELS[m] for (_, m, _), lead in leads.items() if not lead.significant]
-            assert f"{where}, {judge}: {LABELS[best]}" + (f" (not significantly behind: {', '.join(even)})" if even else "") in said
+            assert (
+                f"{where}, {judge}: {LABELS[best]}"
+                + (f" (not significantly behind: {', '.join(even)})" if even else "")
+                in said
+            )
         moved = [scores[m]["c2st_auc"]["value"] - matched[m]["c2st_auc"]["value"] for m in matched]
         assert f"{where} by {min(moved):.3f} to {max(moved):.3f}" in said
     assert "lowers the AUC of the trees: simulated" in said and "It will be made again." in said
@@ -179,7 +192,9 @@ def kept():
 
 
 def test_the_table_of_results_has_the_scores_of_the_references(kept):
-    rows = [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in told_results().splitlines() if " ± " in row]
+    rows = [
+        [cell.strip(" *") for cell in row.strip("|").split("|")] for row in told_results().splitlines() if " ± " in row
+    ]
     models = {plots.LABELS[model]: model for run in kept for model in run["scores"]}
     assert sorted(name for name, *_ in rows[1:]) == sorted(models) and rows[0][0] == f"{plots.LABELS['real']}: floor"
     for name, *cells in rows:
@@ -210,8 +225,9 @@ def test_what_the_readme_says_of_the_models_is_what_the_references_say(kept):
             else:
                 expected = 0 if (rival, name) == ("gmm", "c2st_cnn_auc") else 1
             assert expected == np.sign(lead.margin) * lead.significant, (model, rival, name)
-        assert min(by["c2st_auc"]["value"] for by in scores.values() if by is not scores["reach"]) == (
-            scores["flow_matching"]["c2st_auc"]["value"]
+        assert (
+            min(by["c2st_auc"]["value"] for by in scores.values() if by is not scores["reach"])
+            == (scores["flow_matching"]["c2st_auc"]["value"])
         )
     dense = [f"{run['scores']['dcgan']['density']['value']:.2f}" for run in kept]
     real = [f"{run['scores']['reach']['density']['floor']:.2f}" for run in kept]
@@ -233,7 +249,8 @@ def test_what_the_readme_says_of_augmentation_is_what_the_table_says():
     assert told.format(len(found), *counts, 0.05 * len(found)) + ", and none is significant" in told_results()
     assert not any(gain.q < 0.05 for gain in found)
     steady = [
-        gain for gain in alone
+        gain
+        for gain in alone
         if gain.difference > 0 and (gain.data, gain.generator) == ("retina_hdmea", "pretrained_vae_gan")
     ]
     assert [gain.n for gain in steady] == [10, 20, 50, 100]
@@ -265,7 +282,10 @@ def test_binder_takes_every_pin_but_that_of_pytorch(tmp_path):
     pip.write_text('#!/bin/sh\necho "$@"\n')
     pip.chmod(0o755)
     done = subprocess.run(
-        ["bash", ROOT / "binder" / "postBuild"], cwd=ROOT, capture_output=True, text=True,
+        ["bash", ROOT / "binder" / "postBuild"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
     )
     assert done.returncode == 0 and "--editable .[book]" in done.stdout
@@ -281,18 +301,29 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
     tools.mkdir()
     fake = {
         "git": f'mkdir -p "$5" && cp {ROOT}/constraints.txt "$5"',
-        "uv": f'mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin && cp {ROOT}/figures/locust/pca.png figures/colab',
+        "uv": f"mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin && cp {ROOT}/figures/locust/pca.png figures/colab",
         "meagan": "true",
     }
     for name, does in fake.items():
         (tools / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/said\n{does}\n')
         (tools / name).chmod(0o755)
-    play = "\n".join([
-        code["parameters"], 'repository = "somewhere"', "import sys", f"sys.executable = '{tools}/uv'", code["install"],
-        code["run"], code["figures"].replace("display(", "print("), code["book"],
-    ])
+    play = "\n".join(
+        [
+            code["parameters"],
+            'repository = "somewhere"',
+            "import sys",
+            f"sys.executable = '{tools}/uv'",
+            code["install"],
+            code["run"],
+            code["figures"].replace("display(", "print("),
+            code["book"],
+        ]
+    )
     done = subprocess.run(
-        [sys.executable, "-c", play], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-c", play],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"},
     )
     assert done.returncode == 0, done.stderr
@@ -303,4 +334,6 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
 
 
 def test_the_widget_that_is_promised_is_there():
-    assert "from meagan_lib.explorer import explore" in (ROOT / "README.md").read_text() and callable(explorer.explore)
+    assert "from meagan_lib.book.explorer import explore" in (ROOT / "README.md").read_text() and callable(
+        explorer.explore
+    )

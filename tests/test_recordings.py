@@ -13,17 +13,25 @@ import numpy as np
 import pytest
 import scipy.io
 
-from meagan_lib import InputError, recordings
-from meagan_lib.cutting import WindowConfig
-from meagan_lib.detection import DetectionConfig, detect
-from meagan_lib.files import sha256
-from meagan_lib.precut import import_windows, open_windows
-from meagan_lib.recordings import (
-    READERS, amplitude_unit, catalogue, fetch, holds_windows, intracellular_frames, open_recording, rails,
+from meagan_lib import InputError
+from meagan_lib.recordings import opening
+from meagan_lib.network.spike_trains import is_treated, treated
+from meagan_lib.recordings.opening import (
+    READERS,
+    amplitude_unit,
+    catalogue,
+    fetch,
+    holds_windows,
+    intracellular_frames,
+    open_recording,
+    rails,
     source_sha256,
 )
-from meagan_lib.spike_trains import is_treated, treated
-from meagan_lib.windows import SpikeWindows, Split
+from meagan_lib.windows.cutting import WindowConfig
+from meagan_lib.windows.detection import DetectionConfig, detect
+from meagan_lib.windows.imported import import_windows, open_windows
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow.files import sha256
 
 
 def test_an_unknown_name_tells_the_known_ones():
@@ -196,7 +204,7 @@ def test_a_zarr_folder_opens_and_has_a_hash(tmp_path):
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():
     for entry in catalogue().values():
         assert entry["title"] and entry["licence"] and entry["citation"]
-        assert entry["open"] in (*recordings._OPENERS, "windows", "spikes")
+        assert entry["open"] in (*opening._OPENERS, "windows", "spikes")
         for file in entry["files"]:
             assert len(file["sha256"]) == 64
             assert any(len(part) == 40 for part in file["url"].split("/"))
@@ -219,7 +227,7 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
         raise ConnectionError("no network")
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(recordings.pooch, "retrieve", refuse)
+    monkeypatch.setattr(opening.pooch, "retrieve", refuse)
     with pytest.raises(InputError, match="simulated"):
         fetch(name, tmp_path)
 
@@ -229,7 +237,7 @@ def test_a_full_disk_during_a_download_is_told(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(recordings.pooch, "retrieve", full)
+    monkeypatch.setattr(opening.pooch, "retrieve", full)
     with pytest.raises(InputError, match="the disk is full"):
         fetch("locust", tmp_path / "not made yet")
 
@@ -244,7 +252,7 @@ def test_a_download_is_done_once_and_others_may_read_it(tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/source.raw"
         entry = {"chip": {"files": [{"url": url, "sha256": sha256(tmp_path / "source.raw"), "name": "chip.raw"}]}}
-        monkeypatch.setattr(recordings, "catalogue", lambda: entry)
+        monkeypatch.setattr(opening, "catalogue", lambda: entry)
         (path,) = fetch("chip", tmp_path / "data")
         server.shutdown()
     assert path.read_bytes() == b"voltage" and list(path.parent.iterdir()) == [path]
@@ -327,8 +335,13 @@ def some_windows(n: int = 400, samples: int = 24) -> np.ndarray:
 def test_windows_already_cut_are_split_in_time(tmp_path, suffix):
     given, time_s = some_windows(), np.random.default_rng(1).uniform(0, 100, 400)
     path = write_windows(
-        tmp_path / f"cut{suffix}", windows=given, sampling_rate_hz=20_000, time_s=time_s, label=np.arange(400),
-        channel=np.arange(400) % 7, amplitude_unit="uV",
+        tmp_path / f"cut{suffix}",
+        windows=given,
+        sampling_rate_hz=20_000,
+        time_s=time_s,
+        label=np.arange(400),
+        channel=np.arange(400) % 7,
+        amplitude_unit="uV",
     )
     assert holds_windows(path)
     windows = import_windows(path, config=WindowConfig(split_shares=(0.5, 0.2, 0.3)))
@@ -354,12 +367,17 @@ UNITS = np.repeat(range(4), 100)
 RANDOM = np.random.default_rng(2)
 
 
-@pytest.mark.parametrize("columns", [
-    {"label": UNITS}, {"channel": UNITS}, {"label": UNITS, "channel": RANDOM.integers(0, 1000, 400)},
-    {"channel": UNITS, "label": np.tile(UNITS[::4], 4)},  # units that count anew on each electrode
-    {"label": np.r_[RANDOM.integers(0, 4, 250), np.full(150, -1)]},  # what was not sorted stands at the end
-    {"label": (RANDOM.random(400) < np.repeat([0.9, 0.1], 200)).astype(int)},
-])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"label": UNITS},
+        {"channel": UNITS},
+        {"label": UNITS, "channel": RANDOM.integers(0, 1000, 400)},
+        {"channel": UNITS, "label": np.tile(UNITS[::4], 4)},  # units that count anew on each electrode
+        {"label": np.r_[RANDOM.integers(0, 4, 250), np.full(150, -1)]},  # what was not sorted stands at the end
+        {"label": (RANDOM.random(400) < np.repeat([0.9, 0.1], 200)).astype(int)},
+    ],
+)
 def test_windows_sorted_by_unit_or_electrode_give_each_of_them_to_every_split(tmp_path, columns):
     path = write_windows(tmp_path / "cut.npz", windows=some_windows(), sampling_rate_hz=20_000, **columns)
     windows = open_windows(path)
@@ -378,10 +396,15 @@ def test_windows_sorted_by_unit_or_electrode_give_each_of_them_to_every_split(tm
     np.testing.assert_array_equal(open_windows(path).split, windows.split)
 
 
-@pytest.mark.parametrize("columns", [
-    {"label": RANDOM.integers(0, 4, 400)}, {"label": np.arange(400)}, {"channel": RANDOM.integers(0, 300, 400)},
-    {"label": (np.arange(400) + RANDOM.normal(0, 300, 400) > 200).astype(int)},  # a drift, and no sorting
-])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"label": RANDOM.integers(0, 4, 400)},
+        {"label": np.arange(400)},
+        {"channel": RANDOM.integers(0, 300, 400)},
+        {"label": (np.arange(400) + RANDOM.normal(0, 300, 400) > 200).astype(int)},  # a drift, and no sorting
+    ],
+)
 def test_windows_of_mixed_units_are_split_in_their_order(tmp_path, columns):
     path = write_windows(tmp_path / "cut.npz", windows=some_windows(), sampling_rate_hz=20_000, **columns)
     assert (np.diff(open_windows(path).split.astype(int)) >= 0).all()
@@ -400,28 +423,34 @@ def test_a_window_that_was_cut_twice_is_refused_only_across_splits(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
-@pytest.mark.parametrize("wrong, complaint", [
-    (dict(windows=np.full((400, 24), 7)), "400 windows that are all alike"),
-    (dict(windows=np.tile(some_windows()[:1], (400, 1))), "400 windows that are all alike"),
-    (dict(windows=1e6 + 1e-3 * some_windows()), "400 windows that are all alike"),
-    (dict(windows=np.repeat(some_windows()[:, :1], 24, axis=1)), "400 windows that are flat"),
-    (dict(windows=None, waveforms=some_windows()), "lacks windows and holds .*waveforms.*: save it again with windows"),
-    (dict(sampling_rate_hz=None), "lacks sampling_rate_hz and holds windows"),
-    (dict(windows=np.zeros(30)), "must be .n, samples."),
-    (dict(windows=np.zeros((0, 30))), "must be .n, samples."),
-    (dict(windows=np.zeros((30, 4))), "8 samples or more"),
-    (dict(windows=np.where(np.arange(24) == 3, np.nan, some_windows())), "400 values in windows"),
-    (dict(windows=np.array([[b"x"] * 24])), "must be numbers"),
-    (dict(sampling_rate_hz=0), "above zero"),
-    (dict(sampling_rate_hz=-1), "above zero"),
-    (dict(sampling_rate_hz=np.nan), "not one finite number"),
-    (dict(sampling_rate_hz=[1, 2]), "not one finite number"),
-    (dict(label=np.arange(3)), "label of shape .3,."),
-    (dict(time_s=np.full(400, np.inf)), "400 values in time_s"),
-    (dict(time_s=np.full(400, -1.0)), "below zero"),
-    (dict(pre_samples=24), "not within"),
-    (dict(amplitude_unit="mV"), "must be one of uV"),
-])
+@pytest.mark.parametrize(
+    "wrong, complaint",
+    [
+        (dict(windows=np.full((400, 24), 7)), "400 windows that are all alike"),
+        (dict(windows=np.tile(some_windows()[:1], (400, 1))), "400 windows that are all alike"),
+        (dict(windows=1e6 + 1e-3 * some_windows()), "400 windows that are all alike"),
+        (dict(windows=np.repeat(some_windows()[:, :1], 24, axis=1)), "400 windows that are flat"),
+        (
+            dict(windows=None, waveforms=some_windows()),
+            "lacks windows and holds .*waveforms.*: save it again with windows",
+        ),
+        (dict(sampling_rate_hz=None), "lacks sampling_rate_hz and holds windows"),
+        (dict(windows=np.zeros(30)), "must be .n, samples."),
+        (dict(windows=np.zeros((0, 30))), "must be .n, samples."),
+        (dict(windows=np.zeros((30, 4))), "8 samples or more"),
+        (dict(windows=np.where(np.arange(24) == 3, np.nan, some_windows())), "400 values in windows"),
+        (dict(windows=np.array([[b"x"] * 24])), "must be numbers"),
+        (dict(sampling_rate_hz=0), "above zero"),
+        (dict(sampling_rate_hz=-1), "above zero"),
+        (dict(sampling_rate_hz=np.nan), "not one finite number"),
+        (dict(sampling_rate_hz=[1, 2]), "not one finite number"),
+        (dict(label=np.arange(3)), "label of shape .3,."),
+        (dict(time_s=np.full(400, np.inf)), "400 values in time_s"),
+        (dict(time_s=np.full(400, -1.0)), "below zero"),
+        (dict(pre_samples=24), "not within"),
+        (dict(amplitude_unit="mV"), "must be one of uV"),
+    ],
+)
 def test_wrong_windows_are_refused_with_their_cause(tmp_path, suffix, wrong, complaint):
     arrays = dict(windows=some_windows(), sampling_rate_hz=20_000) | wrong
     path = write_windows(tmp_path / f"cut{suffix}", **{k: v for k, v in arrays.items() if v is not None})
@@ -437,8 +466,11 @@ def test_files_that_are_no_windows_are_refused(tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-500])
     (tmp_path / "begun.npz").touch()
     why = {
-        "objects.npz": r"\(ValueError\)", "text.npz": "none: write it by numpy.savez", "text.h5": r"\(OSError\)",
-        "cut.npz": "cut short or still being written", "begun.npz": "cut short or still being written",
+        "objects.npz": r"\(ValueError\)",
+        "text.npz": "none: write it by numpy.savez",
+        "text.h5": r"\(OSError\)",
+        "cut.npz": "cut short or still being written",
+        "begun.npz": "cut short or still being written",
     }
     for name, cause in why.items():
         with pytest.raises(InputError, match=f"{name} cannot be read as windows.*{cause}"):

@@ -5,8 +5,10 @@ import json
 
 import pytest
 
-from meagan_lib import InputError, figures, reference
-from meagan_lib.files import write_json
+from meagan_lib import InputError
+from meagan_lib.experiments import reference
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.files import write_json
 
 SCORE = {"floor": 0.5, "floor_interval": [0.48, 0.52], "reach": 0.52, "reach_interval": [0.5, 0.54], "seeds": [0.5]}
 
@@ -26,8 +28,14 @@ def run(tmp_path, monkeypatch):
     write_json(folder / "moment_matching.json", {"vae_gan": {"c2st_auc": score(0.55)}})
     (folder / "params").mkdir()
     (folder / "params" / "01.yaml").write_text("seed: 0\n")
-    write_json(folder / "receipts" / "01.json", {"notebook": "01", "seconds": 1.0, "products": {"windows.h5": "aa", "config.json": "bb"}})
-    write_json(folder / "contest" / "vae" / "0" / "receipt.json", {"notebook": "vae", "seconds": 2.0, "products": {"contest/vae/0/synthetic.h5": "cc"}})
+    write_json(
+        folder / "receipts" / "01.json",
+        {"notebook": "01", "seconds": 1.0, "products": {"windows.h5": "aa", "config.json": "bb"}},
+    )
+    write_json(
+        folder / "contest" / "vae" / "0" / "receipt.json",
+        {"notebook": "vae", "seconds": 2.0, "products": {"contest/vae/0/synthetic.h5": "cc"}},
+    )
     reference.keep("a")
     return folder
 
@@ -63,12 +71,17 @@ def test_other_bits_are_named_and_not_asked_for_elsewhere(run):
 def test_one_score_may_differ_by_chance_and_many_may_not(run):
     change(run / "scores.json", lambda s: s["gaussian"].update({"c2st_auc": score(0.8)}))
     assert held(run) == {"bits": True, "scores": True, "statements": True}
-    change(run / "scores.json", lambda s: [by.update({k: score(v["value"] + 0.1) for k, v in by.items()}) for by in s.values()])
+    change(
+        run / "scores.json",
+        lambda s: [by.update({k: score(v["value"] + 0.1) for k, v in by.items()}) for by in s.values()],
+    )
     assert held(run)["scores"] is False
 
 
 def test_an_order_that_was_significant_must_not_turn(run):
-    change(run / "scores.json", lambda s: s["transformer_gan"].update({"c2st_auc": score(0.61)}))  # was not significantly better
+    change(
+        run / "scores.json", lambda s: s["transformer_gan"].update({"c2st_auc": score(0.61)})
+    )  # was not significantly better
     assert held(run)["statements"] is True
     change(run / "scores.json", lambda s: s["gaussian"].update({"c2st_auc": score(0.58)}))
     (finding,) = [f for f in reference.compare("a", reference.load("a")) if f.level == "statements"]

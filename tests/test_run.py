@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError, cli, contest, figures
-from meagan_lib.files import sha256
-from meagan_lib.notebooks import RESULTS
-from meagan_lib.windows import Split, SpikeWindows, Standardiser
+from meagan_lib import ROOT, InputError, cli
+from meagan_lib.experiments import benchmark
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.files import sha256
 from tests.conftest import forget, meagan
 
 RUN = "test-run"
 FIGURES = {
-    id for id, entry in figures.registry().items()
+    id
+    for id, entry in figures.registry().items()
     if not entry.notebook.startswith("c") and entry.needs != "recordings that are downloaded"
 }
 SLOWER = ["--set", "02_transformer_gan.steps=120", "--set", "02_transformer_gan.condition=unit"]
@@ -40,7 +43,12 @@ def smoke():
 
 def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
     assert set(figures.manifest(RUN)) == FIGURES
-    assert "floor" in smoke.stdout and "coverage" in smoke.stdout and "  matched" in smoke.stdout and f"figures/{RUN}" in smoke.stdout
+    assert (
+        "floor" in smoke.stdout
+        and "coverage" in smoke.stdout
+        and "  matched" in smoke.stdout
+        and f"figures/{RUN}" in smoke.stdout
+    )
     for notebook in ("01_preprocessing", "04_results_comparison"):
         assert (RESULTS / RUN / "notebooks" / f"{notebook}.html").stat().st_size > 10_000
     scores = json.loads((RESULTS / RUN / "scores.json").read_text())
@@ -55,26 +63,26 @@ def test_a_second_run_does_nothing(smoke):
 
 
 def test_every_model_takes_part_in_the_contest_with_its_cost(smoke):
-    found, costs = contest.synthetic(RUN), contest.costs(RUN)
+    found, costs = benchmark.synthetic(RUN), benchmark.costs(RUN)
     assert list(found) == list(costs) == ["transformer_gan", "vae_gan", "gaussian", "vae"]
     n = int((SpikeWindows.load(RESULTS / RUN / "windows.h5").split == Split.TEST).sum())
     assert min(len(windows.accepted) for by_seed in found.values() for windows in by_seed.values()) >= n
-    assert list(contest.synthetic(RUN, contest.MATCHED)) == ["transformer_gan", "vae_gan", "vae"], "every network"
+    assert list(benchmark.synthetic(RUN, benchmark.MATCHED)) == ["transformer_gan", "vae_gan", "vae"], "every network"
     assert costs["transformer_gan"][0]["steps"] == 120 and costs["vae_gan"][0]["seconds"] > 1
     assert "contest (2 fits)" in smoke.stdout
     back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
-    np.testing.assert_array_equal(back(contest.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows[:n])
+    np.testing.assert_array_equal(back(benchmark.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows[:n])
 
 
-@pytest.mark.parametrize("model", contest.THESIS)
+@pytest.mark.parametrize("model", benchmark.THESIS)
 def test_the_contest_would_train_what_a_notebook_trained(smoke, model):
     """Its recipe, its first weights, its training windows: then another seed is the same model."""
-    folder, notebook = RESULTS / RUN, contest.THESIS[model][1]
+    folder, notebook = RESULTS / RUN, benchmark.THESIS[model][1]
     parameters = yaml.safe_load((folder / "params" / f"{notebook}.yaml").read_text())
     windows = SpikeWindows.load(folder / "windows.h5")
-    data = contest.training_data(windows, parameters, 0)
-    kind = contest.model_class(model)
-    described = kind.trainer(kind.recipe(0, **contest.options(model, parameters, windows)), data, None)._describe()
+    data = benchmark.training_data(windows, parameters, 0)
+    kind = benchmark.model_class(model)
+    described = kind.trainer(kind.recipe(0, **benchmark.options(model, parameters, windows)), data, None)._describe()
     told = json.loads((folder / model / "config.json").read_text())
     assert json.loads(json.dumps(described)) == {key: told[key] for key in described}
 
@@ -91,7 +99,10 @@ def cut_short(checkpoint: Path, how: signal.Signals) -> tuple[int, str]:
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     run = subprocess.Popen(
         [sys.executable, "-m", "meagan_lib.cli", "run", "smoke", "--name", RUN, *SLOWER],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
@@ -132,7 +143,9 @@ def test_an_executed_notebook_gives_its_checked_outputs_again_outside_of_a_run(s
     assert checked_outputs(notebook)
     check = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval-lax", "-n", "0", "-p", "no:cacheprovider", notebook],
-        capture_output=True, text=True, cwd=ROOT,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert check.returncode == 0, check.stdout[-3000:]
 

@@ -7,18 +7,33 @@ import pytest
 import scipy.stats
 from conftest import spikes
 
-from meagan_lib import scores
-from meagan_lib.metrics import Context
-from meagan_lib.scores import (
-    METRICS, REACH, Score, by_event, compare, evaluate, excess, flagged, over_seeds, score_models,
+from meagan_lib.evaluation import scores
+from meagan_lib.evaluation.metrics import Context
+from meagan_lib.evaluation.scores import (
+    METRICS,
+    REACH,
+    Score,
+    by_event,
+    compare,
+    evaluate,
+    excess,
+    flagged,
+    over_seeds,
+    score_models,
 )
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(600, seed=1), spikes(700, seed=3)
 CHEAP = [name for name in METRICS if not name.startswith("c2st")]
 EXAMPLE = Score(
-    value=0.6, interval=(0.5, 0.7), floor=0.2, floor_interval=(0.1, 0.3), reach=0.3, reach_interval=(0.2, 0.4),
-    ratio=2.0, seeds=(0.6,),
+    value=0.6,
+    interval=(0.5, 0.7),
+    floor=0.2,
+    floor_interval=(0.1, 0.3),
+    reach=0.3,
+    reach_interval=(0.2, 0.4),
+    ratio=2.0,
+    seeds=(0.6,),
 )
 
 
@@ -81,14 +96,17 @@ def test_labels_reach_the_inception_score():
     assert 1.5 < two[REACH]["inception_score"]["floor"] <= 2
 
 
-@pytest.mark.parametrize("better, score, expected", [
-    ("lower", EXAMPLE, (2.0, (1.5, 2.5))),  # floor 0.2, explained up to 0.4
-    ("lower", replace(EXAMPLE, value=0.39, interval=(0.3, 0.5)), (0.95, (0.5, 1.5))),
-    ("higher", replace(EXAMPLE, value=0.05, interval=(0.0, 0.1)), (1.5, (1.0, 2.0))),  # explained down to 0.1
-    ("higher", EXAMPLE, (-4.0, (-5.0, -3.0))),
-    ("near the floor", EXAMPLE, (2.0, (1.5, 2.5))),
-    ("near the floor", replace(EXAMPLE, value=0.05, interval=(0.0, 0.1)), (1.5, (1.0, 2.0))),
-])
+@pytest.mark.parametrize(
+    "better, score, expected",
+    [
+        ("lower", EXAMPLE, (2.0, (1.5, 2.5))),  # floor 0.2, explained up to 0.4
+        ("lower", replace(EXAMPLE, value=0.39, interval=(0.3, 0.5)), (0.95, (0.5, 1.5))),
+        ("higher", replace(EXAMPLE, value=0.05, interval=(0.0, 0.1)), (1.5, (1.0, 2.0))),  # explained down to 0.1
+        ("higher", EXAMPLE, (-4.0, (-5.0, -3.0))),
+        ("near the floor", EXAMPLE, (2.0, (1.5, 2.5))),
+        ("near the floor", replace(EXAMPLE, value=0.05, interval=(0.0, 0.1)), (1.5, (1.0, 2.0))),
+    ],
+)
 def test_an_excess_is_1_where_floor_and_reach_end_on_the_bad_side(better, score, expected):
     value, interval = excess(vars(score), better)
     assert value == pytest.approx(expected[0]) and interval == pytest.approx(expected[1])
@@ -96,9 +114,7 @@ def test_an_excess_is_1_where_floor_and_reach_end_on_the_bad_side(better, score,
 
 
 def row(value: float, **given) -> dict[str, dict]:
-    return {
-        name: vars(replace(EXAMPLE, value=value, interval=(value - 0.1, value + 0.1), **given)) for name in METRICS
-    }
+    return {name: vars(replace(EXAMPLE, value=value, interval=(value - 0.1, value + 0.1), **given)) for name in METRICS}
 
 
 def lead(first: dict, second: dict, *names: str) -> dict[str, scores.Lead]:
@@ -111,9 +127,10 @@ def test_a_comparison_is_signed_and_its_p_is_of_the_margin_over_its_error():
     p = 2 * scipy.stats.norm.sf(0.3 / (np.sqrt(2) * 0.1 / 1.96))
     assert rows["c2st_auc"][:2] == (pytest.approx(0.3), pytest.approx(p))
     assert rows["authenticity"][:2] == (pytest.approx(-0.3), pytest.approx(p))
-    assert rows["coverage"][:2] == (pytest.approx(0.3), pytest.approx(2 * scipy.stats.norm.sf(
-        0.3 / (np.sqrt(3) * 0.1 / 1.96)
-    )))  # the floor is 0.2: one lies on it, so that half of its own error counts
+    assert rows["coverage"][:2] == (
+        pytest.approx(0.3),
+        pytest.approx(2 * scipy.stats.norm.sf(0.3 / (np.sqrt(3) * 0.1 / 1.96))),
+    )  # the floor is 0.2: one lies on it, so that half of its own error counts
     assert all(its.significant for its in rows.values())
     assert not lead(row(0.2), row(0.3), "c2st_auc")["c2st_auc"].significant
 
@@ -264,7 +281,13 @@ def test_neither_half_of_the_test_windows_nor_of_the_reach_splits_an_event(monke
     seen = []
     monkeypatch.setattr(scores, "evaluate", lambda *given: (seen.append(given), (0.5, (0.4, 0.6)))[1])
     score_models(
-        test, train, {"model": spikes(200, seed=5)}, RATE, 200, 2, names=["c2st_auc"],
+        test,
+        train,
+        {"model": spikes(200, seed=5)},
+        RATE,
+        200,
+        2,
+        names=["c2st_auc"],
         events={"test": of_test, "train": of_train},
     )
     floor, reach, model = (given[-1] for given in seen)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError, cli, figures
-from meagan_lib.notebooks import RESULTS
-from meagan_lib.simulation import SimulationConfig, simulate
-from meagan_lib.windows import SpikeWindows, Split
+from meagan_lib import ROOT, InputError, cli
+from meagan_lib.recordings.simulation import SimulationConfig, simulate
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import RESULTS
 from tests.conftest import forget, meagan
 
 MANY = "test-many"
@@ -45,8 +46,17 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
     for path, parameters in cli.check(MANY, cli.resolve("smoke", [a, b], asked)).items():
         cli.write_if_changed(path, yaml.safe_dump(parameters))
     graph = [
-        sys.executable, "-m", "snakemake", f"results/{MANY}/receipts/01_preprocessing.json", "--cores", "2", "--config",
-        f"run={MANY}", "--nolock", "--rerun-triggers", "mtime",
+        sys.executable,
+        "-m",
+        "snakemake",
+        f"results/{MANY}/receipts/01_preprocessing.json",
+        "--cores",
+        "2",
+        "--config",
+        f"run={MANY}",
+        "--nolock",
+        "--rerun-triggers",
+        "mtime",
     ]
     done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,11 +7,20 @@ import spikeinterface.extractors as se
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meagan_lib.files import sha256
-from meagan_lib.simulation import (
-    MAX_UV, UV_PER_STEP, GroundTruth, SimulationConfig, _ground_truth_recording, burst_frames, network_bursts, simulate,
-    spikes, to_codes, truth_path,
+from meagan_lib.recordings.simulation import (
+    MAX_UV,
+    UV_PER_STEP,
+    GroundTruth,
+    SimulationConfig,
+    _ground_truth_recording,
+    burst_frames,
+    network_bursts,
+    simulate,
+    spikes,
+    to_codes,
+    truth_path,
 )
+from meagan_lib.workflow.files import sha256
 
 
 @given(st.floats(-4000, 4000))
@@ -26,9 +35,7 @@ def test_spikeinterface_reads_the_file_back_within_half_a_step(recording, simula
     frames = dict(start_frame=0, end_frame=20_000)  # the first block, as it was written
     written = signal.get_traces(**frames) + background.get_traces(**frames)
     assert read.get_sampling_frequency() == simulation.sampling_rate_hz
-    np.testing.assert_allclose(
-        read.get_traces(**frames, return_in_uV=True), written, atol=UV_PER_STEP / 2 + 1e-3
-    )
+    np.testing.assert_allclose(read.get_traces(**frames, return_in_uV=True), written, atol=UV_PER_STEP / 2 + 1e-3)
 
 
 def test_electrodes_lie_42_um_apart_in_the_middle_of_the_chip(recording):

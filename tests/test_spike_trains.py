@@ -11,10 +11,11 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib import InputError, spike_trains
-from meagan_lib.recordings import open_recording
-from meagan_lib.spike_trains import SpikeTrains, from_windows, read_spikes, treated
-from meagan_lib.windows import Reason
+from meagan_lib import InputError
+from meagan_lib.network import spike_trains
+from meagan_lib.network.spike_trains import SpikeTrains, from_windows, read_spikes, treated
+from meagan_lib.recordings.opening import open_recording
+from meagan_lib.windows.spike_windows import Reason
 
 RATE_HZ = 20_000.0
 
@@ -92,8 +93,10 @@ def test_gaps_are_no_time_that_was_recorded(spikes, seed, n):
     whole = in_stretches(spikes)
     assert whole.n_recorded == 581 and whole.duration_s == 581 / RATE_HZ
     recorded = whole.recorded_frames(np.arange(581))
-    assert len(np.unique(recorded)) == 581 and ((recorded[:, None] >= STRETCHES[:, 0]) & (
-        recorded[:, None] < STRETCHES[:, 1])).any(axis=1).all()
+    assert (
+        len(np.unique(recorded)) == 581
+        and ((recorded[:, None] >= STRETCHES[:, 0]) & (recorded[:, None] < STRETCHES[:, 1])).any(axis=1).all()
+    )
     drawn = whole.poisson(np.random.default_rng(seed))
     assert np.isin(drawn.frame, recorded).all() and (drawn.counts == whole.counts).all()
     blocks = whole.blocks(n)
@@ -104,7 +107,10 @@ def test_gaps_are_no_time_that_was_recorded(spikes, seed, n):
 
 def test_no_echo_is_heard_over_a_break():
     trains = trains_of(
-        [98, 205], [102, 209], positions_um=POSITIONS[:2], amplitude=-np.array([9.0, 9, 5, 5]),
+        [98, 205],
+        [102, 209],
+        positions_um=POSITIONS[:2],
+        amplitude=-np.array([9.0, 9, 5, 5]),
         stretches=[[0, 100], [100, 207], [208, 1_000]],
     )
     assert trains.without_echoes(100.0).counts.tolist() == [2, 2]
@@ -128,7 +134,10 @@ POSITIONS = np.array([[0.0, 0], [50, 0], [500, 0]])
 
 def test_of_an_echo_only_the_largest_spike_stays():
     trains = trains_of(
-        [100, 300, 500], [104, 330, 700], [102, 302], positions_um=POSITIONS,
+        [100, 300, 500],
+        [104, 330, 700],
+        [102, 302],
+        positions_um=POSITIONS,
         amplitude=np.array([-9.0, -9, -9, -20, -8, -8, -5, -5]),
     )
     single = trains.without_echoes(100.0)  # 0.5 ms are 10 frames
@@ -243,7 +252,9 @@ def test_units_without_electrodes_stay_apart(tmp_path):
             file[f"general/extracellular_ephys/electrodes/{name}"] = values
     trains = read_spikes(path)
     assert sorted(trains.frames_of(e).tolist() for e in range(3)) == [
-        [250_000, 1_000_000], [500_000], [2_000_000, 3_000_000],
+        [250_000, 1_000_000],
+        [500_000],
+        [2_000_000, 3_000_000],
     ]
     assert trains.positions_um is None  # of two of them they are not known
     with h5py.File(path, "a") as file:  # not one of them has an electrode
@@ -286,7 +297,10 @@ def test_matlab_cells_of_spike_times_are_read_whatever_their_version(tmp_path, v
     assert trains.counts.tolist() == [3, 0, 1] and trains.sampling_rate_hz == 10_000
     assert trains.frame.tolist() == [5000, 7512, 20_000, 12_500]
     assert read_spikes(a_matlab_file(path, version, anything=TRAINS)).frame.tolist() == [
-        500_000, 751_200, 2_000_000, 1_250_000,
+        500_000,
+        751_200,
+        2_000_000,
+        1_250_000,
     ]
     names = ["E1", "E2"] if version == 5 else [np.array([69, 49], np.uint16)]
     assert read_spikes(a_matlab_file(path, version, names=names, t=TRAINS)).counts.tolist() == [3, 0, 1]
@@ -301,15 +315,18 @@ def test_matlab_cells_of_spike_times_are_read_whatever_their_version(tmp_path, v
 
 
 @pytest.mark.parametrize("version", [5, 7])
-@pytest.mark.parametrize("variables, sentence", [
-    ({"a": 1.0, "voltage": np.ones((3, 5))}, "holds a, voltage: it must hold one cell array"),
-    ({"a": TRAINS, "b": TRAINS[::-1]}, "holds a, b: it must hold one cell array"),
-    ({"a": [np.ones((3, 3))]}, "holds a: it must hold one cell array"),
-    ({"a": [np.arange(9.0)]}, "counts its spikes in whole numbers: give them in s, or add fs in Hz"),
-    ({"a": TRAINS, "fs": 0.0}, "states a rate of 0 Hz: it must be above zero"),
-    ({"a": [np.array([0.5, -1.0])]}, "1 spike times that are no number from 0 on"),
-    ({"a": [np.zeros(0)]}, "holds no spike"),
-])
+@pytest.mark.parametrize(
+    "variables, sentence",
+    [
+        ({"a": 1.0, "voltage": np.ones((3, 5))}, "holds a, voltage: it must hold one cell array"),
+        ({"a": TRAINS, "b": TRAINS[::-1]}, "holds a, b: it must hold one cell array"),
+        ({"a": [np.ones((3, 3))]}, "holds a: it must hold one cell array"),
+        ({"a": [np.arange(9.0)]}, "counts its spikes in whole numbers: give them in s, or add fs in Hz"),
+        ({"a": TRAINS, "fs": 0.0}, "states a rate of 0 Hz: it must be above zero"),
+        ({"a": [np.array([0.5, -1.0])]}, "1 spike times that are no number from 0 on"),
+        ({"a": [np.zeros(0)]}, "holds no spike"),
+    ],
+)
 def test_matlab_files_of_something_else_are_told_by_what_they_hold(tmp_path, version, variables, sentence):
     with pytest.raises(InputError, match=sentence):
         read_spikes(a_matlab_file(tmp_path / "spikes.mat", version, **variables))

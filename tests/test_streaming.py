@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import minimum_filter1d
 
-from meagan_lib import streaming
-from meagan_lib.streaming import Filter, Search, filter_block, noise_levels, scan
+from meagan_lib.windows import streaming
+from meagan_lib.windows.streaming import Filter, Search, filter_block, noise_levels, scan
 
 RATE, N_FRAMES, N_CHANNELS = 20_000.0, 30_000, 70
 FILTER = Filter.design(3, (300.0, 6000.0), RATE)
@@ -74,7 +74,9 @@ def test_peaks_and_windows_are_those_of_the_reference(recording, reference):
 
 
 @given(
-    slab=st.integers(1, 40_000), tile=st.integers(1, 200), threads=st.integers(1, 4),
+    slab=st.integers(1, 40_000),
+    tile=st.integers(1, 200),
+    threads=st.integers(1, 4),
     frames_per_chunk=st.integers(1, 9000),
 )
 @settings(max_examples=20, deadline=None)

@@ -6,7 +6,9 @@ import sys
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError, cli, merging, sweep, utility
+from meagan_lib import ROOT, InputError, cli
+from meagan_lib.experiments import sweep, utility
+from meagan_lib.windows import merging
 from tests.conftest import forget
 from tests.test_utility import SECTION
 
@@ -19,7 +21,16 @@ def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
         cli.write_parameters(run, cli.check(run, cli.resolve("utility", ["simulated", "locust"], asked)))
         assert [cli.belongs(f"{run}/recordings/{label}") for label in ("locust", "retina_hdmea")] == [True, False]
         graph = [
-            sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--cores", "2", "--config", f"run={run}",
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--dry-run",
+            "--quiet",
+            "rules",
+            "--cores",
+            "2",
+            "--config",
+            f"run={run}",
             "--nolock",
         ]
         told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.metrics import adjusted_rand_score
 
-from meagan_lib.topology import clustering, communities, graph, path_length, random_graphs, topology
+from meagan_lib.network.topology import clustering, communities, graph, path_length, random_graphs, topology
 
 
 def matrix(g: nx.Graph) -> np.ndarray:

@@ -11,11 +11,22 @@ import torch
 from conftest import judged, spikes
 from safetensors.torch import load_file
 
-from meagan_lib import InputError, losses
-from meagan_lib.metrics import METRICS, Context, Validation
+from meagan_lib import InputError
+from meagan_lib.evaluation.metrics import METRICS, Context, Validation
 from meagan_lib.models.transformer_gan import build_discriminator, build_generator
 from meagan_lib.models.vae_gan import build_vae, reparameterise
-from meagan_lib.training import FILMED, PRIORS, GANConfig, GANTrainer, VAEGANConfig, VAEGANTrainer, latent_path, prior, recipe
+from meagan_lib.training import losses
+from meagan_lib.training.trainer import (
+    FILMED,
+    PRIORS,
+    GANConfig,
+    GANTrainer,
+    VAEGANConfig,
+    VAEGANTrainer,
+    latent_path,
+    prior,
+    recipe,
+)
 
 REAL = spikes(400, 16)
 LABELS = np.arange(400) % 3
@@ -40,9 +51,16 @@ def vae_gan(config=VAEGAN, labels=None, **options) -> VAEGANTrainer:
 NOISY = dict(d_dropout=0.2, g_dropout=0.2, d_batch_norm=True, g_batch_norm=True)
 
 
-@pytest.mark.parametrize("build", [
-    gan, vae_gan, lambda **o: gan(replace(GAN, **NOISY), LABELS, **o), lambda **o: vae_gan(replace(VAEGAN, **NOISY), LABELS, **o),
-], ids=["gan", "vae_gan", "gan with labels, dropout and batch norm", "vae_gan with labels, dropout and batch norm"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        gan,
+        vae_gan,
+        lambda **o: gan(replace(GAN, **NOISY), LABELS, **o),
+        lambda **o: vae_gan(replace(VAEGAN, **NOISY), LABELS, **o),
+    ],
+    ids=["gan", "vae_gan", "gan with labels, dropout and batch norm", "vae_gan with labels, dropout and batch norm"],
+)
 def test_an_interrupted_run_ends_in_the_bits_of_an_undisturbed_one(build, tmp_path):
     whole = build(folder=tmp_path / "whole")
     whole.train()
@@ -91,20 +109,61 @@ def test_the_seed_alone_decides():
 
 CHANGES = {
     "generator": "convolutional",
-    "latent": 9, "patch": 8, "width": 8, "depth": 2, "heads": 1, "positions": "learned", "on_gaussian": True,
-    "discriminator": "transformer", "d_dropout": 0.5, "g_dropout": 0.5, "d_batch_norm": True, "g_batch_norm": True,
-    "film_frames": 5, "seed": 1, "steps": 13, "batch_size": 9, "loss": "non_saturating", "gamma": 0.0, "d_learning_rate": 2e-3,
-    "g_learning_rate": 1e-3, "final_rate_share": 0.5, "adam_betas": (0.5, 0.9), "ema": 0.1, "validate_every": 3,
-    "log_every": 2, "checkpoint_every": 2, "vae_steps": 7, "vae_learning_rate": 5e-3, "kl_warmup_share": 1.0,
-    "d_schedule": "constant", "g_schedule": "step", "halve_every": 3, "plateau_looks": 1, "optimiser": "sgd",
-    "momentum": 0.0, "d_steps": 2, "gradient_penalty": 10.0, "clip_weights": 0.01, "clip_gradient": 0.01,
-    "smooth_labels": True, "flip_labels": 0.5, "patience": 1, "feature_weight": 1.0, "beta": 4.0, "reconstruction_share": 0.5, "encoder_rate_share": 1.0,
+    "latent": 9,
+    "patch": 8,
+    "width": 8,
+    "depth": 2,
+    "heads": 1,
+    "positions": "learned",
+    "on_gaussian": True,
+    "discriminator": "transformer",
+    "d_dropout": 0.5,
+    "g_dropout": 0.5,
+    "d_batch_norm": True,
+    "g_batch_norm": True,
+    "film_frames": 5,
+    "seed": 1,
+    "steps": 13,
+    "batch_size": 9,
+    "loss": "non_saturating",
+    "gamma": 0.0,
+    "d_learning_rate": 2e-3,
+    "g_learning_rate": 1e-3,
+    "final_rate_share": 0.5,
+    "adam_betas": (0.5, 0.9),
+    "ema": 0.1,
+    "validate_every": 3,
+    "log_every": 2,
+    "checkpoint_every": 2,
+    "vae_steps": 7,
+    "vae_learning_rate": 5e-3,
+    "kl_warmup_share": 1.0,
+    "d_schedule": "constant",
+    "g_schedule": "step",
+    "halve_every": 3,
+    "plateau_looks": 1,
+    "optimiser": "sgd",
+    "momentum": 0.0,
+    "d_steps": 2,
+    "gradient_penalty": 10.0,
+    "clip_weights": 0.01,
+    "clip_gradient": 0.01,
+    "smooth_labels": True,
+    "flip_labels": 0.5,
+    "patience": 1,
+    "feature_weight": 1.0,
+    "beta": 4.0,
+    "reconstruction_share": 0.5,
+    "encoder_rate_share": 1.0,
 }
 
 
 NEEDS = {  # what an option is an option of
-    "halve_every": {"d_schedule": "step"}, "plateau_looks": {"d_schedule": "plateau", "steps": 30},
-    "momentum": {"optimiser": "sgd"}, "smooth_labels": {"loss": "minimax"}, "flip_labels": {"loss": "minimax"},
+    "halve_every": {"d_schedule": "step"},
+    "plateau_looks": {"d_schedule": "plateau", "steps": 30},
+    "momentum": {"optimiser": "sgd"},
+    "smooth_labels": {"loss": "minimax"},
+    "flip_labels": {"loss": "minimax"},
     "patience": {"steps": 30},
 }
 
@@ -116,7 +175,14 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
     trainer.train(lambda *_: sizes.append(checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0))
     weights = torch.cat([p.flatten() for p in trainer.vae.parameters()])
     ema = torch.cat([p.flatten() for p in trainer.average.parameters()])
-    return weights.tolist(), ema.tolist(), str(trainer.validation), str(trainer.history), list(trainer.film), len(set(sizes))
+    return (
+        weights.tolist(),
+        ema.tolist(),
+        str(trainer.validation),
+        str(trainer.history),
+        list(trainer.film),
+        len(set(sizes)),
+    )
 
 
 @pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f not in ("prior", "device")])
@@ -158,7 +224,9 @@ def test_a_device_that_is_not_there_is_told():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("train", [lambda: gan(replace(GAN, device="cuda")), lambda: vae_gan(replace(VAEGAN, device="cuda"))])
+@pytest.mark.parametrize(
+    "train", [lambda: gan(replace(GAN, device="cuda")), lambda: vae_gan(replace(VAEGAN, device="cuda"))]
+)
 def test_a_gpu_trains_what_is_kept_on_the_cpu(train, tmp_path):
     trainer = train()
     trainer.train()
@@ -183,9 +251,10 @@ def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     assert (trainer.step, trainer.best_step, trainer.best_score) == (16, 8, 1.0)
 
 
-@pytest.mark.parametrize("schedule, shares", [
-    ("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25]),
-])
+@pytest.mark.parametrize(
+    "schedule, shares",
+    [("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25])],
+)
 def test_the_rates_follow_their_schedule(schedule, shares):
     trainer = gan(replace(GAN, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_looks=2))
     for step, share, looks in zip((0, 50, 100), shares, (1, 3, 5)):
@@ -234,7 +303,9 @@ def test_an_unknown_loss_is_refused():
 
 
 def test_a_recipe_refuses_what_it_does_not_know():
-    assert recipe(GANConfig, steps=3, gamma=1, adam_betas=[0.5, 0.9]) == GANConfig(steps=3, gamma=1, adam_betas=(0.5, 0.9))
+    assert recipe(GANConfig, steps=3, gamma=1, adam_betas=[0.5, 0.9]) == GANConfig(
+        steps=3, gamma=1, adam_betas=(0.5, 0.9)
+    )
     with pytest.raises(InputError, match="'gama' is no option of GANConfig: did you mean 'gamma'"):
         recipe(GANConfig, gama=1.0)
     for wrong in ({"steps": 3.5}, {"smooth_labels": 1}, {"loss": 3}, {"steps": True}):
@@ -293,6 +364,7 @@ def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gau
 @pytest.mark.parametrize("build", [gan, vae_gan])
 def test_a_finished_training_that_other_validation_windows_chose_is_done_again(build, tmp_path):
     """The same training windows with another split: what were test windows may be validation windows now, or chose before."""
+
     def split(seed):
         return Validation(spikes(100, 16, seed), Context.fit(REAL, 10_000.0, seed=0))
 
@@ -361,9 +433,10 @@ def test_each_term_of_the_vae_gan_trains_the_networks_that_it_should():
     """Parameters that a term reaches, as sets: no term may reach more than its own networks."""
     trainer = vae_gan()
     vae, judge = trainer.vae, trainer.discriminator
-    of = {name: {id(p) for p in n.parameters()} for name, n in (
-        ("encoder", vae.encoder), ("decoder", vae.decoder), ("discriminator", judge),
-    )}
+    of = {
+        name: {id(p) for p in n.parameters()}
+        for name, n in (("encoder", vae.encoder), ("decoder", vae.decoder), ("discriminator", judge))
+    }
     x = trainer.real[:8]
 
     def reached(loss) -> set[int]:
@@ -447,9 +520,7 @@ def test_the_learning_rates_fall_to_their_last_share():
 
 
 def test_training_brings_samples_nearer_to_the_real_ones():
-    trainer = gan(
-        replace(GAN, steps=400, batch_size=32, ema=0.99, g_learning_rate=1e-3), validate=None
-    )
+    trainer = gan(replace(GAN, steps=400, batch_size=32, ema=0.99, g_learning_rate=1e-3), validate=None)
     held_out = spikes(300, 16, seed=1)
     distance = METRICS["sliced_wasserstein"].prepare
     context, every = Context.fit(REAL, 20_000), np.arange(300)

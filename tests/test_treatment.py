@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 
 from meagan_lib import InputError
-from meagan_lib.simulation import SimulationConfig
-from meagan_lib.treatment import (
-    FEATURES, culture_features, difference, distance, drift, feature_table, plane, rescue, simulated_cultures,
+from meagan_lib.network.treatment import (
+    FEATURES,
+    culture_features,
+    difference,
+    distance,
+    drift,
+    feature_table,
+    plane,
+    rescue,
+    simulated_cultures,
     standardised,
 )
+from meagan_lib.recordings.simulation import SimulationConfig
 from tests.test_spike_trains import trains_of
 
 HEALTHY = SimulationConfig(n_units=24, duration_s=60.0)

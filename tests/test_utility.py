@@ -3,22 +3,32 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from sklearn.svm import SVC
 
-from meagan_lib import InputError, augmentation, sweep, utility
-from meagan_lib.augmentation import ALONE, LABELS, gains
-from meagan_lib.training import VAEGANTrainer
-from meagan_lib.utility import GENERATORS, Labelled, Setting, choose_units, draw, predict, score
-from meagan_lib.windows import SpikeWindows, Split
+from meagan_lib import InputError
+from meagan_lib.experiments import augmentation, sweep, utility
+from meagan_lib.experiments.augmentation import ALONE, LABELS, gains
+from meagan_lib.experiments.utility import GENERATORS, Labelled, Setting, choose_units, draw, predict, score
+from meagan_lib.training.trainer import VAEGANTrainer
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from tests.conftest import spikes
 
 TINY = {"steps": 3, "batch_size": 4}
 SECTION = {
-    "seeds": [0, 1], "n": [5, 8], "units": 3, "n_test": 10, "n_made": 12, "patch_ms": 0.4,
+    "seeds": [0, 1],
+    "n": [5, 8],
+    "units": 3,
+    "n_test": 10,
+    "n_made": 12,
+    "patch_ms": 0.4,
     "generators": {
-        ALONE: {}, "classical": {"jitter": 1.0}, "gaussian": {}, "transformer_gan": TINY,
+        ALONE: {},
+        "classical": {"jitter": 1.0},
+        "gaussian": {},
+        "transformer_gan": TINY,
         "pretrained_vae_gan": TINY | {"vae_steps": 2},
     },
 }
@@ -37,8 +47,15 @@ def recording(counts: dict[int, tuple[int, int]]) -> SpikeWindows:
     n = len(label)
     windows = (2.0 + label[:, None]) * spikes(n)
     return SpikeWindows(
-        windows.astype(np.float32), np.zeros(n, np.int32), np.arange(n), label.astype(np.int32), split.astype(np.uint8),
-        20_000.0, 16, "uV", detection={"band_hz": [300.0, 6000.0], "filter_order": 3},
+        windows.astype(np.float32),
+        np.zeros(n, np.int32),
+        np.arange(n),
+        label.astype(np.int32),
+        split.astype(np.uint8),
+        20_000.0,
+        16,
+        "uV",
+        detection={"band_hz": [300.0, 6000.0], "filter_order": 3},
     )
 
 
@@ -46,17 +63,20 @@ def setting(unlabelled: np.ndarray | None = None, seed: int = 0, **options) -> S
     return Setting(options, seed, [1.0], unlabelled)
 
 
-@pytest.mark.parametrize("wrong, sentence", [
-    ({"generators": {ALONE: {}, "gausian": {}}}, "'gausian' is not known"),
-    ({"generators": {ALONE: {}, "transformer_gan": {"step": 5}}}, "did you mean 'steps'"),
-    ({"generators": {ALONE: {"steps": 5}}}, "'steps' is no option"),
-    ({"generators": {"gaussian": {}}}, "has no 'alone'"),
-    ({"generators": {ALONE: {}, "vae_gan": {"seed": 5}}}, "seeds stand in utility.seeds"),
-    ({"unit": 3}, "has no parameter 'unit': did you mean 'units'"),
-    ({"n_made": "many"}, "n_made is a whole number"),
-    ({"n": [5, 0]}, r"n is \[5, 0\]: it must be 1 or more"),
-    ({"seeds": []}, "seeds is"),
-])
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"generators": {ALONE: {}, "gausian": {}}}, "'gausian' is not known"),
+        ({"generators": {ALONE: {}, "transformer_gan": {"step": 5}}}, "did you mean 'steps'"),
+        ({"generators": {ALONE: {"steps": 5}}}, "'steps' is no option"),
+        ({"generators": {"gaussian": {}}}, "has no 'alone'"),
+        ({"generators": {ALONE: {}, "vae_gan": {"seed": 5}}}, "seeds stand in utility.seeds"),
+        ({"unit": 3}, "has no parameter 'unit': did you mean 'units'"),
+        ({"n_made": "many"}, "n_made is a whole number"),
+        ({"n": [5, 0]}, r"n is \[5, 0\]: it must be 1 or more"),
+        ({"seeds": []}, "seeds is"),
+    ],
+)
 def test_a_wrong_section_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
         utility.cases(SECTION | wrong)
@@ -139,10 +159,16 @@ def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
         assert np.abs(np.cov(own.T) - within.T @ within / (len(within) - 3)).max() < 0.05 * within.var(axis=0).max()
 
 
-@pytest.mark.parametrize("name, fields", [
-    ("classical", {}), ("gaussian", {}), ("transformer_gan", TINY), ("vae_gan", TINY | {"vae_steps": 2}),
-    ("flow_matching", TINY | {"ode_steps": 2}),
-])
+@pytest.mark.parametrize(
+    "name, fields",
+    [
+        ("classical", {}),
+        ("gaussian", {}),
+        ("transformer_gan", TINY),
+        ("vae_gan", TINY | {"vae_steps": 2}),
+        ("flow_matching", TINY | {"ode_steps": 2}),
+    ],
+)
 def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_twice(name, fields):
     few, labels = labelled(6), np.repeat([0, 1, 2], 30)
     make = GENERATORS[name].make
@@ -198,19 +224,25 @@ def test_planted_gains_are_found_and_said():
     planted = {("gaussian", 5): 0.1, ("gaussian", 50): -0.1, ("vae_gan", 5): 0.01, ("vae_gan", 50): np.nan}
     table = [
         {"data": "a", "generator": name, "n": n, "seed": seed, "f1": 0.5 + planted.get((name, n), 0.0) + by}
-        for name, its in noise.items() for n in (5, 50) for seed, by in enumerate(its)
+        for name, its in noise.items()
+        for n in (5, 50)
+        for seed, by in enumerate(its)
     ]
     found = {(gain.generator, gain.n): gain for gain in gains(table)}
     assert {key: gain.verdict for key, gain in found.items()} == {
-        ("gaussian", 5): "helps", ("gaussian", 50): "hurts", ("vae_gan", 5): "not significant",
+        ("gaussian", 5): "helps",
+        ("gaussian", 50): "hurts",
+        ("vae_gan", 5): "not significant",
         ("vae_gan", 50): "diverges",
     }
     assert found["gaussian", 5].difference == pytest.approx(0.1, abs=1e-3)
     assert found["gaussian", 5].mean == pytest.approx(0.6, abs=1e-3)
     said = augmentation.reading(found.values())
     assert said == {
-        "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"], "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
-        "not significant": ["VAE-GAN on a: n = 5 (+0.010)"], "diverges": ["VAE-GAN on a: n = 50 (+nan)"],
+        "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"],
+        "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
+        "not significant": ["VAE-GAN on a: n = 5 (+0.010)"],
+        "diverges": ["VAE-GAN on a: n = 50 (+nan)"],
     }
 
 
@@ -224,7 +256,8 @@ def test_gains_are_corrected_for_all_that_were_tested():
     table = [{"data": "a", "generator": ALONE, "n": n, "seed": s, "f1": f1} for (n, s), f1 in alone.items()]
     table += [
         {"data": "a", "generator": name, "n": n, "seed": s, "f1": f1 + rng.normal(0, 0.02)}
-        for name in ("gaussian", "vae_gan", "classical") for (n, s), f1 in alone.items()
+        for name in ("gaussian", "vae_gan", "classical")
+        for (n, s), f1 in alone.items()
     ]
     found = gains(table)
     assert [gain.q for gain in found] == pytest.approx(scipy.stats.false_discovery_control([gain.p for gain in found]))

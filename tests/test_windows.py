@@ -11,11 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.files import sha256
-from meagan_lib.windows import (
-    LEAST, Ledger, Reason, SpikeWindows, Split, Standardiser, fit_normalisation, intervals_ms, merge, require_apart,
-    require_enough, spike_counts, split_in_time,
+from meagan_lib.windows.spike_windows import (
+    LEAST,
+    Ledger,
+    Reason,
+    SpikeWindows,
+    Split,
+    Standardiser,
+    fit_normalisation,
+    intervals_ms,
+    merge,
+    require_apart,
+    require_enough,
+    spike_counts,
+    split_in_time,
 )
+from meagan_lib.workflow.files import sha256
 
 
 @given(st.integers(2_000, 100_000), st.integers(2, 100), st.integers(1, 5))
@@ -261,10 +272,17 @@ def part_of(n: int, seed: int, channels: int = 3, dropped: int = 2) -> SpikeWind
     reason = np.r_[np.full(n, Reason.KEPT), np.full(dropped, Reason.NEXT_TOO_CLOSE)].astype(np.uint8)
     kept = reason == Reason.KEPT
     return SpikeWindows(
-        windows=rng.standard_normal((n, 8)).astype(np.float32), channel=channel[kept], frame=frame[kept],
-        label=rng.integers(-1, 3, n).astype(np.int32), split=rng.integers(0, 3, n).astype(np.uint8),
-        sampling_rate_hz=20_000.0, pre_samples=4, amplitude_unit="uV", detection={"guard_ms": 2.0},
-        source_sha256=[f"hash {seed}"], noise_mad=rng.uniform(1, 2, channels).astype(np.float32),
+        windows=rng.standard_normal((n, 8)).astype(np.float32),
+        channel=channel[kept],
+        frame=frame[kept],
+        label=rng.integers(-1, 3, n).astype(np.int32),
+        split=rng.integers(0, 3, n).astype(np.uint8),
+        sampling_rate_hz=20_000.0,
+        pre_samples=4,
+        amplitude_unit="uV",
+        detection={"guard_ms": 2.0},
+        source_sha256=[f"hash {seed}"],
+        noise_mad=rng.uniform(1, 2, channels).astype(np.float32),
         ledger=Ledger(frame, channel, rng.standard_normal(n + dropped).astype(np.float32), reason),
     )
 
@@ -366,7 +384,9 @@ def test_two_recordings_are_split_in_time_only_when_asked():
 def test_where_electrodes_lie_how_long_a_recording_is_and_what_was_planted_survive_merging_and_saving(tmp_path):
     at = np.arange(6, dtype=np.float32).reshape(3, 2)
     known = replace(
-        part_of(6, 0), positions_um=at, stretches=np.array([[0, 0, 50], [0, 50, 90]]),
+        part_of(6, 0),
+        positions_um=at,
+        stretches=np.array([[0, 0, 50], [0, 50, 90]]),
         planted_bursts=np.array([[0, 10, 20]]),
     )
     merged = merge({"unknown": part_of(5, 1, channels=2), "known": known}, "time")
@@ -387,8 +407,16 @@ def test_windows_that_see_one_spike_are_one_event_whatever_their_electrode():
     recording = np.array([0, 0, 0, 0, 1, 0, 1, 1], np.uint16)
     n = len(frame)
     windows = SpikeWindows(
-        np.zeros((n, 32), np.float32), np.arange(n, dtype=np.int32), frame, np.full(n, -1, np.int32),
-        np.zeros(n, np.uint8), 20_000.0, 10, "uV", recording=recording, recordings=["a", "b"],
+        np.zeros((n, 32), np.float32),
+        np.arange(n, dtype=np.int32),
+        frame,
+        np.full(n, -1, np.int32),
+        np.zeros(n, np.uint8),
+        20_000.0,
+        10,
+        "uV",
+        recording=recording,
+        recordings=["a", "b"],
     )
     event = windows.events
     assert event[1] == event[2] == event[3]  # within a window of the first

@@ -32,7 +32,7 @@ async function runtime() {
   return ort;
 }
 
-// A standard normal number; the priors of meagan_lib.training have mean 0 and variance 1.
+// A standard normal number; the priors of meagan_lib.training.trainer have mean 0 and variance 1.
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
 function draw(prior, n) {

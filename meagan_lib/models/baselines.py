@@ -89,7 +89,7 @@ class MixtureOfGaussians(ArrayModel):
 
     @classmethod
     def fit(
-        cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10, most_parts: int = 64,
+        cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10, most_parts: int = 64
     ) -> Self:
         """The model of ``data``.
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from meagan_lib.files import atomic
+from meagan_lib.workflow.files import atomic
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,17 @@ class DCGAN(GAN):
     """
 
     PUBLISHED = {
-        "generator": "convolutional", "on_gaussian": False, "g_batch_norm": True, "batch_size": 64,
-        "loss": "wasserstein", "gamma": 0.0, "gradient_penalty": 10.0, "d_steps": 5, "adam_betas": (0.0, 0.9),
-        "d_learning_rate": 1e-4, "g_learning_rate": 1e-4, "d_schedule": "constant", "g_schedule": "constant",
+        "generator": "convolutional",
+        "on_gaussian": False,
+        "g_batch_norm": True,
+        "batch_size": 64,
+        "loss": "wasserstein",
+        "gamma": 0.0,
+        "gradient_penalty": 10.0,
+        "d_steps": 5,
+        "adam_betas": (0.0, 0.9),
+        "d_learning_rate": 1e-4,
+        "g_learning_rate": 1e-4,
+        "d_schedule": "constant",
+        "g_schedule": "constant",
     }

@@ -21,7 +21,7 @@ from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.transformer_gan import TransformerEncoder, convolution_matrix, n_classes
-from meagan_lib.training import Trainer, TrainingConfig, seeded
+from meagan_lib.training.trainer import Trainer, TrainingConfig, seeded
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,16 @@ class Flow(nn.Module):
     """
 
     def __init__(
-        self, samples: int, lowpass: Sequence[float], gaussian: Gaussian, patch: int, width: int, depth: int, heads: int,
-        ode_steps: int, classes: int = 0,
+        self,
+        samples: int,
+        lowpass: Sequence[float],
+        gaussian: Gaussian,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        ode_steps: int,
+        classes: int = 0,
     ):
         super().__init__()
         self.latent, self.samples, self.patch, self.ode_steps = samples, samples, patch, ode_steps

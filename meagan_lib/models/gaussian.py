@@ -20,10 +20,12 @@ class Gaussian(ArrayModel):
         self.mean, means = windows.mean(axis=0, dtype=np.float64), 1
         if labels is not None:
             whole = self.mean
-            self.mean = np.stack([
-                windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
-                for k in range(labels.max() + 1)
-            ])
+            self.mean = np.stack(
+                [
+                    windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
+                    for k in range(labels.max() + 1)
+                ]
+            )
             windows, means = windows - self.mean[labels], len(np.unique(labels))
         self.covariance = np.cov(windows, rowvar=False, dtype=np.float64, ddof=min(means, len(windows) - 1))
 
@@ -66,6 +68,7 @@ def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarr
     Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between Gaussians):
     A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X.
     """
+
     def root(matrix: np.ndarray) -> np.ndarray:
         values, axes = np.linalg.eigh(matrix)
         return (axes * np.sqrt(values.clip(0))) @ axes.T

@@ -1,4 +1,4 @@
-"""Models whose windows a network makes: trained by a :class:`~meagan_lib.training.Trainer`, kept as weights."""
+"""Models whose windows a network makes: trained by a :class:`~meagan_lib.training.trainer.Trainer`, kept as weights."""
 
 import json
 from abc import abstractmethod
@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from meagan_lib import InputError
-from meagan_lib.files import atomic, write_json
 from meagan_lib.models.contract import Model, TrainingData
-from meagan_lib.progress import by_step
-from meagan_lib.training import Trainer, TrainingConfig, draw, n_parameters, recipe
+from meagan_lib.training.trainer import Trainer, TrainingConfig, draw, n_parameters, recipe
+from meagan_lib.workflow.files import atomic, write_json
+from meagan_lib.workflow.progress import by_step
 
 BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every", "device")
 """What may be changed in a published recipe: how long it is trained, and how often it is looked at."""
@@ -74,7 +74,9 @@ class NeuralModel(Model):
         trainer.train(by_step())
         classes = 0 if data.labels is None else int(data.labels.max()) + 1
         about = {
-            "samples": data.train.shape[1], "lowpass": [float(tap) for tap in data.lowpass], "classes": classes,
+            "samples": data.train.shape[1],
+            "lowpass": [float(tap) for tap in data.lowpass],
+            "classes": classes,
             "bounded": data.bounded,
         }
         return cls(cls.kept(trainer), config, about)
@@ -127,7 +129,9 @@ class NeuralModel(Model):
         about = json.loads((Path(folder) / "model.json").read_text())
         config = recipe(cls.Config, **about.pop("config"))
         labels = np.array([0, about["classes"] - 1]) if about["classes"] else None
-        like = TrainingData(np.zeros((2, about["samples"]), np.float32), about["lowpass"], None, labels, about["bounded"])
+        like = TrainingData(
+            np.zeros((2, about["samples"]), np.float32), about["lowpass"], None, labels, about["bounded"]
+        )
         network = cls.build(config, like)
         network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
         return cls(network, config, about)

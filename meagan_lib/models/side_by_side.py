@@ -33,8 +33,12 @@ class SideBySide(nn.Module):
     """
 
     def __init__(
-        self, n: int, sizes: Sequence[int], activation: Callable[[Tensor], Tensor] = torch.relu,
-        output: Callable[[Tensor], Tensor] = nn.Identity(), dropout: float = 0.0,
+        self,
+        n: int,
+        sizes: Sequence[int],
+        activation: Callable[[Tensor], Tensor] = torch.relu,
+        output: Callable[[Tensor], Tensor] = nn.Identity(),
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.n, self.latent, self.activation, self.output = n, sizes[0], activation, output

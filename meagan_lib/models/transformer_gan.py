@@ -19,7 +19,7 @@ from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
-from meagan_lib.training import GANConfig, GANTrainer, GeneratorConfig, seeded
+from meagan_lib.training.trainer import GANConfig, GANTrainer, GeneratorConfig, seeded
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -105,8 +105,15 @@ class TransformerEncoder(nn.Module):
     """
 
     def __init__(
-        self, tokens: int, width: int, depth: int, heads: int, expansion: int, positions: str = "sinusoidal",
-        dropout: float = 0.0, batch_norm: bool = False,
+        self,
+        tokens: int,
+        width: int,
+        depth: int,
+        heads: int,
+        expansion: int,
+        positions: str = "sinusoidal",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
     ):
         super().__init__()
         if positions not in POSITIONS:
@@ -142,8 +149,13 @@ class WindowGenerator(nn.Module):
     """
 
     def __init__(
-        self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
-        classes: int = 0, bounded: bool = False,
+        self,
+        samples: int,
+        lowpass: Sequence[float] = (1.0,),
+        gaussian: Gaussian | None = None,
+        latent: int = 64,
+        classes: int = 0,
+        bounded: bool = False,
     ):
         super().__init__()
         self.samples, self.latent, self.bounded, self.n_classes = samples, latent, bounded, classes
@@ -197,18 +209,27 @@ class Generator(WindowGenerator):
     """
 
     def __init__(
-        self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
-        patch: int = 8, width: int = 64, depth: int = 3, heads: int = 4, expansion: int = 2,
-        positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+        self,
+        samples: int,
+        lowpass: Sequence[float] = (1.0,),
+        gaussian: Gaussian | None = None,
+        latent: int = 64,
+        patch: int = 8,
+        width: int = 64,
+        depth: int = 3,
+        heads: int = 4,
+        expansion: int = 2,
+        positions: str = "sinusoidal",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        classes: int = 0,
         bounded: bool = False,
     ):
         super().__init__(samples, lowpass, gaussian, latent, classes, bounded)
         self.width, self.tokens = width, math.ceil(self.uncut / patch)
         self.embed = nn.Linear(latent, self.tokens * width)
         self.classes = nn.Embedding(classes, width) if classes else None
-        self.encoder = TransformerEncoder(
-            self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
-        )
+        self.encoder = TransformerEncoder(self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm)
         self.head = nn.Linear(width, patch)
         self._start_at_the_gaussian(self.head)
 
@@ -236,8 +257,15 @@ class ConvolutionalGenerator(WindowGenerator):
     """
 
     def __init__(
-        self, samples: int, lowpass: Sequence[float] = (1.0,), gaussian: Gaussian | None = None, latent: int = 64,
-        channels: tuple[int, ...] = (96, 64, 32), dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+        self,
+        samples: int,
+        lowpass: Sequence[float] = (1.0,),
+        gaussian: Gaussian | None = None,
+        latent: int = 64,
+        channels: tuple[int, ...] = (96, 64, 32),
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        classes: int = 0,
         bounded: bool = False,
     ):
         super().__init__(samples, lowpass, gaussian, latent, classes, bounded)
@@ -345,8 +373,13 @@ class Discriminator(Judge):
     """
 
     def __init__(
-        self, samples: int, width: int = 128, channels: tuple[int, ...] = (16, 32, 64), dropout: float = 0.0,
-        batch_norm: bool = False, classes: int = 0,
+        self,
+        samples: int,
+        width: int = 128,
+        channels: tuple[int, ...] = (16, 32, 64),
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        classes: int = 0,
     ):
         super().__init__(2 * width, classes)
         self.convolutions = ConvolutionStack(samples, channels, dropout, batch_norm)
@@ -381,15 +414,22 @@ class TransformerDiscriminator(Judge):
     """
 
     def __init__(
-        self, samples: int, patch: int = 4, width: int = 64, depth: int = 2, heads: int = 4, expansion: int = 2,
-        positions: str = "sinusoidal", dropout: float = 0.0, batch_norm: bool = False, classes: int = 0,
+        self,
+        samples: int,
+        patch: int = 4,
+        width: int = 64,
+        depth: int = 2,
+        heads: int = 4,
+        expansion: int = 2,
+        positions: str = "sinusoidal",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        classes: int = 0,
     ):
         super().__init__(width, classes)
         self.samples, self.patch, self.tokens = samples, patch, math.ceil(samples / patch)
         self.embed = nn.Linear(patch, width)
-        self.encoder = TransformerEncoder(
-            self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm
-        )
+        self.encoder = TransformerEncoder(self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm)
 
     def features(self, x: Tensor) -> Tensor:
         """The mean token, (batch, width)."""
@@ -416,7 +456,10 @@ DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDisc
 
 
 def build_generator(
-    config: GeneratorConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
+    config: GeneratorConfig,
+    train: np.ndarray,
+    lowpass: Sequence[float] = (1.0,),
+    labels: np.ndarray | None = None,
     bounded: bool = False,
 ) -> WindowGenerator:
     """The generator of a recipe, for training windows (n, samples) with labels (n,) from 0 where it is to be told them.
@@ -447,9 +490,7 @@ def build_discriminator(config: GANConfig, samples: int, labels: np.ndarray | No
         raise InputError(f"discriminator '{config.discriminator}' is not known: choose one of {known}")
     kind = DISCRIMINATORS[config.discriminator]
     return seeded(
-        lambda: kind(
-            samples, dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=n_classes(labels)
-        ),
+        lambda: kind(samples, dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=n_classes(labels)),
         config.seed + 1,
     )
 
@@ -483,6 +524,11 @@ class GAN(NeuralModel):
     def trainer(cls, config: GANConfig, data: TrainingData, folder: Path | None) -> GANTrainer:
         """Of both."""
         return GANTrainer(
-            cls.build(config, data), cls.discriminator(config, data), data.train, config, validate=data.validate,
-            labels=data.labels, folder=folder,
+            cls.build(config, data),
+            cls.discriminator(config, data),
+            data.train,
+            config,
+            validate=data.validate,
+            labels=data.labels,
+            folder=folder,
         )

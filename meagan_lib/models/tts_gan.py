@@ -4,7 +4,7 @@ from typing import Self
 
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.transformer_gan import GAN, Generator, Judge, TransformerDiscriminator, n_classes
-from meagan_lib.training import GANConfig, seeded
+from meagan_lib.training.trainer import GANConfig, seeded
 
 EXPANSION = 4
 """Width of an MLP's hidden layer, as a multiple of a token's."""
@@ -35,10 +35,25 @@ class TTSGAN(GAN):
     """
 
     PUBLISHED = {
-        "latent": 100, "patch": 1, "width": 10, "depth": 3, "heads": 5, "positions": "learned", "on_gaussian": False,
-        "g_dropout": 0.5, "d_dropout": 0.5, "loss": "least_squares", "gamma": 0.0,
-        "clip_gradient": 2.5, "adam_betas": (0.9, 0.999), "d_learning_rate": 3e-4, "g_learning_rate": 1e-4,
-        "d_schedule": "constant", "g_schedule": "constant", "batch_size": 16, "ema": 0.9999,
+        "latent": 100,
+        "patch": 1,
+        "width": 10,
+        "depth": 3,
+        "heads": 5,
+        "positions": "learned",
+        "on_gaussian": False,
+        "g_dropout": 0.5,
+        "d_dropout": 0.5,
+        "loss": "least_squares",
+        "gamma": 0.0,
+        "clip_gradient": 2.5,
+        "adam_betas": (0.9, 0.999),
+        "d_learning_rate": 3e-4,
+        "g_learning_rate": 1e-4,
+        "d_schedule": "constant",
+        "g_schedule": "constant",
+        "batch_size": 16,
+        "ema": 0.9999,
     }
 
     @classmethod
@@ -47,8 +62,19 @@ class TTSGAN(GAN):
         c = config
         return seeded(
             lambda: AlwaysDropping(
-                data.train.shape[1], data.lowpass, None, c.latent, c.patch, c.width, c.depth, c.heads, EXPANSION,
-                c.positions, c.g_dropout, classes=n_classes(data.labels), bounded=data.bounded,
+                data.train.shape[1],
+                data.lowpass,
+                None,
+                c.latent,
+                c.patch,
+                c.width,
+                c.depth,
+                c.heads,
+                EXPANSION,
+                c.positions,
+                c.g_dropout,
+                classes=n_classes(data.labels),
+                bounded=data.bounded,
             ),
             c.seed,
         )
@@ -59,7 +85,14 @@ class TTSGAN(GAN):
         c, samples = config, data.train.shape[1]
         return seeded(
             lambda: TransformerDiscriminator(
-                samples, -(-samples // PATCHES), D_WIDTH, c.depth, c.heads, EXPANSION, c.positions, c.d_dropout,
+                samples,
+                -(-samples // PATCHES),
+                D_WIDTH,
+                c.depth,
+                c.heads,
+                EXPANSION,
+                c.positions,
+                c.d_dropout,
                 classes=n_classes(data.labels),
             ),
             c.seed + 1,

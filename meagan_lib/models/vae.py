@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.vae_gan import VAE, add_noise, build_vae, reparameterise
-from meagan_lib.training import GeneratorConfig, Trainer, elbo_step
+from meagan_lib.training.trainer import GeneratorConfig, Trainer, elbo_step
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class VAEConfig(GeneratorConfig):
 class VAETrainer(Trainer):
     """Descend −ELBO, with the average of the decoder's weights beside.
 
-    Parameters as for :class:`~meagan_lib.training.Trainer`, with the whole VAE in place of a generator.
+    Parameters as for :class:`~meagan_lib.training.trainer.Trainer`, with the whole VAE in place of a generator.
     """
 
     COLUMNS = ("step", "nll", "kl", "noise")

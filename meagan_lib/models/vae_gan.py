@@ -15,16 +15,24 @@ from torch import Tensor, nn
 from meagan_lib.models.contract import TrainingData, band_noise
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.transformer_gan import (
-    ConvolutionStack, Generator, build_discriminator, build_generator, n_classes,
+    ConvolutionStack,
+    Generator,
+    build_discriminator,
+    build_generator,
+    n_classes,
 )
-from meagan_lib.training import GeneratorConfig, VAEGANConfig, VAEGANTrainer, seeded
+from meagan_lib.training.trainer import GeneratorConfig, VAEGANConfig, VAEGANTrainer, seeded
 
 
 class Encoder(nn.Module):
     """Windows (batch, samples) → μ and log σ², each (batch, latent); a label adds a row to the last layer."""
 
     def __init__(
-        self, samples: int, latent: int = 64, width: int = 128, channels: tuple[int, ...] = (16, 32, 64),
+        self,
+        samples: int,
+        latent: int = 64,
+        width: int = 128,
+        channels: tuple[int, ...] = (16, 32, 64),
         classes: int = 0,
     ):
         super().__init__()
@@ -46,7 +54,8 @@ class Encoder(nn.Module):
         dense, both = self.hidden[0].out_features, self.head.out_features
         return [
             ("strided\nconvolutions", str(self.convolutions.features), self.convolutions.features),
-            ("dense", str(dense), dense), ("$\\mu$, $\\log\\,\\sigma^2$", f"2 × {both // 2}", both),
+            ("dense", str(dense), dense),
+            ("$\\mu$, $\\log\\,\\sigma^2$", f"2 × {both // 2}", both),
         ]
 
 
@@ -76,7 +85,10 @@ class VAE(nn.Module):
 
 
 def build_vae(
-    config: GeneratorConfig, train: np.ndarray, lowpass: Sequence[float] = (1.0,), labels: np.ndarray | None = None,
+    config: GeneratorConfig,
+    train: np.ndarray,
+    lowpass: Sequence[float] = (1.0,),
+    labels: np.ndarray | None = None,
     bounded: bool = False,
 ) -> VAE:
     """The VAE of a recipe, its decoder the generator that the Transformer-GAN would have; arguments as there."""
@@ -172,7 +184,12 @@ class VAEGAN(NeuralModel):
     def trainer(cls, config: VAEGANConfig, data: TrainingData, folder: Path | None) -> VAEGANTrainer:
         """Of encoder, decoder and discriminator."""
         return VAEGANTrainer(
-            build_vae(config, data.train, data.lowpass, data.labels, data.bounded), reparameterise,
-            build_discriminator(config, data.train.shape[1], data.labels), data.train, config, validate=data.validate,
-            labels=data.labels, folder=folder,
+            build_vae(config, data.train, data.lowpass, data.labels, data.bounded),
+            reparameterise,
+            build_discriminator(config, data.train.shape[1], data.labels),
+            data.train,
+            config,
+            validate=data.validate,
+            labels=data.labels,
+            folder=folder,
         )

@@ -5,17 +5,36 @@ import pytest
 import torch
 from torch import nn
 
-from meagan_lib.losses import gaussian_kl, squared_gradient_norm
 from meagan_lib.models.gaussian import Gaussian, gaussian_transport, without_farthest
 from meagan_lib.models.transformer_gan import (
-    DISCRIMINATORS, GENERATORS, ConvolutionalGenerator, Discriminator, Generator, TransformerDiscriminator, attention,
-    attention_maps, build_generator, convolution_matrix, sinusoidal_positions,
+    DISCRIMINATORS,
+    GENERATORS,
+    ConvolutionalGenerator,
+    Discriminator,
+    Generator,
+    TransformerDiscriminator,
+    attention,
+    attention_maps,
+    build_generator,
+    convolution_matrix,
+    sinusoidal_positions,
 )
 from meagan_lib.models.vae_gan import (
-    VAE, Encoder, active_units, add_noise, aggregate_posterior, build_vae, decode, encode, kl_by_dimension, reconstruct,
-    reparameterise, traverse,
+    VAE,
+    Encoder,
+    active_units,
+    add_noise,
+    aggregate_posterior,
+    build_vae,
+    decode,
+    encode,
+    kl_by_dimension,
+    reconstruct,
+    reparameterise,
+    traverse,
 )
-from meagan_lib.training import GANConfig, VAEGANConfig, n_parameters
+from meagan_lib.training.losses import gaussian_kl, squared_gradient_norm
+from meagan_lib.training.trainer import GANConfig, VAEGANConfig, n_parameters
 
 
 @pytest.mark.parametrize("samples, patch, taps", [(64, 4, 1), (48, 8, 25), (21, 2, 3), (33, 8, 1)])
@@ -89,7 +108,9 @@ def test_without_positions_tokens_could_be_swapped():
     order = torch.randperm(8)
     torch.testing.assert_close(generator.encoder.blocks(tokens)[:, order], generator.encoder.blocks(tokens[:, order]))
     moved = generator.encoder.blocks((tokens[:, order] + generator.encoder.positions))
-    assert not torch.allclose(generator.encoder.blocks(tokens + generator.encoder.positions)[:, order], moved, atol=1e-3)
+    assert not torch.allclose(
+        generator.encoder.blocks(tokens + generator.encoder.positions)[:, order], moved, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
@@ -226,7 +247,9 @@ def test_reconstructions_draw_nothing_and_noise_has_the_scale_that_was_learned()
         np.testing.assert_allclose(reconstruct(vae, x), vae.decoder(torch.from_numpy(mu)), atol=1e-5)
         vae.log_noise.fill_(np.log(0.3))
     noise = add_noise(vae, x) - x
-    assert noise.std() == pytest.approx(0.3, rel=0.02) and not np.array_equal(add_noise(vae, x, 1), add_noise(vae, x, 2))
+    assert noise.std() == pytest.approx(0.3, rel=0.02) and not np.array_equal(
+        add_noise(vae, x, 1), add_noise(vae, x, 2)
+    )
 
 
 def test_the_noise_of_a_vae_has_its_scale_and_no_power_above_the_band_of_its_decoder():

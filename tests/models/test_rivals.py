@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 from meagan_lib import InputError
-from meagan_lib.contest import RIVALS, THESIS
+from meagan_lib.experiments.benchmark import RIVALS, THESIS
 from meagan_lib.models.baselines import Bootstrap, MixtureOfGaussians, PCAGaussian
 from meagan_lib.models.contract import TrainingData, band_noise
 from meagan_lib.models.flow_matching import Flow, FlowConfig, FlowMatching, FlowTrainer
@@ -54,11 +54,19 @@ def test_a_model_that_was_saved_draws_the_same_bits(name, tmp_path):
 
 
 @pytest.mark.parametrize("labels", [None, np.arange(400) % 3], ids=["no labels", "labels"])
-@pytest.mark.parametrize("name, options", [
-    ("transformer_gan", {}), ("transformer_gan", {"loss": "minimax", "smooth_labels": True, "flip_labels": 0.1}),
-    ("transformer_gan", {"loss": "wasserstein", "gradient_penalty": 10.0, "prior": "correlated"}),
-    ("vae_gan", {"vae_steps": 1}), ("dcgan", {}), ("tts_gan", {}), ("vae", {}), ("flow_matching", {}),
-])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("transformer_gan", {}),
+        ("transformer_gan", {"loss": "minimax", "smooth_labels": True, "flip_labels": 0.1}),
+        ("transformer_gan", {"loss": "wasserstein", "gradient_penalty": 10.0, "prior": "correlated"}),
+        ("vae_gan", {"vae_steps": 1}),
+        ("dcgan", {}),
+        ("tts_gan", {}),
+        ("vae", {}),
+        ("flow_matching", {}),
+    ],
+)
 def test_steps_on_another_device_mix_nothing_with_the_cpu(name, options, labels, monkeypatch):
     """On torch's ``meta``, a device without numbers: it refuses tensors of another, as a GPU does."""
     kind = resolve_name(MODELS[name])
@@ -150,11 +158,24 @@ def test_one_part_along_all_axes_is_the_gaussian():
 
 def test_a_bootstrap_is_training_windows_and_a_little_noise():
     drawn = Bootstrap(REAL, 0.0, TAPS).sample(200)
-    assert {row.tobytes() for row in drawn} <= {row.tobytes() for row in REAL} and len({row.tobytes() for row in drawn}) > 100
-    np.testing.assert_allclose((Bootstrap(REAL, 0.1, TAPS).sample(5000) - Bootstrap(REAL, 0.0, TAPS).sample(5000)).std(), 0.1, rtol=0.05)
+    assert {row.tobytes() for row in drawn} <= {row.tobytes() for row in REAL} and len(
+        {row.tobytes() for row in drawn}
+    ) > 100
+    np.testing.assert_allclose(
+        (Bootstrap(REAL, 0.1, TAPS).sample(5000) - Bootstrap(REAL, 0.0, TAPS).sample(5000)).std(), 0.1, rtol=0.05
+    )
 
 
-SMALL = {"width": 8, "depth": 1, "heads": 2, "batch_size": 8, "validate_every": 4, "checkpoint_every": 5, "log_every": 1, "film_frames": 4}
+SMALL = {
+    "width": 8,
+    "depth": 1,
+    "heads": 2,
+    "batch_size": 8,
+    "validate_every": 4,
+    "checkpoint_every": 5,
+    "log_every": 1,
+    "film_frames": 4,
+}
 
 
 def flow(config: FlowConfig = FlowConfig(steps=12, ode_steps=2, **SMALL), **options) -> FlowTrainer:
@@ -190,10 +211,31 @@ def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(build, tmp_pa
 
 
 CHANGES = {
-    "seed": 1, "steps": 13, "batch_size": 9, "final_rate_share": 0.5, "clip_gradient": 0.01, "patience": 1, "ema": 0.1,
-    "validate_every": 3, "film_frames": 5, "log_every": 2, "checkpoint_every": 2, "learning_rate": 1e-2, "patch": 4,
-    "width": 16, "depth": 2, "heads": 1, "ode_steps": 3, "generator": "convolutional", "latent": 9, "positions": "learned",
-    "on_gaussian": False, "g_dropout": 0.5, "g_batch_norm": True, "beta": 4.0, "kl_warmup_share": 1.0,
+    "seed": 1,
+    "steps": 13,
+    "batch_size": 9,
+    "final_rate_share": 0.5,
+    "clip_gradient": 0.01,
+    "patience": 1,
+    "ema": 0.1,
+    "validate_every": 3,
+    "film_frames": 5,
+    "log_every": 2,
+    "checkpoint_every": 2,
+    "learning_rate": 1e-2,
+    "patch": 4,
+    "width": 16,
+    "depth": 2,
+    "heads": 1,
+    "ode_steps": 3,
+    "generator": "convolutional",
+    "latent": 9,
+    "positions": "learned",
+    "on_gaussian": False,
+    "g_dropout": 0.5,
+    "g_batch_norm": True,
+    "beta": 4.0,
+    "kl_warmup_share": 1.0,
 }
 
 
@@ -226,12 +268,20 @@ def test_a_vae_is_sampled_with_the_noise_that_it_learned():
 def test_stage_one_of_the_vae_gan_alone_is_the_vae():
     """The same windows, seed and rates: the same weights, bit for bit."""
     from meagan_lib.models.transformer_gan import build_discriminator
-    from meagan_lib.models.vae_gan import reparameterise
-    from meagan_lib.training import VAEGANConfig, VAEGANTrainer
+    from meagan_lib.training.trainer import VAEGANConfig, VAEGANTrainer
 
-    shared = {name: getattr(vae().config, name) for name in ("seed", "batch_size", "latent", "patch", "width", "depth", "heads")}
+    shared = {
+        name: getattr(vae().config, name)
+        for name in ("seed", "batch_size", "latent", "patch", "width", "depth", "heads")
+    }
     config = VAEGANConfig(vae_steps=12, steps=1, **shared)
-    hybrid = VAEGANTrainer(build_vae(config, REAL, TAPS), lambda *a: alone.reparameterise(*a), build_discriminator(config, 16), REAL, config)
+    hybrid = VAEGANTrainer(
+        build_vae(config, REAL, TAPS),
+        lambda *a: alone.reparameterise(*a),
+        build_discriminator(config, 16),
+        REAL,
+        config,
+    )
     alone = vae()
     alone.train()
     hybrid.train()
@@ -250,7 +300,9 @@ def test_the_dropout_of_tts_gan_stays_on():
 def test_tts_gan_has_the_parameters_of_its_published_form():
     """Counted by hand from the published widths: tokens of 10 for each sample, of 50 for each of 10 patches."""
     samples, tokens = 16, 18  # the low-pass of three taps needs one more on each side
-    block = lambda width: 4 * width * (width + 1) + 2 * 4 * width * width + 5 * width + 4 * width  # attention, MLP, two norms
+    block = lambda width: (
+        4 * width * (width + 1) + 2 * 4 * width * width + 5 * width + 4 * width
+    )  # attention, MLP, two norms
     config = TTSGAN.recipe()
     generator = sum(p.numel() for p in TTSGAN.build(config, DATA).parameters())
     assert generator == 101 * tokens * 10 + tokens * 10 + 3 * block(10) + 2 * 10 + 11
@@ -268,7 +320,9 @@ def known_flow(velocity, ode_steps: int) -> Flow:
 
 def test_the_way_along_a_known_velocity_is_that_of_scipy_and_the_midpoint_rule_of_second_order():
     z = torch.randn(5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    exact = solve_ivp(lambda t, x: np.sin(3 * x) + t, (0, 1), z.flatten(), rtol=1e-10, atol=1e-10).y[:, -1].reshape(5, 4)
+    exact = (
+        solve_ivp(lambda t, x: np.sin(3 * x) + t, (0, 1), z.flatten(), rtol=1e-10, atol=1e-10).y[:, -1].reshape(5, 4)
+    )
     errors = [np.abs(known_flow(lambda x, t: torch.sin(3 * x) + t, n)(z).numpy() - exact).max() for n in (16, 32, 64)]
     assert errors[0] < 0.01 and errors[0] / errors[1] == pytest.approx(4, rel=0.15) == errors[1] / errors[2]
 

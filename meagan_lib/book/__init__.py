@@ -1,0 +1,9 @@
+"""The book of a run, its explorer of the latent space, and what the lessons need."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["building", "explorer", "teaching"],
+    submod_attrs={"building": [], "explorer": [], "teaching": ["COLOURS", "check", "Interactive", "spike_windows"]},
+)

@@ -1,0 +1,399 @@
+"""The book: executed notebooks, figures and scores of a run as HTML pages, readable from a folder without a server.
+
+Chapters are the notebooks of ``results/<run>/notebooks`` and, where they have been run, the concepts; figures are those
+of the manifests; the other pages are the templates of ``book/pages`` (Markdown with Jinja). Sphinx makes HTML of them
+and executes nothing.
+"""
+
+import html
+import json
+import pkgutil
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jinja2
+import nbformat
+import numpy as np
+import yaml
+
+import meagan_lib
+from meagan_lib import ROOT, InputError, plots
+from meagan_lib.book import explorer
+from meagan_lib.evaluation.scores import METRICS
+from meagan_lib.windows import merging
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import RESULTS, part
+
+SOURCE = ROOT / "book"
+CONCEPTS = "concepts"
+"""The run of the concept notebooks, which every book takes in."""
+SHOWN = re.compile(r"SavedFigure\(png=\w+\('(?:.*/)?([^/']+)\.png'\)")
+"""How a figure that a notebook shows presents itself in text, with its id."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """An executed notebook: the document's name, its file, and the run whose figures it shows."""
+
+    document: str
+    path: Path
+    run: str
+
+    @cached_property
+    def title(self) -> str:
+        """Its first heading, and the recording of a part."""
+        cells = nbformat.read(self.path, as_version=4).cells
+        heading = next((line[2:] for cell in cells for line in cell.source.splitlines() if line[:2] == "# "), "")
+        return " · ".join(filter(None, (heading or self.document, escaped(self.label))))
+
+    @property
+    def label(self) -> str:
+        """The recording that the notebook was run for, where a run has several."""
+        return self.run.partition("/recordings/")[2]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the book: its id, its chapter, its line of the manifest, and the cell that drew it."""
+
+    id: str
+    chapter: Chapter
+    line: dict
+    cell: str
+
+    @property
+    def name(self) -> str:
+        """What it is called in the book: the id, and the recording of a part."""
+        return "-".join(filter(None, (self.id, self.chapter.label)))
+
+    @property
+    def title(self) -> str:
+        """The id in words."""
+        words = self.id
+        for model, label in plots.LABELS.items():
+            words = words.replace(model, label)
+        words = words.replace("_", " ")
+        return " · ".join(filter(None, (words[0].upper() + words[1:], escaped(self.chapter.label))))
+
+    @property
+    def alternative(self) -> str:
+        """Words in the picture's stead: what it is, to the first stop; the whole caption stands below it."""
+        return escaped(re.split(r"[.:;](?:\s|$)", self.line["caption"], maxsplit=1)[0])
+
+    @property
+    def caption(self) -> str:
+        """The caption as Markdown."""
+        return escaped(self.line["caption"])
+
+    def file(self, suffix: str) -> Path | None:
+        """Its file with a suffix such as ``.npz``, where there is one."""
+        path = figures.folder(self.chapter.run) / f"{self.id}{suffix}"
+        return path if path.is_file() else None
+
+    def arrays(self) -> dict[str, str]:
+        """Shape and type of each of the plotted arrays, by name."""
+        with np.load(self.file(".npz"), allow_pickle=False) as arrays:
+            return {name: f"{' × '.join(map(str, a.shape)) or 'one number'}, {a.dtype}" for name, a in arrays.items()}
+
+
+def build(run: str, strict: bool = False) -> Path:
+    """Make the book of a run and return its start page, ``results/<run>/book/index.html``.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    strict
+        Whether a warning of Sphinx, such as a broken reference, is an error.
+
+    Raises
+    ------
+    InputError
+        A run without executed notebooks, or a page that Sphinx could not make.
+    """
+    from sphinx.cmd.build import main as sphinx
+
+    found = chapters(run)
+    if not any(chapter.run != CONCEPTS for chapter in found):
+        raise InputError(f"run '{run}' has no executed notebooks: make them with meagan run, then the book")
+    work = RESULTS / run / ".book"
+    shutil.rmtree(work, ignore_errors=True)
+    pages = work / "pages"
+    assemble(run, found, pages)
+    if explorer.available(run):
+        explorer.export(run, work / "explorer-data.js")
+    options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
+    if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
+        raise InputError("Sphinx could not make the book: its words stand above")
+    if explorer.available(run):
+        shutil.move(work / "explorer-data.js", work / "html" / "_static")
+    for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value
+        page.write_text(without_folders(page.read_text(), run))
+    book = RESULTS / run / "book"
+    shutil.rmtree(book, ignore_errors=True)
+    shutil.move(work / "html", book)
+    shutil.rmtree(work)
+    return book / "index.html"
+
+
+def chapters(run: str) -> list[Chapter]:
+    """The executed notebooks of a run, then those of the concepts, each in the order of their names."""
+    found = []
+    for owner in dict.fromkeys((run, CONCEPTS)):
+        for path in sorted((RESULTS / owner / "notebooks").glob("*.ipynb")):
+            notebook, _, label = path.stem.partition(".")
+            of = part(owner, label) if label else owner
+            if (RESULTS / of / "receipts" / f"{notebook}.json").is_file():  # neither failed nor of an earlier run
+                found.append(Chapter("-".join(filter(None, (notebook, label))), path, of))
+    return found
+
+
+def assemble(run: str, found: list[Chapter], pages: Path) -> None:
+    """Write what Sphinx reads to the folder ``pages``."""
+    pictures: list[Picture] = []
+    for chapter in found:
+        notebook, drawn = for_book(chapter, found, run)
+        write(pages / "chapters" / f"{chapter.document}.ipynb", nbformat.writes(notebook))
+        pictures += drawn
+    by_name = {picture.name: picture for picture in pictures}
+    for picture in pictures:
+        target = pages / "pictures" / picture.name
+        target.mkdir(parents=True)
+        for suffix in (*figures.SUFFIXES, ".gif"):
+            if file := picture.file(suffix):
+                shutil.copyfile(file, target / file.name)
+    if scores(run):
+        shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
+    write(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SOURCE / "pages"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        comment_start_string="{##",
+        comment_end_string="##}",
+    )
+    context = {
+        "run": run,
+        "chapters": found,
+        "concepts": [c for c in found if c.run == CONCEPTS],
+        "pictures": by_name,
+        "picture": lambda name: shown(by_name.get(name)),
+        "parameters": parameters(run),
+        "scores": scores(run),
+        "matched": scores(run, "moment_matching.json"),
+        "labels": {name: metric.label for name, metric in METRICS.items()},
+        "models": plots.LABELS,
+        "receipts": receipts(run),
+        "modules": modules(),
+        "explorable": explorer.available(run),
+        "told": told(run),
+        "n_real": explorer.REAL,
+        "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
+        "number": number,
+        "code": code,
+        "literal": literal,
+        "escaped": escaped,
+    }
+    for name in templates.list_templates():
+        if not name.startswith("_"):
+            write(pages / name, linked(templates.get_template(name).render(context), found))
+    for picture in pictures:
+        page = templates.get_template("_figure.md").render(context, figure=picture)
+        write(pages / "figures" / f"{picture.name}.md", page)
+    for module in modules():
+        page = templates.get_template("_module.rst").render(module=module, line="=" * len(module))
+        write(pages / "api" / f"{module}.rst", page)
+
+
+def write(path: Path, content: str) -> None:
+    """Write a page, and the folder it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def without_folders(text: str, run: str) -> str:
+    """Take the folders of this machine out of ``text``: of files that a run was given, checkout, environment, home.
+
+    What is left of a path is its name, or its place below one of these. Folders are found as they stand in JSON, in a
+    notebook's code (JSON within JSON), and in HTML.
+    """
+    given = [yaml.safe_load(path.read_text()) for path in sorted((RESULTS / run / "params").glob("*.yaml"))]
+    values = [value for section in given for value in section.values()]
+    values += [item for value in values if isinstance(value, list) for item in value]
+    folders = {Path(value).parent for value in values if isinstance(value, str) and Path(value).is_absolute()}
+    folders |= {folder for own in (ROOT, Path(sys.prefix), Path.home()) for folder in (own, own.resolve())}
+    forms = {str(folder) for folder in folders if folder != Path(folder.anchor)}
+    forms |= {json.dumps(form)[1:-1] for form in forms} | {html.escape(form) for form in forms}
+    forms |= {json.dumps(form)[1:-1] for form in forms}
+    longest_first = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w.~-])(?:{longest_first})(?:/|(?![\w.-]))", "", text)
+
+
+def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat.NotebookNode, list[Picture]]:
+    """An executed notebook as the book of ``run`` shows it, and its figures.
+
+    Figures become files with a number, a caption and a page of their own; the code of cells that draw or import is
+    folded; the cell of parameters has the values that the run used; other notebooks are linked; equations are numbered.
+    """
+    notebook = nbformat.reads(without_folders(chapter.path.read_text(), run), as_version=4)
+    manifest, pictures, equations = public(figures.manifest(chapter.run), run), [], 0
+    used = {}
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            used = dict(line.split(" = ", 1) for line in cell.source.splitlines() if " = " in line)
+    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    if chapter.label:
+        notebook.cells[0].source = re.sub("^# .*", f"# {chapter.title}", notebook.cells[0].source)
+    for cell in notebook.cells:
+        tags = cell.metadata.setdefault("tags", [])
+        if cell.cell_type == "markdown":
+            cell.source, equations = numbered(linked(cell.source, among), chapter.document, equations)
+        elif "parameters" in tags:
+            cell.source = with_values(cell.source, used)
+        folded = cell.cell_type == "code" and re.match("(import|from) ", cell.source) is not None
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            id = SHOWN.match(data.get("text/plain", ""))
+            if id and id[1] in manifest:
+                pictures.append(Picture(id[1], chapter, manifest[id[1]], cell.source))
+                output.data = {"text/markdown": figure(pictures[-1])}
+                folded = True
+        if folded and "hide-input" not in tags:
+            tags.append("hide-input")
+    return notebook, pictures
+
+
+def with_values(source: str, used: Mapping[str, str]) -> str:
+    """The cell of parameters, ``name = value  # meaning`` line by line, with the values that were ``used``."""
+    return re.sub(r"^(\w+) = (.*?)(?=  # |$)", lambda m: f"{m[1]} = {used.get(m[1], m[2])}", source, flags=re.MULTILINE)
+
+
+def linked(source: str, among: list[Chapter]) -> str:
+    """Markdown in which notebooks of the book are links, named in words ("notebook 2") or by their file."""
+    documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
+
+    def by_file(match: re.Match) -> str:
+        words, stem = match.groups()
+        return f"[{words}](/chapters/{documents[stem]}.ipynb)" if stem in documents else words
+
+    def by_number(match: re.Match) -> str:
+        stem = next((stem for stem in documents if stem.startswith(f"{int(match[1]):02}_")), None)
+        return f"[{match[0]}](/chapters/{documents[stem]}.ipynb)" if stem else match[0]
+
+    source = re.sub(r"(?<!!)\[([^\]]+)\]\([^)]*?([^/)]+)\.ipynb\)", by_file, source)
+    return re.sub(r"(?<![\w\[`/])[Nn]otebook (\d)(?![\w`\]])", by_number, source)
+
+
+def numbered(source: str, document: str, before: int) -> tuple[str, int]:
+    """Markdown whose displayed equations are tagged "2.1", "2.2" …, and how many there are now.
+
+    Those with a tag of their own keep it, and those of several lines go without.
+    """
+    chapter = re.match(r"0*(\w+?)_", document)
+
+    def tag(match: re.Match) -> str:
+        nonlocal before
+        if r"\tag" in match[1] or r"\\" in match[1] or not chapter:
+            return match[0]
+        before += 1
+        stop = match[2] and rf"\,{match[2]}"
+        return rf"$${match[1].rstrip()}{stop} \tag{{{chapter[1]}.{before}}}$$"
+
+    return re.sub(r"^\$\$(.+?)\$\$([.,;]?)$", tag, source, flags=re.MULTILINE | re.DOTALL), before
+
+
+def figure(picture: Picture) -> str:
+    """A figure in a chapter: with a number, its caption, and the way to its page."""
+    page = f"/figures/{picture.name}.md"
+    links = f"[Data, code, provenance; the same from your own recording]({page})"
+    if picture.file(".gif"):
+        links = f"[In motion](/pictures/{picture.name}/{picture.id}.gif){{.film}} {links}"
+    return (
+        f"```{{figure}} /pictures/{picture.name}/{picture.id}.png\n:name: {picture.name}\n:alt: {picture.alternative}\n"
+        f":target: ../figures/{picture.name}.html\n\n{picture.caption}\n\n{links}\n```\n"
+    )
+
+
+def shown(picture: Picture | None) -> str:
+    """A picture on another page than its chapter's, without a number of its own; nothing where there is none."""
+    if picture is None:
+        return ""
+    return (
+        f"```{{image}} /pictures/{picture.name}/{picture.id}.png\n:alt: {picture.alternative}\n```\n\n"
+        f"{{numref}}`{picture.name}`. {picture.caption} [Data, code, provenance](/figures/{picture.name}.md)\n"
+    )
+
+
+def escaped(text: str) -> str:
+    """Plain text as Markdown."""
+    return re.sub(r"([\\`*_\[\]<>$|])", r"\\\1", text)
+
+
+def code(text: str) -> str:
+    """Any text as code in Markdown: in more backticks than it has itself."""
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    room = " " if "`" in text else ""
+    return f"{ticks}{room}{' '.join(text.splitlines())}{room}{ticks}"
+
+
+def literal(value: object) -> str:
+    """A parameter as code in a Markdown table."""
+    return code(json.dumps(value, ensure_ascii=False)).replace("|", r"\|")
+
+
+def public(content: dict, run: str) -> dict:
+    """What JSON or YAML holds, :func:`without_folders`."""
+    return json.loads(without_folders(json.dumps(content), run))
+
+
+def number(value: float | None) -> str:
+    """A score in three decimals; a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def parameters(run: str) -> dict[str, dict]:
+    """Parameters of each notebook of a run."""
+    files = sorted((RESULTS / run / "params").glob("*.yaml"))
+    return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
+
+
+def told(run: str) -> str:
+    """The recordings and the seed of a run, in words."""
+    first = parameters(run).get(merging.FIRST, {})
+    recordings = first.get("recording", [])
+    several = isinstance(recordings, list)
+    names = ", ".join(code(Path(name).name) for name in (recordings if several else [recordings]))
+    return f"{'recordings' if several else 'recording'} {names}, seed {first.get('seed', 0)}"
+
+
+def receipts(run: str) -> list[dict]:
+    """Receipts of the notebooks of a run."""
+    return [json.loads(path.read_text()) for path in sorted((RESULTS / run / "receipts").glob("*.json"))]
+
+
+def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
+    """Scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none.
+
+    ``moment_matching.json`` has those of the networks after moment matching.
+    """
+    path = RESULTS / run / file
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    return {model: in_order(found[model], METRICS) for model in in_order(found, plots.LABELS)}
+
+
+def in_order(content: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:
+    """``content`` in the order of the ``known`` keys; others come last."""
+    places = {key: i for i, key in enumerate(known)}
+    return {key: content[key] for key in sorted(content, key=lambda key: places.get(key, len(places)))}
+
+
+def modules() -> list[str]:
+    """Names of all modules of the library."""
+    found = pkgutil.walk_packages(meagan_lib.__path__, "meagan_lib.")
+    return sorted(module.name for module in found if not module.ispkg)

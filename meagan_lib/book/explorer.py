@@ -1,0 +1,347 @@
+"""The latent explorer: a trained generator whose latent numbers a reader moves, in the book and in JupyterLab.
+
+For the book the networks become ONNX, which onnxruntime-web computes in the reader's own browser: the page loads its
+scripts from beside itself and asks no server for anything.
+"""
+
+import base64
+import io
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import torch
+import yaml
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from meagan_lib import ROOT, InputError, plots, training
+from meagan_lib.models.transformer_gan import WindowGenerator, build_generator
+from meagan_lib.models.vae_gan import Encoder, build_vae
+from meagan_lib.windows.detection import window_lowpass
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
+from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.files import atomic
+
+RUNTIME = ROOT / "book" / "vendor" / "onnxruntime"
+NOTEBOOKS = {"transformer_gan": "02_transformer_gan", "vae_gan": "03_vae_gan"}
+"""The models that can be explored, and the notebook that trains each."""
+REAL = 200
+"""Held-out real windows that go with an explorer."""
+DIRECTIONS = 6
+"""Latent directions that have a slider."""
+
+
+@dataclass(frozen=True)
+class Explorable:
+    """A trained generator, and what it takes to move about in its latent space.
+
+    Attributes
+    ----------
+    model
+        ``transformer_gan`` or ``vae_gan``.
+    generator
+        z (1, latent) → window (1, samples), with a label where it was trained with classes.
+    encoder
+        Window → μ, log σ²; None for a model without.
+    centre, scale
+        Of the windows that the network sees: x = centre + scale · x'.
+    prior
+        Where z comes from: a name of ``training.PRIORS``.
+    classes
+        What each label stands for; empty without labels.
+    directions, shares
+        :func:`leading_directions`.
+    """
+
+    model: str
+    generator: WindowGenerator
+    encoder: Encoder | None
+    centre: float
+    scale: float
+    prior: str
+    classes: list[str]
+    directions: np.ndarray
+    shares: np.ndarray
+
+    def label(self, of: int) -> tuple[Tensor, ...]:
+        """The label as an argument of the networks, where there are classes."""
+        return (torch.tensor([of]),) if self.classes else ()
+
+    @torch.no_grad()
+    def window(self, z: np.ndarray, label: int = 0) -> np.ndarray:
+        """The window float32 (samples,) of one z (latent,), in the amplitude unit."""
+        made = self.generator(torch.from_numpy(np.asarray(z, np.float32))[None], *self.label(label))
+        return self.centre + self.scale * made[0].numpy()
+
+    @torch.no_grad()
+    def encoded(self, window: np.ndarray, label: int = 0) -> np.ndarray:
+        """The encoder's mean μ float32 (latent,) for a window (samples,) in the amplitude unit."""
+        scaled = torch.from_numpy(((window - self.centre) / self.scale).astype(np.float32))[None]
+        return self.encoder(scaled, *self.label(label))[0][0].numpy()
+
+
+def available(run: str) -> list[str]:
+    """Models of a run whose weights are there."""
+    return [model for model in NOTEBOOKS if (RESULTS / run / model / "model.safetensors").is_file()]
+
+
+def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
+    """A model of a run as it was trained, from its recipe and its weights.
+
+    Raises
+    ------
+    InputError
+        A model that the run has not, or weights that do not fit their recipe.
+    """
+    if model not in available(run):
+        raise InputError(f"run '{run}' has no trained {model}: make it with meagan run")
+    folder = RESULTS / run / model
+    fields = json.loads((folder / "config.json").read_text())["config"]
+    given = yaml.safe_load((RESULTS / run / "params" / f"{NOTEBOOKS[model]}.yaml").read_text())
+    train = windows.of(Split.TRAIN)
+    normaliser = fit_normalisation(given.get("normalisation", "z_score"), train)
+    labels, of = windows.classes(given["condition"], Split.TRAIN) if given.get("condition") else (None, [])
+    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
+    scaled, encoder = normaliser.transform(train), None
+    try:
+        if model == "vae_gan":
+            vae = build_vae(training.recipe(training.VAEGANConfig, **fields), scaled, taps, labels, normaliser.bounded)
+            generator, encoder = vae.decoder, vae.encoder.eval()
+            encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
+        else:
+            recipe = training.recipe(training.GANConfig, **fields)
+            generator = build_generator(recipe, scaled, taps, labels, normaliser.bounded)
+        generator.eval().load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError as error:
+        raise InputError(f"the weights of {model} in run '{run}' do not fit its recipe: train it again") from error
+    # Of windows that were scaled one by one, the explorer shows the typical amplitude.
+    zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
+    directions, shares = leading_directions(generator, fields["prior"], labels)
+    classes = [f"{given['condition']} {unit}" for _, unit in of]
+    return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, shares)
+
+
+@torch.no_grad()
+def leading_directions(
+    generator: WindowGenerator, prior: str = "gaussian", labels: np.ndarray | None = None, n: int = 8192, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors (:data:`DIRECTIONS`, latent) along which windows change most on average, and the share of each.
+
+    They are the left singular vectors of E[z xᵀ]. For z ~ N(0, I) that is the mean Jacobian E[∂x/∂z]ᵀ (Stein's lemma),
+    whose singular values say how far a window moves; shares are of their squares. Each points to where the trough
+    deepens.
+    """
+    z, *label = _draws(generator, prior, labels, n, seed)
+    x = torch.cat([generator(*part) for part in zip(*(t.split(512) for t in (z, *label)))])
+    axes, values, windows = torch.linalg.svd((z.T @ (x - x.mean(0))).double() / n, full_matrices=False)
+    trough = int(x.mean(0).argmin())
+    signs = -torch.sign(windows[:, trough])
+    shares = values**2 / (values**2).sum()
+    return (axes * signs).T[:DIRECTIONS].float().numpy(), shares[:DIRECTIONS].numpy()
+
+
+def _draws(generator: WindowGenerator, prior: str, labels: np.ndarray | None, n: int, seed: int) -> tuple[Tensor, ...]:
+    """z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
+    rng = torch.Generator().manual_seed(seed)
+    z = training.prior(prior, n, generator.latent, rng)
+    if labels is None:
+        return (z,)
+    return z, torch.from_numpy(np.asarray(labels, np.int64))[torch.randint(len(labels), (n,), generator=rng)]
+
+
+class _Mean(nn.Module):
+    """The mean μ of an encoder, without its variance."""
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor, *label: Tensor) -> Tensor:
+        """(1, samples) → (1, latent)."""
+        return self.encoder(x, *label)[0]
+
+
+def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
+    """A network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
+    names = ["input", "label"][: 1 + len(label)]
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network, (torch.zeros(1, rows), *label), input_names=names, output_names=["output"], verbose=False
+            )
+    finally:
+        quiet.setLevel(level)
+    return program.model_proto.SerializeToString()
+
+
+def export(run: str, path: Path) -> None:
+    """Write the explorer of a run as one script, ``path``: runtime, networks, directions and real windows.
+
+    All in one and as text, for a page that is opened from a folder may run a script beside it but not read a file.
+    """
+    windows = SpikeWindows.load(RESULTS / run / "windows.h5")
+    content = {
+        "run": run,
+        "unit": plots.UNITS[windows.amplitude_unit],
+        "time_ms": windows.time_ms.tolist(),
+        "real": _text(held_out(windows).tobytes()),
+        "models": [_described(load(run, model, windows)) for model in available(run)],
+        "runtime": {
+            name: _text((RUNTIME / file).read_bytes())
+            for name, file in (("module", "ort.wasm.bundle.min.mjs"), ("wasm", "ort-wasm-simd-threaded.wasm.gz"))
+        },
+    }
+    with atomic(path) as temporary:
+        temporary.write_text(f"window.meaganExplorer = {json.dumps(content)};\n")
+
+
+def held_out(windows: SpikeWindows, seed: int = 0) -> np.ndarray:
+    """Real test windows float32 (at most :data:`REAL`, samples), drawn at random, in their amplitude unit."""
+    return np.random.default_rng(seed).permutation(windows.of(Split.TEST))[:REAL]
+
+
+def _described(e: Explorable) -> dict:
+    label = e.label(0)
+    return {
+        "model": e.model,
+        "name": plots.LABELS[e.model],
+        "colour": plots.COLOURS[e.model],
+        "prior": e.prior,
+        "latent": e.generator.latent,
+        "centre": e.centre,
+        "scale": e.scale,
+        "classes": e.classes,
+        "directions": e.directions.tolist(),
+        "shares": e.shares.tolist(),
+        "generator": _text(to_onnx(e.generator, e.generator.latent, label)),
+        "encoder": _text(to_onnx(_Mean(e.encoder), e.generator.samples, label)) if e.encoder else None,
+    }
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def explore(run: str = "quick") -> ipywidgets.VBox:
+    """The explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
+
+    Raises
+    ------
+    InputError
+        A run without windows or trained models.
+    """
+    windows = SpikeWindows.load(RESULTS / run / "windows.h5")
+    if not available(run):
+        raise InputError(f"run '{run}' has no trained models: make them with meagan run")
+    return Widget([load(run, model, windows) for model in available(run)], windows).box
+
+
+class Widget:
+    """Sliders over the leading directions of a latent space, and the window that the network makes of them."""
+
+    def __init__(self, models: list[Explorable], windows: SpikeWindows, seed: int = 0):
+        self.windows, self.real, self.rng = windows, held_out(windows), torch.Generator().manual_seed(seed)
+        self.models, self.moving = {plots.LABELS[e.model]: e for e in models}, False
+        self.choice = ipywidgets.ToggleButtons(options=list(self.models))
+        self.classes = ipywidgets.Dropdown(description="class")
+        self.sliders = [
+            ipywidgets.FloatSlider(min=-3, max=3, step=0.05, style={"description_width": "initial"})
+            for _ in range(DIRECTIONS)
+        ]
+        self.buttons = [
+            ipywidgets.Button(description=words) for words in ("New spike", "Typical spike", "Encode a real spike")
+        ]
+        for button, action in zip(self.buttons, (self.draw, self.typical, self.encode)):
+            button.on_click(action)
+        for i, slider in enumerate(self.sliders):
+            slider.observe(lambda change, i=i: self.move(i, change["new"]), "value")
+        self.choice.observe(self.choose, "value")
+        self.classes.observe(lambda _: self.show(), "value")
+        self.picture = ipywidgets.Image(
+            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%")
+        )
+        self.box = ipywidgets.VBox(
+            [self.choice, ipywidgets.HBox([*self.buttons, self.classes]), self.picture, *self.sliders]
+        )
+        self.choose()
+
+    @property
+    def model(self) -> Explorable:
+        """The model that is looked at."""
+        return self.models[self.choice.value]
+
+    @property
+    def label(self) -> int:
+        """The class that is asked for; 0 where there are none."""
+        return self.classes.value or 0
+
+    def choose(self, _=None) -> None:
+        """Take the model that was chosen, and a spike of it."""
+        self.z = None
+        self.classes.options = [(name, i) for i, name in enumerate(self.model.classes)]
+        self.classes.layout.display = None if self.model.classes else "none"
+        self.buttons[2].layout.display = None if self.model.encoder else "none"
+        for i, (slider, share) in enumerate(zip(self.sliders, self.model.shares)):
+            slider.description = f"direction {i + 1} ({share:.0%} of the change)"
+        self.draw()
+
+    def draw(self, _=None) -> None:
+        """A spike from the prior."""
+        self.start(training.prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
+
+    def typical(self, _=None) -> None:
+        """The spike of z = 0."""
+        self.start(np.zeros(self.model.generator.latent, np.float32))
+
+    def encode(self, _=None) -> None:
+        """A real spike, encoded and decoded."""
+        window = self.real[int(torch.randint(len(self.real), (1,), generator=self.rng))]
+        self.start(self.model.encoded(window, self.label), window)
+
+    def start(self, z: np.ndarray, encoded: np.ndarray | None = None) -> None:
+        """Take z, and the real window that it stands for."""
+        self.z, self.window = z, encoded
+        self.show()
+
+    def move(self, i: int, to: float) -> None:
+        """Take z to a place along direction ``i``."""
+        if not self.moving:
+            direction = self.model.directions[i]
+            self.z = self.z + (to - float(self.z @ direction)) * direction
+            self.show()
+
+    def show(self) -> None:
+        """Draw the window of z, and set the sliders to where it stands."""
+        if self.z is None:
+            return
+        self.moving = True
+        for slider, place in zip(self.sliders, self.model.directions @ self.z):
+            slider.value = float(place)
+        self.moving = False
+        self.picture.value = png(
+            plots.among_real(
+                self.windows.time_ms,
+                self.real,
+                self.model.window(self.z, self.label),
+                self.model.model,
+                self.windows.amplitude_unit,
+                self.window,
+            )
+        )
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as PNG."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()

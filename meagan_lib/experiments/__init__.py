@@ -1,0 +1,17 @@
+"""Experiments: several models, seeds, options or recordings, and the results that are kept."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["ablation", "augmentation", "benchmark", "generation", "reference", "sweep", "utility"],
+    submod_attrs={
+        "ablation": [],
+        "augmentation": [],
+        "benchmark": [],
+        "generation": ["Gate", "draw", "moment_matching", "matching_parameters"],
+        "reference": [],
+        "sweep": [],
+        "utility": ["draw"],
+    },
+)

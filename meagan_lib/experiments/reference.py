@@ -1,0 +1,148 @@
+"""Reference results: what a run gave when it was kept, and whether another run of the same gives it again.
+
+``figures/<run>/reference.json`` stands beside the figures of a run. A run is held against it on three levels: the same
+bits, where the machine promises them; scores within their intervals; and what the scores say, which model is
+significantly better than which.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+import torch
+import yaml
+
+from meagan_lib import InputError
+from meagan_lib.evaluation.scores import LEADING, METRICS, REACH
+from meagan_lib.evaluation.scores import compare as compare_models
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.files import write_json
+
+FILE = "reference.json"
+NOT_BITS = ("config.json", "cost.json")
+"""Products that tell of the sources and of seconds, which may change while all results stay."""
+
+
+def keep(run: str) -> Path:
+    """Write the reference of a finished run beside its figures.
+
+    Raises
+    ------
+    InputError
+        A run without scores.
+    """
+    path = figures.folder(run) / FILE
+    write_json(path, _state(run))
+    return path
+
+
+def _state(run: str) -> dict:
+    """Fingerprint, machine, seconds, parameters, digests and scores of a finished run."""
+    folder = RESULTS / run
+    if not (folder / "scores.json").is_file():
+        raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
+    receipts = {  # where its products lie, in the folder of the run → receipt
+        path: (
+            path.parents[1].relative_to(folder) if path.parent.name == "receipts" else Path(),
+            json.loads(path.read_text()),
+        )
+        for path in (*sorted(folder.rglob("receipts/*.json")), *sorted(folder.glob("contest/*/*/receipt.json")))
+    }
+    return {
+        "fingerprint": {
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+        },
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True), "processor": platform.machine()},
+        "seconds": {
+            f"{receipt['notebook']} {where.name}".strip(): receipt["seconds"] for where, receipt in receipts.values()
+        },
+        "parameters": {
+            str(path.relative_to(folder / "params").with_suffix("")): yaml.safe_load(path.read_text())
+            for path in sorted((folder / "params").rglob("*.yaml"))
+        },
+        "digests": {
+            str(where / product): digest
+            for where, receipt in receipts.values()
+            for product, digest in receipt["products"].items()
+            if Path(product).name not in NOT_BITS
+        },
+        "scores": json.loads((folder / "scores.json").read_text()),
+        "moment_matching": json.loads((folder / "moment_matching.json").read_text()),
+    }
+
+
+class Finding(NamedTuple):
+    """What one level says: whether it holds (None: it cannot be asked), and the sentence."""
+
+    level: str
+    holds: bool | None
+    told: str
+
+
+def compare(run: str, kept: Mapping) -> list[Finding]:
+    """Hold a finished run against a reference, as :func:`keep` wrote it, level by level."""
+    now = _state(run)
+    return [_bits(now, kept), _scores(now["scores"], kept["scores"]), _statements(now["scores"], kept["scores"])]
+
+
+def load(run: str) -> dict | None:
+    """The reference that stands beside the figures of a run, or None."""
+    path = figures.folder(run) / FILE
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _bits(now: Mapping, kept: Mapping) -> Finding:
+    for what in ("fingerprint", "parameters"):
+        if now[what] != kept[what]:
+            other = [f"{name} {value}" for name, value in kept[what].items() if now[what].get(name) != value]
+            told = f"another {what}: {'; '.join(other)[:200]}" if what == "fingerprint" else "other parameters"
+            return Finding("bits", None, f"not asked, for the reference has {told}")
+    differing = sorted(name for name, digest in kept["digests"].items() if now["digests"].get(name) != digest)
+    if differing:
+        return Finding(
+            "bits", False, f"{len(differing)} of {len(kept['digests'])} files differ: {', '.join(differing)}"
+        )
+    return Finding("bits", True, f"all {len(kept['digests'])} files are the same")
+
+
+def _scores(now: Mapping, kept: Mapping) -> Finding:
+    """Two scores agree that differ by no more than both 95 % intervals allow; one in twenty may not, by chance."""
+    outside, n = [], 0
+    for model in kept:
+        for metric, old in kept[model].items():
+            new = now.get(model, {}).get(metric)
+            if new is None:
+                return Finding("scores", False, f"there is no {metric} of {model}")
+            half = np.hypot(*(np.subtract(*s["interval"][::-1]) / 2 for s in (old, new)))
+            n += 1
+            if abs(new["value"] - old["value"]) > half:
+                outside.append(f"{model} {metric} {new['value']:.3g} ({old['value']:.3g})")
+    allowed = int(scipy.stats.binom.ppf(0.999, n, 0.05))
+    told = f"{n - len(outside)} of {n} agree within their 95 % intervals, {allowed} may differ by chance"
+    return Finding("scores", len(outside) <= allowed, told + (f"; not {', '.join(outside)}" if outside else ""))
+
+
+def _statements(now: Mapping, kept: Mapping) -> Finding:
+    """Each model that is significantly better than another in the reference must not be worse."""
+    models = [model for model in kept if model != REACH]
+    names = [name for name in LEADING if name in kept[REACH]]
+    asked = [(one, other, name) for i, one in enumerate(models) for other in models[i + 1 :] for name in names]
+    before = {each: lead for each, lead in compare_models(kept, asked).items() if lead.significant}
+    after = compare_models(now, [each for each in before if set(each[:2]) <= set(now)])
+    turned = []
+    for (one, other, name), lead in before.items():
+        first, second = (one, other) if lead.margin > 0 else (other, one)
+        if (one, other, name) not in after or after[one, other, name].margin * lead.margin <= 0:
+            turned.append(f"{first} before {second} on {METRICS[name].label}")
+    if turned:
+        return Finding("statements", False, f"{len(turned)} of {len(before)} do not hold: {'; '.join(turned)}")
+    on = ", ".join(METRICS[name].label for name in names)
+    return Finding("statements", True, f"all {len(before)} hold (significant orders on {on})")

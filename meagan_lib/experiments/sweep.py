@@ -1,0 +1,150 @@
+"""A sweep: one job for each recording and case, and one that gathers their rows in a table.
+
+A sweep is a module of the library with a section of its name in the parameters, ``meagan run <section>``. It has
+
+- ``COLUMNS``, those of its table after ``data``, the recording;
+- ``cases(section)``, names of the jobs of a recording, as files have them, of a section that is checked;
+- ``rows(windows, case, section)``, what such a job finds: rows of the table;
+- ``summary(path)``, title, header and lines of the closing table of the command.
+"""
+
+import argparse
+import csv
+import importlib
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import yaml
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.windows import merging
+from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, part
+from meagan_lib.workflow.files import atomic, sha256, write_json
+
+SECTIONS = ("ablation", "utility")
+
+
+def module(section: str) -> ModuleType:
+    """The module behind a section."""
+    return importlib.import_module(f"meagan_lib.{section}")
+
+
+def section_in(names: Iterable[str]) -> str:
+    """Which of ``names`` is the section of a sweep; nothing where none is."""
+    return next(iter(set(SECTIONS) & set(names)), "")
+
+
+def asked(run: str) -> tuple[str, dict]:
+    """Section and parameters of the sweep that a run was last asked for; empty where it is none."""
+    folder = RESULTS / run / "params"
+    section = section_in(path.stem for path in folder.glob("*.yaml"))
+    return section, yaml.safe_load((folder / f"{section}.yaml").read_text()) if section else {}
+
+
+def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
+    """Parameters of notebook 01 for each recording of the sweep, by label; each is a run within the run ``name``."""
+    first = dict(parameters[merging.FIRST]) | {"name": name}
+    if not isinstance(first["recording"], list):
+        first["recording"] = [first["recording"]]
+    return {
+        label: section | {"min_train_windows": first["min_train_windows"]}
+        for label, section in merging.parts(first).items()
+    }
+
+
+def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
+    """Raise when a section has a parameter that is not ``declared``, of another type, or a number below what makes sense.
+
+    Raises
+    ------
+    InputError
+        An unknown name (with the nearest one), another type, an empty list, or a number below 1, seeds apart.
+    """
+    given = {key: value for key, value in section.items() if key != "labels"}
+    for key, value in check_names_and_types(name, given, declared).items():
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers):
+            raise InputError(f"{name}.{key} is {value}: it must be 1 or more")
+
+
+def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dict:
+    """Do one case on one recording; rows and receipt go to ``results/<run>/<section>/<recording>``."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from meagan_lib.windows.spike_windows import SpikeWindows
+
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    windows = SpikeWindows.load(RESULTS / part(run, label) / "windows.h5")
+    with threadpool_limits(1):  # jobs stand side by side
+        rows = [{"data": label} | row for row in module(name).rows(windows, case, section)]
+    receipt = {
+        "notebook": f"{name} {label} {case}",
+        "seconds": round(time.monotonic() - started, 1),
+        "figures": [],
+        "products": {},
+        "rows": rows,
+    }
+    write_json(RESULTS / run / name / label / f"{case}.json", receipt)
+    return receipt
+
+
+def gather(run: str, name: str, receipts: Iterable[Mapping]) -> dict:
+    """Write ``results/<run>/<section>.csv`` from the receipts of all cases; returns the receipt of the sweep."""
+    target = RESULTS / run / f"{name}.csv"
+    with atomic(target) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, ("data", *module(name).COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        for row in (row for receipt in receipts for row in receipt["rows"]):
+            writer.writerow({k: f"{v:.4f}" if isinstance(v, float) and k != "seconds" else v for k, v in row.items()})
+    receipt = {"notebook": name, "seconds": 0.0, "figures": [], "products": {target.name: sha256(target)}}
+    write_json(RESULTS / run / "receipts" / f"{name}.json", receipt)
+    return receipt
+
+
+def load(path: Path | str, name: str, kinds: Mapping[str, type]) -> list[dict[str, object]]:
+    """Rows of a table of the sweep ``name``, where columns of ``kinds`` are numbers, NaN where there is none.
+
+    A relative path is one of the checkout.
+
+    Raises
+    ------
+    InputError
+        No such table.
+    """
+    path = Path(path) if Path(path).is_absolute() else ROOT / path
+    if not path.is_file():
+        raise InputError(f"there is no table {path} of the {name}: check the path, or make it with meagan run {name}")
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row | {column: kind(row[column] or "nan") for column, kind in kinds.items()} for row in rows]
+
+
+def main() -> int:
+    """``python -m meagan_lib.experiments.sweep SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``: a job of the graph.
+
+    Without a case: the job that gathers them.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("section", choices=SECTIONS)
+    parser.add_argument("run")
+    parser.add_argument("parameters", type=Path)
+    parser.add_argument("--recording")
+    parser.add_argument("--case")
+    a = parser.parse_args()
+    section = yaml.safe_load(a.parameters.read_text())
+    if a.case:
+        name = f"{a.section} {a.recording} {a.case}"
+        return job(name, a.run, lambda: execute(a.run, a.section, a.recording, a.case, section))
+    folder, order = RESULTS / a.run / a.section, module(a.section).cases(section)
+    paths = [folder / label / f"{case}.json" for label in section["labels"] for case in order]
+    return job(a.section, a.run, lambda: gather(a.run, a.section, [json.loads(path.read_text()) for path in paths]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,261 @@
+"""Bursts: rapid runs of spikes, of one electrode and of the network; and how well they are found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from meagan_lib import InputError
+from meagan_lib.network.spike_trains import SpikeTrains
+
+BINS_PER_DECADE = 10
+LONGEST_MS = 100.0
+"""No interval within an electrode's burst is longer (Chiappalone et al. 2005, doi:10.1016/j.neucom.2004.10.094)."""
+VOID = 0.15
+"""How deep a valley must be: by which share its bottom lies below the lower of the peaks on its sides."""
+SIDE = 0.1
+"""Share of the intervals that must lie on either side of a valley."""
+ENOUGH = 200
+"""Intervals from which a histogram is judged: from so many on, Poisson trains hardly ever show such a valley."""
+POOL_S, LEAST_POOL = 0.3, 10
+"""Of the whole network, as many spikes make an interval as come in this time on average, and so many at least."""
+
+
+def log_histogram(intervals_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (bins + 1,) in ms, even in their logarithm, and counts (bins,) of the intervals above zero."""
+    intervals_ms = intervals_ms[intervals_ms > 0]
+    if not len(intervals_ms):
+        return np.array([1.0, 10.0]), np.zeros(1, int)
+    low, high = np.log10(intervals_ms.min()), np.log10(intervals_ms.max())
+    first, last = np.floor(low * BINS_PER_DECADE), np.floor(high * BINS_PER_DECADE) + 1
+    edges = 10 ** (np.arange(first, last + 1) / BINS_PER_DECADE)
+    edges[0], edges[-1] = min(edges[0], intervals_ms.min()), max(edges[-1], intervals_ms.max())
+    return edges, np.histogram(intervals_ms, edges)[0]
+
+
+def valley_ms(intervals_ms: np.ndarray) -> float:
+    """The interval in ms that parts the two humps of the histogram of log-intervals; NaN where it has one.
+
+    Of the smoothed histogram, the deepest bottom between two peaks, if it is deep enough (``VOID``) and has enough
+    intervals on either side (``SIDE``). After Selinger et al. 2007 and Pasquale et al. 2010
+    (doi:10.1007/s10827-009-0175-1).
+    """
+    edges, counts = log_histogram(intervals_ms)
+    total = counts.sum()
+    if total < ENOUGH:
+        return np.nan
+    smooth = gaussian_filter1d(counts.astype(float), 1.5, mode="constant")
+    before, after = np.maximum.accumulate(smooth), np.maximum.accumulate(smooth[::-1])[::-1]
+    void = 1 - smooth / np.maximum(np.minimum(before, after), 1e-12)
+    below = np.cumsum(counts) / total
+    void[(below < SIDE) | (below > 1 - SIDE)] = 0
+    deepest = int(void.argmax())
+    return float(np.sqrt(edges[deepest] * edges[deepest + 1])) if void[deepest] >= VOID else np.nan
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Bursts of electrodes, or of the network.
+
+    Attributes
+    ----------
+    span
+        int64 (bursts, 2): frames of the first and of the last spike.
+    electrode
+        int32 (bursts,); −1 for a burst of the network.
+    n_spikes
+        int64 (bursts,).
+    inside
+        bool (spikes,): which spikes of the trains lie in a burst.
+    threshold_ms
+        (electrodes,), or (1,) for the network: longest interval within a burst.
+    justified
+        bool, as ``threshold_ms``: whether a valley of the histogram gave it.
+    """
+
+    span: np.ndarray
+    electrode: np.ndarray
+    n_spikes: np.ndarray
+    inside: np.ndarray
+    threshold_ms: np.ndarray
+    justified: np.ndarray
+
+
+def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
+    """Bursts of each electrode: ``least`` spikes or more, no two neighbours further apart than its threshold.
+
+    The threshold is the valley of the electrode's histogram of log-intervals. Where there is none, nothing in the data
+    parts bursts from the rest, and a quarter of its mean interval stands in: an interval that a train without a
+    pattern has now and then, but hardly three times in a row. In either case it is ``LONGEST_MS`` at most.
+
+    Raises
+    ------
+    InputError
+        Bursts of fewer than two spikes.
+    """
+    if least < 2:
+        raise InputError(f"a burst of {least} spikes was asked for: it takes 2 at least")
+    ms = 1000 / trains.sampling_rate_hz
+    threshold, justified = np.full(trains.n_electrodes, np.nan), np.zeros(trains.n_electrodes, bool)
+    intervals, owner = trains.intervals()
+    ends = np.cumsum(np.bincount(owner, minlength=len(threshold)))
+    for e, own in enumerate(np.split(intervals * ms, ends[:-1])):
+        if len(own):
+            valley = valley_ms(own)
+            justified[e] = valley <= LONGEST_MS
+            threshold[e] = min(valley if justified[e] else own.mean() / 4, LONGEST_MS)
+    # Runs of short intervals; an interval between two electrodes or across a break is none.
+    joined = np.diff(trains.runs) == 0
+    joined &= np.diff(trains.frame) * ms <= threshold[trains.electrode[1:]]
+    first, last = _runs(joined, least)
+    inside = _marks(first, last, len(trains.frame))
+    span = np.stack([trains.frame[first], trains.frame[last]], axis=1)
+    return Bursts(span, trains.electrode[first], last - first + 1, inside, threshold, justified)
+
+
+def _runs(joined: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last of ``least`` or more neighbours that are ``joined`` (neighbours − 1,) to one another."""
+    change = np.diff(np.r_[0, joined.astype(np.int8), 0])
+    first, last = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+    long = last - first + 1 >= least
+    return first[long], last[long]
+
+
+def _marks(first: np.ndarray, last: np.ndarray, n: int) -> np.ndarray:
+    """Which bool (n,) lie in one of the runs first … last."""
+    return np.cumsum(np.bincount(first, minlength=n + 1) - np.bincount(last + 1, minlength=n + 1))[:n] > 0
+
+
+def pooled_intervals_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
+    """Time (m,) in ms that N spikes in a row take, whichever electrodes they are on, and N. None crosses a break.
+
+    N grows with the network, so that the time is about ``POOL_S`` on average: single intervals of a thousand
+    electrodes tell nothing.
+    """
+    intervals, n = _pooled_ms(trains)
+    return intervals[np.isfinite(intervals)], n
+
+
+def _pooled_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
+    """The same, of every N spikes in a row: ∞ where a break lies among them."""
+    n = max(round(len(trains.frame) / trains.duration_s * POOL_S), LEAST_POOL)
+    frame = np.sort(trains.frame)
+    first, last = frame[: max(len(frame) - n + 1, 0)], frame[n - 1 :]
+    whole = trains.stretch_of(first) == trains.stretch_of(last)
+    return np.where(whole, (last - first) * 1000 / trains.sampling_rate_hz, np.inf), n
+
+
+def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
+    """Bursts of the network: spikes, of whichever electrode, around which N spikes take less than a threshold.
+
+    The ISI_N of Bakkum et al. 2013 (doi:10.3389/fncom.2013.00193), with N from :func:`pooled_intervals_ms`, half of the
+    N spikes before the one that is judged and half after, so that a burst does not begin before its time. The
+    threshold is the valley of their log-histogram, or, where there is none, a third of their mean, which a network
+    without a pattern hardly reaches. Bursts that are no further apart than the threshold are one; fewer than N / 2
+    spikes, or than ``least_electrodes`` electrodes, are none.
+    """
+    order = np.argsort(trains.frame, kind="stable")
+    frame, electrode = trains.frame[order], trains.electrode[order]
+    intervals, n = _pooled_ms(trains)
+    whole = intervals[np.isfinite(intervals)]
+    threshold = valley_ms(whole)
+    justified = bool(np.isfinite(threshold))
+    if not justified and len(whole):
+        threshold = float(whole.mean()) / 3
+    dense = np.zeros(len(frame), bool)
+    dense[n // 2 : n // 2 + len(intervals)] = intervals <= threshold
+    member = np.flatnonzero(dense)
+    near = np.diff(frame[member]) * 1000 / trains.sampling_rate_hz <= threshold
+    joined = ((np.diff(member) == 1) | near) & (np.diff(trains.stretch_of(frame[member])) == 0)
+    first, last = (member[edge] for edge in _runs(joined, 2))
+    kept = [
+        b - a + 1 >= n / 2 and len(np.unique(electrode[a : b + 1])) >= least_electrodes for a, b in zip(first, last)
+    ]
+    first, last = first[np.array(kept, bool)], last[np.array(kept, bool)]
+    inside = np.zeros(len(frame), bool)
+    inside[order] = _marks(first, last, len(frame))
+    return Bursts(
+        np.stack([frame[first], frame[last]], axis=1),
+        np.full(len(first), -1, np.int32),
+        last - first + 1,
+        inside,
+        np.array([threshold]),
+        np.array([justified]),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What bursts are like: their number, rate, medians of duration and pause, spikes in one and in all of them."""
+
+    n: int
+    per_minute: float
+    """Bursts per minute; of electrodes, a mean over the electrodes that fire."""
+    duration_ms: float
+    """Median; NaN without bursts, as the two below."""
+    pause_s: float
+    """Median time from the end of a burst to the next one (of the same electrode, without a gap between them)."""
+    spikes: float
+    """Median number of spikes in a burst."""
+    share: float
+    """Share of all spikes that lie in a burst."""
+
+
+def summary(bursts: Bursts, trains: SpikeTrains) -> Summary:
+    """The :class:`Summary` of bursts found in ``trains``."""
+    per_s = trains.sampling_rate_hz
+    owners = 1 if len(bursts.threshold_ms) == 1 else max((trains.counts > 0).sum(), 1)
+    same = (np.diff(bursts.electrode) == 0) & (np.diff(trains.stretch_of(bursts.span[:, 0])) == 0)
+    pauses = (bursts.span[1:, 0] - bursts.span[:-1, 1])[same] / per_s
+
+    def median(values: np.ndarray) -> float:
+        return float(np.median(values)) if len(values) else np.nan
+
+    return Summary(
+        len(bursts.span),
+        len(bursts.span) / float(owners * trains.duration_s) * 60,
+        median(np.diff(bursts.span, axis=1)) * 1000 / per_s,
+        median(pauses),
+        median(bursts.n_spikes),
+        float(bursts.inside.mean()) if len(bursts.inside) else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class BurstScore:
+    """Found bursts against planted ones."""
+
+    recall: float
+    """Share of planted bursts that are found; NaN without any."""
+    precision: float
+    """Share of found bursts that were planted; NaN without any."""
+    overlap: float
+    """Time in both found and planted bursts, over time in either."""
+    onset_ms: float
+    """Median of onset found − onset planted, over the pairs; NaN without any."""
+
+
+def score(found: np.ndarray, planted: np.ndarray, n_frames: int, sampling_rate_hz: float) -> BurstScore:
+    """How well bursts (n, 2) match planted ones (m, 2), all as first frame and end.
+
+    A found and a planted burst are a pair when they overlap, each in one pair only, in order of time.
+    """
+    pairs, i, j = [], 0, 0
+    found, planted = found[np.argsort(found[:, 0], kind="stable")], planted[np.argsort(planted[:, 0], kind="stable")]
+    while i < len(found) and j < len(planted):
+        if found[i, 1] < planted[j, 0]:
+            i += 1
+        elif planted[j, 1] < found[i, 0]:
+            j += 1
+        else:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+    a, b = (_marks(spans[:, 0], spans[:, 1] - 1, n_frames) for spans in (found, planted))
+    either = (a | b).sum()
+    onset = [found[i, 0] - planted[j, 0] for i, j in pairs]
+    return BurstScore(
+        len(pairs) / len(planted) if len(planted) else np.nan,
+        len(pairs) / len(found) if len(found) else np.nan,
+        float((a & b).sum() / either) if either else np.nan,
+        float(np.median(onset)) * 1000 / sampling_rate_hz if onset else np.nan,
+    )

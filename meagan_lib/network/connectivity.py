@@ -1,0 +1,197 @@
+"""Functional connectivity: which electrodes fire together more often than their rates alone would make them."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from meagan_lib import InputError
+from meagan_lib.network.spike_trains import SpikeTrains
+from meagan_lib.windows.streaming import default_threads
+
+
+def tiled(trains: SpikeTrains, reach: int) -> np.ndarray:
+    """T of Cutts & Eglen: share (electrodes,) of the recorded time that lies within ``reach`` frames of a spike."""
+    frame, run = trains.frame, trains.runs
+    start, end = trains.stretches[trains.stretch].T
+    first, last = np.diff(run, prepend=-1) > 0, np.diff(run, append=len(run)) > 0
+    after = np.where(last, np.minimum(end - frame, reach), np.diff(frame, append=0).clip(max=2 * reach))
+    before = np.where(first, np.minimum(frame - start, reach), 0)
+    return np.bincount(trains.electrode, before + after, trains.n_electrodes) / trains.n_recorded
+
+
+def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> np.ndarray:
+    """Spike time tiling coefficient (electrodes, electrodes) of every pair, in [−1, 1]; NaN where one has no spike.
+
+    STTC = ½ [(P_A − T_B) / (1 − P_A T_B) + (P_B − T_A) / (1 − P_B T_A)], where P_A is the share of A's spikes that
+    have a spike of B within ``within_ms`` and T_A is :func:`tiled`; a term whose P and T are 1 is 1. It is 1 for equal
+    trains, about 0 for independent ones, and, unlike a correlation, does not depend on the rates (Cutts & Eglen 2014,
+    doi:10.1523/JNEUROSCI.2767-14.2014). Times are whole frames: the same pair of spikes counts wherever it stands. No
+    pair, and no window of T, reaches over a gap.
+
+    Parameters
+    ----------
+    within_ms
+        Half the width of a window, rounded to whole frames.
+    threads
+        All cores by default; the result does not depend on it.
+    """
+    reach, n = trains.frames(within_ms), trains.n_electrodes
+    own = trains.apart(reach)
+    order = np.argsort(own, kind="stable")
+    frame, electrode = own[order], trains.electrode[order]
+    first = np.searchsorted(frame, own - reach)
+    counts, offsets, share = trains.counts, trains.offsets, tiled(trains, reach)
+    hits, result = np.zeros((n, n), np.int32), np.full((n, n), np.nan)
+    threads = threads or default_threads()
+    tiles = [slice(i, min(i + 64, n)) for i in range(0, n, 64)]
+
+    def count(tile: slice) -> None:
+        _count(own, offsets, frame, electrode, first, reach, tile.start, tile.stop, hits)
+
+    def combine(tile: slice) -> None:
+        _combine(hits, counts, share, tile.start, tile.stop, result)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(count, tiles))
+        list(pool.map(combine, tiles))
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _count(own, offsets, frame, electrode, first, reach, start, stop, hits):
+    """Fill rows start … stop of ``hits``: for electrodes a and b, the spikes of a that have one of b within reach.
+
+    ``frame`` and ``electrode`` are all spikes in order of time; ``first``, for each spike of ``own``, where they come
+    within its reach.
+    """
+    latest = np.full(hits.shape[1], -1, np.int64)
+    for a in range(start, stop):
+        for spike in range(offsets[a], offsets[a + 1]):
+            k = first[spike]
+            while k < len(frame) and frame[k] - own[spike] <= reach:
+                b = electrode[k]
+                if latest[b] != spike:
+                    latest[b] = spike
+                    hits[a, b] += 1
+                k += 1
+
+
+@njit(cache=True, nogil=True)
+def _combine(hits, counts, share, start, stop, result):
+    """Rows start … stop of the coefficient, from the spikes that are near one another."""
+    for a in range(start, stop):
+        for b in range(hits.shape[1]):
+            if counts[a] and counts[b]:
+                p_a, p_b = hits[a, b] / counts[a], hits[b, a] / counts[b]
+                one = 1.0 if p_a * share[b] == 1 else (p_a - share[b]) / (1 - p_a * share[b])
+                two = 1.0 if p_b * share[a] == 1 else (p_b - share[a]) / (1 - p_b * share[a])
+                result[a, b] = 0.5 * (one + two)
+
+
+@dataclass(frozen=True)
+class Connectivity:
+    """Coefficients of all pairs beside what jittered trains give.
+
+    Attributes
+    ----------
+    sttc
+        (electrodes, electrodes), NaN where an electrode is silent.
+    excess
+        (electrodes, electrodes): by how much ``sttc`` exceeds the mean of the surrogates, in standard deviations.
+    q
+        (electrodes, electrodes): lowest false discovery rate at which the pair is called connected; 1 on the diagonal.
+    alpha
+        The false discovery rate that is accepted: share of the connections that are none.
+    """
+
+    sttc: np.ndarray
+    excess: np.ndarray
+    q: np.ndarray
+    alpha: float
+
+    @property
+    def adjacency(self) -> np.ndarray:
+        """Which pairs bool (electrodes, electrodes) are connected."""
+        return self.q <= self.alpha
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean coefficient (electrodes,) of each electrode with the others that fire; NaN where there is none."""
+        return mean_with_others(self.sttc)
+
+
+def mean_with_others(coefficients: np.ndarray) -> np.ndarray:
+    """Mean (electrodes,) of each electrode's coefficients with the others (electrodes, electrodes), without NaN."""
+    others = np.isfinite(coefficients) & ~np.eye(len(coefficients), dtype=bool)
+    total = np.where(others, coefficients, 0).sum(axis=1)
+    return total / np.where(others.any(axis=1), others.sum(axis=1), np.nan)
+
+
+def functional_connectivity(
+    trains: SpikeTrains,
+    within_ms: float,
+    jitter_ms: float,
+    n_surrogates: int = 100,
+    alpha: float = 0.05,
+    seed: int = 0,
+    threads: int | None = None,
+) -> Connectivity:
+    """Which pairs fire together within ``within_ms`` more often than trains with all spikes moved by ``jitter_ms``.
+
+    Surrogates keep the rate of each electrode on times longer than the jitter, and lose all that is finer. Each pair is
+    standardised by its own mean and spread over the trains and their surrogates, plus half the median spread, so that
+    pairs with hardly a spike in common do not stand out by one. Of the pairs that exceed a value, as many are false as
+    exceed it in a surrogate on average; q is that number over the number of pairs that exceed it, at best. The trains
+    count among their surrogates, so that q is never below 1 / (1 + n_surrogates), and however many pairs there are,
+    few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
+    doi:10.1073/pnas.091062498). Only positive connections are sought.
+
+    Raises
+    ------
+    InputError
+        Surrogates too few for ``alpha``, or a jitter no longer than the window.
+    """
+    if 1 / (1 + n_surrogates) > alpha:
+        raise InputError(
+            f"with {n_surrogates} surrogates no connection is surer than {1 / (1 + n_surrogates):.3g}: for alpha = "
+            f"{alpha:g} take n_surrogates = {int(np.ceil(1 / alpha)) - 1} or more"
+        )
+    if not jitter_ms > within_ms:
+        raise InputError(
+            f"a jitter of {jitter_ms:g} ms leaves spikes within {within_ms:g} ms of one another: raise jitter_ms"
+        )
+
+    def surrogates() -> Iterator[np.ndarray]:
+        for k in range(n_surrogates):
+            rng = np.random.default_rng([seed, k])
+            yield sttc(trains.jittered(trains.frames(jitter_ms), rng), within_ms, threads)
+
+    observed, n = sttc(trains, within_ms, threads), n_surrogates + 1
+    total, squares = observed.copy(), observed**2
+    for one in surrogates():
+        total += one
+        squares += one**2
+    mean = total / n
+    spread = np.sqrt(np.maximum(squares / n - mean**2, 0))
+    told = np.triu(spread > 1e-9, 1)  # pairs that never differ, or never meet, tell nothing
+    mean, spread = mean[told], spread[told] + (0.5 * np.median(spread[told]) if told.any() else 0)
+
+    def exceeds(coefficients: np.ndarray) -> np.ndarray:
+        own = coefficients[told]
+        return np.where(own > 0, (own - mean) / spread, -np.inf)
+
+    # The surrogates are made a second time: memory does not hold them all for a whole chip.
+    own = exceeds(observed)
+    values = np.sort(own)
+    exceeding = np.arange(len(values), 0, -1)
+    false = exceeding.copy()
+    for one in surrogates():
+        false += len(values) - np.searchsorted(np.sort(exceeds(one)), values - 1e-9)
+    lowest = np.minimum.accumulate(false / n / exceeding)
+    excess, q = np.zeros_like(observed), np.ones_like(observed)
+    excess[told] = (observed[told] - mean) / spread
+    q[told] = np.where(own > 0, np.minimum(lowest[np.searchsorted(values, own)], 1), 1) if len(own) else 1
+    return Connectivity(observed, excess + excess.T, np.minimum(q, q.T), alpha)

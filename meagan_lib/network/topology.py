@@ -1,0 +1,142 @@
+"""The network of connected electrodes as a graph: electrodes are nodes, significant connections are edges."""
+
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+import scipy.sparse
+from scipy.sparse.csgraph import connected_components, shortest_path
+
+SWAPS = 10
+"""Exchanges of edge ends for each edge: enough to forget the graph that a random one started from."""
+
+
+def graph(adjacency: np.ndarray) -> nx.Graph:
+    """The graph of a symmetric ``adjacency`` (nodes, nodes) bool."""
+    g = nx.empty_graph(len(adjacency))
+    g.add_edges_from(np.argwhere(np.triu(adjacency, 1)).tolist())
+    return g
+
+
+def clustering(adjacency: scipy.sparse.csr_array) -> float:
+    """Mean over the nodes of the share of a node's neighbours that are neighbours themselves (Watts & Strogatz 1998).
+
+    As ``networkx.average_clustering``, by matrix products: a chip has thousands of nodes.
+    """
+    degree = adjacency.sum(axis=1)
+    triangles = (adjacency @ adjacency).multiply(adjacency).sum(axis=1)
+    return float(np.mean(triangles / np.maximum(degree * (degree - 1), 1)))
+
+
+def path_length(adjacency: scipy.sparse.csr_array) -> float:
+    """Mean number of steps between two nodes of the largest connected part; NaN where it is a single node."""
+    _, part = connected_components(adjacency, directed=False)
+    largest = np.flatnonzero(part == np.bincount(part).argmax())
+    n = len(largest)
+    if n < 2:
+        return np.nan
+    steps = shortest_path(adjacency[largest][:, largest], directed=False, unweighted=True)
+    return float(steps.sum() / (n * (n - 1)))
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What a graph looks like.
+
+    Attributes
+    ----------
+    degree
+        int64 (nodes,): connections of each node.
+    density
+        Share of all pairs that are connected.
+    clustering, path_length
+        Of the graph; NaN where there is no path.
+    random_clustering, random_path_length
+        (n,): the same of random graphs in which every node has the degree that it has.
+    community
+        int64 (nodes,): communities by size, from 0; −1 for a node without a connection.
+    modularity
+        Of the communities: share of edges within them beyond what degrees alone would give.
+    random_modularity
+        (n,): the same of communities found in the random graphs.
+    hubs
+        bool (nodes,): degree more than two standard deviations above the mean.
+    """
+
+    degree: np.ndarray
+    density: float
+    clustering: float
+    path_length: float
+    random_clustering: np.ndarray
+    random_path_length: np.ndarray
+    community: np.ndarray
+    modularity: float
+    random_modularity: np.ndarray
+    hubs: np.ndarray
+
+    @property
+    def small_worldness(self) -> float:
+        """σ = (C / C_random) / (L / L_random): above 1 where neighbours are cliques and yet all is near all.
+
+        Humphries & Gurney 2008, doi:10.1371/journal.pone.0002051. NaN without random graphs, clusters or paths.
+        """
+        if not len(self.random_clustering) or not self.random_clustering.mean() > 0:
+            return np.nan
+        c, l = self.random_clustering.mean(), self.random_path_length.mean()
+        return float(self.clustering / c / (self.path_length / l))
+
+
+def random_graphs(g: nx.Graph, n: int, seed: int = 0) -> list[nx.Graph]:
+    """``n`` random graphs with the degrees of ``g``: ends of random pairs of edges are exchanged, again and again.
+
+    Maslov & Sneppen 2002, doi:10.1126/science.1065103. Where most pairs are connected, it is done with those that are
+    not: an exchange among them is one among the others. None where no exchange is possible, as in a complete graph.
+    """
+    made, dense = [], nx.density(g) > 0.5
+    few = nx.complement(g) if dense else g
+    for k in range(n):
+        other, wanted = nx.Graph(few.edges), SWAPS * few.number_of_edges()
+        other.add_nodes_from(g)
+        try:
+            nx.double_edge_swap(other, wanted, max_tries=20 * wanted, seed=np.random.default_rng([seed, k]))
+        except nx.NetworkXException:  # fewer than four nodes or two edges, or as good as complete
+            return []
+        made.append(nx.complement(other) if dense else other)
+    return made
+
+
+def communities(g: nx.Graph, seed: int = 0) -> tuple[np.ndarray, float]:
+    """Community int64 (nodes,) of each node, by size, −1 without a connection; and their modularity.
+
+    Louvain's method (Blondel et al. 2008, doi:10.1088/1742-5468/2008/10/P10008) without weights.
+    """
+    found = np.full(g.number_of_nodes(), -1)
+    if not g.number_of_edges():
+        return found, 0.0
+    parts = nx.community.louvain_communities(g, seed=np.random.default_rng(seed))
+    shared = sorted((sorted(part) for part in parts if len(part) > 1), key=lambda part: (-len(part), part))
+    for i, part in enumerate(shared):
+        found[part] = i
+    return found, float(nx.community.modularity(g, parts))
+
+
+def topology(adjacency: np.ndarray, n_random: int = 20, seed: int = 0) -> Topology:
+    """The :class:`Topology` of a symmetric ``adjacency`` (nodes, nodes) bool, beside ``n_random`` random graphs."""
+    n, g = len(adjacency), graph(adjacency)
+    sparse = scipy.sparse.csr_array(adjacency.astype(float))
+    degree = np.array([d for _, d in g.degree], np.int64)
+    others = random_graphs(g, n_random, seed)
+    shuffled = [nx.to_scipy_sparse_array(other, nodelist=range(n), dtype=float, format="csr") for other in others]
+    community, modularity = communities(g, seed)
+    return Topology(
+        degree=degree,
+        density=float(nx.density(g)),
+        clustering=clustering(sparse) if n else 0.0,
+        path_length=path_length(sparse) if n else np.nan,
+        random_clustering=np.array([clustering(m) for m in shuffled]),
+        random_path_length=np.array([path_length(m) for m in shuffled]),
+        community=community,
+        modularity=modularity,
+        random_modularity=np.array([communities(other, seed)[1] for other in others]),
+        hubs=degree > degree.mean() + 2 * degree.std() if n else np.zeros(0, bool),
+    )

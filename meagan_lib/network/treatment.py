@@ -1,0 +1,234 @@
+"""Is a treated culture closer to a healthy one? Distances between conditions, each beside its null."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.stats
+
+from meagan_lib import InputError
+from meagan_lib.network.bursts import electrode_bursts, network_bursts
+from meagan_lib.network.connectivity import mean_with_others, sttc
+from meagan_lib.network.groups import interval_features
+from meagan_lib.network.spike_trains import SpikeTrains
+from meagan_lib.recordings.simulation import SimulationConfig, spikes
+
+FEATURES = {
+    "log_rate": "log₁₀ rate (Hz)",
+    "cv": "CV",
+    "cv2": "CV2",
+    "burst_index": "share of spikes in bursts",
+    "network_rate": "network bursts per minute",
+    "network_index": "share of spikes in network bursts",
+    "synchrony": "mean STTC",
+}
+"""Features of a culture, and their names in words."""
+
+
+def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> np.ndarray:
+    """What a culture does as a whole, (features,) in the order of ``FEATURES``: medians over the active electrodes,
+    and the bursts of the network. The order of the electrodes does not matter.
+
+    Raises
+    ------
+    InputError
+        Fewer than two electrodes with four spikes: nothing can be told.
+    """
+    active = trains.select(trains.counts >= 4)
+    if active.n_electrodes < 2:
+        raise InputError("fewer than two electrodes are active, which tells nothing of a network: record longer")
+    intervals, network = interval_features(active), network_bursts(active)
+    return np.array(
+        [
+            np.median(np.log10(active.rate_hz)),
+            np.nanmedian(intervals["cv"]),
+            np.nanmedian(intervals["cv2"]),
+            electrode_bursts(active, least).inside.mean(),
+            len(network.span) / active.duration_s * 60,
+            network.inside.mean(),
+            np.nanmean(mean_with_others(sttc(active, within_ms))),
+        ]
+    )
+
+
+def feature_table(recordings: Sequence[SpikeTrains], within_ms: float, least: int = 4) -> np.ndarray:
+    """:func:`culture_features` of several cultures, or of several blocks of one: (recordings, features)."""
+    return np.stack([culture_features(trains, within_ms, least) for trains in recordings])
+
+
+def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0, spread: float = 0.15) -> list[SpikeTrains]:
+    """Spike trains of ``n`` cultures of the simulation, one cell an electrode, no two alike.
+
+    The time between network bursts and the share of cells that take part differ from culture to culture, by a standard
+    deviation of ``spread`` in their logarithm.
+    """
+    cultures = []
+    for i in range(n):
+        rng = np.random.default_rng([seed, i])
+        own = replace(
+            config,
+            seed=int(rng.integers(2**31)),
+            burst_every_s=float(config.burst_every_s * np.exp(spread * rng.standard_normal())),
+            participation=float(min(config.participation * np.exp(spread * rng.standard_normal()), 1.0)),
+        )
+        frame, unit = spikes(own)
+        names = [str(u) for u in range(own.n_units)]
+        end = round(own.duration_s * own.sampling_rate_hz)
+        cultures.append(SpikeTrains(frame, unit, names, end, own.sampling_rate_hz))
+    return cultures
+
+
+def standardised(*tables: np.ndarray) -> list[np.ndarray]:
+    """Tables (n, features) as z-scores of all their rows together, which a permutation of rows does not change.
+
+    A feature that does not vary is 0.
+    """
+    rows = np.concatenate(tables)
+    spread = rows.std(axis=0)
+    scale = np.where(spread > 1e-12, spread, np.inf)
+    return [(t - rows.mean(axis=0)) / scale for t in tables]
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance between the means of two tables (n, features) and (m, features), per root of a feature.
+
+    Of z-scores it is in standard deviations: 1 where a typical feature differs by one.
+    """
+    return float(np.sqrt(np.mean((a.mean(axis=0) - b.mean(axis=0)) ** 2)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A distance between two conditions, that of shuffled labels (n,), and the share of these that reach it."""
+
+    value: float
+    null: np.ndarray
+    p: float
+
+
+def _p(value: float, null: np.ndarray) -> float:
+    """Share of the null that reaches the value, which counts as one of them (Phipson & Smyth 2010)."""
+    return float((1 + (null >= value - 1e-12).sum()) / (1 + len(null)))
+
+
+def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Difference:
+    """Do two conditions, tables (n, features) and (m, features), differ more than a random division of their rows?
+
+    Exact where rows are exchangeable: where each is a culture of its own. Blocks of one recording are not: they follow
+    one another, and a drift would pass for a difference (:func:`drift`).
+    """
+    a, b = standardised(a, b)
+    rng, rows = np.random.default_rng(seed), np.concatenate([a, b])
+    null = np.array([distance(*np.split(rows[rng.permutation(len(rows))], [len(a)])) for _ in range(n_permutations)])
+    value = distance(a, b)
+    return Difference(value, null, _p(value, null))
+
+
+def drift(a: np.ndarray, b: np.ndarray) -> float:
+    """How far apart the two halves of one recording are, in the scale of :func:`difference`.
+
+    The larger distance of first and second half within ``a`` and within ``b``, whose rows are in order of time. What
+    two recordings of one culture differ by can be laid to what was done between them only where it is far more.
+    """
+    return max(distance(*np.array_split(own, 2)) for own in standardised(a, b))
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """How far a treatment leads from the pathological to the healthy.
+
+    Attributes
+    ----------
+    fraction
+        f = ⟨t − p, h − p⟩ / ‖h − p‖², of the mean features: 0 for no effect, 1 for a full rescue. Both products are
+        estimated without bias: means of few cultures are noisy, and the noise that p brings into both factors would
+        pass for an effect. NaN where the healthy do not differ from the pathological: there is no way to go.
+    interval
+        95 % of ``fraction`` when cultures are drawn anew, by Fieller's theorem; infinite where there is no way to go.
+    null
+        (n,): the same where treated and untreated pathological cultures are shuffled, over the same ‖h − p‖².
+    p
+        Share of the null that reaches ``fraction``.
+    aside
+        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment leads elsewhere, the noise of the means included.
+    """
+
+    fraction: float
+    interval: tuple[float, float]
+    null: np.ndarray
+    p: float
+    aside: float
+
+
+def _products(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> np.ndarray:
+    """Unbiased ⟨t − p, h − p⟩ and ‖h − p‖² (2,) of tables (·, features): what the noise of the means adds is off."""
+    h, p, t = (table.mean(axis=0) for table in (healthy, pathological, treated))
+    of_h, of_p = (table.var(axis=0, ddof=1).sum() / len(table) for table in (healthy, pathological))
+    return np.array([(t - p) @ (h - p) - of_p, (h - p) @ (h - p) - of_h - of_p])
+
+
+def _covariance(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Covariance (2, 2) of :func:`_products` over drawing cultures anew, by the jackknife."""
+    total = np.zeros((2, 2))
+    for k, table in enumerate(tables):
+        without = np.stack(
+            [_products(*tables[:k], np.delete(table, i, axis=0), *tables[k + 1 :]) for i in range(len(table))]
+        )
+        total += (len(table) - 1) * np.cov(without.T, bias=True)
+    return total
+
+
+def rescue(
+    healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray, n_permutations: int = 999, seed: int = 0
+) -> Rescue:
+    """Does the treatment lead towards the healthy? Tables (cultures, features), each row a culture of its own.
+
+    The null is that the treatment does nothing: then treated and untreated pathological cultures are exchangeable.
+
+    Raises
+    ------
+    InputError
+        Fewer than three cultures of a condition.
+    """
+    if min(map(len, (healthy, pathological, treated))) < 3:
+        raise InputError(
+            "a condition has fewer than three cultures, which tell nothing of others: record more, or raise cultures"
+        )
+    h, p, t = tables = standardised(healthy, pathological, treated)
+    along, square = _products(*tables)
+    covariance, rng, sick = _covariance(tables), np.random.default_rng(seed), np.concatenate([p, t])
+    shuffled = np.array(
+        [_products(h, *np.split(sick[rng.permutation(len(sick))], [len(p)]))[0] for _ in range(n_permutations)]
+    )
+    # Fieller: f is in the interval where along − f · square lies within t standard errors of 0.
+    c = scipy.stats.t.ppf(0.975, len(h) + len(sick) - 3) ** 2
+    a = square**2 - c * covariance[1, 1]
+    way = h.mean(axis=0) - p.mean(axis=0)
+    fraction, interval, aside, scale = np.nan, (-np.inf, np.inf), np.nan, way @ way
+    if square > 0 < a:
+        b, rest = along * square - c * covariance[0, 1], along**2 - c * covariance[0, 0]
+        half = np.sqrt(max(b**2 - a * rest, 0.0))
+        fraction, interval = float(along / square), (float((b - half) / a), float((b + half) / a))
+        scale = square
+        aside = float(np.linalg.norm(t.mean(axis=0) - p.mean(axis=0) - fraction * way) / np.linalg.norm(way))
+    return Rescue(fraction, interval, shuffled / max(scale, 1e-12), _p(along, shuffled), aside)
+
+
+def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Cultures (n, features) in a plane to look at: condition → (n, 2).
+
+    Across: the way from the mean pathological (0) to the mean healthy culture (1). Up: of what is left, the direction
+    in which all cultures vary most, in standard deviations of a feature.
+    """
+    given = {"healthy": healthy, "pathological": pathological, **others}
+    tables = dict(zip(given, standardised(*given.values())))
+    origin = tables["pathological"].mean(axis=0)
+    way = tables["healthy"].mean(axis=0) - origin
+    rows = np.concatenate(list(tables.values())) - origin
+    rest = rows - np.outer(rows @ way, way) / max(way @ way, 1e-12)
+    up = np.linalg.svd(rest - rest.mean(axis=0), full_matrices=False)[2][0]
+    up *= np.sign(up[np.abs(up).argmax()])
+    return {
+        name: np.stack([(t - origin) @ way / max(way @ way, 1e-12), (t - origin) @ up], axis=1)
+        for name, t in tables.items()
+    }

@@ -1,0 +1,45 @@
+"""Figures: arrays in, a matplotlib ``Figure`` out; one function for each, one module for each wing."""
+
+from meagan_lib.plots.evaluation import (
+    among_real,
+    density_coverage,
+    distance_to_train,
+    embedding,
+    feature_marginals,
+    memorisation,
+    moment_matching,
+    pca,
+    planted_failures,
+    scores,
+    spectra,
+)
+from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
+from meagan_lib.plots.models import (
+    architecture,
+    attention,
+    butterfly,
+    film,
+    filmstrip,
+    interpolation,
+    latent_space,
+    latent_usage,
+    positional_encoding,
+    reconstructions,
+    samples,
+    traversals,
+)
+from meagan_lib.plots.network import (
+    channel_groups,
+    connectivity_matrix,
+    log_intervals,
+    memberships,
+    network_graph,
+    raster,
+    synthetic_groups,
+    treatment,
+    treatment_distances,
+)
+from meagan_lib.plots.recordings import activity_animation, activity_frame, chip_map, quality_map, trace_detections
+from meagan_lib.plots.style import COLOURS, LABELS, SERIES, SOURCES, UNITS, WIDTH, animation, gif
+from meagan_lib.plots.training import elbo, training_curves
+from meagan_lib.plots.windows import contamination, intervals_isolation, mean_sd, window_density, windows_by_channel

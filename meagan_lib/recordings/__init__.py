@@ -1,0 +1,15 @@
+"""Recordings: open any, from a chip, a file or the simulator; which of its electrodes are sound."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["brw", "formats", "opening", "quality", "simulation"],
+    submod_attrs={
+        "brw": ["CHIP_ELECTRODES"],
+        "formats": [],
+        "opening": ["open_recording", "holds_windows", "amplitude_unit", "ground_truth", "electrode_positions_um"],
+        "quality": ["Verdict", "QualityConfig", "channel_quality"],
+        "simulation": ["SimulationConfig"],
+    },
+)

@@ -1,0 +1,412 @@
+"""Open any recording: a simulated one, a public one by its catalogue name, or a file of one's own by its path."""
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pooch
+import scipy.io
+import spikeinterface.core as sc
+import yaml
+from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.recordings.brw import CUT_SHORT, BrwRecording, first_line
+from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
+from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
+from meagan_lib.workflow.files import atomic, sha256
+
+SIMULATED = "simulated"
+CATALOGUE_FILE = ROOT / "data" / "catalogue.yaml"
+WINDOW_SUFFIXES = (".npz", ".h5", ".hdf5")
+
+BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
+BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
+
+
+def open_recording(
+    recording: str | Path,
+    *,
+    simulation: SimulationConfig | None = None,
+    data_dir: Path | None = None,
+    well: str | None = None,
+    stream: str | None = None,
+) -> sc.BaseRecording:
+    """Open a recording lazily: nothing but its header is read.
+
+    Parameters
+    ----------
+    recording
+        ``"simulated"``; or the name of an entry of ``data/catalogue.yaml`` (downloaded once, checked by its
+        SHA-256); or the path of a file, relative to the working directory or to the checkout.
+    simulation
+        What to simulate, for ``"simulated"``.
+    data_dir
+        Where simulated and downloaded files are kept; ``data/`` of the checkout by default.
+    well
+        Of a plate with several wells, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); refused for every other
+        recording.
+    stream
+        Of a file with several streams of electrodes the one that is meant, by its name or a part of it; refused where
+        there is nothing to pick.
+
+    Returns
+    -------
+    spikeinterface.BaseRecording
+        (frames, channels) per segment; the annotation ``files`` holds the paths that it was read from, that of the
+        samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
+
+    Raises
+    ------
+    InputError
+        No such file or entry, a file that is no recording, or a format that cannot be read rightly. Frames of a
+        damaged file, or frames that are not a number, raise it when they are read.
+    """
+    data_dir = Path(data_dir or ROOT / "data")
+    if str(recording) == SIMULATED:
+        refuse_choice(SIMULATED, stream=stream)
+        config = simulation or SimulationConfig()
+        path = simulated_path(config, data_dir)
+        if not (path.exists() and truth_path(path).exists()):
+            simulate(config, path)
+        return _join([BrwRecording(path, well)], [path])
+    if holds_windows(recording):
+        raise InputError(
+            f"'{recording}' holds windows already cut and no voltage to detect in: "
+            f"open it with meagan_lib.windows.imported.open_windows"
+        )
+    entries = catalogue()
+    if entries.get(str(recording), {}).get("open") == "spikes":
+        raise InputError(
+            f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the recording "
+            f"of the run (05_organoid_network.treatment)"
+        )
+    if str(recording) in entries:
+        refuse_choice(str(recording), well=well, stream=stream)
+        entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
+        return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)
+    path = _find(recording, entries)
+    opened, files = _open_file(path, well, stream)
+    return _join([opened], files)
+
+
+def holds_windows(recording: str | Path) -> bool:
+    """Whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist.
+
+    An ``.npz`` can hold nothing else; opening it says what is wrong with it.
+    """
+    entry = catalogue().get(str(recording))
+    if entry is not None:
+        return entry["open"] == "windows"
+    path = next((p for p in _candidates(recording) if p.is_file()), None)
+    if path is None or path.suffix.lower() not in WINDOW_SUFFIXES:
+        return False
+    return path.suffix.lower() == ".npz" or _in_hdf5(path, "windows")
+
+
+def catalogue() -> dict[str, dict]:
+    """The public recordings of ``data/catalogue.yaml``, by name."""
+    return yaml.safe_load(CATALOGUE_FILE.read_text())
+
+
+def fetch(name: str, data_dir: Path) -> list[Path]:
+    """Download the files of a catalogue entry, once, and check their SHA-256.
+
+    With the environment variable ``MEAGAN_DATA_MIRROR`` (a folder that holds ``<name>/<file>``) nothing is
+    downloaded.
+
+    Raises
+    ------
+    InputError
+        Neither network nor mirror, a file whose bytes are not those of the catalogue, or a full disk.
+    """
+    mirror = os.environ.get("MEAGAN_DATA_MIRROR")
+    paths = []
+    for file in catalogue()[name]["files"]:
+        file_name = file.get("name") or file["url"].rsplit("/", 1)[1]
+        if mirror and (source := Path(mirror) / name / file_name).is_file():
+            if sha256(source) != file["sha256"]:
+                raise InputError(f"{source} is not the file of the catalogue (its SHA-256 differs): copy it again")
+            paths.append(source)
+            continue
+        path = data_dir / name / file_name
+        paths.append(path)
+        if path.is_file() and sha256(path) == file["sha256"]:
+            continue
+        try:
+            with atomic(path) as temporary:  # pooch leaves a file that only its owner may read
+                pooch.retrieve(
+                    file["url"], known_hash=f"sha256:{file['sha256']}", fname=temporary.name, path=temporary.parent
+                )
+        except InputError:
+            raise
+        except ValueError as error:  # pooch: the hash differs
+            raise InputError(
+                f"{file_name} of '{name}' was changed at its source, its SHA-256 is not the catalogue's: take another "
+                f"recording, or point MEAGAN_DATA_MIRROR to a folder with the earlier {name}/{file_name}"
+            ) from error
+        except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
+            raise InputError(
+                f"'{name}' could not be downloaded ({type(error).__name__}): connect, or point MEAGAN_DATA_MIRROR to a "
+                f"folder that holds {name}/{file_name}, or use the recording 'simulated'"
+            ) from error
+    return paths
+
+
+def amplitude_unit(recording: sc.BaseRecording) -> str:
+    """``"uV"`` where the source states its scale, ``"ADU"`` (steps of the converter) where it does not."""
+    return "uV" if recording.has_scaleable_traces() else "ADU"
+
+
+def rails(recording: sc.BaseRecording) -> tuple[float, float]:
+    """Lowest and highest code of the converter; infinite where it is not known."""
+    known = recording.get_annotation("adc_range")
+    if known is not None:
+        return float(known[0]), float(known[1])
+    dtype = recording.get_dtype()
+    return (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)) if dtype.kind in "iu" else (-np.inf, np.inf)
+
+
+def source_sha256(recording: sc.BaseRecording) -> list[str]:
+    """SHA-256 of each file, or folder, that the recording was read from."""
+    return [sha256(path) for path in recording.get_annotation("files")]
+
+
+def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:
+    """The ground truth that lies beside a simulated recording; None for a real one."""
+    path = truth_path(recording.get_annotation("files")[0])
+    return GroundTruth.load(path) if path.is_file() else None
+
+
+def intracellular_frames(name: str, data_dir: Path | None = None) -> np.ndarray:
+    """Frames int64 (spikes,) at which the cell that was impaled as well fired, of a catalogue entry that has them.
+
+    Raises
+    ------
+    InputError
+        An entry without an intracellular trace, or what :func:`fetch` refuses.
+    """
+    entry = catalogue().get(name, {})
+    if "truth" not in entry:
+        raise InputError(f"'{name}' has no intracellular spikes: of the catalogue, {_with_truth()} has them")
+    path = fetch(name, Path(data_dir or ROOT / "data"))[0]
+    frames = _matlab(path, entry["truth"]["frames"]).ravel().astype(np.int64)
+    return frames + entry["truth"]["shift"]
+
+
+def _with_truth() -> str:
+    return ", ".join(name for name, entry in catalogue().items() if "truth" in entry)
+
+
+def electrode_positions_um(recording: sc.BaseRecording) -> np.ndarray | None:
+    """Positions (channels, 2) in µm as x, y; None where the source has no geometry."""
+    return recording.get_channel_locations() if recording.has_channel_location() else None
+
+
+def _candidates(recording: str | Path) -> tuple[Path, Path]:
+    path = Path(os.path.expanduser(recording))
+    return path, ROOT / path
+
+
+def _find(recording: str | Path, entries: Iterable[str]) -> Path:
+    for candidate in _candidates(recording):
+        if candidate.exists():
+            return candidate.resolve()
+    raise InputError(
+        f"no recording '{recording}': it is neither a file nor a name of the catalogue "
+        f"({', '.join([SIMULATED, *entries])}); check the path"
+    )
+
+
+def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
+    """One recording whose segments are ``parts``, in order, each checked."""
+    for part, path in zip(parts, paths):
+        _require_sound(part, path.name)
+    try:
+        # A single part stays itself, so that its annotations and its type do.
+        recording = parts[0] if len(parts) == 1 else sc.append_recordings(parts)
+    except ValueError as error:
+        raise InputError(f"{paths[0].name} and its fellows do not belong together: {error}") from error
+    if recording.get_dtype().kind == "f":
+        recording = _FiniteRecording(recording)
+    recording.annotate(files=[str(path) for path in paths])
+    return recording
+
+
+def _require_sound(recording: sc.BaseRecording, name: str) -> None:
+    _require_rate(recording.get_sampling_frequency(), name)
+    if recording.get_num_channels() == 0 or 0 in [s.get_num_samples() for s in recording.segments]:
+        raise InputError(f"{name} holds no samples: record it again")
+    gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
+    if gains is not None and not (np.isfinite(gains).all() and np.isfinite(offsets).all() and (gains != 0).all()):
+        raise InputError(f"{name} states a scale that is zero or not a number: correct its header")
+
+
+class _FiniteRecording(BasePreprocessor):
+    """A recording of floats that refuses what is not a number, when it is read."""
+
+    def __init__(self, recording: sc.BaseRecording):
+        super().__init__(recording)
+        for parent in recording.segments:
+            self.add_recording_segment(_FiniteSegment(parent))
+        self._kwargs = {"recording": recording}
+
+
+class _FiniteSegment(BasePreprocessorSegment):
+    def get_traces(self, start_frame, end_frame, channel_indices):
+        traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
+        if not np.isfinite(traces).all():
+            first = (start_frame or 0) + int(np.argmin(np.isfinite(traces).all(axis=1)))
+            raise InputError(
+                f"the recording holds a value that is no finite number at frame {first}: cut that stretch out"
+            )
+        return traces
+
+
+def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+    """A file by its suffix, by the YAML beside it or by what is in it; with all files that were read."""
+    suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
+    if suffix == ".brw":
+        refuse_choice(path.name, stream=stream)
+        return BrwRecording(path, well), [path]
+    if suffix == ".wav":
+        refuse_choice(path.name, well=well, stream=stream)
+        return _open_wav(path, {}), [path]
+    if suffix not in READERS and suffix not in HDF5_SUFFIXES and path.is_file() and beside.is_file():
+        refuse_choice(path.name, well=well, stream=stream)
+        return _open_binary(path, _read_yaml(beside)), [path, beside]
+    if opened := open_known(path, stream, well):
+        return opened
+    raise InputError(
+        f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
+        f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a folder in Open Ephys' binary format; "
+        f"for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+    )
+
+
+def _in_hdf5(path: Path, name: str) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return name in file
+    except Exception:  # h5py on a damaged file raises anything; opening it says what is wrong
+        return False
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name} is not YAML: {first_line(error)}") from error
+    if not isinstance(content, dict) or not BINARY_REQUIRED <= content.keys() <= BINARY_KEYS:
+        raise InputError(
+            f"{path.name} must give sampling_rate_hz, n_channels and dtype, and may give "
+            f"{', '.join(sorted(BINARY_KEYS - BINARY_REQUIRED))}; nothing else"
+        )
+    return content
+
+
+def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
+    try:
+        rate, n_channels = float(description["sampling_rate_hz"]), int(description["n_channels"])
+        dtype, gain = np.dtype(description["dtype"]), description.get("uv_per_step")
+        offset = None if gain is None else float(description.get("offset_uv", 0.0))
+        gain = None if gain is None else float(gain)
+        positions = np.array(description.get("positions_um", np.zeros((n_channels, 2))), dtype=float)
+        if rate <= 0 or n_channels < 1 or dtype.kind not in "iuf" or positions.shape != (n_channels, 2):
+            raise ValueError("a rate, a number or a shape that cannot be")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path.name} is described wrongly ({error}): sampling_rate_hz must be above zero, n_channels at least 1, "
+            f"dtype one of numpy's numbers such as int16, positions_um one pair for each channel"
+        ) from error
+    frame_bytes = n_channels * dtype.itemsize
+    if path.stat().st_size == 0 or path.stat().st_size % frame_bytes:
+        raise InputError(
+            f"{path.name} holds {path.stat().st_size} bytes, which is no whole number of frames of {frame_bytes} "
+            f"bytes: n_channels or dtype are wrong, or it {CUT_SHORT}"
+        )
+    recording = sc.read_binary(
+        path, sampling_frequency=rate, num_channels=n_channels, dtype=dtype.str, gain_to_uV=gain, offset_to_uV=offset
+    )
+    if description.get("positions_um"):
+        recording.set_dummy_probe_from_locations(positions)
+    return recording
+
+
+def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
+    """A WAV file: each of its channels in steps of the converter (WAV states no scale)."""
+
+    def read(mmap: bool) -> tuple[int, np.ndarray]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", scipy.io.wavfile.WavFileWarning)  # a file that ends too early
+            warnings.filterwarnings("ignore", "Chunk .non-data. not understood")
+            return scipy.io.wavfile.read(path, mmap=mmap)
+
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if not any(wav.startswith(start) for wav in (b"RIFF", b"RIFX", b"RF64")):
+        raise InputError(f"{path.name} is no WAV file: check its name")
+    if _wav_ends_early(path):
+        raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished")
+    try:
+        try:
+            (rate, samples), adc_range = read(mmap=True), None
+        except ValueError as error:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+            if "mmap=True" not in str(error):
+                raise
+            (rate, samples), adc_range = read(mmap=False), (-(2**31), 2**31 - 2**8)
+    except Exception as error:  # scipy on a damaged file raises anything
+        raise InputError(
+            f"{path.name} could not be read as WAV ({first_line(error)}): save it as PCM, or copy it again"
+        ) from error
+    _require_rate(rate, path.name)
+    recording = sc.NumpyRecording([samples.reshape(len(samples), 1 if samples.ndim == 1 else -1)], rate)
+    if adc_range:
+        recording.annotate(adc_range=adc_range)
+    return recording
+
+
+def _wav_ends_early(path: Path) -> bool:
+    """Whether the sizes of a WAV file reach beyond its end, or were never filled in."""
+    end = path.stat().st_size
+    with open(path, "rb") as file:
+        kind, size = file.read(4), file.read(4)
+        order = "big" if kind == b"RIFX" else "little"
+        if kind != b"RF64" and not 4 < int.from_bytes(size, order) <= end - 8:
+            return True
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            size, left = int.from_bytes(head[4:], order), end - file.tell()
+            if head[:4] == b"data":
+                return kind != b"RF64" and (size > left or size == 0 < left)
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return True
+
+
+def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:
+    """A MATLAB file (up to version 7.2) with a variable (channels, frames) and one with the sampling interval in s."""
+    samples = _matlab(path, description["samples"])
+    interval_s = float(_matlab(path, description["interval_s"]).ravel()[0])
+    rate = 1 / interval_s if interval_s > 0 else 0.0
+    _require_rate(rate, path.name)
+    return sc.NumpyRecording([np.ascontiguousarray(samples.T)], round(rate, 6))
+
+
+def _matlab(path: Path, variable: str) -> np.ndarray:
+    try:
+        return scipy.io.loadmat(path, variable_names=[variable])[variable]
+    except Exception as error:  # scipy on a damaged file raises anything
+        raise InputError(f"{path.name} gives no variable '{variable}' ({first_line(error)}): copy it again") from error
+
+
+def _require_rate(rate: float, name: str) -> None:
+    if not (np.isfinite(rate) and rate > 0):
+        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
+
+
+_OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}
+"""How an entry of the catalogue is opened, by its ``open``; ``windows`` are opened by ``precut.open_windows``,
+``spikes`` by ``spike_trains.treated``."""

@@ -1,0 +1,233 @@
+"""From voltage to spikes: band-pass, robust noise level, negative peaks; and how well that finds known spikes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+import spikeinterface.core as sc
+
+from meagan_lib import InputError
+from meagan_lib.recordings.simulation import GroundTruth
+from meagan_lib.windows import streaming
+from meagan_lib.windows.streaming import Filter, Search
+
+FILTER_MARGIN_MS = 20.0
+SHORTEST_MS = 100.0
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """How spikes are found."""
+
+    band_hz: tuple[float, float] = (300.0, 6000.0)
+    """Pass band; its upper edge is lowered to 0.45 of the sampling rate where that is less."""
+    filter_order: int = 3
+    """Order of the Butterworth filter, which is run forward and backward (zero phase)."""
+    threshold_mad: float = 5.0
+    """Depth of a negative peak in noise levels."""
+    dead_time_ms: float = 0.5
+    """A peak is the lowest sample of its channel within this time on both sides."""
+
+    def band_at(self, sampling_rate_hz: float) -> tuple[float, float]:
+        """The pass band in Hz at a given sampling rate."""
+        low, high = self.band_hz
+        high = min(high, 0.45 * sampling_rate_hz)
+        if not 0 < low < high:
+            raise InputError(
+                f"the pass band from {low:g} Hz to {high:g} Hz is empty at {sampling_rate_hz:g} Hz: lower band_low_hz"
+            )
+        return low, high
+
+    def dead(self, sampling_rate_hz: float) -> int:
+        """``dead_time_ms`` in frames."""
+        return int(round(self.dead_time_ms * sampling_rate_hz / 1000))
+
+    def filter(self, sampling_rate_hz: float) -> Filter:
+        """The band-pass at a given sampling rate."""
+        return Filter.design(self.filter_order, self.band_at(sampling_rate_hz), sampling_rate_hz)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Negative peaks of a recording, sorted by frame, then channel.
+
+    ``frame`` int64 (n,) counts as :func:`segment_spans` does; ``channel`` int32 (n,); ``amplitude`` float32 (n,) is
+    the filtered voltage at the trough (negative); ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead
+    channel.
+    """
+
+    frame: np.ndarray
+    channel: np.ndarray
+    amplitude: np.ndarray
+    noise_mad: np.ndarray
+
+
+def filtered_traces(
+    recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int, segment: int = 0
+) -> np.ndarray:
+    """Band-passed frames start … stop of a segment, float32 (frames, channels), in µV where the source has a scale."""
+    steps = streaming.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
+    return steps * streaming.signs_and_gains(recording)[1]
+
+
+def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
+    """Impulse response (odd,), centred, of the upper edge of the pass band, cut where it is ``negligible``; sums to 1.
+
+    What a generator of windows needs in order not to have power where the recording chain leaves none.
+    """
+    _, high = config.band_at(sampling_rate_hz)
+    sos = scipy.signal.butter(config.filter_order, high, btype="lowpass", fs=sampling_rate_hz, output="sos")
+    impulse = np.zeros(401)
+    impulse[200] = 1.0
+    response = scipy.signal.sosfiltfilt(sos, impulse)
+    reach = np.abs(np.flatnonzero(np.abs(response) > negligible * response.max()) - 200).max()
+    taps = response[200 - reach : 201 + reach]
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
+    """:func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it.
+
+    Of windows that came already cut the filter is not known: they get a single tap, which changes nothing.
+    """
+    if "band_hz" not in detection:
+        return [1.0]
+    config = DetectionConfig(band_hz=tuple(detection["band_hz"]), filter_order=detection["filter_order"])
+    return lowpass_taps(config, sampling_rate_hz).tolist()
+
+
+def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
+    """First frame and end int64 (segments, 2) of each segment, counted from the beginning of the recording.
+
+    Gaps count as the time that they lasted, where every segment states when it began; otherwise segments are laid end
+    to end.
+    """
+    segments = range(recording.get_num_segments())
+    sizes = np.array([recording.get_num_samples(s) for s in segments], np.int64)
+    begun_s = np.array([recording.get_start_time(s) for s in segments])
+    first = np.rint((begun_s - begun_s[0]) * recording.get_sampling_frequency()).astype(np.int64)
+    if (first[1:] < first[:-1] + sizes[:-1]).any():
+        first = np.cumsum(sizes) - sizes
+    return np.stack([first, first + sizes], axis=1)
+
+
+def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> np.ndarray:
+    """Noise level of each band-passed channel, float32 (channels,), in steps: σ = median |x| / 0.6745.
+
+    Raises
+    ------
+    InputError
+        No segment of 100 ms or more.
+    """
+    rate = recording.get_sampling_frequency()
+    longest = int(np.diff(segment_spans(recording)).max())
+    if longest < SHORTEST_MS * rate / 1000:
+        raise InputError(
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told "
+            f"from less than {SHORTEST_MS:g} ms: use a longer recording"
+        )
+    return streaming.noise_levels(recording, config.filter(rate), seed)
+
+
+def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
+    """So many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
+    return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
+
+
+def detect(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> Peaks:
+    """Find the negative peaks deeper than ``threshold_mad`` noise levels, channel by channel.
+
+    A dead channel (noise level 0) has none.
+    """
+    rate, gain = recording.get_sampling_frequency(), streaming.signs_and_gains(recording)[1]
+    noise = noise_levels(recording, config, seed)
+    never = np.full(len(noise), np.inf, np.float32)
+    search = Search(depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0)
+    found = [
+        (f.frame + start, f.channel, f.amplitude * gain[f.channel])
+        for segment, start in enumerate(segment_spans(recording)[:, 0])
+        for f in streaming.scan(recording, config.filter(rate), search, segment)
+    ]
+    frame, channel, amplitude = (np.concatenate(column) for column in zip(*found))
+    return Peaks(frame, channel, amplitude, noise * gain)
+
+
+@dataclass(frozen=True)
+class DetectionScore:
+    """How well detection finds the spikes of a simulation deeper than ``above_mad`` noise levels."""
+
+    above_mad: float
+    recall: float
+    precision: float
+    n_true: int
+    n_detected: int
+
+
+def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
+    """The true spike shapes (units, samples, channels) as they stand in the filtered recording."""
+    sos = scipy.signal.butter(
+        config.filter_order, config.band_at(sampling_rate_hz), btype="bandpass", fs=sampling_rate_hz, output="sos"
+    )
+    pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
+    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
+    return scipy.signal.sosfiltfilt(sos, padded, axis=1)[:, pad:-pad].astype(np.float32)
+
+
+def true_peaks(
+    truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, noise_mad: np.ndarray, above_mad: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where the true spikes should be seen: frame, channel, unit and depth in noise levels, sorted by frame.
+
+    One row for each spike and each channel on which it is deeper than ``above_mad`` noise levels.
+    """
+    templates = filtered_templates(truth, config, sampling_rate_hz)
+    trough = templates.argmin(axis=1) - truth.n_before  # (units, channels)
+    depth = -templates.min(axis=1) / np.where(noise_mad > 0, noise_mad, np.inf)
+    spike_depth = depth[truth.unit] * truth.amplitude_factor[:, None]  # (spikes, channels)
+    spike, channel = np.nonzero(spike_depth > above_mad)
+    unit = truth.unit[spike]
+    frame = truth.frame[spike] + trough[unit, channel]
+    order = np.argsort(frame, kind="stable")
+    return (
+        frame[order],
+        channel[order].astype(np.int32),
+        unit[order].astype(np.int32),
+        spike_depth[spike, channel][order].astype(np.float32),
+    )
+
+
+def nearest(
+    frame: np.ndarray, channel: np.ndarray, to_frame: np.ndarray, to_channel: np.ndarray, tolerance: int
+) -> np.ndarray:
+    """Index of the nearest event of the second train on the same channel, −1 where none is within ``tolerance``."""
+    match = np.full(len(frame), -1, dtype=np.int64)
+    for c in np.unique(channel):
+        mine, theirs = np.flatnonzero(channel == c), np.flatnonzero(to_channel == c)
+        if len(theirs) == 0:
+            continue
+        sorted_frames = to_frame[theirs]
+        right = np.searchsorted(sorted_frames, frame[mine]).clip(0, len(theirs) - 1)
+        left = (right - 1).clip(0)
+        closer_left = np.abs(sorted_frames[left] - frame[mine]) <= np.abs(sorted_frames[right] - frame[mine])
+        best = np.where(closer_left, left, right)
+        near = np.abs(sorted_frames[best] - frame[mine]) <= tolerance
+        match[mine[near]] = theirs[best[near]]
+    return match
+
+
+def score_detection(
+    peaks: Peaks, truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, above_mad: float = 6.0
+) -> DetectionScore:
+    """Recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
+
+    Recall: the share of true spikes deeper than that near which a peak was detected. Precision: the share of
+    detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
+    ``dead_time_ms``.
+    """
+    tolerance = config.dead(sampling_rate_hz)
+    frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad)
+    found = nearest(frame, channel, peaks.frame, peaks.channel, tolerance) >= 0
+    deep = -peaks.amplitude > above_mad * peaks.noise_mad[peaks.channel]
+    frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad / 2)
+    right = nearest(peaks.frame[deep], peaks.channel[deep], frame, channel, tolerance) >= 0
+    return DetectionScore(above_mad, float(found.mean()), float(right.mean()), len(found), len(right))

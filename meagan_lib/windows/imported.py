@@ -1,0 +1,291 @@
+"""Windows that were cut by others: from the catalogue, ``.npz`` or HDF5; they enter after detection."""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.recordings import opening
+from meagan_lib.windows.cutting import WindowConfig
+from meagan_lib.windows.detection import nearest
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, require_apart, split_in_time
+from meagan_lib.workflow.files import sha256
+
+WINDOWS_REQUIRED = ("windows", "sampling_rate_hz")
+WINDOWS_OPTIONAL = ("label", "channel", "time_s", "pre_samples", "amplitude_unit")
+AMPLITUDE_UNITS = ("uV", "ADU", "normalised")
+
+
+def open_windows(
+    recording: str | Path, *, config: WindowConfig = WindowConfig(), data_dir: Path | None = None
+) -> SpikeWindows:
+    """Windows already cut: of the catalogue by name, or of a file by path; they enter after detection.
+
+    Parameters
+    ----------
+    recording
+        What :func:`meagan_lib.recordings.opening.holds_windows` says yes to.
+    config
+        Its shares and cycles of the split; a window's length is the file's.
+    data_dir
+        Where downloaded files are kept; ``data/`` of the checkout by default.
+
+    Raises
+    ------
+    InputError
+        A recording of voltage, a file that cannot be downloaded, or what :func:`import_windows` refuses.
+    """
+    entry = opening.catalogue().get(str(recording))
+    if entry is None:
+        return import_windows(_find(recording), config=config)
+    if not opening.holds_windows(recording):
+        raise InputError(f"'{recording}' is a recording of voltage and no windows: open it with open_recording")
+    paths = opening.fetch(str(recording), Path(data_dir or ROOT / "data"))
+    return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
+
+
+def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -> SpikeWindows:
+    """Windows already cut, of an ``.npz`` or HDF5 (``.h5``, ``.hdf5``) file.
+
+    The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit) and ``channel``
+    (n,), both −1 where unknown, ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are
+    lowest) and ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``; otherwise ``ADU``), in HDF5 as datasets or
+    attributes.
+
+    They are split by time where ``time_s`` is given, and windows near a block's edge are left out
+    (:func:`split_in_time`); otherwise by :func:`split_in_order`, with ``frame`` −1. How they were filtered is not
+    known, so that ``detection`` is empty.
+
+    Raises
+    ------
+    InputError
+        No such file, a name that is missing, a shape that does not fit, a value that is no finite number, windows
+        without spread, or the same window in two splits.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no windows at {path}: check the path")
+    return _windows_from(_read_arrays(path), [path], config)
+
+
+def require_readable(recording: str | Path) -> None:
+    """Raise when a file of windows is damaged or lacks what it must hold; only its table of contents is read.
+
+    Raises
+    ------
+    InputError
+        As :func:`import_windows`. Nothing is raised for an entry of the catalogue.
+    """
+    if str(recording) not in opening.catalogue():
+        path = _find(recording)
+        with _contents(path) as (_, there):
+            _require_names(path.name, there)
+
+
+def _find(recording: str | Path) -> Path:
+    """A file of windows by its path, relative to the working directory or to the checkout."""
+    path = Path(os.path.expanduser(recording))
+    return path if path.exists() else ROOT / path
+
+
+@contextmanager
+def _contents(path: Path):
+    """The open file of windows, and the names that it holds."""
+    if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            begun = file.read(2) in (b"PK", b"")  # an archive ends in its table of contents
+        told = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
+        raise InputError(f"{path.name} cannot be read as windows, for it is {told}")
+    try:
+        if path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                yield file, list(file)
+        else:
+            with h5py.File(path, "r") as file:
+                yield file, [*file, *file.attrs]
+    except InputError:
+        raise
+    except Exception as error:  # numpy and h5py on a damaged file raise anything
+        raise InputError(
+            f"{path.name} cannot be read as windows ({type(error).__name__}): it must be a complete .npz without "
+            f"pickled objects, or HDF5"
+        ) from error
+
+
+def _require_names(name: str, there: Sequence[str]) -> None:
+    if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
+        raise InputError(
+            f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with "
+            f"windows (n, samples) and sampling_rate_hz under these names, and {', '.join(WINDOWS_OPTIONAL)} if known"
+        )
+
+
+def _read_arrays(path: Path) -> dict:
+    with _contents(path) as (file, there):
+        _require_names(path.name, there)
+        names = [name for name in (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL) if name in there]
+        return {name: file[name][()] if name in file else file.attrs[name] for name in names}
+
+
+def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: float, amplitude_unit: str) -> dict:
+    """Spikes of HerdingSpikes 1: ``shapes`` (samples, n), ``times`` (n,) in frames, ``data`` (2, n) in pitches.
+
+    The second file has a line ``time unit`` for each spike that was sorted; it names a window by its time. A window's
+    channel is the electrode nearest to the spike, numbered from 0 in the order of x, then y.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            shapes, times, xy = file["shapes"][:], file["times"][:], file["data"][:]
+        sorted_time, unit = np.loadtxt(sorted_path).T
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path.name} or {sorted_path.name} is damaged ({error}): fetch it again") from error
+    order = np.argsort(sorted_time)
+    match = nearest(
+        times,
+        np.zeros(len(times)),
+        sorted_time[order],
+        np.zeros(len(order)),
+        tolerance=1e-4,  # printed with 12 digits
+    )
+    electrode = np.unique(np.rint(xy), axis=1, return_inverse=True)[1]
+    return {
+        "windows": shapes.T,
+        "time_s": times / sampling_rate_hz,
+        "channel": electrode.ravel(),
+        "label": np.where(match >= 0, unit[order][match], -1),
+        "sampling_rate_hz": sampling_rate_hz,
+        "amplitude_unit": amplitude_unit,
+    }
+
+
+def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> SpikeWindows:
+    """Check the arrays of windows already cut, order them in time and split them."""
+    name = paths[0].name
+    windows = np.asarray(arrays["windows"])
+    if windows.ndim != 2 or len(windows) == 0 or windows.shape[1] < 8:
+        raise InputError(f"{name} has windows of shape {windows.shape}: it must be (n, samples), 8 samples or more")
+    windows = _finite(windows, "windows", name).astype(np.float32)
+    n, n_samples = windows.shape
+    least = 1e-6 * np.abs(windows).max()
+    for what, axis in (("all alike", 0), ("flat", 1)):
+        if n > 1 and np.ptp(windows, axis=axis).max() <= least:
+            raise InputError(f"{name} holds {n} windows that are {what}, with nothing to learn: take others")
+    rate = _scalar(arrays["sampling_rate_hz"], "sampling_rate_hz", name)
+    if rate <= 0:
+        raise InputError(f"{name} states a sampling_rate_hz of {rate:g}: it must be above zero")
+    per_window = {}
+    for key, unknown in (("label", -1), ("channel", -1), ("time_s", 0)):
+        values = _finite(np.asarray(arrays.get(key, np.full(n, unknown))), key, name)
+        if values.shape != (n,):
+            raise InputError(f"{name} has {n} windows, but {key} of shape {values.shape}: it must be ({n},)")
+        per_window[key] = values
+    lowest = np.bincount(windows.argmin(axis=1), minlength=n_samples).argmax()
+    pre_samples = int(_scalar(arrays.get("pre_samples", lowest), "pre_samples", name))
+    if not 0 <= pre_samples < n_samples:
+        raise InputError(f"{name} states pre_samples {pre_samples}, which is not within its {n_samples} samples")
+    unit = np.ravel(arrays.get("amplitude_unit", "ADU"))[0]
+    unit = unit.decode() if isinstance(unit, bytes) else str(unit)
+    if unit not in AMPLITUDE_UNITS:
+        raise InputError(f"{name} states the amplitude_unit '{unit}': it must be one of {', '.join(AMPLITUDE_UNITS)}")
+
+    if "time_s" in arrays:
+        frame = np.rint(per_window["time_s"] * rate).astype(np.int64)
+        if frame.min() < 0:
+            raise InputError(f"{name} has a time_s below zero: count from the beginning of the recording")
+        order = np.argsort(frame, kind="stable")
+        split, between = split_in_time(
+            frame, int(frame.max()) + n_samples, n_samples, config.split_shares, config.split_cycles
+        )
+        order = order[~between[order]]
+    else:
+        frame, order = np.full(n, -1, np.int64), np.arange(n)
+        split = split_in_order([per_window["label"], per_window["channel"]], config)
+    imported = SpikeWindows(
+        windows=windows[order],
+        channel=per_window["channel"][order].astype(np.int32),
+        frame=frame[order],
+        label=per_window["label"][order].astype(np.int32),
+        split=split[order],
+        sampling_rate_hz=rate,
+        pre_samples=pre_samples,
+        amplitude_unit=unit,
+        detection={},
+        source_sha256=[sha256(path) for path in paths],
+    )
+    require_apart(imported)
+    return imported
+
+
+def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = WindowConfig()) -> np.ndarray:
+    """:class:`Split` uint8 (n,) of windows whose times are not known: by their order, as if it were time.
+
+    In a file that is sorted by unit or by electrode that would put whole units into the test set. So where splits would
+    differ much in the units or electrodes that they have, each of these is split by its own order instead.
+
+    ``groups``: unit and electrode (n,) of each window, −1 where unknown.
+    """
+    n = len(groups[0])
+
+    def cut(order: np.ndarray) -> np.ndarray:
+        split = np.empty(n, np.uint8)
+        split[order] = split_in_time(np.arange(n), n, 1, config.split_shares, config.split_cycles)[0]
+        return split
+
+    def unlike(split: np.ndarray) -> float:
+        return max(_unlikeness(group, split) for group in groups)
+
+    as_given = cut(np.arange(n))
+    if unlike(as_given) < MOST_UNLIKE:
+        return as_given
+    both = np.unique(np.stack(groups), axis=1, return_inverse=True)[1].ravel()
+    return min((cut(_spread_evenly(group)) for group in (*groups, both)), key=unlike)
+
+
+MOST_UNLIKE = 0.3
+"""Total variation between the units of two splits, beyond chance, above which an order is taken for a sorting."""
+
+
+def _unlikeness(group: np.ndarray, split: np.ndarray) -> float:
+    """Total variation between the ``group`` (n,) of training windows and that of validation or test windows.
+
+    The larger of the two; 0 where they have the same shares, 1 where no group is in both. What chance would give,
+    E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a share p of n and m windows, is taken off.
+    """
+    names, group = np.unique(group, return_inverse=True)
+    share, found = np.bincount(group) / len(group), 0.0
+    train, *others = (np.bincount(group[split == s], minlength=len(names)) for s in Split)
+    for other in others:
+        n, m = max(train.sum(), 1), max(other.sum(), 1)
+        chance = np.sqrt(2 * share * (1 - share) * (1 / n + 1 / m) / np.pi)
+        found = max(found, float((np.abs(train / n - other / m) - chance).sum() / 2))
+    return found
+
+
+def _spread_evenly(group: np.ndarray) -> np.ndarray:
+    """An order (n,) in which the windows of each ``group`` (n,) stand evenly spread, in the order that they had."""
+    order = np.argsort(group, kind="stable")
+    _, first, size = np.unique(group[order], return_index=True, return_counts=True)
+    place = np.empty(len(group))
+    place[order] = (np.arange(len(group)) - np.repeat(first, size) + 0.5) / np.repeat(size, size)
+    return np.argsort(place, kind="stable")
+
+
+def _finite(values: np.ndarray, key: str, name: str) -> np.ndarray:
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{name} has {key} of type {values.dtype}: it must be numbers")
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise InputError(f"{name} has {bad} values in {key} that are no finite numbers: leave those windows out")
+    return values
+
+
+def _scalar(value: object, key: str, name: str) -> float:
+    values = np.ravel(value)
+    if values.size != 1 or values.dtype.kind not in "biuf" or not np.isfinite(values[0]):
+        raise InputError(f"{name} has a {key} that is not one finite number")
+    return float(values[0])

@@ -1,0 +1,139 @@
+"""Several recordings in one run: notebook 01 for each of them, then one ``windows.h5`` for the notebooks that follow.
+
+The graph and the command import this module each time: what reads recordings is imported where it is used.
+"""
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+
+from meagan_lib import InputError
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import RESULTS, executed, job, part
+from meagan_lib.workflow.files import sha256, write_json
+
+FIRST = "01_preprocessing"
+DECLARED = {"split_by": "recording"}
+"""Parameters of the merge, with their defaults: whole recordings go to training, validation or test; ``"time"`` splits
+each recording in time instead."""
+
+
+def labels(recordings: Iterable[str]) -> list[str]:
+    """A short name for each recording, unlike the others: the stem of its file or its name in the catalogue.
+
+    >>> labels(["day1/chip.brw", "day2/chip.brw", "locust"])
+    ['chip', 'chip-2', 'locust']
+    """
+    given: list[str] = []
+    for recording in recordings:
+        stem = re.sub(r"[^\w.-]+", "_", Path(str(recording)).stem).lstrip(".") or "recording"
+        label, n = stem, 1
+        while label in given:
+            label, n = f"{stem}-{n + 1}", n + 1
+        given.append(label)
+    return given
+
+
+def parts(first: Mapping[str, object]) -> dict[str, dict]:
+    """Parameters of notebook 01 for each of several recordings, by label; none where ``first`` has a single one.
+
+    ``first`` are parameters of notebook 01 whose ``recording`` may be a list, and may hold those of the merge. How many
+    windows there must be is asked of the merged ones: each recording must only give some.
+    """
+    if not isinstance(first["recording"], list):
+        return {}
+    shared = {name: value for name, value in first.items() if name not in DECLARED}
+    return {
+        label: shared | {"recording": recording, "name": part(str(first["name"]), label), "min_train_windows": 0}
+        for label, recording in zip(labels(first["recording"]), first["recording"])
+    }
+
+
+def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
+    """Raise before anything has run when recordings, of which only the headers are read, cannot make one data set.
+
+    Raises
+    ------
+    InputError
+        A recording that cannot be opened, is given twice, or has another sampling rate or unit than the others; too
+        few for ``split_by``.
+    """
+    from meagan_lib.recordings.opening import SIMULATED, amplitude_unit, holds_windows, open_recording
+    from meagan_lib.windows.imported import require_readable
+    from meagan_lib.windows.spike_windows import require_same, require_splittable
+
+    require_splittable(list(parts), split_by)
+    opened, owner = {}, {}
+    for label, parameters in parts.items():
+        recording = parameters["recording"]
+        try:
+            unread = recording == SIMULATED or holds_windows(recording)
+            if holds_windows(recording):
+                require_readable(recording)
+            picked = {choice: parameters.get(choice) or None for choice in ("well", "stream")}
+            source = None if unread else open_recording(recording, **picked)
+        except InputError as error:
+            raise InputError(f"recording {label}: {error}") from error
+        file = source.get_annotation("files")[0] if source else recording  # the others describe it, perhaps others too
+        if owner.setdefault(file, label) != label:
+            raise InputError(f"recording '{recording}' is given twice: leave one of them out")
+        if source:
+            opened[label] = source
+    if opened:
+        require_same({label: s.get_sampling_frequency() for label, s in opened.items()}, "sampling rate in Hz")
+        require_same({label: amplitude_unit(s) for label, s in opened.items()}, "amplitude unit")
+
+
+def execute(run: str, parameters: Mapping[str, object]) -> dict:
+    """Merge the windows of a run's recordings into ``results/<run>/windows.h5`` and return the receipt.
+
+    The receipt is the one that notebook 01 leaves for a single recording: whoever needs windows asks for no other.
+    Notebook and figures that an earlier run of this name made of a single recording are taken away.
+
+    Raises
+    ------
+    InputError
+        Recordings that cannot be merged, or too few windows of all together.
+    """
+    from meagan_lib.windows.spike_windows import SpikeWindows, Split, merge, require_enough
+
+    started = time.monotonic()
+    windows = {label: SpikeWindows.load(RESULTS / part(run, label) / "windows.h5") for label in parts(parameters)}
+    merged = merge(windows, str(parameters["split_by"]), tuple(parameters["split_shares"]), int(parameters["seed"]))
+    require_enough(merged, int(parameters["min_train_windows"]))
+    target = RESULTS / run / "windows.h5"
+    merged.save(target)
+    figures.withdraw(run, FIRST)
+    for suffix in ("ipynb", "html"):
+        executed(FIRST, run, suffix).unlink(missing_ok=True)
+    receipt = {
+        "notebook": "merge",
+        "seconds": round(time.monotonic() - started, 1),
+        "figures": [],
+        "products": {target.name: sha256(target)},
+        "recordings": {
+            label: {s.name.lower(): int(((merged.recording == i) & (merged.split == s)).sum()) for s in Split}
+            for i, label in enumerate(merged.recordings)
+        },
+    }
+    write_json(RESULTS / run / "receipts" / f"{FIRST}.json", receipt)
+    return receipt
+
+
+def main() -> int:
+    """``python -m meagan_lib.windows.merging RUN PARAMETERS.yaml``: the job of the graph that merges."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run")
+    parser.add_argument("parameters", type=Path)
+    a = parser.parse_args()
+    parameters = yaml.safe_load(a.parameters.read_text())
+    return job("merge", a.run, lambda: execute(a.run, parameters))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

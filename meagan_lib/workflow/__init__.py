@@ -1,0 +1,16 @@
+"""A run: notebooks executed, figures and files that appear atomically, progress."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["board", "execution", "figures", "files", "imports", "progress"],
+    submod_attrs={
+        "board": [],
+        "execution": ["results_folder", "progress_bar", "live_curves"],
+        "figures": ["save_figure"],
+        "files": ["write_json"],
+        "imports": [],
+        "progress": [],
+    },
+)

@@ -1,0 +1,363 @@
+"""Execute a notebook with papermill: strict parameters, figures that appear only on success, normalised output."""
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.workflow import figures
+from meagan_lib.workflow import progress as run_progress
+from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
+from meagan_lib.workflow.imports import dependencies
+
+if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
+    from nbformat import NotebookNode
+
+NOTEBOOKS = ROOT / "notebooks"
+RESULTS = ROOT / "results"
+
+
+def find_notebook(name: str) -> Path:
+    """The source of a notebook, by its stem.
+
+    Raises
+    ------
+    InputError
+        No such notebook, with the nearest name.
+    """
+    stems = {path.stem: path for path in sorted(NOTEBOOKS.rglob("*.ipynb"))}
+    if name not in stems:
+        raise InputError(f"no notebook '{name}'{_nearest(name, stems)}")
+    return stems[name]
+
+
+def code_cells(notebook: Path) -> list[tuple[list[str], str]]:
+    """Tags and source of each code cell."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return [(c["metadata"].get("tags", []), "".join(c["source"])) for c in cells if c["cell_type"] == "code"]
+
+
+def declared_parameters(notebook: Path) -> dict[str, object]:
+    """Names and default values of the cell tagged ``parameters``: literals only, one a line."""
+    for tags, source in code_cells(notebook):
+        if "parameters" in tags:
+            statements = ast.parse(source).body
+            return {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
+    return {}
+
+
+def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, object]:
+    """``given``, where each name is declared by the notebook and each value has the declared type.
+
+    An int serves as a float; the items of a list have the type of the declared ones.
+
+    Raises
+    ------
+    InputError
+        An unknown name (with the nearest one) or a value of another type.
+    """
+    return check_names_and_types(f"notebook {notebook}", given, declared_parameters(find_notebook(notebook)))
+
+
+def check_names_and_types(owner: str, given: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, object]:
+    """``given``, where each name is ``declared`` and each value has the type of the declared one.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_parameters`; the sentence begins with the ``owner`` of the parameters.
+    """
+    checked = {}
+    for name, value in given.items():
+        if name not in declared:
+            raise InputError(
+                f"{owner} has no parameter '{name}'{_nearest(name, declared)}; it has {', '.join(declared)}"
+            )
+        checked[name] = _of_type(value, declared[name], f"{owner.split()[-1]}.{name}")
+    return checked
+
+
+def _of_type(value: object, like: object, name: str) -> object:
+    if isinstance(like, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(like):
+        raise InputError(
+            f"parameter {name} is {_article(like)} (by default {like!r}), and {value!r} is {_article(value)}"
+        )
+    if isinstance(like, list) and like:
+        return [_of_type(item, like[0], f"{name}[{i}]") for i, item in enumerate(value)]
+    return value
+
+
+def _article(value: object) -> str:
+    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "list": "a list"}
+    names |= {"dict": "a mapping", "NoneType": "nothing"}
+    return names.get(type(value).__name__, type(value).__name__)
+
+
+def _nearest(name: str, known) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean '{near[0]}'?" if near else ""
+
+
+def library_inputs(notebook: str) -> list[str]:
+    """Modules of the library that a notebook uses, directly or through others, as paths from the checkout.
+
+    An edit of one of these can change what the notebook gives; an edit of any other cannot, nor of ``progress``, which
+    they all import. A job that is a module of the library, such as ``meagan_lib.windows.merging``, counts as a notebook that
+    imports it.
+    """
+    if notebook.startswith("meagan_lib."):
+        source = f"import {notebook}"
+    else:
+        source = "\n".join(source for _, source in code_cells(find_notebook(notebook)))
+    return [str(path.relative_to(ROOT)) for path in dependencies(source, [Path(run_progress.__file__)])]
+
+
+def part(run: str, label: str) -> str:
+    """The run within ``run`` that prepares one of its several recordings: ``<run>/recordings/<label>``.
+
+    It is a run like any other, with parameters, windows, figures and receipts of its own.
+    """
+    return f"{run}/recordings/{label}"
+
+
+def executed(notebook: str, run: str, suffix: str = "ipynb") -> Path:
+    """Where an executed notebook lies: all of a run in one folder, those of a :func:`part` with its label."""
+    whole, _, label = run.partition("/recordings/")
+    return RESULTS / whole / "notebooks" / ".".join(filter(None, (notebook, label, suffix)))
+
+
+def execute(
+    notebook: str, parameters: Mapping[str, object], run: str, products: list[str] = (), threads: int = 1
+) -> dict:
+    """Execute a notebook with papermill for a run and return its receipt.
+
+    Executed notebooks go to ``results/<run>/notebooks/`` as ``.ipynb`` and ``.html``, figures to ``figures/<run>/``,
+    the receipt (seconds, hashes of the ``products``) to ``results/<run>/receipts/``: all of them only on success.
+
+    Raises
+    ------
+    InputError
+        Bad parameters, bad input met by the notebook, a registered figure or product that was not made, or any other
+        failure of the notebook, told in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
+    """
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellExecutionError
+    from papermill.exceptions import PapermillExecutionError
+
+    source = find_notebook(notebook)
+    checked = check_parameters(notebook, parameters)
+    results = RESULTS / run
+    failed = executed(notebook, run, "failed.ipynb")
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    failed.unlink(missing_ok=True)
+    staging = results / ".staging" / notebook
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    draft = staging / f"{notebook}.ipynb"
+
+    started = time.monotonic()
+    with _environment({figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}):
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(draft),
+                parameters=checked,
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=str(ROOT),
+                on_cell_execute=run_progress.by_cell(source),
+            )
+        except (PapermillExecutionError, CellExecutionError) as error:
+            if draft.is_file():
+                os.replace(draft, failed)
+            raise InputError(_sentence(error, failed)) from error
+    content = normalise(nbformat.read(draft, as_version=4))
+    seconds = time.monotonic() - started
+
+    missing = [p for p in products if not (results / p).is_file()]
+    if missing:
+        raise InputError(f"notebook {notebook} did not write {', '.join(missing)}")
+    provenance = {
+        "parameters": checked,
+        "library_sha256": {path: sha256(ROOT / path) for path in library_inputs(notebook)},
+    }
+    made = figures.publish(staging, run, notebook, provenance)
+    with atomic(executed(notebook, run)) as temporary:
+        nbformat.write(content, temporary)
+    with atomic(executed(notebook, run, "html")) as temporary:
+        temporary.write_text(to_html(content))
+    shutil.rmtree(staging)
+    receipt = {
+        "notebook": notebook,
+        "seconds": round(seconds, 1),
+        "figures": made,
+        "products": {p: sha256(results / p) for p in products},
+    }
+    write_json(results / "receipts" / f"{notebook}.json", receipt)
+    return receipt
+
+
+def normalise(notebook: "NotebookNode") -> "NotebookNode":
+    """Take out what differs between two runs of the same: timings, paths, random cell ids."""
+    notebook.metadata.pop("papermill", None)
+    for i, cell in enumerate(notebook.cells):
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
+    return notebook
+
+
+def to_html(notebook: "NotebookNode") -> str:
+    """An executed notebook as one HTML page."""
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter(embed_images=True).from_notebook_node(notebook)[0]
+
+
+def _sentence(error: Exception, failed: Path) -> str:
+    """What went wrong in a notebook: the library's own sentence, or the error and where to look."""
+    name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
+    if name == "InputError":
+        return value
+    if name == "OSError" and "No space left" in value:
+        return DISK_FULL
+    if name == "DeadKernelError":
+        return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
+    first = value.splitlines()[0] if value else ""
+    return f"{name}: {first} (in {failed.stem.removesuffix('.failed')}; the traceback is in {failed.relative_to(ROOT)})"
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]):
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def results_folder(run: str) -> Path:
+    """Where the results of a run lie: ``results/<run>/`` of the checkout, made when missing."""
+    folder = RESULTS / run
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def progress_bar(label: str) -> Callable[[object], None]:
+    """A callback of a trainer: a bar for whoever sits before the notebook, a note when papermill executes it."""
+    from tqdm.auto import tqdm
+
+    if os.environ.get(figures.STAGING):
+        return run_progress.by_step()
+    bar = tqdm(desc=label)
+
+    def update(trainer) -> None:
+        bar.total = trainer.total_steps
+        bar.update(trainer.step - bar.n)
+
+    return update
+
+
+def live_curves(model: str, every_s: float = 5.0) -> Callable[[object], None]:
+    """A callback of a trainer: its curves, drawn anew every few seconds for whoever sits before the notebook."""
+    if os.environ.get(figures.STAGING):
+        return lambda trainer: None
+    from IPython.display import display
+
+    from meagan_lib import plots
+
+    picture, drawn = display(display_id=True), time.monotonic()
+
+    def update(trainer) -> None:
+        nonlocal drawn
+        if picture and trainer.validation and time.monotonic() - drawn > every_s:
+            curves = plots.training_curves(
+                trainer.history_columns(), trainer.validation_scores(), trainer.best_step, model
+            )
+            picture.update(curves)
+            drawn = time.monotonic()
+
+    return update
+
+
+def _die_with(parent: int) -> None:
+    """End this process when ``parent`` has died, so that a killed run leaves nothing behind that still writes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.3)
+        os._exit(137)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def job(name: str, run: str, work: Callable[[], dict]) -> int:
+    """Do one job of the graph and return its exit code; ``work`` writes the receipt and returns it.
+
+    What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``.
+    """
+    _die_with(os.getppid())
+    _, _, label = run.partition("/recordings/")
+    title = f"{name} {label}".strip()
+    complaint = RESULTS / run / "receipts" / f"{name}.failed"
+    complaint.parent.mkdir(parents=True, exist_ok=True)
+    complaint.unlink(missing_ok=True)
+    log_file = complaint.with_suffix(".log")
+    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
+    try:
+        with run_progress.noted(title, RESULTS / run.partition("/recordings/")[0]):
+            work()
+    except Exception as error:
+        if isinstance(error, OSError) and is_disk_full(error, complaint.parent):
+            shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
+            told = DISK_FULL
+        elif isinstance(error, InputError):
+            told = f"recording {label}: {error}" if label else str(error)
+        else:
+            traceback.print_exc()
+            told = f"{title} stopped with {type(error).__name__}: {error} (traceback in {log_file.relative_to(ROOT)})"
+        complaint.write_text(f"{told}\n")
+        return 1
+    return 0
+
+
+def main() -> int:
+    """``python -m meagan_lib.workflow.execution NOTEBOOK RUN PARAMETERS.yaml``: one job of the graph."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("notebook")
+    parser.add_argument("run")
+    parser.add_argument("parameters", type=Path)
+    parser.add_argument("--products", nargs="*", default=[])
+    parser.add_argument("--threads", type=int, default=1)
+    a = parser.parse_args()
+    # nbformat's validator would compile a grammar of URIs, for seconds, which no notebook is checked by.
+    sys.modules["rfc3987_syntax"] = None
+    parameters = yaml.safe_load(a.parameters.read_text())
+    return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""The registry of figures: every figure has an id, a chapter, a notebook and a caption in ``figures/registry.yaml``.
+
+``save_figure`` writes ``figures/<run>/<id>.png`` and ``.svg``, the plotted arrays as ``<id>.npz``, and a line in
+``figures/<run>/manifest.json``.
+"""
+
+import base64
+import difflib
+import fcntl
+import hashlib
+import html
+import json
+import os
+import shutil
+from collections.abc import Container
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from matplotlib.figure import Figure
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.workflow.files import atomic, sha256, write_json
+
+REGISTRY_FILE = ROOT / "figures" / "registry.yaml"
+STAGING = "MEAGAN_STAGING"
+"""Environment variable: a folder in which a notebook's figures wait until the notebook has succeeded."""
+SUFFIXES = (".png", ".svg", ".npz")
+PICTURES = {".png": "picture", ".svg": "vector picture", ".gif": "animation"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered figure."""
+
+    chapter: str
+    notebook: str
+    caption: str
+    needs: str = ""
+    """What a run may lack, such as the truth of a simulation: without it the figure is not missed."""
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A figure on disk; a notebook shows it with its caption."""
+
+    png: Path
+    caption: str
+
+    def _repr_html_(self) -> str:
+        moving = self.png.with_suffix(".gif")
+        shown = moving if moving.is_file() else self.png
+        picture = base64.b64encode(shown.read_bytes()).decode()
+        caption = html.escape(self.caption)
+        return (
+            f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{caption}" '
+            f'src="data:image/{shown.suffix[1:]};base64,{picture}"><figcaption><i>{caption}</i></figcaption></figure>'
+        )
+
+
+@cache
+def registry() -> dict[str, Entry]:
+    """All registered figures, by id."""
+    return {id: Entry(**fields) for id, fields in yaml.safe_load(REGISTRY_FILE.read_text()).items()}
+
+
+def entry(id: str) -> Entry:
+    """The registered figure ``id``.
+
+    Raises
+    ------
+    InputError
+        An id that is not registered, with the nearest that is.
+    """
+    if id not in registry():
+        near = difflib.get_close_matches(id, registry(), n=1)
+        raise InputError(
+            f"figure '{id}' is not registered{f': did you mean {near[0]!r}?' if near else ''}; "
+            f"give it a chapter, a notebook and a caption in figures/registry.yaml"
+        )
+    return registry()[id]
+
+
+def figures_of(notebook: str) -> list[str]:
+    """Ids of the figures that a notebook (its stem) must produce."""
+    return [id for id, e in registry().items() if e.notebook == notebook]
+
+
+def folder(run: str) -> Path:
+    """Where the figures of a run lie."""
+    return ROOT / "figures" / run
+
+
+def save_figure(
+    fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
+) -> SavedFigure:
+    """Save a figure under its registered id, with the arrays that it shows.
+
+    Parameters
+    ----------
+    fig
+        What to save.
+    id
+        A key of ``figures/registry.yaml``.
+    run
+        Name of the run: files go to ``figures/<run>/``.
+    data
+        The plotted arrays.
+    stamp
+        A few words for the lower right corner, such as "quick run".
+    animation
+        The same figure in motion, as the bytes of a GIF, saved beside it.
+    """
+    e = entry(id)
+    target = Path(os.environ.get(STAGING) or folder(run))
+    if stamp:
+        if engine := fig.get_layout_engine():
+            engine.set(rect=(0, 0.03, 1, 0.97))
+        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+    settle_layout(fig)
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        with atomic(target / f"{id}{suffix}") as temporary:
+            fig.savefig(temporary, format=suffix[1:], metadata=metadata)
+    with atomic(target / f"{id}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez(file, **data)
+    if animation is not None:
+        with atomic(target / f"{id}.gif") as temporary:
+            temporary.write_bytes(animation)
+    line = {
+        "chapter": e.chapter,
+        "notebook": e.notebook,
+        "caption": e.caption,
+        "run": run,
+        "data_sha256": data_sha256(data),
+    }
+    for suffix in PICTURES:
+        if suffix != ".gif" or animation is not None:
+            line[f"{suffix[1:]}_sha256"] = sha256(target / f"{id}{suffix}")
+    _record(target, {id: line})
+    return SavedFigure(target / f"{id}.png", e.caption)
+
+
+def settle_layout(fig: Figure) -> None:
+    """Lay the figure out once and for all, everything on a grid of 2⁻²⁰ of its size.
+
+    The solver behind constrained layout sums in the order of memory addresses: its last bits change from run to run.
+    """
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+
+    def on_grid(values: np.ndarray) -> np.ndarray:
+        return np.round(np.asarray(values) * 2**20) / 2**20
+
+    for axis in fig.axes:
+        axis.set_position(on_grid(axis.get_position(original=True).bounds), which="original")
+    for text in fig.texts:
+        text.set_position(on_grid(text.get_position()))
+
+
+def data_sha256(data: dict[str, np.ndarray]) -> str:
+    """Hash of named arrays: their names, shapes, types and values."""
+    digest = hashlib.sha256()
+    for name in sorted(data):
+        array = np.asarray(data[name])
+        digest.update(f"{name}{array.shape}{array.dtype.str}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def manifest(run: str) -> dict[str, dict]:
+    """What is known of each figure of a run; empty when there is none."""
+    path = folder(run) / "manifest.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[str]:
+    """Move a notebook's staged figures to ``figures/<run>/`` and enter them, with their ``provenance``, in the
+    manifest; returns their ids.
+
+    Raises
+    ------
+    InputError
+        When a figure registered for the notebook was not made: nothing is moved.
+    """
+    path = staging / "manifest.json"
+    made = json.loads(path.read_text()) if path.is_file() else {}
+    missing = [id for id in figures_of(notebook) if id not in made and not registry()[id].needs]
+    if missing:
+        raise InputError(
+            f"notebook {notebook} did not make the figure{'s' * (len(missing) > 1)} registered for it: "
+            f"{', '.join(missing)}"
+        )
+    target = folder(run)
+    target.mkdir(parents=True, exist_ok=True)
+    withdraw(run, notebook, keep=made)
+    for id, line in made.items():
+        for suffix in (*SUFFIXES, *([".gif"] if "gif_sha256" in line else [])):
+            with atomic(target / f"{id}{suffix}") as temporary:
+                shutil.copyfile(staging / f"{id}{suffix}", temporary)
+    _record(target, {id: line | provenance for id, line in made.items()})
+    return list(made)
+
+
+def _record(target: Path, lines: dict[str, dict]) -> None:
+    """Enter lines in a manifest that two notebooks may write at once."""
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / "manifest.json"
+    with _locked(target / ".manifest.lock"):
+        content = json.loads(path.read_text()) if path.is_file() else {}
+        write_json(path, content | lines)
+
+
+def withdraw(run: str, notebook: str, keep: Container[str] = ()) -> None:
+    """Take the figures of a notebook out of a run and its manifest: they show what the run no longer uses."""
+    target = folder(run)
+    stale = [id for id in figures_of(notebook) if id in manifest(run) and id not in keep]
+    if not stale:
+        return
+    with _locked(target / ".manifest.lock"):
+        write_json(target / "manifest.json", {id: line for id, line in manifest(run).items() if id not in stale})
+    for id in stale:
+        for suffix in (*SUFFIXES, ".gif"):
+            (target / f"{id}{suffix}").unlink(missing_ok=True)
+
+
+def parts(run: str) -> list[str]:
+    """Runs within a run that have figures: one for each of several recordings (``<run>/recordings/<label>``)."""
+    return [f"{run}/recordings/{path.parent.name}" for path in sorted(folder(run).glob("recordings/*/manifest.json"))]
+
+
+@contextmanager
+def _locked(path: Path):
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def verify(run: str) -> list[str]:
+    """Figures of a run whose files differ from its manifest, each told in a sentence; empty when all is well."""
+    complaints = []
+    for id, line in manifest(run).items():
+        npz = folder(run) / f"{id}.npz"
+        kept = [suffix for suffix in PICTURES if f"{suffix[1:]}_sha256" in line]  # older manifests have no SVG's
+        if not all(npz.with_suffix(suffix).is_file() for suffix in (".npz", *kept)):
+            complaints.append(f"{id}: the picture or its data are missing")
+            continue
+        with np.load(npz, allow_pickle=False) as arrays:
+            if data_sha256(dict(arrays)) != line["data_sha256"]:
+                complaints.append(f"{id}: the plotted data differ from the manifest")
+        for suffix in kept:
+            if sha256(npz.with_suffix(suffix)) != line[f"{suffix[1:]}_sha256"]:
+                complaints.append(f"{id}: the {PICTURES[suffix]} differs from the manifest")
+    return complaints

@@ -1,0 +1,66 @@
+"""Which modules of the library a piece of code depends on: what it imports, directly or through others.
+
+A wing names what it offers in one table, ``submod_attrs`` of its ``__init__.py``: whoever imports a name from a wing
+depends on the module that has it, not on the whole wing.
+"""
+
+import ast
+from collections.abc import Collection, Iterable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from meagan_lib import ROOT
+
+
+@cache
+def offered(package: Path) -> dict[str, str]:
+    """Return name → module for what the ``__init__.py`` of a wing offers; nothing for another package."""
+    for node in ast.walk(ast.parse((package / "__init__.py").read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "submod_attrs":
+            return {name: module for module, names in ast.literal_eval(node.value).items() for name in names}
+    return {}
+
+
+def _files(dotted: str) -> set[Path]:
+    """Return the file of a module, all those of a wing, or the one that has a name which a wing offers."""
+    path = ROOT.joinpath(*dotted.split("."))
+    if path.with_suffix(".py").is_file():
+        return {path.with_suffix(".py")}
+    if path.is_dir():
+        return {path / f"{module}.py" for module in offered(path).values()}
+    module = offered(path.parent).get(path.name) if (path.parent / "__init__.py").is_file() else None
+    return {path.parent / f"{module}.py"} if module else set()
+
+
+@cache
+def imported(source: str) -> frozenset[Path]:
+    """Return the files of the library that a piece of Python imports, absolute imports within functions included."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "meagan_lib":
+            whole = ROOT.joinpath(*node.module.split(".")).is_dir()
+            for name in [f"{node.module}.{alias.name}" for alias in node.names] if whole else [node.module]:
+                found |= _files(name)
+        elif isinstance(node, ast.Import):
+            found |= {file for a in node.names if a.name.split(".")[0] == "meagan_lib" for file in _files(a.name)}
+    return frozenset(found | {ROOT / "meagan_lib" / "__init__.py"}) if found else frozenset()
+
+
+def dependencies(source: str, harmless: Collection[Path] = ()) -> list[Path]:
+    """Return the files of the library that a piece of Python depends on, without the ``harmless`` that others import."""
+    found: set[Path] = set()
+    waiting = set(imported(source))
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting |= imported(path.read_text()) - set(harmless)
+    return sorted(found)
+
+
+def sources_hash(modules: Iterable[str]) -> str:
+    """Return the SHA-256 of the sources of ``modules`` of the library and of every other that they depend on."""
+    ours = sorted(m for m in modules if m.split(".")[0] == "meagan_lib")
+    files = dependencies("\n".join(f"import {module}" for module in ours))
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
