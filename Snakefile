@@ -25,7 +25,7 @@ else:
     RECORDINGS = list(merging.parts(yaml.safe_load(_first.read_text()))) if _first.is_file() else []
 
 # model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
-CONTEST = benchmark.jobs(RUN) if Path(f"results/{RUN}/params/{benchmark.SECTION}.yaml").is_file() else []
+BENCHMARK = benchmark.jobs(RUN) if Path(f"results/{RUN}/params/{benchmark.SECTION}.yaml").is_file() else []
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
@@ -50,8 +50,8 @@ def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
 
 
-def contest_inputs():
-    fits = [f"results/{RUN}/{benchmark.SECTION}/{model}/{seed}/receipt.json" for model, seed in CONTEST]
+def benchmark_inputs():
+    fits = [f"results/{RUN}/{benchmark.SECTION}/{model}/{seed}/receipt.json" for model, seed in BENCHMARK]
     return [f"results/{RUN}/params/{benchmark.SECTION}.yaml", *fits]
 
 
@@ -84,7 +84,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             parameters=f"results/{_run}/params/{_notebook}.yaml",
             library=library_inputs(_notebook),
             needs=[receipt(n) for n in _needs],
-            contest=contest_inputs() if _notebook == "04_results_comparison" else [],
+            benchmark=benchmark_inputs() if _notebook == "04_results_comparison" else [],
             windows=windows_of_another(_run, _notebook),
         output:
             receipt(_notebook, _run),
@@ -99,7 +99,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             " --threads {threads} --products {params.products}"
 
 
-if CONTEST:
+if BENCHMARK:
 
     rule fit:
         wildcard_constraints:
@@ -107,7 +107,7 @@ if CONTEST:
             seed=r"\d+",
         input:
             parameters=lambda wildcards: f"results/{RUN}/params/{benchmark.parameters_of(wildcards.model)}.yaml",
-            library=lambda wildcards: contest.library(wildcards.model),
+            library=lambda wildcards: benchmark.library(wildcards.model),
             windows=receipt(merging.FIRST),
         output:
             f"results/{RUN}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
@@ -138,7 +138,7 @@ if SWEEP:
     rule case:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
-            library=library_inputs(f"meagan_lib.{SECTION}"),
+            library=library_inputs(f"meagan_lib.experiments.{SECTION}"),
             windows=receipt(merging.FIRST, part(RUN, "{label}")),
         output:
             f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",

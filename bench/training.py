@@ -42,7 +42,7 @@ def trainer(samples: int, kind: str, device: str = "cpu") -> GANTrainer:
 def bare_steps(t: GANTrainer, n: int) -> None:
     """``n`` steps of relativistic loss with R1 and R2, Adam and the average, without anything else."""
     g, d, c, real = t.generator, t.discriminator, t.config, t.real
-    average, weights = list(t.average.parameters()), list(g.parameters())
+    average, weights = list(t.ema.parameters()), list(g.parameters())
     for _ in range(n):
         with torch.no_grad():
             fake = g(torch.randn(c.batch_size, c.latent, device=t.device))
@@ -72,7 +72,7 @@ def trainer_steps(t: GANTrainer, n: int) -> None:
         row = t.train_step()
         t.step += 1
         assert all(np.isfinite(v) for v in row.values())
-        t._keep_film()
+        t._keep_snapshots()
 
 
 def rates(samples: int, kind: str, device: str) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def shares(samples: int, kind: str) -> dict[str, float]:
             (torch.autograd, "grad", "gradient penalty, first derivative"),
             (t.optimisers["d"], "step", "Adam"),
             (t.optimisers["g"], "step", "Adam"),
-            (t, "_move_average", "average"),
+            (t, "update_ema", "average"),
         ):
             stack.enter_context(timed(spent, owner, name, what))
         started = time.perf_counter()

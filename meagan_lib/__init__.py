@@ -1,6 +1,8 @@
 """The thin library behind the notebooks of MEAGAN."""
 
+import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,3 +28,34 @@ if os.path.expanduser("~") == "~":
 
 class InputError(ValueError):
     """Bad input, told in one sentence: the cause and the remedy."""
+
+
+RENAMED = {
+    "looks": "validations",
+    "recipe": "options",
+    "split_shares": "split_fractions",
+    "rival_seeds": "baseline_seeds",
+    "contest": "benchmark",
+    "reconstruction_share": "reconstruction_fraction",
+    "film_frames": "snapshots",
+    "kl_warmup_share": "kl_warmup_fraction",
+    "encoder_rate_share": "encoder_rate_fraction",
+    "final_rate_share": "final_rate_fraction",
+    "plateau_looks": "plateau_validations",
+}
+"""Names that parameters, sections and options once had → their names now."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``: did you mean 'x'?`` with the nearest of the ``known`` names or what ``name`` is called now, or nothing."""
+    known = list(known)
+    if RENAMED.get(name) in known:
+        return f": it is now called '{RENAMED[name]}'"
+    near = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean '{near[0]}'?" if near else ""
+
+
+def choose(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a ``name`` that is not among those ``known``; ``what`` it names begins the sentence."""
+    if name not in known:
+        raise InputError(f"{what} '{name}' is not known{did_you_mean(name, known)}: choose one of {', '.join(known)}")

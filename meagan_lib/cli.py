@@ -1,6 +1,5 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one."""
 
-import difflib
 import errno
 import fcntl
 import json
@@ -20,7 +19,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.windows import merging
 from meagan_lib.workflow import board, progress
@@ -154,7 +153,7 @@ def belongs(run: str) -> bool:
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
-    """Parameters of every notebook, of the merge and of the contest: ``params/<preset>.yaml``, then the recordings, then
+    """Parameters of every notebook, of the merge and of the benchmark: ``params/<preset>.yaml``, then the recordings, then
     ``notebook.name=value``. A single recording is a text, several are a list.
 
     Raises
@@ -164,10 +163,7 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
     """
     presets = {path.stem: path for path in sorted(PARAMS.glob("*.yaml"))}
     if preset not in presets:
-        near = difflib.get_close_matches(preset, presets, n=1)
-        raise InputError(
-            f"no run '{preset}'{f': did you mean {near[0]!r}?' if near else ''}; params/ has {', '.join(presets)}"
-        )
+        raise InputError(f"no run '{preset}'{did_you_mean(preset, presets)}; params/ has {', '.join(presets)}")
     parameters = read_yaml(presets[preset].read_text(), f"params/{preset}.yaml")
     if recordings and merging.FIRST not in parameters:
         raise InputError(
@@ -192,9 +188,8 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         if parameter == "name":
             raise InputError(f"--set {override}: all notebooks of a run share its name, so give it with --name")
         if notebook not in parameters:
-            near = difflib.get_close_matches(notebook, parameters, n=1)
             raise InputError(
-                f"--set {override}: run {preset} has no '{notebook}'{f': did you mean {near[0]!r}?' if near else ''}; "
+                f"--set {override}: run {preset} has no '{notebook}'{did_you_mean(notebook, parameters)}; "
                 f"it has {', '.join(parameters)}"
             )
         parameters[notebook][parameter] = read_yaml(value, f"--set {override}") if value else ""
@@ -238,7 +233,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     """The files of parameters that the graph of run ``name`` reads, with their contents.
 
     Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run. So has
-    each rival of the contest.
+    each rival of the benchmark.
 
     Raises
     ------

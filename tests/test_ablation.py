@@ -14,10 +14,10 @@ SECTION = {
     "seeds": [0, 1],
     "n_windows": 100,
     "patch_ms": 0.4,
-    "recipe": {"steps": 6, "batch_size": 8, "validate_every": 3},
+    "options": {"steps": 6, "batch_size": 8, "validate_every": 3},
     "variants": [
         {"group": "loss", "name": "relativistic"},
-        {"group": "loss", "name": "hinge, bare", "against": "relativistic", "recipe": {"loss": "hinge", "gamma": 0.0}},
+        {"group": "loss", "name": "hinge, bare", "against": "relativistic", "options": {"loss": "hinge", "gamma": 0.0}},
     ],
 }
 
@@ -36,7 +36,7 @@ def row(variant: str, seed: int, auc: float, data: str = "a", against: str = "ba
 @pytest.mark.parametrize(
     "wrong, sentence",
     [
-        ({"variants": [{"group": "a", "name": "b", "recipe": {"gama": 1}}]}, "did you mean 'gamma'"),
+        ({"variants": [{"group": "a", "name": "b", "options": {"gama": 1}}]}, "did you mean 'gamma'"),
         ({"variants": [{"group": "a", "name": "b", "against": "c"}]}, "'c', which is not there"),
         ({"variants": [{"group": "a", "name": "b"}, {"group": "a", "name": "b"}]}, "'b' stands there twice"),
         ({"variants": [{"name": "b"}]}, "is no variant"),
@@ -101,7 +101,7 @@ def test_a_variant_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch
 
 
 def test_a_divergence_is_a_row_without_scores(windows):
-    wild = Variant("g", "wild", recipe={"loss": "wasserstein", "gamma": 0.0, "d_learning_rate": 1e18, "steps": 60})
+    wild = Variant("g", "wild", options={"loss": "wasserstein", "gamma": 0.0, "d_learning_rate": 1e18, "steps": 60})
     got = train(windows, wild, SECTION, 0)
     assert 0 < got["diverged"] < 60 and all(got[m] == "" for m in METRICS)
 

@@ -108,9 +108,9 @@ def trained(results: Path) -> None:
     w = windows()
     w.save(results / RUN / "windows.h5")
     train = Standardiser.fit(w.of(0)).transform(w.of(0))
-    vae = build_vae(training.recipe(training.VAEGANConfig, **SMALL), train)
+    vae = build_vae(training.build_config(training.VAEGANConfig, **SMALL), train)
     networks = {
-        "transformer_gan/model": build_generator(training.recipe(training.GANConfig, **SMALL), train),
+        "transformer_gan/model": build_generator(training.build_config(training.GANConfig, **SMALL), train),
         "vae_gan/model": vae.decoder,
         "vae_gan/encoder": vae.encoder,
     }
@@ -135,7 +135,7 @@ def results(tmp_path_factory):
         patch.setattr(building, "modules", lambda: ["meagan_lib.training.losses", "meagan_lib.workflow.files"])
         executed(results, RUN, "01_preprocessing", "1 · Windows", [("draw()", saved("trace_detections", RUN))])
         executed(results, PART, "01_preprocessing", "1 · Windows", [("draw()", saved("chip_map", PART))], label="north")
-        film = saved("transformer_gan_film", RUN, b"GIF89a\1\0\1\0\0\0\0;")
+        film = saved("transformer_gan_snapshots", RUN, b"GIF89a\1\0\1\0\0\0\0;")
         executed(results, RUN, "02_transformer_gan", "2 · A GAN", [("film | play", film)])
         executed(results, RUN, "04_results_comparison", "4 · Scores", [("compare()", saved("scores", RUN))])
         executed(results, "concepts", "c1_networks", "c1 · Networks", [("learn()", saved("pca", "concepts"))])
@@ -188,13 +188,13 @@ def test_chapters_are_what_a_run_has_executed_in_order_and_the_concepts(results)
 def test_every_figure_has_a_number_its_caption_and_a_page_with_cell_data_and_provenance(made):
     chapter = page(made, "chapters/02_transformer_gan.html")
     caption = chapter.select_one("figure figcaption").get_text()
-    assert "Figure 3" in caption and figures.registry()["transformer_gan_film"].caption in caption
+    assert "Figure 3" in caption and figures.registry()["transformer_gan_snapshots"].caption in caption
     what = "What the generator makes of the same five z while it learns (each z keeps its shade)"
     assert chapter.select_one("figure img")["alt"] == what
-    assert chapter.select_one("figure a[href$='figures/transformer_gan_film.html'] img")
-    own = page(made, "figures/transformer_gan_film.html")
+    assert chapter.select_one("figure a[href$='figures/transformer_gan_snapshots.html'] img")
+    own = page(made, "figures/transformer_gan_snapshots.html")
     told = own.get_text()
-    line = figures.manifest(RUN)["transformer_gan_film"]
+    line = figures.manifest(RUN)["transformer_gan_snapshots"]
     assert all(line[f"{kind}_sha256"] in told for kind in ("data", "png", "svg", "gif")) and "0" * 64 in told
     assert "film | play" in told and "section 4 (reconstruction) of the thesis" in told
     assert "make figures RECORDING=" in told
@@ -462,10 +462,10 @@ def test_a_screen_reader_hears_the_title_first_and_the_name_of_every_control(ser
 
 @needs_chromium
 def test_a_figure_moves_when_asked_to_and_not_before(served, tab):
-    tab.open(f"{served[1]}/figures/transformer_gan_film.html")
+    tab.open(f"{served[1]}/figures/transformer_gan_snapshots.html")
     source = "document.querySelector('article img').src.split('.').pop()"
     assert tab.run(source) == "png"
-    tab.run("document.querySelector('button.film').focus()")
+    tab.run("document.querySelector('button.snapshots').focus()")
     tab.press("Enter")
     assert (tab.run(source), tab.run("document.activeElement.textContent")) == ("gif", "■ Stop")
     tab.press("Enter")

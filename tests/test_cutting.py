@@ -88,7 +88,7 @@ def test_no_window_and_no_isolation_reaches_over_a_gap(tmp_path):
 def test_what_was_recorded_is_shared_out_among_the_splits_and_no_gap(tmp_path):
     frames = [*range(1_000, 20_000, 1_000), *range(901_000, 920_000, 1_000)]
     recording = stretched(tmp_path, frames, [[0, 20_000], [900_000, 920_000]])
-    windows = cut_windows(recording, DetectionConfig(), WindowConfig(split_shares=(0.5, 0.25, 0.25)))
+    windows = cut_windows(recording, DetectionConfig(), WindowConfig(split_fractions=(0.5, 0.25, 0.25)))
     split = windows.split[windows.channel == 0]
     assert split.tolist() == [0] * 19 + [1] * 9 + [2] * 9  # the one at the edge between the last two is left out
 
@@ -166,7 +166,9 @@ def test_interpolation_puts_the_trough_in_the_middle(shift):
     recording = planted(frames, shift=shift)
     middle = {}
     for alignment in ("trough", "interpolated"):
-        config = WindowConfig(alignment=alignment, isolation=Isolation(guard_mad=0.0), split_shares=(0.98, 0.01, 0.01))
+        config = WindowConfig(
+            alignment=alignment, isolation=Isolation(guard_mad=0.0), split_fractions=(0.98, 0.01, 0.01)
+        )
         windows = cut_windows(recording, DetectionConfig(), config)
         assert windows.detection["alignment"] == alignment
         mean = windows.windows.mean(axis=0)

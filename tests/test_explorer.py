@@ -15,9 +15,9 @@ from tests.conftest import spikes
 
 def test_a_network_that_is_told_a_label_is_exported_with_it():
     train, labels = spikes(200), np.arange(200) % 2
-    recipe = training.recipe(training.GANConfig, generator="convolutional", latent=8)
+    config = training.build_config(training.GANConfig, generator="convolutional", latent=8)
     taps = [0.25, 0.5, 0.25]
-    network = build_generator(recipe, Standardiser.fit(train).transform(train), taps, labels).eval()
+    network = build_generator(config, Standardiser.fit(train).transform(train), taps, labels).eval()
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():

@@ -8,7 +8,7 @@ from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib.experiments.generation import MOST_DRAWN, Gate, draw, moment_matching, second_trough
+from meagan_lib.experiments.generation import MOST_DRAWN, Gate, draw_synthetic, moment_matching, second_trough
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
@@ -101,18 +101,18 @@ class Half:
 def test_windows_are_drawn_until_as_many_pass_as_there_are_test_windows(windows):
     z = Standardiser.fit(windows.of(Split.TRAIN)).transform(windows.of(Split.TRAIN))
     n = len(windows.of(Split.TEST))
-    made = draw(Half(z), windows, seed=1)
+    made = draw_synthetic(Half(z), windows, seed=1)
     assert made.passes.mean() == pytest.approx(0.5, abs=0.15) and n <= len(made.accepted) < 1.6 * n
     np.testing.assert_array_equal(made.passes, Gate.of(windows).passes(made.windows))
-    assert draw(Half(z, 1.0), windows).passes.all() and len(draw(Half(z, 1.0), windows)) == n
-    none = draw(Half(z, 0.0), windows)
+    assert draw_synthetic(Half(z, 1.0), windows).passes.all() and len(draw_synthetic(Half(z, 1.0), windows)) == n
+    none = draw_synthetic(Half(z, 0.0), windows)
     assert len(none) == MOST_DRAWN * n and not none.passes.any(), "it ends where nothing passes"
     assert len(none.accepted) == len(none), "and what never passes is judged as it is"
 
 
 def test_which_windows_pass_is_stored_with_them(windows, tmp_path):
     z = Standardiser.fit(windows.of(Split.TRAIN)).transform(windows.of(Split.TRAIN))
-    made = draw(Half(z), windows, seed=1)
+    made = draw_synthetic(Half(z), windows, seed=1)
     made.save(tmp_path / "synthetic.h5")
     again = SpikeWindows.load(tmp_path / "synthetic.h5")
     np.testing.assert_array_equal(again.passes, made.passes)
@@ -140,7 +140,7 @@ def test_moment_matching_is_fitted_to_windows_that_are_not_judged(windows, monke
     noisy.sample = lambda n, seed: (
         z[:1] + np.random.default_rng(seed).standard_normal((n, z.shape[1])).astype(np.float32)
     )
-    made = draw(noisy, windows, matched=True)
+    made = draw_synthetic(noisy, windows, matched=True)
     assert len(seen["fitted"]) == 10_000 and not np.isin(made.windows[:, 0], seen["fitted"][:, 0]).any()
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from threadpoolctl import threadpool_limits
 
-from meagan_lib import InputError
+from meagan_lib import InputError, workflow
 from meagan_lib.cli import resolve
 from meagan_lib.evaluation import metrics, planted_failures
 from meagan_lib.evaluation.scores import METRICS, score_models
@@ -17,7 +17,7 @@ from meagan_lib.models.baselines import MixtureOfGaussians
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.windows import features
 from meagan_lib.windows.spike_windows import LEAST
-from meagan_lib.workflow import execution, figures
+from meagan_lib.workflow import execution
 from tests.conftest import spikes
 
 SHORT = {
@@ -31,14 +31,14 @@ SHORT = {
 @pytest.fixture
 def run_notebooks(tmp_path, monkeypatch):
     """A function from windows, overrides and numbers of notebooks to the figures that these make, at smoke size."""
-    monkeypatch.setattr(figures, "save_figure", lambda fig, id, **_: made.add(id))
+    monkeypatch.setattr(workflow, "save_figure", lambda fig, id, **_: made.add(id))
     for module in (execution, benchmark):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     made: set[str] = set()
 
     def run(arrays: dict, *overrides: str, only: str = "12345") -> set[str]:
         np.savez(tmp_path / "few.npz", **{"sampling_rate_hz": 20_000} | arrays)
-        given = resolve("smoke", [str(tmp_path / "few.npz")], [*overrides, "contest.models=[gaussian]"])
+        given = resolve("smoke", [str(tmp_path / "few.npz")], [*overrides, "benchmark.models=[gaussian]"])
         for file, section in benchmark.prepared(given).items():
             path = tmp_path / "few" / "params" / f"{file}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def test_the_least_windows_give_every_score_whatever_their_labels(labels):
     assert all(np.isfinite(own).all() for own in places.values())
 
 
-@pytest.mark.parametrize("rival", [r for r in benchmark.RIVALS if not hasattr(benchmark.model_class(r), "Config")])
+@pytest.mark.parametrize("rival", [r for r in benchmark.BASELINES if not hasattr(benchmark.model_class(r), "Config")])
 def test_every_rival_without_a_network_fits_the_least_windows(rival, tmp_path):
     data = TrainingData(spikes(LEAST[0], 36, 1), [1.0], None, None, False)
     assert np.isfinite(benchmark.model_class(rival).fit(data, 0, tmp_path).sample(10, 1)).all()

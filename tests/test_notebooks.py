@@ -65,7 +65,7 @@ except nbformat.ValidationError:
 def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
     content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
     assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
-    assert list(check_names_and_types("contest", content.pop("contest"), benchmark.DECLARED)) == list(
+    assert list(check_names_and_types("benchmark", content.pop("benchmark"), benchmark.DECLARED)) == list(
         benchmark.DECLARED
     )
     assert sorted(content) == ALL
@@ -94,8 +94,8 @@ def test_a_parameter_of_another_type_is_refused(value):
 
 
 def test_a_whole_number_serves_as_a_number():
-    checked = check_parameters("01_preprocessing", {"threshold_mad": 4, "split_shares": [1, 1, 1]})
-    assert checked == {"threshold_mad": 4.0, "split_shares": [1.0, 1.0, 1.0]}
+    checked = check_parameters("01_preprocessing", {"threshold_mad": 4, "split_fractions": [1, 1, 1]})
+    assert checked == {"threshold_mad": 4.0, "split_fractions": [1.0, 1.0, 1.0]}
     assert type(checked["threshold_mad"]) is float
 
 

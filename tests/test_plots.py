@@ -57,8 +57,8 @@ def test_a_quality_map_counts_each_verdict_in_its_legend(positions):
 
 @pytest.mark.parametrize("n", [1, 4, 100])
 def test_without_positions_electrodes_stand_in_rows_and_none_is_hidden(n):
-    places = plots._places(None, n)
-    assert len(np.unique(places, axis=0)) == n and places.max() < max(plots.ROW, n / plots.ROW)
+    places = plots.recordings.electrode_places(None, n)
+    assert len(np.unique(places, axis=0)) == n and places.max() < max(plots.recordings.ROW, n / plots.ROW)
     fig = plots.quality_map(None, np.zeros(n, int), np.zeros(n), VERDICTS, "ADU")
     draw(fig)
     assert len(fig.axes[0].get_xticks()) <= 16 and (fig.axes[0].get_xticks() % 1 == 0).all()
@@ -191,10 +191,12 @@ def test_an_interpolation_goes_from_light_to_dark(steps):
 
 def test_a_filmstrip_shows_the_first_and_the_last_frame_and_the_film_all_of_them():
     shown = windows(20 * 2).reshape(20, 2, 64)
-    fig = plots.filmstrip(TIME_MS, np.arange(20), shown, "uV", "vae_gan")
+    fig = plots.snapshots(TIME_MS, np.arange(20), shown, "uV", "vae_gan")
     titles = [axis.get_title(loc="left") for axis in fig.axes]
     assert len(titles) == 8 and titles[0] == "step 0" and titles[-1] == "step 19"
-    moving = Image.open(io.BytesIO(plots.film(TIME_MS, np.arange(3), shown[:3], "uV", "vae_gan", dpi=40)))
+    moving = Image.open(
+        io.BytesIO(plots.snapshots_animation(TIME_MS, np.arange(3), shown[:3], "uV", "vae_gan", dpi=40))
+    )
     assert moving.n_frames == 3
 
 
@@ -215,7 +217,7 @@ def test_the_curve_of_distances_is_their_distribution():
 @pytest.mark.parametrize("k, n_z", [(1, 1), (4, 3), (6, 5)])
 def test_in_a_filmstrip_each_z_keeps_its_shade(k, n_z):
     shown = windows(k * n_z).reshape(k, n_z, 64)
-    fig = plots.filmstrip(TIME_MS, 100 * np.arange(k), shown, "ADU", "vae_gan")
+    fig = plots.snapshots(TIME_MS, 100 * np.arange(k), shown, "ADU", "vae_gan")
     draw(fig)
     for i, axis in enumerate(fig.axes[:k]):
         assert axis.get_title(loc="left") == f"step {100 * i}"
@@ -346,10 +348,10 @@ def test_residuals_lie_below_their_windows(n, noise, unit):
         np.testing.assert_array_equal([line.get_ydata() for line in above.lines], [x, y])
         np.testing.assert_array_equal(below.lines[-1].get_ydata(), x - y)
         assert above.lines[1].get_color() == plots.COLOURS["vae_gan"] and above.get_xlim() == below.get_xlim()
-    assert plots._voltage(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
+    assert plots.style.voltage_label(unit) in texts(fig) and f"residual ({plots.UNITS[unit]})" in texts(fig)
 
 
-RIVALS = [source for source in plots.SOURCES if source not in ("real", "reach")]
+BASELINES = [source for source in plots.SOURCES if source not in ("real", "reach")]
 FAMILIES = {"overall": {"auc": "C2ST AUC"}, "shape": {"l1": "L1", "ks": "KS"}, "diversity": {"recall": "recall †"}}
 INTERVAL = (2.0, 1.0, 3.0)
 
@@ -361,7 +363,7 @@ def test_every_source_has_a_colour_a_marker_and_a_name_of_its_own():
 
 @pytest.mark.parametrize("n", [1, 4, 10])
 def test_a_forest_has_a_row_for_each_score_and_a_mark_for_each_model(n):
-    models = ["reach", *RIVALS[:n]]
+    models = ["reach", *BASELINES[:n]]
     excess = {model: {metric: INTERVAL for by in FAMILIES.values() for metric in by} for model in models}
     excess[models[-1]]["ks"] = (1e6, 1.0, 1e7)
     fig = plots.scores(excess, FAMILIES)
@@ -371,7 +373,7 @@ def test_a_forest_has_a_row_for_each_score_and_a_mark_for_each_model(n):
     marks = [line for axis in fig.axes for line in axis.lines if line.get_marker() not in ("None", None, "")]
     assert len(marks) == 4 * len(models)
     hollow = [mark for mark in marks if mark.get_markerfacecolor() == "white"]
-    assert len(hollow) == 1 and hollow[0].get_xdata()[0] == plots.WORST
+    assert len(hollow) == 1 and hollow[0].get_xdata()[0] == plots.evaluation.WORST
     assert all(plots.LABELS[model] in texts(fig) for model in models)
     assert all(family in texts(fig) for family in FAMILIES)
 
@@ -390,11 +392,11 @@ def test_a_flagged_failure_has_a_dark_cell_with_its_excess():
 @pytest.mark.parametrize("n", [1, 10])
 def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
     point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
-    fig = plots.density_coverage({source: point for source in ("real", "reach", *RIVALS[:n])})
+    fig = plots.density_coverage({source: point for source in ("real", "reach", *BASELINES[:n])})
     draw(fig)
     (box,) = [patch for patch in fig.axes[0].patches if isinstance(patch, Rectangle)]
     assert box.get_bbox().bounds == pytest.approx((0.8, 0.9, 0.2, 0.09))
-    assert "floor: test A, B" in texts(fig) and plots.LABELS[RIVALS[n - 1]] in texts(fig)
+    assert "floor: test A, B" in texts(fig) and plots.LABELS[BASELINES[n - 1]] in texts(fig)
     assert "density" in texts(fig) and "coverage" in texts(fig)
 
 
@@ -411,17 +413,17 @@ def test_new_windows_follow_the_diagonal_and_copies_rise_at_once():
 @pytest.mark.parametrize("n", [1, 4, 10])
 @pytest.mark.parametrize("plot", [plots.embedding, lambda places: plots.pca(places, np.array([0.5, 0.2]))])
 def test_each_model_has_a_panel_over_the_real_windows(n, plot):
-    places = {source: np.random.default_rng(0).standard_normal((20, 2)) for source in ("real", *RIVALS[:n])}
+    places = {source: np.random.default_rng(0).standard_normal((20, 2)) for source in ("real", *BASELINES[:n])}
     fig = plot(places)
     draw(fig)
     shown = [axis for axis in fig.axes if axis.get_visible()]
-    assert [axis.get_title(loc="left") for axis in shown] == [plots.LABELS[model] for model in RIVALS[:n]]
+    assert [axis.get_title(loc="left") for axis in shown] == [plots.LABELS[model] for model in BASELINES[:n]]
     assert all(len(axis.collections) == 2 for axis in shown) and plots.LABELS["real"] in texts(fig)
 
 
 @pytest.mark.parametrize("n", [1, 10])
 def test_cost_and_quality_stand_where_they_were_measured(n):
-    cost = {model: 10.0 ** (5 + i) for i, model in enumerate(RIVALS[:n])}
+    cost = {model: 10.0 ** (5 + i) for i, model in enumerate(BASELINES[:n])}
     fig = plots.cost_quality(cost, {model: (0.6, 0.55, 0.65) for model in cost}, (0.5, 0.48, 0.52), 0.53, "C2ST AUC")
     draw(fig)
     marks = {line.get_label(): line.get_xydata()[0] for line in fig.axes[0].lines if len(line.get_xydata()) == 1}
@@ -432,7 +434,7 @@ def test_cost_and_quality_stand_where_they_were_measured(n):
 
 @pytest.mark.parametrize("n", [1, 8])
 def test_a_network_stands_where_it_was_without_and_with_moment_matching(n):
-    models = RIVALS[-n:]
+    models = BASELINES[-n:]
     ends = {"C2ST AUC": {model: ((0.6 + i, 0.5, 0.7 + i), (0.4 + i, 0.3, 0.5 + i)) for i, model in enumerate(models)}}
     fig = plots.moment_matching(ends, {"C2ST AUC": (0.5, 0.48, 0.52)})
     draw(fig)
@@ -449,7 +451,7 @@ def test_a_network_stands_where_it_was_without_and_with_moment_matching(n):
 
 @pytest.mark.parametrize("n", [1, 10])
 def test_spectra_and_features_take_any_number_of_models(n):
-    power = {source: np.geomspace(100, 1, 33) for source in ("reach", "real", *RIVALS[:n])}
+    power = {source: np.geomspace(100, 1, 33) for source in ("reach", "real", *BASELINES[:n])}
     middle = np.stack([0.1 * power["real"], 3 * power["real"]])
     fig = plots.spectra(np.linspace(0, 10_000, 33), power, middle, np.full(33, 0.1), "uV")
     draw(fig)
@@ -458,7 +460,7 @@ def test_spectra_and_features_take_any_number_of_models(n):
     shapes = {source: {name: np.random.default_rng(0).standard_normal(50) for name in names} for source in power}
     fig = plots.feature_marginals(shapes, "uV")
     draw(fig)
-    assert all(plots.LABELS[model] in texts(fig) for model in RIVALS[:n])
+    assert all(plots.LABELS[model] in texts(fig) for model in BASELINES[:n])
 
 
 def test_no_rival_hides_a_model_of_the_thesis():

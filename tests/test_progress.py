@@ -153,7 +153,7 @@ def test_a_line_leaves_room_for_an_interrupt_and_what_is_cut_off_is_the_stage(tm
 @pytest.mark.parametrize(
     "of, titles, words",
     [
-        ("fit", ("contest vae 0", "contest vae 1", "contest tts_gan 0"), "all fits"),
+        ("fit", ("benchmark vae 0", "benchmark vae 1", "benchmark tts_gan 0"), "all fits"),
         ("case", ("ablation locust no-ema", "ablation locust hinge", "ablation locust reach"), "all cases"),
         ("01_preprocessing", ("01_preprocessing a", "01_preprocessing b", "01_preprocessing c"), "all recordings"),
     ],
@@ -214,7 +214,7 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
 
     def stopped(arguments):
         folder = cli.RESULTS / run
-        for path in ("receipts/01_preprocessing.json", "contest/vae/0/receipt.json"):
+        for path in ("receipts/01_preprocessing.json", "benchmark/vae/0/receipt.json"):
             receipt = folder / path
             receipt.parent.mkdir(parents=True)
             receipt.write_text("{}")

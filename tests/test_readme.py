@@ -18,7 +18,6 @@ import yaml
 from PIL import Image
 
 from meagan_lib import ROOT, cli, plots
-from meagan_lib.recordings import opening
 from meagan_lib.book import building, explorer
 from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
@@ -26,6 +25,7 @@ from meagan_lib.experiments.generation import matching_parameters
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.network import spike_trains
 from meagan_lib.plots import LABELS
+from meagan_lib.recordings import opening
 from meagan_lib.windows import merging
 from meagan_lib.windows.detection import DetectionConfig, lowpass_taps
 from meagan_lib.workflow import figures
@@ -129,7 +129,7 @@ def test_the_table_of_rivals_counts_every_number_that_was_fitted():
     for model, told in [*rows, ("transformer_gan", "148 968"), ("vae_gan", "148 968"), ("plain_vae_gan", "146 824")]:
         kind = benchmark.model_class(model)
         options = {} if kind.PUBLISHED else {"patch": 8} | ({"on_gaussian": False} if model in benchmark.PLAIN else {})
-        config = kind.recipe(**options)
+        config = kind.configure(**options)
         assert kind(kind.build(config, data), config, {}).n_parameters == int(told.replace(" ", "")), model
     assert "have 148 968, and moment matching fits another 2144" in (ROOT / "README.md").read_text()
     assert matching_parameters(64) == 2144
@@ -233,8 +233,8 @@ def test_what_the_readme_says_of_the_models_is_what_the_references_say(kept):
     real = [f"{run['scores']['reach']['density']['floor']:.2f}" for run in kept]
     assert f"(density {' and '.join(dense)}, of real windows {' and '.join(real)})" in told_results()
     for run in kept:
-        given = run["parameters"]["contest"]
-        assert (len(given["seeds"]), len(given["rival_seeds"])) == (5, 1)
+        given = run["parameters"]["benchmark"]
+        assert (len(given["seeds"]), len(given["baseline_seeds"])) == (5, 1)
         _, pairs = seed_by_seed(run["scores"], dict.fromkeys(("transformer_gan", "vae_gan"), given["seeds"]))
         assert not any(pairs[metric].q < 0.05 for metric in LEADING)
     assert "both models of the thesis with five seeds, their rivals with one" in told_results()

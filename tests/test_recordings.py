@@ -14,8 +14,8 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
-from meagan_lib.recordings import opening
 from meagan_lib.network.spike_trains import is_treated, treated
+from meagan_lib.recordings import opening
 from meagan_lib.recordings.opening import (
     READERS,
     amplitude_unit,
@@ -344,7 +344,7 @@ def test_windows_already_cut_are_split_in_time(tmp_path, suffix):
         amplitude_unit="uV",
     )
     assert holds_windows(path)
-    windows = import_windows(path, config=WindowConfig(split_shares=(0.5, 0.2, 0.3)))
+    windows = import_windows(path, config=WindowConfig(split_fractions=(0.5, 0.2, 0.3)))
     assert windows.pre_samples == 9 and windows.amplitude_unit == "uV" and windows.sampling_rate_hz == 20_000
     np.testing.assert_array_equal(windows.frame, np.rint(np.sort(time_s) * 20_000))
     np.testing.assert_array_equal(windows.windows, given[windows.label].astype(np.float32))

@@ -33,8 +33,8 @@ def run(tmp_path, monkeypatch):
         {"notebook": "01", "seconds": 1.0, "products": {"windows.h5": "aa", "config.json": "bb"}},
     )
     write_json(
-        folder / "contest" / "vae" / "0" / "receipt.json",
-        {"notebook": "vae", "seconds": 2.0, "products": {"contest/vae/0/synthetic.h5": "cc"}},
+        folder / "benchmark" / "vae" / "0" / "receipt.json",
+        {"notebook": "vae", "seconds": 2.0, "products": {"benchmark/vae/0/synthetic.h5": "cc"}},
     )
     reference.keep("a")
     return folder
@@ -53,7 +53,7 @@ def change(path, edit) -> None:
 def test_the_same_run_holds_on_every_level(run):
     assert held(run) == {"bits": True, "scores": True, "statements": True}
     kept = reference.load("a")
-    assert kept["digests"] == {"windows.h5": "aa", "contest/vae/0/synthetic.h5": "cc"}
+    assert kept["digests"] == {"windows.h5": "aa", "benchmark/vae/0/synthetic.h5": "cc"}
     assert kept["moment_matching"]["vae_gan"]["c2st_auc"]["value"] == 0.55
     assert kept["seconds"] == {"01": 1.0, "vae": 2.0} and kept["parameters"] == {"01": {"seed": 0}}
 

@@ -56,33 +56,33 @@ def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
 
 
 def test_a_second_run_does_nothing(smoke):
-    receipts = sorted([*(RESULTS / RUN).glob("receipts/*.json"), *(RESULTS / RUN).glob("contest/*/*/receipt.json")])
+    receipts = sorted([*(RESULTS / RUN).glob("receipts/*.json"), *(RESULTS / RUN).glob("benchmark/*/*/receipt.json")])
     before = [path.stat().st_mtime_ns for path in receipts]
     assert meagan("run", "smoke", "--name", RUN, *SLOWER).returncode == 0
     assert [path.stat().st_mtime_ns for path in receipts] == before and len(before) == 5 + 2
 
 
-def test_every_model_takes_part_in_the_contest_with_its_cost(smoke):
+def test_every_model_takes_part_in_the_benchmark_with_its_cost(smoke):
     found, costs = benchmark.synthetic(RUN), benchmark.costs(RUN)
     assert list(found) == list(costs) == ["transformer_gan", "vae_gan", "gaussian", "vae"]
     n = int((SpikeWindows.load(RESULTS / RUN / "windows.h5").split == Split.TEST).sum())
     assert min(len(windows.accepted) for by_seed in found.values() for windows in by_seed.values()) >= n
     assert list(benchmark.synthetic(RUN, benchmark.MATCHED)) == ["transformer_gan", "vae_gan", "vae"], "every network"
     assert costs["transformer_gan"][0]["steps"] == 120 and costs["vae_gan"][0]["seconds"] > 1
-    assert "contest (2 fits)" in smoke.stdout
+    assert "benchmark (2 fits)" in smoke.stdout
     back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
     np.testing.assert_array_equal(back(benchmark.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows[:n])
 
 
 @pytest.mark.parametrize("model", benchmark.THESIS)
-def test_the_contest_would_train_what_a_notebook_trained(smoke, model):
-    """Its recipe, its first weights, its training windows: then another seed is the same model."""
+def test_the_benchmark_would_train_what_a_notebook_trained(smoke, model):
+    """Its config, its first weights, its training windows: then another seed is the same model."""
     folder, notebook = RESULTS / RUN, benchmark.THESIS[model][1]
     parameters = yaml.safe_load((folder / "params" / f"{notebook}.yaml").read_text())
     windows = SpikeWindows.load(folder / "windows.h5")
     data = benchmark.training_data(windows, parameters, 0)
     kind = benchmark.model_class(model)
-    described = kind.trainer(kind.recipe(0, **benchmark.options(model, parameters, windows)), data, None)._describe()
+    described = kind.trainer(kind.configure(0, **benchmark.options(model, parameters, windows)), data, None)._describe()
     told = json.loads((folder / model / "config.json").read_text())
     assert json.loads(json.dumps(described)) == {key: told[key] for key in described}
 
@@ -115,7 +115,7 @@ def cut_short(checkpoint: Path, how: signal.Signals) -> tuple[int, str]:
 def digests() -> dict[str, str]:
     """Of every product that holds no seconds, of every figure, and of what the checked cells printed."""
     results = RESULTS / RUN
-    products = [path for kind in ("*.h5", "*.json", "*_gan/*", "contest/*/*/*.h5") for path in results.glob(kind)]
+    products = [path for kind in ("*.h5", "*.json", "*_gan/*", "benchmark/*/*/*.h5") for path in results.glob(kind)]
     found = {str(path): sha256(path) for path in products if path.suffix in (".h5", ".json", ".csv", ".safetensors")}
     drawn = [figures.folder(RUN) / f"{id}{suffix}" for id in FIGURES for suffix in figures.SUFFIXES]
     found |= {path.name: sha256(path) for path in drawn}

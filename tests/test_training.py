@@ -23,14 +23,14 @@ from meagan_lib.training.trainer import (
     GANTrainer,
     VAEGANConfig,
     VAEGANTrainer,
+    build_config,
     latent_path,
     prior,
-    recipe,
 )
 
 REAL = spikes(400, 16)
 LABELS = np.arange(400) % 3
-SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2, batch_size=8, validate_every=4, log_every=1, film_frames=4)
+SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2, batch_size=8, validate_every=4, log_every=1, snapshots=4)
 SMALL["on_gaussian"] = False
 GAN = GANConfig(steps=12, checkpoint_every=5, **SMALL)
 VAEGAN = VAEGANConfig(steps=10, vae_steps=6, checkpoint_every=4, **SMALL)
@@ -79,7 +79,7 @@ def test_an_interrupted_run_ends_in_the_bits_of_an_undisturbed_one(build, tmp_pa
     assert 1 < steps_done[0] <= 9, "the checkpoint was not used"
     for file in ("model.safetensors", "history.csv", "config.json"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
-    for one, two in zip(whole.film_strip(), again.film_strip()):
+    for one, two in zip(whole.snapshot_windows(), again.snapshot_windows()):
         np.testing.assert_array_equal(one, two)
 
 
@@ -121,7 +121,7 @@ CHANGES = {
     "g_dropout": 0.5,
     "d_batch_norm": True,
     "g_batch_norm": True,
-    "film_frames": 5,
+    "snapshots": 5,
     "seed": 1,
     "steps": 13,
     "batch_size": 9,
@@ -129,7 +129,7 @@ CHANGES = {
     "gamma": 0.0,
     "d_learning_rate": 2e-3,
     "g_learning_rate": 1e-3,
-    "final_rate_share": 0.5,
+    "final_rate_fraction": 0.5,
     "adam_betas": (0.5, 0.9),
     "ema": 0.1,
     "validate_every": 3,
@@ -137,11 +137,11 @@ CHANGES = {
     "checkpoint_every": 2,
     "vae_steps": 7,
     "vae_learning_rate": 5e-3,
-    "kl_warmup_share": 1.0,
+    "kl_warmup_fraction": 1.0,
     "d_schedule": "constant",
     "g_schedule": "step",
     "halve_every": 3,
-    "plateau_looks": 1,
+    "plateau_validations": 1,
     "optimiser": "sgd",
     "momentum": 0.0,
     "d_steps": 2,
@@ -153,14 +153,14 @@ CHANGES = {
     "patience": 1,
     "feature_weight": 1.0,
     "beta": 4.0,
-    "reconstruction_share": 0.5,
-    "encoder_rate_share": 1.0,
+    "reconstruction_fraction": 0.5,
+    "encoder_rate_fraction": 1.0,
 }
 
 
 NEEDS = {  # what an option is an option of
     "halve_every": {"d_schedule": "step"},
-    "plateau_looks": {"d_schedule": "plateau", "steps": 30},
+    "plateau_validations": {"d_schedule": "plateau", "steps": 30},
     "momentum": {"optimiser": "sgd"},
     "smooth_labels": {"loss": "minimax"},
     "flip_labels": {"loss": "minimax"},
@@ -174,13 +174,13 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
     checkpoint = folder / "checkpoint.pt"
     trainer.train(lambda *_: sizes.append(checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0))
     weights = torch.cat([p.flatten() for p in trainer.vae.parameters()])
-    ema = torch.cat([p.flatten() for p in trainer.average.parameters()])
+    ema = torch.cat([p.flatten() for p in trainer.ema.parameters()])
     return (
         weights.tolist(),
         ema.tolist(),
         str(trainer.validation),
         str(trainer.history),
-        list(trainer.film),
+        list(trainer.snapshots),
         len(set(sizes)),
     )
 
@@ -189,7 +189,7 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
 def test_every_option_changes_the_run(field, tmp_path):
     base = replace(VAEGAN, **NEEDS.get(field, {}))
     # Samples calm down as training goes on: a score that asks for the opposite gains nothing from look to look.
-    worse = {"validate": judged(lambda x: -float(x.std()))} if field in ("plateau_looks", "patience") else {}
+    worse = {"validate": judged(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
     changed = replace(base, **{field: CHANGES[field]})
     assert trace(base, tmp_path / "a", **worse) != trace(changed, tmp_path / "b", **worse)
 
@@ -230,7 +230,7 @@ def test_a_device_that_is_not_there_is_told():
 def test_a_gpu_trains_what_is_kept_on_the_cpu(train, tmp_path):
     trainer = train()
     trainer.train()
-    assert next(trainer.generator.parameters()).is_cuda and not next(trainer.chosen().parameters()).is_cuda
+    assert next(trainer.generator.parameters()).is_cuda and not next(trainer.best_generator().parameters()).is_cuda
     assert np.isfinite(trainer.sample(4)).all() and trainer.step == trainer.total_steps
 
 
@@ -256,7 +256,9 @@ def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     [("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25])],
 )
 def test_the_rates_follow_their_schedule(schedule, shares):
-    trainer = gan(replace(GAN, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_looks=2))
+    trainer = gan(
+        replace(GAN, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_validations=2)
+    )
     for step, share, looks in zip((0, 50, 100), shares, (1, 3, 5)):
         trainer.validation = [{"step": i, "score": 1.0} for i in range(looks)]
         trainer._set_rates(step)
@@ -303,14 +305,14 @@ def test_an_unknown_loss_is_refused():
 
 
 def test_a_recipe_refuses_what_it_does_not_know():
-    assert recipe(GANConfig, steps=3, gamma=1, adam_betas=[0.5, 0.9]) == GANConfig(
+    assert build_config(GANConfig, steps=3, gamma=1, adam_betas=[0.5, 0.9]) == GANConfig(
         steps=3, gamma=1, adam_betas=(0.5, 0.9)
     )
     with pytest.raises(InputError, match="'gama' is no option of GANConfig: did you mean 'gamma'"):
-        recipe(GANConfig, gama=1.0)
+        build_config(GANConfig, gama=1.0)
     for wrong in ({"steps": 3.5}, {"smooth_labels": 1}, {"loss": 3}, {"steps": True}):
         with pytest.raises(InputError, match="must be like"):
-            recipe(GANConfig, **wrong)
+            build_config(GANConfig, **wrong)
     for wrong, known in (({"positions": "none"}, "learned"), ({"heads": 3}, "divisor")):
         with pytest.raises(InputError, match=known):
             gan(replace(GAN, **wrong))
@@ -322,13 +324,13 @@ def test_a_recipe_refuses_what_it_does_not_know():
 
 def test_the_film_goes_from_the_untrained_generator_to_the_last_step():
     trainer = gan()
-    untrained = trainer._draw(trainer.average, FILMED, GAN.seed + 2)
+    untrained = trainer._draw(trainer.ema, FILMED, GAN.seed + 2)
     trainer.train()
-    steps, windows = trainer.film_strip()
+    steps, windows = trainer.snapshot_windows()
     assert steps.tolist() == [0, 1, 5, 12] and windows.shape == (4, FILMED, 16)
     np.testing.assert_array_equal(windows[0], untrained)
-    np.testing.assert_array_equal(windows[-1], trainer._draw(trainer.average, FILMED, GAN.seed + 2))
-    steps, _ = (other := vae_gan(), other.train(), other.film_strip())[2]
+    np.testing.assert_array_equal(windows[-1], trainer._draw(trainer.ema, FILMED, GAN.seed + 2))
+    steps, _ = (other := vae_gan(), other.train(), other.snapshot_windows())[2]
     assert steps.tolist() == [0, 1, 4, 10]
 
 
@@ -395,13 +397,13 @@ def test_samples_are_drawn_without_dropout():
     trainer = gan(replace(GAN, **NOISY))
     trainer.train()
     np.testing.assert_array_equal(trainer.sample(4), trainer.sample(4))
-    assert not trainer.average.training and trainer.generator.training
+    assert not trainer.ema.training and trainer.generator.training
 
 
 def test_the_average_carries_the_statistics_of_batch_normalisation():
     trainer = gan(replace(GAN, g_batch_norm=True))
     trainer.train()
-    norm, its = (network.encoder.norm for network in (trainer.average, trainer.generator))
+    norm, its = (network.encoder.norm for network in (trainer.ema, trainer.generator))
     assert torch.equal(norm.running_mean, its.running_mean) and norm.running_mean.abs().sum() > 0
 
 
@@ -465,13 +467,13 @@ def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_pat
     again = vae_gan(folder=tmp_path)
     again.train()
     for trainer in (first, again):
-        stages = [trainer.pretrained_vae(), trainer.chosen_vae()]
+        stages = [trainer.pretrained_vae(), trainer.best_vae()]
         heads = [vae.encoder.head.weight for vae in stages]
         assert not torch.equal(*heads) and not any(vae.training for vae in stages)
-    for one, two in zip(first.chosen_vae().state_dict().values(), again.chosen_vae().state_dict().values()):
+    for one, two in zip(first.best_vae().state_dict().values(), again.best_vae().state_dict().values()):
         assert torch.equal(one, two)
     saved = load_file(tmp_path / "encoder.safetensors")
-    assert torch.equal(saved["head.weight"], first.chosen_vae().encoder.head.weight)
+    assert torch.equal(saved["head.weight"], first.best_vae().encoder.head.weight)
 
 
 def test_samples_come_from_the_average_that_validation_chose():

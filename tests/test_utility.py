@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 from meagan_lib import InputError
 from meagan_lib.experiments import augmentation, sweep, utility
 from meagan_lib.experiments.augmentation import ALONE, LABELS, gains
-from meagan_lib.experiments.utility import GENERATORS, Labelled, Setting, choose_units, draw, predict, score
+from meagan_lib.experiments.utility import GENERATORS, Labelled, Setting, choose_units, draw_labelled, predict, score
 from meagan_lib.training.trainer import VAEGANTrainer
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from tests.conftest import spikes
@@ -95,7 +95,7 @@ def test_the_units_with_most_windows_take_part_if_they_have_enough_of_both():
 def test_the_few_are_among_the_more_and_of_their_unit_and_split(n, more, seed):
     windows = recording({-1: (5, 5), 2: (20, 10), 3: (40, 30)})
     n, more = sorted((n, more))
-    few, many = (draw(windows, np.array([2, 3]), Split.TRAIN, k, seed) for k in (n, more))
+    few, many = (draw_labelled(windows, np.array([2, 3]), Split.TRAIN, k, seed) for k in (n, more))
     rows = {window.tobytes(): i for i, window in enumerate(windows.windows)}
     for k, unit in enumerate((2, 3)):
         drawn, among = ([rows[w.tobytes()] for w in part.windows[part.labels == k]] for part in (few, many))

@@ -26,12 +26,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-for (const link of document.querySelectorAll("a.film")) {
+for (const link of document.querySelectorAll("a.snapshots")) {
   const picture = (link.closest("figure") ?? link.closest("section")).querySelector("img");
   const still = picture.src;
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "film";
+  button.className = "snapshots";
   const show = (moving) => {
     picture.src = moving ? link.href : still;
     button.textContent = moving ? "■ Stop" : "▶ Play";

@@ -313,7 +313,7 @@ def figure(picture: Picture) -> str:
     page = f"/figures/{picture.name}.md"
     links = f"[Data, code, provenance; the same from your own recording]({page})"
     if picture.file(".gif"):
-        links = f"[In motion](/pictures/{picture.name}/{picture.id}.gif){{.film}} {links}"
+        links = f"[In motion](/pictures/{picture.name}/{picture.id}.gif){{.snapshots}} {links}"
     return (
         f"```{{figure}} /pictures/{picture.name}/{picture.id}.png\n:name: {picture.name}\n:alt: {picture.alternative}\n"
         f":target: ../figures/{picture.name}.html\n\n{picture.caption}\n\n{links}\n```\n"

@@ -92,7 +92,7 @@ def available(run: str) -> list[str]:
 
 
 def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
-    """A model of a run as it was trained, from its recipe and its weights.
+    """A model of a run as it was trained, from its config and its weights.
 
     Raises
     ------
@@ -111,15 +111,17 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
     scaled, encoder = normaliser.transform(train), None
     try:
         if model == "vae_gan":
-            vae = build_vae(training.recipe(training.VAEGANConfig, **fields), scaled, taps, labels, normaliser.bounded)
+            vae = build_vae(
+                training.build_config(training.VAEGANConfig, **fields), scaled, taps, labels, normaliser.bounded
+            )
             generator, encoder = vae.decoder, vae.encoder.eval()
             encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
         else:
-            recipe = training.recipe(training.GANConfig, **fields)
-            generator = build_generator(recipe, scaled, taps, labels, normaliser.bounded)
+            config = training.build_config(training.GANConfig, **fields)
+            generator = build_generator(config, scaled, taps, labels, normaliser.bounded)
         generator.eval().load_state_dict(load_file(folder / "model.safetensors"))
     except RuntimeError as error:
-        raise InputError(f"the weights of {model} in run '{run}' do not fit its recipe: train it again") from error
+        raise InputError(f"the weights of {model} in run '{run}' do not fit its config: train it again") from error
     # Of windows that were scaled one by one, the explorer shows the typical amplitude.
     zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
     directions, shares = leading_directions(generator, fields["prior"], labels)

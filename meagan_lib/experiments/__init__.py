@@ -9,9 +9,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablation": [],
         "augmentation": [],
         "benchmark": [],
-        "generation": ["Gate", "draw", "moment_matching", "matching_parameters"],
+        "generation": ["Gate", "draw_synthetic", "moment_matching", "matching_parameters"],
         "reference": [],
         "sweep": [],
-        "utility": ["draw"],
+        "utility": [],
     },
 )

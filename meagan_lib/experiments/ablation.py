@@ -22,7 +22,7 @@ TABLE = ROOT / "data" / "ablation.csv"
 METRICS = ("c2st_auc", "coverage", "frechet_distance", "log_spectral_distance", "amplitude_ks", "density")
 COLUMNS = ("group", "variant", "against", "seed", "steps", "seconds", "diverged", *METRICS)
 
-DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "recipe": {}, "variants": [{}]}
+DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "options": {}, "variants": [{}]}
 """Parameters of the section, with values of their types."""
 
 
@@ -36,8 +36,8 @@ class Variant:
         Under which heading it stands, and what it is called; names are unique.
     against
         Name of the variant that it differs from in one thing.
-    recipe
-        Fields of :class:`~meagan_lib.training.trainer.GANConfig` that it changes in the shared recipe.
+    options
+        Fields of :class:`~meagan_lib.training.trainer.GANConfig` that it changes in the shared config.
     normalisation
         A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`.
     moment_matching
@@ -47,7 +47,7 @@ class Variant:
     group: str
     name: str
     against: str = ""
-    recipe: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
     normalisation: str = "z_score"
     moment_matching: bool = False
 
@@ -65,7 +65,7 @@ def variants(section: Mapping) -> list[Variant]:
     InputError
         A variant with an unknown option, a name that stands twice, or a rival that is not there.
     """
-    from meagan_lib.training.trainer import GANConfig, recipe
+    from meagan_lib.training.trainer import GANConfig, build_config
 
     sweep.check("ablation", section, DECLARED)
     found = []
@@ -74,7 +74,7 @@ def variants(section: Mapping) -> list[Variant]:
             found.append(Variant(**given))
         except TypeError as error:
             raise InputError(f"ablation.variants: {given} is no variant ({error})") from error
-        recipe(GANConfig, **dict(section["recipe"]) | found[-1].recipe)
+        build_config(GANConfig, **dict(section["options"]) | found[-1].options)
     names, slugs = [v.name for v in found], [v.slug for v in found]
     if len(set(slugs)) < len(slugs):
         raise InputError(f"ablation.variants: '{max(names, key=names.count)}' stands there twice")
@@ -106,8 +106,8 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     judge, normaliser = Standardiser.fit(real[Split.TRAIN]), fit_normalisation(variant.normalisation, real[Split.TRAIN])
     test, seen = judge.transform(real[Split.TEST]), judge.transform(real[Split.TRAIN])
     context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["recipe"]
-    config = training.recipe(training.GANConfig, **shared | variant.recipe)
+    shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["options"]
+    config = training.build_config(training.GANConfig, **shared | variant.options)
     taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
     own = normaliser.transform(real[Split.TRAIN])
     trainer = training.GANTrainer(

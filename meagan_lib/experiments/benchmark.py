@@ -1,13 +1,12 @@
-"""The contest: rivals of the two models of the thesis, and all of them with several seeds.
+"""The benchmark: rivals of the two models of the thesis, and all of them with several seeds.
 
-One job of the graph fits one model with one seed and leaves ``results/<run>/contest/<model>/<seed>/``: the model,
+One job of the graph fits one model with one seed and leaves ``results/<run>/benchmark/<model>/<seed>/``: the model,
 ``synthetic.h5`` in the layout of ``windows.h5``, and ``cost.json``. The seed of notebooks 02 and 03 is theirs: what they
 made is taken, not made again. The graph and the command import this module each time: what computes is imported where
 it is used.
 """
 
 import argparse
-import difflib
 import json
 import sys
 import time
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from meagan_lib import InputError
+from meagan_lib import InputError, did_you_mean
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, library_inputs
 from meagan_lib.workflow.files import sha256, write_json
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from meagan_lib.models.contract import Model, TrainingData
     from meagan_lib.windows.spike_windows import SpikeWindows
 
-SECTION = "contest"
-RIVALS = {
+SECTION = "benchmark"
+BASELINES = {
     "gaussian": "meagan_lib.models.gaussian:Gaussian",
     "pca_gaussian": "meagan_lib.models.baselines:PCAGaussian",
     "gmm": "meagan_lib.models.baselines:MixtureOfGaussians",
@@ -52,22 +51,22 @@ TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 DECLARED = {
     "models": ["gaussian"],
     "seeds": [0],
-    "rival_seeds": [0],
-    "looks": 8,
+    "baseline_seeds": [0],
+    "validations": 8,
     "vae_steps": 8000,
     "dcgan_steps": 2800,
     "tts_gan_steps": 4500,
     "flow_matching_steps": 7600,
 }
-"""Parameters of the contest, with their defaults: the rivals, the seeds of the models of the thesis and those of the
+"""Parameters of the benchmark, with their defaults: the rivals, the seeds of the models of the thesis and those of the
 rivals (where none are named, the same), the looks at the validation windows of rivals with a network, their steps."""
 
 
 def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
-    """Contents of the contest's files of parameters by name, from the sections of a run.
+    """Contents of the benchmark's files of parameters by name, from the sections of a run.
 
-    ``contest`` has the rivals, the seeds, those of the rivals where they are others, and the notebooks' own;
-    ``contest/<rival>`` what the jobs of one rival depend on, so that nothing else makes them stale.
+    ``benchmark`` has the rivals, the seeds, those of the rivals where they are others, and the notebooks' own;
+    ``benchmark/<rival>`` what the jobs of one rival depend on, so that nothing else makes them stale.
 
     Raises
     ------
@@ -76,41 +75,40 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
         several seeds without the one that a notebook has.
     """
     own = {model: int(parameters[notebook]["seed"]) for model, (_, notebook) in THESIS.items()}
-    default = DECLARED | {"models": [], "seeds": sorted(set(own.values())), "rival_seeds": []}
+    default = DECLARED | {"models": [], "seeds": sorted(set(own.values())), "baseline_seeds": []}
     section = default | check_names_and_types(SECTION, parameters.get(SECTION, {}), DECLARED)
-    models, seeds, rival_seeds = section["models"], section["seeds"], section["rival_seeds"]
+    models, seeds, baseline_seeds = section["models"], section["seeds"], section["baseline_seeds"]
     for model in models:
         if model in THESIS:
-            raise InputError(f"contest.models: {model} takes part in any case; name its rivals")
-        if model not in RIVALS:
-            near = difflib.get_close_matches(model, RIVALS, n=1)
-            told = f": did you mean '{near[0]}'?" if near else ""
-            raise InputError(f"contest.models has no rival '{model}'{told}; there are {', '.join(RIVALS)}")
-    for what, given in (("models", models), ("seeds", seeds), ("rival_seeds", rival_seeds)):
+            raise InputError(f"benchmark.models: {model} takes part in any case; name its baselines")
+        if model not in BASELINES:
+            near = did_you_mean(model, BASELINES)
+            raise InputError(f"benchmark.models has no baseline '{model}'{near}; there are {', '.join(BASELINES)}")
+    for what, given in (("models", models), ("seeds", seeds), ("baseline_seeds", baseline_seeds)):
         if twice := [item for item in given if given.count(item) > 1]:
-            raise InputError(f"contest.{what}: {twice[0]} stands there twice")
+            raise InputError(f"benchmark.{what}: {twice[0]} stands there twice")
     for name, value in section.items():
         if type(value) is int and value < 1:
-            raise InputError(f"contest.{name} is {value}: it must be 1 or more")
+            raise InputError(f"benchmark.{name} is {value}: it must be 1 or more")
     for model, seed in own.items():
         if seed not in seeds and len(seeds) != 1:  # of one seed each, no two need be the same
             notebook = THESIS[model][1]
             raise InputError(
-                f"contest.seeds are {seeds}, and the seed of {notebook} is {seed}: both models have the same seeds, so "
-                f"add it to contest.seeds or take one of them for {notebook}.seed"
+                f"benchmark.seeds are {seeds}, and the seed of {notebook} is {seed}: both models have the same seeds, so "
+                f"add it to benchmark.seeds or take one of them for {notebook}.seed"
             )
     files = {SECTION: {"models": models, "seeds": seeds, "own": own}}
-    if rival_seeds:
-        files[SECTION]["rival_seeds"] = rival_seeds
+    if baseline_seeds:
+        files[SECTION]["baseline_seeds"] = baseline_seeds
     for model in models:
         if model in PLAIN:
             theirs = parameters[THESIS[PLAIN[model]][1]]
             files[f"{SECTION}/{model}"] = {k: v for k, v in theirs.items() if k not in ("name", "seed", "stamp")} | {
-                "recipe": dict(theirs["recipe"]) | {"on_gaussian": False}
+                "options": dict(theirs["options"]) | {"on_gaussian": False}
             }
             continue
         steps = section.get(f"{model}_steps")
-        files[f"{SECTION}/{model}"] = {"steps": steps, "looks": section["looks"]} if steps else {}
+        files[f"{SECTION}/{model}"] = {"steps": steps, "validations": section["validations"]} if steps else {}
     for model, like in TOKENS_OF.items():
         if model in models:
             files[f"{SECTION}/{model}"]["patch_ms"] = parameters[THESIS[like][1]]["patch_ms"]
@@ -118,7 +116,7 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
 
 
 def settings(run: str) -> dict:
-    """Models, seeds and own seeds of the contest of a run, as :func:`prepared` told them.
+    """Models, seeds and own seeds of the benchmark of a run, as :func:`prepared` told them.
 
     Raises
     ------
@@ -127,7 +125,7 @@ def settings(run: str) -> dict:
     """
     path = RESULTS / run / "params" / f"{SECTION}.yaml"
     if not path.is_file():
-        raise InputError(f"run '{run}' has no contest yet: make it with meagan run")
+        raise InputError(f"run '{run}' has no benchmark yet: make it with meagan run")
     return yaml.safe_load(path.read_text())
 
 
@@ -138,12 +136,12 @@ def entries(run: str) -> list[tuple[str, int]]:
     """
     given = settings(run)
     seeds = {model: [given["own"][model]] if len(given["seeds"]) == 1 else given["seeds"] for model in THESIS}
-    seeds |= dict.fromkeys(given["models"], given.get("rival_seeds", given["seeds"]))
+    seeds |= dict.fromkeys(given["models"], given.get("baseline_seeds", given["seeds"]))
     return [(model, seed) for model in seeds for seed in seeds[model]]
 
 
 def is_own(run: str, model: str, seed: int) -> bool:
-    """Whether a notebook makes it, and no job of the contest."""
+    """Whether a notebook makes it, and no job of the benchmark."""
     return settings(run)["own"].get(model) == seed
 
 
@@ -164,36 +162,36 @@ def parameters_of(model: str) -> str:
 
 def library(model: str) -> list[str]:
     """Modules of the library that the jobs of a model use, as paths from the checkout."""
-    module = (THESIS[model][0] if model in THESIS else RIVALS[model]).partition(":")[0]
+    module = (THESIS[model][0] if model in THESIS else BASELINES[model]).partition(":")[0]
     return sorted({*library_inputs("meagan_lib.experiments.benchmark"), *library_inputs(module)})
 
 
 def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows") -> dict[str, object]:
-    """Options of a model's ``fit``: the budget of a rival, the recipe that a notebook makes of its parameters.
+    """Options of a model's ``fit``: the budget of a rival, the config that a notebook makes of its parameters.
 
     A token that lasts ``patch_ms`` becomes a number of samples at the rate of the ``windows``.
     """
-    if not (looks := parameters.get("looks")):
+    if not (validations := parameters.get("validations")):
         return {}
     known = model_class(model).Config.__dataclass_fields__
     given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
     if "patch_ms" in parameters:
         given["patch"] = windows.samples_of(parameters["patch_ms"])
     steps = int(given["steps"])
-    looked = {"validate_every": max(steps // looks, 1), "checkpoint_every": max(steps // 20, 1)}
-    return given | looked | dict(parameters.get("recipe", {}))
+    looked = {"validate_every": max(steps // validations, 1), "checkpoint_every": max(steps // 20, 1)}
+    return given | looked | dict(parameters.get("options", {}))
 
 
 def model_class(model: str) -> type["Model"]:
     """The class of a model."""
-    return resolve_name(THESIS[model][0] if model in THESIS else RIVALS[model])
+    return resolve_name(THESIS[model][0] if model in THESIS else BASELINES[model])
 
 
 def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], seed: int) -> "TrainingData":
     """What a model is fitted to: windows normalised, labelled and judged as in notebooks 02 and 03.
 
     ``parameters`` are those of a notebook; without ``normalisation`` and ``condition`` windows are z-scores without
-    labels, and without ``looks`` nothing judges them.
+    labels, and without ``validations`` nothing judges them.
     """
     from meagan_lib.evaluation.metrics import Validation
     from meagan_lib.models.contract import TrainingData
@@ -205,7 +203,7 @@ def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], see
     return TrainingData(
         normaliser.transform(windows.of(Split.TRAIN)),
         window_lowpass(windows.detection, windows.sampling_rate_hz),
-        Validation.of(windows, named, seed) if parameters.get("looks") else None,
+        Validation.of(windows, named, seed) if parameters.get("validations") else None,
         windows.classes(condition, Split.TRAIN)[0] if condition else None,
         normaliser.bounded,
     )
@@ -221,7 +219,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     """Fit one model with one seed, draw its windows, and return the receipt."""
     from threadpoolctl import threadpool_limits
 
-    from meagan_lib.experiments.generation import draw
+    from meagan_lib.experiments.generation import draw_synthetic
     from meagan_lib.windows.spike_windows import SpikeWindows
 
     started, folder = time.monotonic(), place(run, model, seed)
@@ -245,9 +243,9 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
         }
         fitted.save(folder)
         fitted_with = str(parameters.get("normalisation", "z_score")), str(parameters.get("condition", ""))
-        draw(fitted, windows, *fitted_with, seed + 2).save(folder / SYNTHETIC)
+        draw_synthetic(fitted, windows, *fitted_with, seed + 2).save(folder / SYNTHETIC)
         if given:  # a network
-            draw(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)
+            draw_synthetic(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)
     if given:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})

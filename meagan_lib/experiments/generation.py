@@ -120,7 +120,7 @@ class Sampler(Protocol):
         """Draw windows float32 (n, samples), normalised, with labels (n,) where it was told any."""
 
 
-def draw(
+def draw_synthetic(
     model: Sampler,
     windows: SpikeWindows,
     normalisation: str = "z_score",

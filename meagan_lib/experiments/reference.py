@@ -52,7 +52,7 @@ def _state(run: str) -> dict:
             path.parents[1].relative_to(folder) if path.parent.name == "receipts" else Path(),
             json.loads(path.read_text()),
         )
-        for path in (*sorted(folder.rglob("receipts/*.json")), *sorted(folder.glob("contest/*/*/receipt.json")))
+        for path in (*sorted(folder.rglob("receipts/*.json")), *sorted(folder.glob("benchmark/*/*/receipt.json")))
     }
     return {
         "fingerprint": {

@@ -30,7 +30,7 @@ SECTIONS = ("ablation", "utility")
 
 def module(section: str) -> ModuleType:
     """The module behind a section."""
-    return importlib.import_module(f"meagan_lib.{section}")
+    return importlib.import_module(f"meagan_lib.experiments.{section}")
 
 
 def section_in(names: Iterable[str]) -> str:

@@ -32,7 +32,7 @@ from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.transformer_gan import GAN
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
-from meagan_lib.training.trainer import GeneratorConfig, recipe
+from meagan_lib.training.trainer import GeneratorConfig, build_config
 from meagan_lib.windows.detection import window_lowpass
 from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
 
@@ -73,7 +73,7 @@ def choose_units(windows: SpikeWindows, n_train: int, n_test: int, most: int) ->
     return np.sort(enough[np.argsort(-counts[Split.TRAIN][enough], kind="stable")][:most])
 
 
-def draw(windows: SpikeWindows, units: np.ndarray, split: Split, n: int, seed: int) -> Labelled:
+def draw_labelled(windows: SpikeWindows, units: np.ndarray, split: Split, n: int, seed: int) -> Labelled:
     """``n`` windows of each unit at random; with the same seed, fewer windows are among the more."""
     drawn = [
         np.random.default_rng((seed, int(unit))).permutation(
@@ -131,7 +131,7 @@ class Setting:
     Attributes
     ----------
     options
-        Of its recipe.
+        Of its config.
     seed
         Of its first weights and of every draw.
     lowpass
@@ -152,7 +152,7 @@ Make = Callable[[Labelled, np.ndarray, Setting], np.ndarray]
 
 @dataclass(frozen=True)
 class Plain:
-    """The recipe of what has nothing to set."""
+    """The config of what has nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class ClassicalConfig:
 
 def classical(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
     """Real windows of the class, drawn with replacement, moved in time (straight between samples), scaled, with noise."""
-    c, rng, n = recipe(ClassicalConfig, **setting.options), np.random.default_rng(setting.seed), len(labels)
+    c, rng, n = build_config(ClassicalConfig, **setting.options), np.random.default_rng(setting.seed), len(labels)
     x = np.stack([few.windows[rng.choice(np.flatnonzero(few.labels == label))] for label in labels])
     shift = rng.uniform(-c.jitter, c.jitter, n)
     t = np.arange(x.shape[1])
@@ -209,26 +209,26 @@ def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
     """A VAE-GAN of the unlabelled windows, with the scale of these."""
     scale = Standardiser.fit(setting.unlabelled)
     data = TrainingData(scale.transform(setting.unlabelled), setting.lowpass)
-    trainer = VAEGAN.trainer(VAEGAN.recipe(setting.seed, **setting.options), data, None)
+    trainer = VAEGAN.trainer(VAEGAN.configure(setting.seed, **setting.options), data, None)
     trainer.train()
-    return scale, trainer.chosen_vae()
+    return scale, trainer.best_vae()
 
 
 class Source(NamedTuple):
-    """What is added to real windows: what makes it, and what checks the options of its recipe."""
+    """What is added to real windows: what makes it, and what checks the options of its config."""
 
     make: Make | None
-    recipe: Callable[..., object]
+    configure: Callable[..., object]
 
 
 GENERATORS = {
-    ALONE: Source(None, partial(recipe, Plain)),
-    "classical": Source(classical, partial(recipe, ClassicalConfig)),
-    "gaussian": Source(learned(Gaussian), partial(recipe, Plain)),
-    "transformer_gan": Source(learned(GAN), GAN.recipe),
-    "vae_gan": Source(learned(VAEGAN), VAEGAN.recipe),
-    "flow_matching": Source(learned(FlowMatching), FlowMatching.recipe),
-    "pretrained_vae_gan": Source(pretrained_vae_gan, VAEGAN.recipe),
+    ALONE: Source(None, partial(build_config, Plain)),
+    "classical": Source(classical, partial(build_config, ClassicalConfig)),
+    "gaussian": Source(learned(Gaussian), partial(build_config, Plain)),
+    "transformer_gan": Source(learned(GAN), GAN.configure),
+    "vae_gan": Source(learned(VAEGAN), VAEGAN.configure),
+    "flow_matching": Source(learned(FlowMatching), FlowMatching.configure),
+    "pretrained_vae_gan": Source(pretrained_vae_gan, VAEGAN.configure),
 }
 """What is added to the real windows, by name."""
 
@@ -239,7 +239,7 @@ def cases(section: Mapping) -> list[str]:
     Raises
     ------
     InputError
-        An unknown parameter, generator or option of a recipe, or no real windows alone to compare with.
+        An unknown parameter, generator or option of a config, or no real windows alone to compare with.
     """
     sweep.check("utility", section, DECLARED)
     for name, options in section["generators"].items():
@@ -247,7 +247,7 @@ def cases(section: Mapping) -> list[str]:
             raise InputError(f"utility.generators: '{name}' is not known: choose among {', '.join(GENERATORS)}")
         if "seed" in options:
             raise InputError(f"utility.generators: {name} has a seed of its own; seeds stand in utility.seeds")
-        GENERATORS[name].recipe(**options)
+        GENERATORS[name].configure(**options)
     if ALONE not in section["generators"]:
         raise InputError(f"utility.generators has no '{ALONE}': the real windows alone are what all is compared with")
     return [f"{name}-{seed}" for name in GENERATORS if name in section["generators"] for seed in section["seeds"]]
@@ -258,21 +258,21 @@ def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, o
     name, _, seed = case.rpartition("-")
     taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
     options = dict(section["generators"][name])
-    if isinstance(GENERATORS[name].recipe(**options), GeneratorConfig):
+    if isinstance(GENERATORS[name].configure(**options), GeneratorConfig):
         options = {"patch": windows.samples_of(section["patch_ms"])} | options
     setting = Setting(options, int(seed), taps, windows.of(Split.TRAIN))
     units = choose_units(windows, max(section["n"]), section["n_test"], section["units"])
-    test = draw(windows, units, Split.TEST, section["n_test"], seed=0)
+    test = draw_labelled(windows, units, Split.TEST, section["n_test"], seed=0)
     labels = np.repeat(np.arange(len(units)), section["n_made"])
     found = []
     for n in section["n"]:
-        few = draw(windows, units, Split.TRAIN, n, setting.seed)
+        few = draw_labelled(windows, units, Split.TRAIN, n, setting.seed)
         started, scores, diverged = time.process_time(), {}, ""
         try:
             make = GENERATORS[name].make
             made = Labelled(make(few, labels, setting), labels) if make else None
             scores = score(few, made, test)
-        except InputError:  # the recipe is known to be good: training diverged
+        except InputError:  # the config is known to be good: training diverged
             diverged = "yes"
         about = {"generator": name, "n": n, "seed": setting.seed, "units": len(units), "diverged": diverged}
         found.append(about | {"seconds": round(time.process_time() - started, 1)} | dict.fromkeys(SCORES, "") | scores)

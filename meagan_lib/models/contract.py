@@ -1,4 +1,4 @@
-"""The contract that every model of the contest keeps, and the models that are a handful of arrays."""
+"""The contract that every model of the benchmark keeps, and the models that are a handful of arrays."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence

@@ -26,7 +26,7 @@ from meagan_lib.training.trainer import Trainer, TrainingConfig, seeded
 
 @dataclass(frozen=True)
 class FlowConfig(TrainingConfig):
-    """The recipe of flow matching."""
+    """The config of flow matching."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -127,7 +127,7 @@ class FlowTrainer(Trainer):
         velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
         norm = self._descend(loss, "flow")
-        self._move_average()
+        self.update_ema()
         return {"loss": loss.item(), "gradient": norm, "learning_rate": rate}
 
 

@@ -14,12 +14,12 @@ from torch import nn
 
 from meagan_lib import InputError
 from meagan_lib.models.contract import Model, TrainingData
-from meagan_lib.training.trainer import Trainer, TrainingConfig, draw, n_parameters, recipe
+from meagan_lib.training.trainer import Trainer, TrainingConfig, build_config, generate, n_parameters
 from meagan_lib.workflow.files import atomic, write_json
 from meagan_lib.workflow.progress import by_step
 
-BUDGET = ("steps", "validate_every", "film_frames", "log_every", "checkpoint_every", "device")
-"""What may be changed in a published recipe: how long it is trained, and how often it is looked at."""
+BUDGET = ("steps", "validate_every", "snapshots", "log_every", "checkpoint_every", "device")
+"""What may be changed in a published config: how long it is trained, and how often it is looked at."""
 
 
 class NeuralModel(Model):
@@ -30,14 +30,14 @@ class NeuralModel(Model):
     network
         With the weights that were chosen.
     config
-        Its recipe.
+        Its config.
     about
         What else building the network takes: ``samples``, ``lowpass``, ``classes``, ``bounded``.
     """
 
     Config: type[TrainingConfig] = TrainingConfig
     PUBLISHED: Mapping[str, object] = {}
-    """Of a published recipe: where it differs from ``Config()``."""
+    """Of a published config: where it differs from ``Config()``."""
 
     def __init__(self, network: nn.Module, config: TrainingConfig, about: dict[str, object]):
         self.network, self.config, self.about = network.eval(), config, about
@@ -53,23 +53,23 @@ class NeuralModel(Model):
         """What trains it, from the first weights on."""
 
     @classmethod
-    def recipe(cls, seed: int = 0, **options: object) -> TrainingConfig:
-        """The recipe with ``options``, each a field of ``Config``.
+    def configure(cls, seed: int = 0, **options: object) -> TrainingConfig:
+        """The config with ``options``, each a field of ``Config``.
 
         Raises
         ------
         InputError
-            An unknown option, or one that a published recipe leaves no choice in.
+            An unknown option, or one that a published config leaves no choice in.
         """
         for name in options:
             if cls.PUBLISHED and name not in BUDGET:
-                raise InputError(f"{cls.__name__} is a published recipe: of it only {', '.join(BUDGET)} can be changed")
-        return recipe(cls.Config, **cls.PUBLISHED | options | {"seed": seed})
+                raise InputError(f"{cls.__name__} is a published config: of it only {', '.join(BUDGET)} can be changed")
+        return build_config(cls.Config, **cls.PUBLISHED | options | {"seed": seed})
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
         """Train on ``data``; ``options`` are fields of ``Config``, such as ``steps``."""
-        config = cls.recipe(seed, **options)
+        config = cls.configure(seed, **options)
         trainer = cls.trainer(config, data, folder)
         trainer.train(by_step())
         classes = 0 if data.labels is None else int(data.labels.max()) + 1
@@ -89,7 +89,7 @@ class NeuralModel(Model):
     @classmethod
     def kept(cls, trainer: Trainer) -> nn.Module:
         """The network with the weights that validation chose."""
-        return trainer.chosen()
+        return trainer.best_generator()
 
     @property
     def generator(self) -> nn.Module:
@@ -115,7 +115,7 @@ class NeuralModel(Model):
         rng = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):  # for dropout, where it stays on
             torch.manual_seed(seed)
-            return draw(self.generator, n, rng, of=self.prior, labels=labels)
+            return generate(self.generator, n, rng, of=self.prior, labels=labels)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``model.json``."""
@@ -127,7 +127,7 @@ class NeuralModel(Model):
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote."""
         about = json.loads((Path(folder) / "model.json").read_text())
-        config = recipe(cls.Config, **about.pop("config"))
+        config = build_config(cls.Config, **about.pop("config"))
         labels = np.array([0, about["classes"] - 1]) if about["classes"] else None
         like = TrainingData(
             np.zeros((2, about["samples"]), np.float32), about["lowpass"], None, labels, about["bounded"]

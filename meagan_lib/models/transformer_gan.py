@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.neural import NeuralModel
@@ -116,8 +116,7 @@ class TransformerEncoder(nn.Module):
         batch_norm: bool = False,
     ):
         super().__init__()
-        if positions not in POSITIONS:
-            raise InputError(f"positions '{positions}' are not known: choose one of {', '.join(POSITIONS)}")
+        choose("positions", positions, POSITIONS)
         if width % heads:
             raise InputError(f"{heads} heads cannot share a width of {width}: choose a divisor of it")
         if positions == "learned":
@@ -340,7 +339,7 @@ class ConvolutionStack(nn.Sequential):
         self.features = length * previous
 
 
-class Judge(nn.Module):
+class Discriminator(nn.Module):
     """What discriminators share: features f of a window → its logit w · f + b, positive says real.
 
     With ``classes`` a label y adds e(y) · f, e(y) a row of parameters: does this window suit its label? (projection
@@ -366,7 +365,7 @@ class Judge(nn.Module):
         return logit if self.classes is None else logit + (self.classes(label) * features).sum(1)
 
 
-class Discriminator(Judge):
+class Discriminator(Discriminator):
     """Windows (batch, samples) → logits (batch,).
 
     Convolutions see local shape, a dense branch sees the window as a whole.
@@ -406,7 +405,7 @@ class Discriminator(Judge):
         return "dense:\nthe whole", str(self.whole[0].out_features), 3
 
 
-class TransformerDiscriminator(Judge):
+class TransformerDiscriminator(Discriminator):
     """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
 
     Patches of samples become tokens, positions are added, Transformer blocks let them see one another, and the mean
@@ -462,7 +461,7 @@ def build_generator(
     labels: np.ndarray | None = None,
     bounded: bool = False,
 ) -> WindowGenerator:
-    """The generator of a recipe, for training windows (n, samples) with labels (n,) from 0 where it is to be told them.
+    """The generator of a config, for training windows (n, samples) with labels (n,) from 0 where it is to be told them.
 
     Its first weights depend on ``config.seed`` alone.
     """
@@ -471,8 +470,7 @@ def build_generator(
     fitted = np.arctanh(train.clip(-0.999, 0.999)) if bounded else train
     gaussian = Gaussian(fitted, labels) if c.on_gaussian else None
     shared = dict(dropout=c.g_dropout, batch_norm=c.g_batch_norm, classes=n_classes(labels), bounded=bounded)
-    if c.generator not in GENERATORS:
-        raise InputError(f"generator '{c.generator}' is not known: choose one of {', '.join(GENERATORS)}")
+    choose("generator", c.generator, GENERATORS)
     if c.generator == "convolutional":
         return seeded(lambda: ConvolutionalGenerator(samples, lowpass, gaussian, c.latent, **shared), c.seed)
     return seeded(
@@ -483,11 +481,9 @@ def build_generator(
     )
 
 
-def build_discriminator(config: GANConfig, samples: int, labels: np.ndarray | None = None) -> Judge:
-    """The discriminator of a recipe, for windows of ``samples``; its first weights depend on ``config.seed`` alone."""
-    if config.discriminator not in DISCRIMINATORS:
-        known = ", ".join(DISCRIMINATORS)
-        raise InputError(f"discriminator '{config.discriminator}' is not known: choose one of {known}")
+def build_discriminator(config: GANConfig, samples: int, labels: np.ndarray | None = None) -> Discriminator:
+    """The discriminator of a config, for windows of ``samples``; its first weights depend on ``config.seed`` alone."""
+    choose("discriminator", config.discriminator, DISCRIMINATORS)
     kind = DISCRIMINATORS[config.discriminator]
     return seeded(
         lambda: kind(samples, dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=n_classes(labels)),
@@ -501,7 +497,7 @@ def n_classes(labels: np.ndarray | None) -> int:
 
 
 class GAN(NeuralModel):
-    """A generator against a discriminator, of any recipe; by default the Transformer-GAN."""
+    """A generator against a discriminator, of any config; by default the Transformer-GAN."""
 
     Config = GANConfig
 
@@ -516,7 +512,7 @@ class GAN(NeuralModel):
         return build_generator(config, data.train, data.lowpass, data.labels, data.bounded)
 
     @classmethod
-    def discriminator(cls, config: GANConfig, data: TrainingData) -> Judge:
+    def discriminator(cls, config: GANConfig, data: TrainingData) -> Discriminator:
         """The untrained discriminator."""
         return build_discriminator(config, data.train.shape[1], data.labels)
 

@@ -3,7 +3,7 @@
 from typing import Self
 
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.models.transformer_gan import GAN, Generator, Judge, TransformerDiscriminator, n_classes
+from meagan_lib.models.transformer_gan import GAN, Discriminator, Generator, TransformerDiscriminator, n_classes
 from meagan_lib.training.trainer import GANConfig, seeded
 
 EXPANSION = 4
@@ -80,7 +80,7 @@ class TTSGAN(GAN):
         )
 
     @classmethod
-    def discriminator(cls, config: GANConfig, data: TrainingData) -> Judge:
+    def discriminator(cls, config: GANConfig, data: TrainingData) -> Discriminator:
         """The untrained discriminator."""
         c, samples = config, data.train.shape[1]
         return seeded(

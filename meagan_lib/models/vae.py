@@ -16,13 +16,13 @@ from meagan_lib.training.trainer import GeneratorConfig, Trainer, elbo_step
 
 @dataclass(frozen=True)
 class VAEConfig(GeneratorConfig):
-    """The recipe of a VAE."""
+    """The config of a VAE."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta: float = 1.0
     """Weight of the KL term; 1 is the evidence lower bound."""
-    kl_warmup_share: float = 0.5
+    kl_warmup_fraction: float = 0.5
     """Share of the steps over which the weight of the KL term grows from 0 to its last value."""
 
 
@@ -52,7 +52,7 @@ class VAETrainer(Trainer):
     def train_step(self) -> dict[str, float]:
         """One step down −ELBO, then move the average."""
         row = elbo_step(self, self.config.steps, self.config.learning_rate, *self.real_batch())
-        self._move_average()
+        self.update_ema()
         return row
 
     def _draw(self, model: nn.Module, n: int, seed: int) -> np.ndarray:
@@ -61,9 +61,9 @@ class VAETrainer(Trainer):
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
         """Draw windows float32 (n, samples) with noise, from the weights that validation chose."""
-        return add_noise(self.chosen_vae(), super().sample(n, seed, labels), seed)
+        return add_noise(self.best_vae(), super().sample(n, seed, labels), seed)
 
-    def chosen_vae(self) -> VAE:
+    def best_vae(self) -> VAE:
         """The VAE with the weights that validation chose."""
         vae = copy.deepcopy(self.vae).cpu().eval()
         vae.load_state_dict(self.best_companions["vae"])
@@ -90,7 +90,7 @@ class PlainVAE(NeuralModel):
     @classmethod
     def kept(cls, trainer: VAETrainer) -> VAE:
         """The VAE with the weights that validation chose."""
-        return trainer.chosen_vae()
+        return trainer.best_vae()
 
     @property
     def generator(self) -> nn.Module:

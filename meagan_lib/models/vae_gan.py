@@ -91,7 +91,7 @@ def build_vae(
     labels: np.ndarray | None = None,
     bounded: bool = False,
 ) -> VAE:
-    """The VAE of a recipe, its decoder the generator that the Transformer-GAN would have; arguments as there."""
+    """The VAE of a config, its decoder the generator that the Transformer-GAN would have; arguments as there."""
     decoder = build_generator(config, train, lowpass, labels, bounded)
     return seeded(lambda: VAE(Encoder(train.shape[1], config.latent, classes=n_classes(labels)), decoder), config.seed)
 
@@ -171,7 +171,7 @@ def _batches(rows: np.ndarray, labels: np.ndarray | None, size: int = 1000):
 
 
 class VAEGAN(NeuralModel):
-    """The VAE-GAN as a model of the contest: windows of its decoder, of z from the prior."""
+    """The VAE-GAN as a model of the benchmark: windows of its decoder, of z from the prior."""
 
     Config = VAEGANConfig
 

@@ -18,14 +18,14 @@ from meagan_lib.plots.models import (
     architecture,
     attention,
     butterfly,
-    film,
-    filmstrip,
     interpolation,
     latent_space,
     latent_usage,
     positional_encoding,
     reconstructions,
     samples,
+    snapshots,
+    snapshots_animation,
     traversals,
 )
 from meagan_lib.plots.network import (

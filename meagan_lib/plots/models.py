@@ -144,7 +144,7 @@ def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: st
     return fig
 
 
-def filmstrip(
+def snapshots(
     time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, panels: int = 8
 ) -> Figure:
     """What the same z become over training: windows (frames, n_z, samples) at ``steps`` (frames,), in some panels.
@@ -162,7 +162,7 @@ def filmstrip(
     return fig
 
 
-def film(
+def snapshots_animation(
     time_ms: np.ndarray,
     steps: np.ndarray,
     windows: np.ndarray,
@@ -171,7 +171,7 @@ def film(
     frame_ms: int = 160,
     dpi: int = 100,
 ) -> bytes:
-    """:func:`filmstrip` as a GIF: every frame in its turn, the first in grey behind it; the last one stands longer."""
+    """:func:`snapshots` as a GIF: every frame in its turn, the first in grey behind it; the last one stands longer."""
     fig, ((axis,),) = panel_grid(1, 1, 3.0)
     axis.plot(time_ms, windows[0].T, color="0.85", linewidth=1)
     lines = [

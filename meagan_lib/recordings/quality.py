@@ -106,7 +106,7 @@ def channel_quality(
     config: QualityConfig = QualityConfig(),
     seed: int = 0,
 ) -> ChannelQuality:
-    """Judge every channel of an unfiltered recording.
+    """Discriminator every channel of an unfiltered recording.
 
     Parameters
     ----------

@@ -6,7 +6,6 @@ A trainer knows no model: it is given networks, real windows and a function that
 import copy
 import csv
 import dataclasses
-import difflib
 import json
 import math
 import time
@@ -22,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose, did_you_mean
 from meagan_lib.training import losses
 from meagan_lib.workflow.files import atomic, write_json
 from meagan_lib.workflow.imports import sources_hash
@@ -50,7 +49,7 @@ class TrainingConfig:
     seed: int = 0
     steps: int = 4000
     batch_size: int = 64
-    final_rate_share: float = 0.05
+    final_rate_fraction: float = 0.05
     """Share of its first value to which a cosine takes a rate."""
     clip_gradient: float = 0.0
     """Largest norm of a network's gradient; 0: no limit."""
@@ -61,7 +60,7 @@ class TrainingConfig:
     validate_every: int = 400
     """Steps between two looks at the validation score, which picks the weights that are kept, among the looks of the
     second half: a score is noisy, and among many looks an early one may win by luck."""
-    film_frames: int = 25
+    snapshots: int = 25
     """Steps, from the first to the last, at which windows of the same few z are kept."""
     log_every: int = 20
     checkpoint_every: int = 400
@@ -98,7 +97,7 @@ class GeneratorConfig(TrainingConfig):
 
 @dataclass(frozen=True)
 class GANConfig(GeneratorConfig):
-    """The recipe of a GAN: the discriminator, the game, the optimisers; ``steps`` are those of the generator."""
+    """The config of a GAN: the discriminator, the game, the optimisers; ``steps`` are those of the generator."""
 
     discriminator: str = "convolutional"
     """``convolutional`` or ``transformer``."""
@@ -117,7 +116,7 @@ class GANConfig(GeneratorConfig):
     """How the rates fall: a name of ``SCHEDULES``."""
     halve_every: int = 1000
     """Steps after which the schedule ``step`` halves a rate, again and again."""
-    plateau_looks: int = 2
+    plateau_validations: int = 2
     """Looks at the validation score without a gain after which the schedule ``plateau`` halves a rate."""
     optimiser: str = "adam"
     """``adam``, or ``sgd``: stochastic gradient descent with momentum, the original of Algorithm 1."""
@@ -137,28 +136,28 @@ class GANConfig(GeneratorConfig):
 
 @dataclass(frozen=True)
 class VAEGANConfig(GANConfig):
-    """The recipe of the VAE-GAN: stage 1 trains the VAE alone, stage 2 is adversarial."""
+    """The config of the VAE-GAN: stage 1 trains the VAE alone, stage 2 is adversarial."""
 
     vae_steps: int = 1000
     """Steps of stage 1."""
     vae_learning_rate: float = 1e-3
     beta: float = 1.0
     """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
-    reconstruction_share: float = 0.25
+    reconstruction_fraction: float = 0.25
     """Share of a batch of stage 2 that the decoder makes from encoded windows; the rest comes from the prior."""
-    kl_warmup_share: float = 0.5
+    kl_warmup_fraction: float = 0.5
     """Share of stage 1 over which the weight of the KL term grows from 0 to 1."""
     feature_weight: float = 0.1
     """λ: weight of feature matching between windows and their reconstructions in stage 2."""
-    encoder_rate_share: float = 0.1
+    encoder_rate_fraction: float = 0.1
     """The encoder's learning rate in stage 2, as a share of the generator's."""
 
 
 Config = TypeVar("Config", bound=TrainingConfig)
 
 
-def recipe(kind: type[Config], **fields: object) -> Config:
-    """A recipe of the ``kind``, such as :class:`GANConfig`, of the fields that are given.
+def build_config(kind: type[Config], **fields: object) -> Config:
+    """A config of the ``kind``, such as :class:`GANConfig`, of the fields that are given.
 
     Raises
     ------
@@ -168,9 +167,8 @@ def recipe(kind: type[Config], **fields: object) -> Config:
     known = {f.name: f for f in dataclasses.fields(kind)}
     for name, value in fields.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
             raise InputError(
-                f"'{name}' is no option of {kind.__name__}{f': did you mean {near[0]!r}?' if near else ''}; "
+                f"'{name}' is no option of {kind.__name__}{did_you_mean(name, known)}; "
                 f"{kind.__module__.replace('.', '/')}.py lists them"
             )
         default = known[name].default
@@ -212,7 +210,7 @@ def prior(name: str, n: int, latent: int, rng: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def draw(
+def generate(
     generator: nn.Module,
     n: int,
     rng: torch.Generator,
@@ -276,7 +274,7 @@ class Trainer:
     real
         Training windows float32 (n, samples), as z-scores.
     config
-        The recipe.
+        The config.
     validate
         Judges generated windows (m, samples): lower is better. Sees validation data, never test data; ``digest`` tells
         them from others, so that no training that other windows chose is taken for this one
@@ -310,14 +308,14 @@ class Trainer:
             None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(self.device)
         )
         self.validate, self.folder, self.n_validate = validate, folder, n_validate
-        self.average = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.ema = copy.deepcopy(generator).requires_grad_(False).eval()
         self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
         self.best_companions: dict[str, dict[str, Tensor]] = {}
         self.rng = torch.Generator().manual_seed(config.seed)
         self.step, self.seconds = 0, 0.0
         self.history: list[dict[str, float]] = []
         self.validation: list[dict[str, float]] = []
-        self.film: dict[int, Tensor] = {}
+        self.snapshots: dict[int, Tensor] = {}
         self.optimisers = self._optimisers()
 
     # What a subclass replaces.
@@ -370,10 +368,10 @@ class Trainer:
             torch.manual_seed(self.config.seed)
             self._resume()
             self._started = time.process_time() - self.seconds
-            self._keep_film()
+            self._keep_snapshots()
             self._loop(callbacks)
         if self.validate is None:
-            self._keep(self._settled())
+            self._keep(self.ema_generator())
         if self.folder:
             self._save_results()
 
@@ -392,7 +390,7 @@ class Trainer:
                 )
             if self.step % self.config.log_every == 0 or self.step == self.total_steps:
                 self.history.append({"step": self.step} | row)
-            self._keep_film()
+            self._keep_snapshots()
             last = self.step == self.total_steps
             if self.validate and self.stage_step and (self.step % self.config.validate_every == 0 or last):
                 self._keep_if_better()
@@ -401,9 +399,9 @@ class Trainer:
             for callback in callbacks:
                 callback(self)
 
-    def chosen(self) -> nn.Module:
+    def best_generator(self) -> nn.Module:
         """The generator with the weights that validation chose."""
-        model = copy.deepcopy(self.average).cpu()
+        model = copy.deepcopy(self.ema).cpu()
         model.load_state_dict(self.best)
         return model
 
@@ -416,16 +414,16 @@ class Trainer:
             labels = self.draw_labels(n, seed)
         labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.int64))
         rng = torch.Generator().manual_seed(seed)
-        return draw(self.chosen(), n, rng, of=self.prior, labels=labels)
+        return generate(self.best_generator(), n, rng, of=self.prior, labels=labels)
 
     def draw_labels(self, n: int, seed: int = 0) -> np.ndarray:
         """Labels (n,) as often as among the training windows."""
         drawn = torch.randint(len(self.real), (n,), generator=torch.Generator().manual_seed(seed))
         return self.real_labels[drawn].cpu().numpy()
 
-    def film_strip(self) -> tuple[np.ndarray, np.ndarray]:
+    def snapshot_windows(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps (frames,) and windows (frames, ``FILMED``, samples) of the same z, as training went on."""
-        return np.array(list(self.film)), torch.stack(list(self.film.values())).numpy()
+        return np.array(list(self.snapshots)), torch.stack(list(self.snapshots.values())).numpy()
 
     def history_columns(self) -> dict[str, np.ndarray]:
         """The history by column, each (rows,), NaN where a stage records none."""
@@ -469,22 +467,22 @@ class Trainer:
         """Whether ``patience`` looks have brought no gain."""
         return 0 < self.config.patience <= self.looks_without_gain()
 
-    def _move_average(self) -> None:
+    def update_ema(self) -> None:
         """average ← m · average + (1 − m) · generator; m grows to ``ema``, so that the start is soon forgotten."""
         t = self.stage_step + 1
         decay = min(self.config.ema, (1 + t) / (10 + t))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
-            for mine, its in zip(self.average.buffers(), self.generator.buffers()):  # of batch normalisation
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.generator.parameters()), 1 - decay)
+            for mine, its in zip(self.ema.buffers(), self.generator.buffers()):  # of batch normalisation
                 mine.copy_(its)
 
     def _cosine(self, step: int, steps: int) -> float:
-        """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_share``."""
-        low = self.config.final_rate_share
+        """Share of the first learning rate at a step: from 1 along half a cosine to ``final_rate_fraction``."""
+        low = self.config.final_rate_fraction
         return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
     def _keep_if_better(self) -> None:
-        settled = self._settled()
+        settled = self.ema_generator()
         score = float(self.validate(self._draw(settled, self.n_validate, self.config.seed + 1)))
         self.validation.append({"step": self.step, "score": score})
         late = self.stage_step >= self.config.steps / 2 or self.config.patience
@@ -499,19 +497,19 @@ class Trainer:
     def _draw(self, model: nn.Module, n: int, seed: int) -> np.ndarray:
         """Windows (n, samples) of a generator, with labels as often as among the training windows."""
         labels = None if self.real_labels is None else torch.from_numpy(self.draw_labels(n, seed))
-        return draw(model, n, torch.Generator().manual_seed(seed), of=self.prior, labels=labels)
+        return generate(model, n, torch.Generator().manual_seed(seed), of=self.prior, labels=labels)
 
-    def _settled(self) -> nn.Module:
+    def ema_generator(self) -> nn.Module:
         """The average as it is now."""
-        return copy.deepcopy(self.average).cpu()
+        return copy.deepcopy(self.ema).cpu()
 
-    def _keep_film(self) -> None:
+    def _keep_snapshots(self) -> None:
         """Keep a frame at adversarial steps that lie ever further apart: steps · (i / (frames − 1))²."""
-        frames = max(self.config.film_frames, 2)
+        frames = max(self.config.snapshots, 2)
         if self.stage_step in {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}:
-            if self.stage_step not in self.film:
-                made = self._draw(self.average, FILMED, self.config.seed + 2)
-                self.film[self.stage_step] = torch.from_numpy(made)
+            if self.stage_step not in self.snapshots:
+                made = self._draw(self.ema, FILMED, self.config.seed + 2)
+                self.snapshots[self.stage_step] = torch.from_numpy(made)
 
     def _look_at_the_clock(self) -> None:
         """Note the CPU time of training so far, that of earlier parts of an interrupted run included."""
@@ -547,13 +545,13 @@ class Trainer:
             "rng": self.rng.get_state(),
             "networks": {name: network.state_dict() for name, network in self.networks().items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "average": self.average.state_dict(),
+            "average": self.ema.state_dict(),
             "best": self.best,
             "best_score": self.best_score,
             "best_step": self.best_step,
             "history": self.history,
             "validation": self.validation,
-            "film": self.film,
+            "snapshots": self.snapshots,
             "dropout": torch.get_rng_state(),
             "best_companions": self.best_companions,
         } | self._more_state()
@@ -574,7 +572,7 @@ class Trainer:
             network.load_state_dict(state["networks"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-        self.average.load_state_dict(state["average"])
+        self.ema.load_state_dict(state["average"])
         self.rng.set_state(state["rng"])
         torch.set_rng_state(state["dropout"])
         kept = (
@@ -586,7 +584,7 @@ class Trainer:
             "best_companions",
             "history",
             "validation",
-            "film",
+            "snapshots",
         )
         for name in (*kept, *self._more_state()):
             setattr(self, name, state[name])
@@ -675,8 +673,7 @@ class GANTrainer(Trainer):
             ("d_schedule", config.d_schedule, SCHEDULES),
             ("g_schedule", config.g_schedule, SCHEDULES),
         ):
-            if value not in known:
-                raise InputError(f"{what} '{value}' is not known: choose one of {', '.join(known)}")
+            choose(what, value, known)
         if (config.smooth_labels or config.flip_labels) and config.loss not in LABELLED:
             raise InputError(
                 f"the loss {config.loss} knows no labels to smooth or flip: choose one of {', '.join(LABELLED)}"
@@ -758,7 +755,7 @@ class GANTrainer(Trainer):
             on_real, on_fake = logits.split([len(real), len(fake)])
             loss = self.loss.generator(on_real.detach(), on_fake)
             norm = self._descend(loss, "g")
-        self._move_average()
+        self.update_ema()
         return {"g_loss": loss.item(), "g_gradient": norm}
 
     def labels(self, n_real: int, n_fake: int) -> tuple[Tensor, ...]:
@@ -775,11 +772,11 @@ class GANTrainer(Trainer):
         return tuple(label.to(self.device) for label in labels)
 
     def _plateau(self) -> float:
-        """Share of a rate that is halved whenever ``plateau_looks`` looks have brought no gain."""
+        """Share of a rate that is halved whenever ``plateau_validations`` looks have brought no gain."""
         best, waited, share = math.inf, 0, 1.0
         for look in self.validation:
             best, waited = (look["score"], 0) if look["score"] < best else (best, waited + 1)
-            if waited == self.config.plateau_looks:
+            if waited == self.config.plateau_validations:
                 share, waited = share / 2, 0
         return share
 
@@ -803,7 +800,7 @@ def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *la
     those of :class:`VAEGANTrainer`.
     """
     c = trainer.config
-    warmup = min(1.0, (trainer.step + 1) / max(c.kl_warmup_share * steps, 1))
+    warmup = min(1.0, (trainer.step + 1) / max(c.kl_warmup_fraction * steps, 1))
     for group in trainer.optimisers["vae"].param_groups:
         group["lr"] = learning_rate * trainer._cosine(trainer.step, steps)
     mu, log_variance = trainer.vae.encoder(x, *label)
@@ -868,7 +865,7 @@ class VAEGANTrainer(GANTrainer):
         """The encoder."""
         return {"encoder": self.vae.encoder}
 
-    def chosen_vae(self) -> nn.Module:
+    def best_vae(self) -> nn.Module:
         """The VAE with the decoder that validation chose and the encoder of that step."""
         vae = copy.deepcopy(self.vae).cpu().eval()
         vae.decoder.load_state_dict(self.best)
@@ -886,7 +883,7 @@ class VAEGANTrainer(GANTrainer):
 
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         c = self.config
-        encoder = self._optimiser(self.vae.encoder, c.g_learning_rate * c.encoder_rate_share)
+        encoder = self._optimiser(self.vae.encoder, c.g_learning_rate * c.encoder_rate_fraction)
         return super()._optimisers() | {
             "vae": torch.optim.Adam(self.vae.parameters(), c.vae_learning_rate, fused=True),
             "encoder": encoder,
@@ -897,7 +894,7 @@ class VAEGANTrainer(GANTrainer):
         if self.step < self.config.vae_steps:
             return self.vae_step(*self.real_batch())
         if self.stage_step == 0:
-            self.average.load_state_dict(self.generator.state_dict())
+            self.ema.load_state_dict(self.generator.state_dict())
             self.pretrained = copy.deepcopy(self.vae.state_dict())
         self._set_rates(self.stage_step)
         for _ in range(self.config.d_steps):
@@ -913,7 +910,7 @@ class VAEGANTrainer(GANTrainer):
 
     def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z of the reconstructions in a batch, then of its prior samples; and μ, log σ² of the former."""
-        n = max(round(self.config.reconstruction_share * len(x)), 1)
+        n = max(round(self.config.reconstruction_fraction * len(x)), 1)
         mu, log_variance = self.vae.encoder(x[:n], *(y[:n] for y in label))
         z = torch.cat([self.reparameterise(mu, log_variance, self.rng), self.latent(len(x) - n)])
         return z, mu, log_variance
@@ -932,7 +929,7 @@ class VAEGANTrainer(GANTrainer):
             self._assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
             self._assign_gradients("g", adversarial + self.config.feature_weight * matching)
         norms = {name: self._update(name) for name in ("encoder", "g")}
-        self._move_average()
+        self.update_ema()
         return {
             "g_loss": adversarial.item(),
             "g_gradient": norms["g"],

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.distance import cdist
 from scipy.stats import binomtest
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import streaming
@@ -59,8 +59,7 @@ class Isolation:
     """No electrode within this distance may peak within ``guard_ms``, but for the spike itself; 0: no matter."""
 
     def __post_init__(self):
-        if self.sides not in SIDES:
-            raise InputError(f"isolation '{self.sides}' is not known: choose one of {', '.join(SIDES)}")
+        choose("isolation", self.sides, SIDES)
         if min(self.guard_ms, self.guard_mad, self.neighbours_um) < 0:
             raise InputError("guard_ms, guard_mad and neighbours_um cannot be negative: 0 turns a rule off")
 
@@ -84,14 +83,13 @@ class WindowConfig:
     """``trough``: the lowest sample stands in the middle; ``interpolated``: the trough of a cubic spline does."""
     artefact: float = 0.0
     """No spike is larger than this, in the unit of the recording; 0: no limit."""
-    split_shares: tuple[float, float, float] = (0.6, 0.1, 0.3)
+    split_fractions: tuple[float, float, float] = (0.6, 0.1, 0.3)
     """Shares of the time for training, validation and test."""
     split_cycles: int = 1
     """How often training, validation and test time follow one another."""
 
     def __post_init__(self):
-        if self.alignment not in ALIGNMENTS:
-            raise InputError(f"alignment '{self.alignment}' is not known: choose one of {', '.join(ALIGNMENTS)}")
+        choose("alignment", self.alignment, ALIGNMENTS)
         if self.artefact < 0:
             raise InputError(f"artefact is {self.artefact:g}: give the size that no spike exceeds, or 0 for no limit")
 
@@ -230,7 +228,7 @@ def _stretches(
     def finish(found: Found, busy: np.ndarray, first: int, end: int, gap: int) -> _Stretch:
         outside = (found.frame < first + reach) | (found.frame + reach > end)
         split, between = split_in_time(  # what was recorded is shared out: gaps are left out
-            found.frame - gap, int(sizes.sum()), 2 * half, config.split_shares, config.split_cycles
+            found.frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
         )
         reason = reasons(found.flags, rule, outside, bad[found.channel], busy, between)
         cut = found.windows[reason[found.has_window] == Reason.KEPT]

@@ -199,7 +199,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
             raise InputError(f"{name} has a time_s below zero: count from the beginning of the recording")
         order = np.argsort(frame, kind="stable")
         split, between = split_in_time(
-            frame, int(frame.max()) + n_samples, n_samples, config.split_shares, config.split_cycles
+            frame, int(frame.max()) + n_samples, n_samples, config.split_fractions, config.split_cycles
         )
         order = order[~between[order]]
     else:
@@ -233,7 +233,7 @@ def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = WindowCo
 
     def cut(order: np.ndarray) -> np.ndarray:
         split = np.empty(n, np.uint8)
-        split[order] = split_in_time(np.arange(n), n, 1, config.split_shares, config.split_cycles)[0]
+        split[order] = split_in_time(np.arange(n), n, 1, config.split_fractions, config.split_cycles)[0]
         return split
 
     def unlike(split: np.ndarray) -> float:

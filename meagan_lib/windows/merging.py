@@ -104,7 +104,7 @@ def execute(run: str, parameters: Mapping[str, object]) -> dict:
 
     started = time.monotonic()
     windows = {label: SpikeWindows.load(RESULTS / part(run, label) / "windows.h5") for label in parts(parameters)}
-    merged = merge(windows, str(parameters["split_by"]), tuple(parameters["split_shares"]), int(parameters["seed"]))
+    merged = merge(windows, str(parameters["split_by"]), tuple(parameters["split_fractions"]), int(parameters["seed"]))
     require_enough(merged, int(parameters["min_train_windows"]))
     target = RESULTS / run / "windows.h5"
     merged.save(target)

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.workflow.files import atomic
 
 
@@ -356,8 +356,7 @@ def require_splittable(names: list[str], by: str) -> None:
     InputError
         Fewer than three recordings to split by recording, or another word than those of ``SPLIT_BY``.
     """
-    if by not in SPLIT_BY:
-        raise InputError(f"split_by '{by}' is not known: choose one of {', '.join(SPLIT_BY)}")
+    choose("split_by", by, SPLIT_BY)
     if by == "recording" and len(names) < len(Split):
         raise InputError(
             f"splitting by recording needs 3 recordings with spikes, one each for training, validation and test, and "
@@ -652,6 +651,5 @@ def fit_normalisation(name: str, windows: np.ndarray) -> Standardiser | WindowSt
     InputError
         A name that is not known.
     """
-    if name not in NORMALISATIONS:
-        raise InputError(f"normalisation '{name}' is not known: choose one of {', '.join(NORMALISATIONS)}")
+    choose("normalisation", name, NORMALISATIONS)
     return NORMALISATIONS[name](windows)

@@ -47,7 +47,7 @@ def planned(log: Path) -> dict[str, int]:
 def rule(title: str) -> str:
     """The rule of the graph that a job belongs to: a job of a rule with many has more than that in its title."""
     first, *which = title.split()
-    return first if not which or first in GROUPS else "fit" if first == "contest" else "case"
+    return first if not which or first in GROUPS else "fit" if first == "benchmark" else "case"
 
 
 class Board:

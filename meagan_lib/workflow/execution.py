@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import difflib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures
 from meagan_lib.workflow import progress as run_progress
 from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
@@ -40,7 +39,7 @@ def find_notebook(name: str) -> Path:
     """
     stems = {path.stem: path for path in sorted(NOTEBOOKS.rglob("*.ipynb"))}
     if name not in stems:
-        raise InputError(f"no notebook '{name}'{_nearest(name, stems)}")
+        raise InputError(f"no notebook '{name}'{did_you_mean(name, stems)}")
     return stems[name]
 
 
@@ -84,7 +83,7 @@ def check_names_and_types(owner: str, given: Mapping[str, object], declared: Map
     for name, value in given.items():
         if name not in declared:
             raise InputError(
-                f"{owner} has no parameter '{name}'{_nearest(name, declared)}; it has {', '.join(declared)}"
+                f"{owner} has no parameter '{name}'{did_you_mean(name, declared)}; it has {', '.join(declared)}"
             )
         checked[name] = _of_type(value, declared[name], f"{owner.split()[-1]}.{name}")
     return checked
@@ -106,11 +105,6 @@ def _article(value: object) -> str:
     names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "list": "a list"}
     names |= {"dict": "a mapping", "NoneType": "nothing"}
     return names.get(type(value).__name__, type(value).__name__)
-
-
-def _nearest(name: str, known) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean '{near[0]}'?" if near else ""
 
 
 def library_inputs(notebook: str) -> list[str]:

@@ -5,7 +5,6 @@
 """
 
 import base64
-import difflib
 import fcntl
 import hashlib
 import html
@@ -22,7 +21,7 @@ import numpy as np
 import yaml
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
 REGISTRY_FILE = ROOT / "figures" / "registry.yaml"
@@ -76,9 +75,8 @@ def entry(id: str) -> Entry:
         An id that is not registered, with the nearest that is.
     """
     if id not in registry():
-        near = difflib.get_close_matches(id, registry(), n=1)
         raise InputError(
-            f"figure '{id}' is not registered{f': did you mean {near[0]!r}?' if near else ''}; "
+            f"figure '{id}' is not registered{did_you_mean(id, registry())}; "
             f"give it a chapter, a notebook and a caption in figures/registry.yaml"
         )
     return registry()[id]

@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 from meagan_lib import InputError
-from meagan_lib.experiments.benchmark import RIVALS, THESIS
+from meagan_lib.experiments.benchmark import BASELINES, THESIS
 from meagan_lib.models.baselines import Bootstrap, MixtureOfGaussians, PCAGaussian
 from meagan_lib.models.contract import TrainingData, band_noise
 from meagan_lib.models.flow_matching import Flow, FlowConfig, FlowMatching, FlowTrainer
@@ -28,8 +28,8 @@ from meagan_lib.models.vae_gan import build_vae
 REAL = spikes(400, 16)
 TAPS = (0.25, 0.5, 0.25)
 DATA = TrainingData(REAL, TAPS, judged(lambda made: float(made.std())))
-MODELS = RIVALS | {model: name for model, (name, _) in THESIS.items()}
-TINY = {"steps": 2, "film_frames": 2}
+MODELS = BASELINES | {model: name for model, (name, _) in THESIS.items()}
+TINY = {"steps": 2, "snapshots": 2}
 QUICK = {"vae_gan": {"vae_steps": 1}, "plain_vae_gan": {"vae_steps": 1}, "flow_matching": {"ode_steps": 1}}
 
 
@@ -70,7 +70,7 @@ def test_a_model_that_was_saved_draws_the_same_bits(name, tmp_path):
 def test_steps_on_another_device_mix_nothing_with_the_cpu(name, options, labels, monkeypatch):
     """On torch's ``meta``, a device without numbers: it refuses tensors of another, as a GPU does."""
     kind = resolve_name(MODELS[name])
-    trainer = kind.trainer(kind.recipe(0, device="meta", **TINY | options), replace(DATA, labels=labels), None)
+    trainer = kind.trainer(kind.configure(0, device="meta", **TINY | options), replace(DATA, labels=labels), None)
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: 0.5)
     for optimiser in trainer.optimisers.values():  # the fused ones know no such device
         monkeypatch.setattr(optimiser, "step", lambda: None)
@@ -98,11 +98,11 @@ def test_flow_matching_knows_no_bounds():
 
 
 def test_of_a_published_recipe_only_the_budget_can_be_changed():
-    assert TTSGAN.recipe(steps=3).steps == 3 and set(TINY) < set(BUDGET)
-    with pytest.raises(InputError, match="TTSGAN is a published recipe: of it only steps"):
-        TTSGAN.recipe(ema=0.5)
+    assert TTSGAN.configure(steps=3).steps == 3 and set(TINY) < set(BUDGET)
+    with pytest.raises(InputError, match="TTSGAN is a published config: of it only steps"):
+        TTSGAN.configure(ema=0.5)
     with pytest.raises(InputError, match="did you mean 'ode_steps'.*; meagan_lib/models/flow_matching.py"):
-        FlowMatching.recipe(ode_step=3)
+        FlowMatching.configure(ode_step=3)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=9).filter(lambda taps: max(map(abs, taps)) > 0.1))
@@ -174,7 +174,7 @@ SMALL = {
     "validate_every": 4,
     "checkpoint_every": 5,
     "log_every": 1,
-    "film_frames": 4,
+    "snapshots": 4,
 }
 
 
@@ -214,12 +214,12 @@ CHANGES = {
     "seed": 1,
     "steps": 13,
     "batch_size": 9,
-    "final_rate_share": 0.5,
+    "final_rate_fraction": 0.5,
     "clip_gradient": 0.01,
     "patience": 1,
     "ema": 0.1,
     "validate_every": 3,
-    "film_frames": 5,
+    "snapshots": 5,
     "log_every": 2,
     "checkpoint_every": 2,
     "learning_rate": 1e-2,
@@ -235,7 +235,7 @@ CHANGES = {
     "g_dropout": 0.5,
     "g_batch_norm": True,
     "beta": 4.0,
-    "kl_warmup_share": 1.0,
+    "kl_warmup_fraction": 1.0,
 }
 
 
@@ -245,7 +245,13 @@ def trace(build, folder, **options) -> tuple:
     trainer.validate, trainer.n_validate = judged(lambda made: 1.0), 2
     checkpoint = folder / "checkpoint.pt"
     trainer.train(lambda _: written.add(checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0))
-    return trainer.sample(3).tolist(), str(trainer.history), str(trainer.validation), list(trainer.film), len(written)
+    return (
+        trainer.sample(3).tolist(),
+        str(trainer.history),
+        str(trainer.validation),
+        list(trainer.snapshots),
+        len(written),
+    )
 
 
 @pytest.mark.parametrize("build", [flow, vae])
@@ -303,7 +309,7 @@ def test_tts_gan_has_the_parameters_of_its_published_form():
     block = lambda width: (
         4 * width * (width + 1) + 2 * 4 * width * width + 5 * width + 4 * width
     )  # attention, MLP, two norms
-    config = TTSGAN.recipe()
+    config = TTSGAN.configure()
     generator = sum(p.numel() for p in TTSGAN.build(config, DATA).parameters())
     assert generator == 101 * tokens * 10 + tokens * 10 + 3 * block(10) + 2 * 10 + 11
     judge = sum(p.numel() for p in TTSGAN.discriminator(config, DATA).parameters())
@@ -352,7 +358,7 @@ def test_a_flow_learns_two_modes():
     rng = np.random.default_rng(0)
     real = (rng.choice([-3.0, 3.0], (2000, 1)) + 0.2 * rng.standard_normal((2000, 4))).astype(np.float32)
     small = dict(patch=4, width=16, depth=1, heads=2, ode_steps=8, ema=0.98, learning_rate=5e-3)
-    made = FlowMatching.fit(TrainingData(real), steps=200, film_frames=2, **small).sample(1000)
+    made = FlowMatching.fit(TrainingData(real), steps=200, snapshots=2, **small).sample(1000)
 
     def near(x):
         return (np.abs(np.abs(x).mean(axis=1) - 3) < 0.8).mean()

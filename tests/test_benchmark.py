@@ -1,4 +1,4 @@
-"""The contest: what takes part, what a job depends on, that a fit leaves what notebook 04 reads; scores over seeds."""
+"""The benchmark: what takes part, what a job depends on, that a fit leaves what notebook 04 reads; scores over seeds."""
 
 import subprocess
 import sys
@@ -14,80 +14,85 @@ from hypothesis import strategies as st
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.evaluation.statistics import over_seeds, paired, q_values
 from meagan_lib.experiments import benchmark
-from meagan_lib.experiments.benchmark import RIVALS, THESIS, prepared
+from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from tests.conftest import forget
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
-ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "looks": 2, "dcgan_steps": 7}
+ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_steps": 7}
 
 
 @pytest.mark.parametrize(
     "wrong, sentence",
     [
-        ({"models": ["gm"]}, "no rival 'gm': did you mean 'gmm'"),
+        ({"models": ["gm"]}, "no baseline 'gm': did you mean 'gmm'"),
         ({"models": ["vae_gan"]}, "takes part in any case"),
         ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
-        ({"models": "gmm"}, "contest.models is a list"),
+        ({"models": "gmm"}, "benchmark.models is a list"),
         ({"dcgan_step": 3}, "did you mean 'dcgan_steps'"),
         ({"dcgan_steps": 0}, "dcgan_steps is 0: it must be 1 or more"),
         ({"seeds": [1, 2]}, "the seed of 02_transformer_gan is 0"),
         ({"seeds": []}, "the seed of 02_transformer_gan is 0"),
-        ({"rival_seeds": [1, 1]}, "contest.rival_seeds: 1 stands there twice"),
-        ({"rival_seeds": [0.5]}, "contest.rival_seeds"),
+        ({"baseline_seeds": [1, 1]}, "benchmark.baseline_seeds: 1 stands there twice"),
+        ({"baseline_seeds": [0.5]}, "benchmark.baseline_seeds"),
     ],
 )
-def test_a_wrong_contest_is_refused_with_one_sentence(wrong, sentence):
+def test_a_wrong_benchmark_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
-        prepared(NOTEBOOKS | {"contest": ASKED | wrong})
+        prepared(NOTEBOOKS | {"benchmark": ASKED | wrong})
 
 
-def test_the_contest_is_asked_for_as_notebooks_are():
-    files = cli.check("x", cli.resolve("smoke", [], ["contest.models=[gmm, dcgan]", "contest.dcgan_steps=5"]))
+def test_the_benchmark_is_asked_for_as_notebooks_are():
+    files = cli.check("x", cli.resolve("smoke", [], ["benchmark.models=[gmm, dcgan]", "benchmark.dcgan_steps=5"]))
     found = {path.relative_to(execution.RESULTS / "x" / "params").as_posix(): given for path, given in files.items()}
-    assert found["contest.yaml"] == {
+    assert found["benchmark.yaml"] == {
         "models": ["gmm", "dcgan"],
         "seeds": [0],
         "own": {"transformer_gan": 0, "vae_gan": 0},
     }
-    assert found["contest/gmm.yaml"] == {} and found["contest/dcgan.yaml"] == {"steps": 5, "looks": 1}
+    assert found["benchmark/gmm.yaml"] == {} and found["benchmark/dcgan.yaml"] == {"steps": 5, "validations": 1}
 
 
 def test_one_more_model_or_seed_or_budget_concerns_no_other_job():
-    before = prepared(NOTEBOOKS | {"contest": ASKED})
+    before = prepared(NOTEBOOKS | {"benchmark": ASKED})
     after = prepared(
-        NOTEBOOKS | {"contest": {"models": ["gmm", "dcgan", "vae"], "seeds": [0, 1, 2], "looks": 2, "dcgan_steps": 8}}
+        NOTEBOOKS
+        | {"benchmark": {"models": ["gmm", "dcgan", "vae"], "seeds": [0, 1, 2], "validations": 2, "dcgan_steps": 8}}
     )
-    assert after["contest/gmm"] == before["contest/gmm"] and after["contest/dcgan"] != before["contest/dcgan"]
-    assert prepared(NOTEBOOKS) == {"contest": {"models": [], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}}
+    assert after["benchmark/gmm"] == before["benchmark/gmm"] and after["benchmark/dcgan"] != before["benchmark/dcgan"]
+    assert prepared(NOTEBOOKS) == {
+        "benchmark": {"models": [], "seeds": [0], "own": {"transformer_gan": 0, "vae_gan": 0}}
+    }
 
 
 def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "RESULTS", tmp_path)
     files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
     changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
-    assert changed == {"03_vae_gan", "contest"}
-    (told,) = [given for path, given in files[1].items() if path.stem == "contest"]
-    cli.write_if_changed(tmp_path / "x" / "params" / "contest.yaml", yaml.safe_dump(told))
+    assert changed == {"03_vae_gan", "benchmark"}
+    (told,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
+    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(told))
     assert benchmark.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
     assert benchmark.jobs("x") == [("gaussian", 0), ("vae", 0)]
     assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
 
 
 def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
-    found = prepared(NOTEBOOKS | {"contest": {"models": ["vae", "flow_matching", "tts_gan"]}})
-    patches = {model: found[f"contest/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
+    found = prepared(NOTEBOOKS | {"benchmark": {"models": ["vae", "flow_matching", "tts_gan"]}})
+    patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
     assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
     for model in ("vae", "flow_matching"):
-        assert benchmark.options(model, found[f"contest/{model}"], recorded())["patch"] == recorded().samples_of(
+        assert benchmark.options(model, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
             patches[model]
         )
 
 
 def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
     def concerned(module):
-        return [model for model in (*THESIS, *RIVALS) if f"meagan_lib/models/{module}.py" in benchmark.library(model)]
+        return [
+            model for model in (*THESIS, *BASELINES) if f"meagan_lib/models/{module}.py" in benchmark.library(model)
+        ]
 
     for rival in ("dcgan", "tts_gan", "flow_matching", "vae"):
         assert concerned(rival) == [rival]
@@ -97,7 +102,10 @@ def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
             for path in execution.library_inputs(n.stem)
         )
     assert concerned("baselines") == ["pca_gaussian", "gmm", "bootstrap"]
-    assert concerned("vae_gan") == ["vae_gan", "vae", "plain_vae_gan"] and concerned("contract") == [*THESIS, *RIVALS]
+    assert concerned("vae_gan") == ["vae_gan", "vae", "plain_vae_gan"] and concerned("contract") == [
+        *THESIS,
+        *BASELINES,
+    ]
 
 
 def recorded(n: int = 600, samples: int = 16) -> SpikeWindows:
@@ -120,8 +128,8 @@ def run(tmp_path, monkeypatch):
     """A run whose notebooks are done, with its parameters."""
     monkeypatch.setattr(benchmark, "RESULTS", tmp_path)
     recorded().save(tmp_path / "run" / "windows.h5")
-    asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "looks": 1, "vae_steps": 2}
-    parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "contest": asked}
+    asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "validations": 1, "vae_steps": 2}
+    parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "benchmark": asked}
     for name, given in prepared(parameters).items():
         path = tmp_path / "run" / "params" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,12 +145,14 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
         *((m, s) for m in ("bootstrap", "vae") for s in (0, 3)),
     ]
     assert benchmark.place("run", "vae_gan", 3) == run / "vae_gan"
-    assert benchmark.place("run", "vae_gan", 0) == run / "contest" / "vae_gan" / "0"
+    assert benchmark.place("run", "vae_gan", 0) == run / "benchmark" / "vae_gan" / "0"
 
 
 def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
-    asked = ASKED | {"seeds": [0, 1, 2], "rival_seeds": [1]}
-    (run / "params" / "contest.yaml").write_text(yaml.safe_dump(prepared(NOTEBOOKS | {"contest": asked})["contest"]))
+    asked = ASKED | {"seeds": [0, 1, 2], "baseline_seeds": [1]}
+    (run / "params" / "benchmark.yaml").write_text(
+        yaml.safe_dump(prepared(NOTEBOOKS | {"benchmark": asked})["benchmark"])
+    )
     assert benchmark.entries("run") == [*((m, s) for m in THESIS for s in (0, 1, 2)), ("gmm", 1), ("dcgan", 1)]
     assert ("transformer_gan", 0) not in benchmark.jobs("run") and ("dcgan", 1) in benchmark.jobs("run")
 
@@ -150,14 +160,14 @@ def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
 def test_fits_leave_models_windows_and_costs(run):
     thesis = {
         "steps": 2,
-        "looks": 1,
+        "validations": 1,
         "batch_size": 8,
         "patch_ms": 0.2,
         "normalisation": "min_max",
         "condition": "unit",
         "seed": 0,
         "name": "run",
-        "recipe": {"width": 16, "depth": 1},
+        "options": {"width": 16, "depth": 1},
     }
     for model, seed in benchmark.jobs("run"):
         if model != "vae_gan":
@@ -167,12 +177,12 @@ def test_fits_leave_models_windows_and_costs(run):
                 else yaml.safe_load((run / "params" / f"{benchmark.parameters_of(model)}.yaml").read_text())
             )
             receipt = benchmark.execute("run", model, seed, given)
-            assert f"contest/{model}/{seed}/synthetic.h5" in receipt["products"]
+            assert f"benchmark/{model}/{seed}/synthetic.h5" in receipt["products"]
     for model, seed in (("transformer_gan", 0), ("vae_gan", 0), ("vae_gan", 3)):  # the notebooks', and a job's
         folder = benchmark.place("run", model, seed)
         folder.mkdir(parents=True)
         for file in ("synthetic.h5", "cost.json"):
-            (folder / file).write_bytes((run / "contest" / "transformer_gan" / "3" / file).read_bytes())
+            (folder / file).write_bytes((run / "benchmark" / "transformer_gan" / "3" / file).read_bytes())
     found, costs = benchmark.synthetic("run"), benchmark.costs("run")
     assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys(
         (*THESIS, "bootstrap", "vae"), [0, 3]
@@ -197,16 +207,19 @@ def test_fits_leave_models_windows_and_costs(run):
 def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
     given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
     for model, (_, notebook) in THESIS.items():
-        found = benchmark.options(model, given[notebook] | {"recipe": {"heads": 2}}, recorded())
+        found = benchmark.options(model, given[notebook] | {"options": {"heads": 2}}, recorded())
         assert found["patch"] == recorded().samples_of(0.4)
-        assert found["heads"] == 2 and found["validate_every"] == given[notebook]["steps"] // given[notebook]["looks"]
+        assert (
+            found["heads"] == 2
+            and found["validate_every"] == given[notebook]["steps"] // given[notebook]["validations"]
+        )
         named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
         named |= {"vae_steps", "generator", "beta", "feature_weight"} if model == "vae_gan" else set()
         assert set(found) == named | {"heads", "validate_every", "checkpoint_every"}
 
 
 def test_the_graph_has_a_job_for_every_rival_and_seed():
-    name = "test-contest"
+    name = "test-benchmark"
     forget(name)
     try:
         for path, section in cli.check(name, cli.resolve("full", [], [])).items():
@@ -227,7 +240,7 @@ def test_the_graph_has_a_job_for_every_rival_and_seed():
         told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
         assert told.returncode == 0, told.stderr
         counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
-        assert counts["fit"] == str(len(RIVALS) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
+        assert counts["fit"] == str(len(BASELINES) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
     finally:
         forget(name)
 
