@@ -325,6 +325,12 @@ def test_displayed_equations_are_numbered_within_their_chapter(source, expected)
     assert building.numbered(source, "c2_density", 3)[0] == expected
 
 
+def test_pages_link_copies_of_kept_pictures_and_leave_links_to_other_files_as_words(tmp_path):
+    source = "![all](../../figures/full/scores.png), [measured](../../bench/PREPROCESSING.md), [here](scores.md)"
+    assert building.within(source, tmp_path) == "![all](/kept/figures/full/scores.png), measured, [here](scores.md)"
+    assert sha256(tmp_path / "kept/figures/full/scores.png") == sha256(ROOT / "figures/full/scores.png")
+
+
 def test_what_a_caption_says_is_not_taken_for_markup():
     assert building.escaped("*a* [b](c) <d> $x_1$ |e|") == r"\*a\* \[b\](c) \<d\> \$x\_1\$ \|e\|"
 

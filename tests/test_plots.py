@@ -58,7 +58,7 @@ def test_a_quality_map_counts_each_verdict_in_its_legend(positions):
 @pytest.mark.parametrize("n", [1, 4, 100])
 def test_without_positions_electrodes_stand_in_rows_and_none_is_hidden(n):
     places = plots.recordings.electrode_places(None, n)
-    assert len(np.unique(places, axis=0)) == n and places.max() < max(plots.recordings.ROW, n / plots.ROW)
+    assert len(np.unique(places, axis=0)) == n and places.max() < max(plots.recordings.ROW, n / plots.recordings.ROW)
     fig = plots.quality_map(None, np.zeros(n, int), np.zeros(n), VERDICTS, "ADU")
     draw(fig)
     assert len(fig.axes[0].get_xticks()) <= 16 and (fig.axes[0].get_xticks() % 1 == 0).all()

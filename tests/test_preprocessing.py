@@ -5,9 +5,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from meagan_lib import InputError
+from meagan_lib import InputError, workflow
 from meagan_lib.windows import merging
-from meagan_lib.workflow import execution, figures
+from meagan_lib.workflow import execution
 from tests.test_brw import write_4
 from tests.test_formats import write_nwb
 
@@ -18,7 +18,7 @@ def run_cells(tmp_path, monkeypatch):
 
     def run(**parameters) -> dict:
         saved = {}
-        monkeypatch.setattr(figures, "save_figure", lambda fig, id, *, data, **_: saved.update({id: data}))
+        monkeypatch.setattr(workflow, "save_figure", lambda fig, id, *, data, **_: saved.update({id: data}))
         monkeypatch.setattr(execution, "RESULTS", tmp_path / "results")
         names = {"display": lambda shown: None}
         for cell in nbformat.read(execution.find_notebook("01_preprocessing"), as_version=4).cells:

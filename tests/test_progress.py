@@ -103,7 +103,7 @@ def test_a_fit_and_a_notebook_tell_their_steps_and_a_note_changes_no_weight(note
     with_note = PlainVAE.fit(data, 0, steps=6, patch=4)
     assert (note()["done"], note()["total"], note()["unit"]) == (6, 6, "step")
     monkeypatch.setenv(figures.STAGING, "somewhere")
-    execution.progress("VAE")(SimpleNamespace(step=2, total_steps=4))
+    execution.progress_bar("VAE")(SimpleNamespace(step=2, total_steps=4))
     assert (note()["done"], note()["total"]) == (2, 4)
     monkeypatch.delenv(progress.NOTE)
     np.testing.assert_array_equal(with_note.sample(9, 1), PlainVAE.fit(data, 0, steps=6, patch=4).sample(9, 1))

@@ -385,7 +385,7 @@ def test_a_finished_training_is_done_again_when_a_module_that_it_depends_on_has_
     gan(folder=tmp_path, validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0))).train()
     kept = json.loads((tmp_path / "config.json").read_text())["sources"]
     read = Path.read_bytes
-    for module in ("features", "losses", "models/gaussian"):
+    for module in ("windows/features", "training/losses", "models/gaussian"):
         edited = lambda path: read(path) + b"#" * str(path).endswith(f"meagan_lib/{module}.py")
         monkeypatch.setattr(Path, "read_bytes", edited)
         trainer = gan(validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0)))

@@ -202,13 +202,31 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     }
     for name in templates.list_templates():
         if not name.startswith("_"):
-            write(pages / name, linked(templates.get_template(name).render(context), found))
+            write(pages / name, within(linked(templates.get_template(name).render(context), found), pages))
     for picture in pictures:
         page = templates.get_template("_figure.md").render(context, figure=picture)
         write(pages / "figures" / f"{picture.name}.md", page)
     for module in modules():
         page = templates.get_template("_module.rst").render(module=module, line="=" * len(module))
         write(pages / "api" / f"{module}.rst", page)
+
+
+def within(source: str, pages: Path) -> str:
+    """Markdown of ``book/pages`` as a book can hold it: kept pictures it links to are copied into the folder ``pages``.
+
+    Links to other files of the project, right where the page lies, become their words.
+    """
+
+    def copied(match: re.Match) -> str:
+        words, path = match.groups()
+        if not path.startswith("figures/"):
+            return words
+        target = pages / "kept" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, target)
+        return f"[{words}](/kept/{path})"
+
+    return re.sub(r"\[([^\]]+)\]\(\.\./\.\./([^)]+)\)", copied, source)
 
 
 def write(path: Path, content: str) -> None:

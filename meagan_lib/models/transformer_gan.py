@@ -365,7 +365,7 @@ class Discriminator(nn.Module):
         return logit if self.classes is None else logit + (self.classes(label) * features).sum(1)
 
 
-class Discriminator(Discriminator):
+class ConvolutionalDiscriminator(Discriminator):
     """Windows (batch, samples) → logits (batch,).
 
     Convolutions see local shape, a dense branch sees the window as a whole.
@@ -451,7 +451,7 @@ class TransformerDiscriminator(Discriminator):
         """Nothing goes past the blocks."""
 
 
-DISCRIMINATORS = {"convolutional": Discriminator, "transformer": TransformerDiscriminator}
+DISCRIMINATORS = {"convolutional": ConvolutionalDiscriminator, "transformer": TransformerDiscriminator}
 
 
 def build_generator(

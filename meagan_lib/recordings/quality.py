@@ -106,7 +106,7 @@ def channel_quality(
     config: QualityConfig = QualityConfig(),
     seed: int = 0,
 ) -> ChannelQuality:
-    """Discriminator every channel of an unfiltered recording.
+    """Judge every channel of an unfiltered recording.
 
     Parameters
     ----------

@@ -9,8 +9,8 @@ from meagan_lib.models.gaussian import Gaussian, gaussian_transport, without_far
 from meagan_lib.models.transformer_gan import (
     DISCRIMINATORS,
     GENERATORS,
+    ConvolutionalDiscriminator,
     ConvolutionalGenerator,
-    Discriminator,
     Generator,
     TransformerDiscriminator,
     attention,
@@ -45,7 +45,7 @@ def test_any_length_of_window_can_be_generated_and_judged(samples, patch, taps):
     ):
         windows = generator(torch.randn(3, 16))
         assert windows.shape == (3, samples) and generator.outline()[-1][1] == str(samples)
-    assert Discriminator(samples)(windows).shape == (3,)
+    assert ConvolutionalDiscriminator(samples)(windows).shape == (3,)
     mu, log_variance = Encoder(samples, latent=16)(windows)
     assert mu.shape == log_variance.shape == (3, 16)
 
