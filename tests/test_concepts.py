@@ -1,6 +1,7 @@
 """The concept notebooks: they run without complaint, exercises check themselves, students have hints for solutions."""
 
 import json
+import linecache
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from meagan_lib import ROOT, InputError, figures, teaching
 from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
 from meagan_lib.figures import STAGING
 from meagan_lib.notebooks import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, find_notebook
-from meagan_lib.teaching import SOLUTIONS, Interactive, for_students, spike_windows, students_path
+from meagan_lib.teaching import SOLUTIONS, Animated, Interactive, for_students, spike_windows, students_path
 from meagan_lib.windows import Split
 from tests.conftest import forget
 
@@ -73,7 +74,7 @@ def verdicts(monkeypatch):
 
     def run(notebook: nbformat.NotebookNode, old: str = "", new: str = "") -> list[bool]:
         found = []
-        monkeypatch.setattr(teaching, "check", lambda *given: found.append(told(*given)))
+        monkeypatch.setattr(teaching, "check", lambda *given, **known: found.append(told(*given, **known)))
         space = {}
         for tag in ("parameters", "setup", "exercise"):
             for source in tagged(notebook, tag):
@@ -189,19 +190,54 @@ def test_the_index_names_every_notebook():
         (np.ones((2, 1)), np.ones(2), False, "shape (2, 1), where (2,) was expected"),
         (float("nan"), 1.0, False, "got      nan"),
         (None, 1.0, False, "got      None"),
+        (None, 1.0, False, "did you forget return?"),
+        (np.array([np.nan, 1]), np.ones(2), False, "logarithm of a negative number"),
         ("near 0", "near 1", False, "expected near 1"),
+        ({"a": 1}, 1.0, False, "a dict is given, where numbers or a text are expected"),
         ("near 1", "near 1", True, "right"),
     ],
 )
 def test_a_check_tells_what_was_expected_and_what_it_got(got, expected, right, words, capsys):
-    assert teaching.check("the question", lambda: got, expected) is right
+    assert teaching.check("the question", lambda: got, expected) == right
     told = capsys.readouterr().out
-    assert words in told and "the question" in told and "expected " in told and told.startswith(("right", "not yet"))
+    assert words in told and "the question" in told and "expected" in told and told.startswith(("right", "not yet"))
+
+
+@pytest.mark.parametrize(
+    "got, right, words",
+    [([-1, -2], False, "minus sign"), (1.5, False, "the mean"), ([1, 1], False, ""), ([1, 2], True, "")],
+)
+def test_a_check_names_the_usual_mistake_that_gives_a_wrong_answer(got, right, words, capsys):
+    mistakes = {"did you forget the minus sign?": [-1.0, -2.0], "did you take the mean?": 1.5}
+    assert teaching.check("the question", lambda: got, [1, 2], mistakes=mistakes) == right
+    told = capsys.readouterr().out
+    assert words in told and ("did you" in told) == bool(words)
+
+
+def test_an_answer_that_raises_is_told_in_one_line_and_later_checks_run(capsys):
+    cell = "def answer(x):\n    y = 2 * x\n    return helper(y)\n\n\n"
+    cell += "def helper(y):\n    return np.ones(2) @ np.ones(y)\n\n\n"
+    cell += 'check("one", lambda: answer(3), 1)\ncheck("two", lambda: 2, 2)'
+    linecache.cache["a cell"] = (len(cell), None, cell.splitlines(True), "a cell")
+    exec(compile(cell, "a cell", "exec"), {"check": teaching.check, "np": np})
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "error   one"
+    assert told[1].startswith("        line 7 of your cell, `return np.ones(2) @ np.ones(y)`: ValueError: matmul")
+    assert told[2].startswith("right   two") and "Traceback" not in "".join(told)
+
+
+def test_a_cell_that_ends_with_a_check_shows_no_stray_value():
+    cell = nbformat.v4.new_code_cell("from meagan_lib.teaching import check\ncheck('one', lambda: 1, 2)")
+    NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel_name="python3").execute()
+    assert [output.output_type for output in cell.outputs] == ["stream"]
 
 
 def line(height: float, colour: str) -> Figure:
+    """A line."""
     fig = Figure(figsize=(1, 1))
-    fig.subplots().axhline(height, color=colour)
+    axis = fig.subplots()
+    axis.axhline(height, color=colour)
+    axis.set_title(f"at {height:g}")
     return fig
 
 
@@ -213,13 +249,31 @@ def test_a_slider_redraws_its_picture_and_pictures_stand_in_where_there_are_none
     height, colour, picture = panel.sliders.children
     assert (height.value, colour.value, height.description) == (0.5, "black", "height")
     assert picture.layout.width == "96px" and picture.layout.align_self == "flex-start", "not stretched over the notebook"
-    before = bytes(picture.value)
+    assert 'alt="height 0.5, colour black. A line. at 0.5"' in picture.value
+    before = picture.value
     height.value = 0.9
     assert picture.value != before
     monkeypatch.setenv(STAGING, "somewhere")
     static = Interactive(line, height=np.linspace(0, 1, 11), colour=["red", "black", "blue"])._repr_mimebundle_()
     assert static == {"text/html": bundle["text/html"]}
     assert [f"height {h}" in static["text/html"] for h in ("0<", "0.3", "0.7", "1<")] == [True] * 4
+
+
+def test_a_play_button_steps_through_the_first_control(monkeypatch):
+    monkeypatch.delenv(STAGING, raising=False)
+    play, height, _, _ = Interactive(line, 300, height=[0, 0.5, 1], colour=["red", "black"]).sliders.children
+    assert (play.value, play.max, play.interval) == (height.index, 2, 300)
+
+
+def test_an_animated_figure_stands_still_until_it_is_unfolded(tmp_path):
+    saved = figures.SavedFigure(tmp_path / "c2_phases.png", "Four <phases>")
+    saved.png.write_bytes(b"still")
+    saved.png.with_suffix(".gif").write_bytes(b"moving")
+    shown = Animated(saved)
+    still, moving = shown._repr_html_().split("<details>")
+    assert "image/png" in still and "gif" not in still and "Four &lt;phases&gt;" in still
+    assert "image/gif" in moving and "width:100%" not in moving.replace("max-width:100%", "")
+    assert repr(shown) == repr(saved), "the book knows it by this"
 
 
 def test_a_bridge_has_windows_of_its_own_or_of_a_run_that_has_them():
