@@ -26,7 +26,9 @@ RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
     "c1_networks": [
-        ("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)"),
+        ("-delta1.sum(0)", "delta1.sum(0)", "b is subtracted"), (" * (1 - h**2)", "", "the derivative 1 − h² of tanh"),
+        ("delta2.T @ h, -delta2.sum(0)", "delta2.T @ h / 7, -delta2.sum(0) / 7", "the mean over the patterns"),
+        ("delta2 = (o - target)", "delta2 = (target - o)", "is it O − T or T − O?"),
     ],
     "c2_density_game": [
         ("q * np.log(1 - d)", "p * np.log(1 - d)"), ("np.log(1 - d)) * dx", "np.log(1 - d))"),
@@ -57,7 +59,8 @@ MISTAKES = {
     "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
     "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
 }
-"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
+"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
+that the notebook knows, what it says of them."""
 
 
 def solution(name: str) -> nbformat.NotebookNode:
@@ -150,10 +153,12 @@ def test_an_exercise_accepts_the_solution_and_neither_the_stub_nor_a_mistake(nam
     assert verdicts(for_students(solution(name))) == [False] * len(right)
     assert capsys.readouterr().out.count("hint: ") == len(right)
     exercises = tagged(solution(name), "exercise")
-    for old, new in MISTAKES[name]:
+    for old, new, *known in MISTAKES[name]:
         assert any(old in source for source in exercises), old
         assert not all(verdicts(solution(name), old, new)), f"{new} is taken for {old}"
-    assert all(any(old in source for old, _ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
+        told = capsys.readouterr().out
+        assert all(words in told for words in known), f"{new} instead of {old} is not met with '{known[0]}'"
+    assert all(any(old in source for old, *_ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
 
 
 @pytest.mark.parametrize("preset", ["concepts", "concepts_smoke"])
