@@ -31,8 +31,10 @@ MISTAKES = {
         ("delta2 = (o - target)", "delta2 = (target - o)", "is it O − T or T − O?"),
     ],
     "c2_density_game": [
-        ("q * np.log(1 - d)", "p * np.log(1 - d)"), ("np.log(1 - d)) * dx", "np.log(1 - d))"),
-        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
+        ("q * np.log(1 - d)", "p * np.log(1 - d)", "did you weight the second term by q?"),
+        ("np.log(1 - d)) * dx", "np.log(1 - d))", "did you forget dx?"), ("d = p /", "d = q /", "the logarithm of 0"),
+        ("q * np.exp(logit)", "np.exp(logit)", "did you forget to multiply by q?"),
+        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))", "the sigmoid of the logit is D*"),
     ],
     "c3_losses": [
         ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
@@ -196,7 +198,7 @@ def test_the_index_names_every_notebook():
         (float("nan"), 1.0, False, "got      nan"),
         (None, 1.0, False, "got      None"),
         (None, 1.0, False, "did you forget return?"),
-        (np.array([np.nan, 1]), np.ones(2), False, "logarithm of a negative number"),
+        (np.array([np.nan, 1]), np.ones(2), False, "the logarithm of 0 or of a negative number"),
         ("near 0", "near 1", False, "expected near 1"),
         ({"a": 1}, 1.0, False, "a dict is given, where numbers or a text are expected"),
         ("near 1", "near 1", True, "right"),
