@@ -37,8 +37,9 @@ MISTAKES = {
         ("q * np.exp(logit)", "q / (1 + np.exp(-logit))", "the sigmoid of the logit is D*"),
     ],
     "c3_losses": [
-        ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
-        ("return 0 if loss", "return 1 if loss"),
+        ("return d if loss", "return 1 / (1 - d) if loss", "the derivative by D"),
+        ("else 1 - d", "else d", "the slope of the other loss"), ("else 1 - d", "else d - 1", "the absolute value"),
+        ("return 0 if loss", "return 1 if loss"), ("return 0 if loss == ", "return 0 if loss != ", "the other way round"),
     ],
     "c4_mode_collapse": [
         ("(distance < 3 * sd).mean()", "(distance < sd).mean()"), (">= 0.1 * len(samples) / len(modes)", ">= 1"),
