@@ -139,8 +139,8 @@ def _advice(answer: np.ndarray | str | None, tolerance: float, mistakes: Mapping
     for words, wrong in mistakes.items():
         if _compare(answer, _plain(wrong), tolerance)[0]:
             return words
-    if isinstance(answer, np.ndarray) and np.isnan(answer).any():
-        return "nan: did you take the logarithm of a negative number, or divide 0 by 0?"
+    if isinstance(answer, np.ndarray) and not np.isfinite(answer).all():
+        return "not a finite number: did you take the logarithm of 0 or of a negative number, or divide by 0?"
     return ""
 
 

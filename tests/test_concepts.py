@@ -26,15 +26,20 @@ RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
     "c1_networks": [
-        ("-delta1.sum(0)", "delta1.sum(0)"), (" * (1 - h**2)", ""), ("delta2.T @ h", "delta2.T @ h / len(x)"),
+        ("-delta1.sum(0)", "delta1.sum(0)", "b is subtracted"), (" * (1 - h**2)", "", "the derivative 1 − h² of tanh"),
+        ("delta2.T @ h, -delta2.sum(0)", "delta2.T @ h / 7, -delta2.sum(0) / 7", "the mean over the patterns"),
+        ("delta2 = (o - target)", "delta2 = (target - o)", "is it O − T or T − O?"),
     ],
     "c2_density_game": [
-        ("q * np.log(1 - d)", "p * np.log(1 - d)"), ("np.log(1 - d)) * dx", "np.log(1 - d))"),
-        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
+        ("q * np.log(1 - d)", "p * np.log(1 - d)", "did you weight the second term by q?"),
+        ("np.log(1 - d)) * dx", "np.log(1 - d))", "did you forget dx?"), ("d = p /", "d = q /", "the logarithm of 0"),
+        ("q * np.exp(logit)", "np.exp(logit)", "did you forget to multiply by q?"),
+        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))", "the sigmoid of the logit is D*"),
     ],
     "c3_losses": [
-        ("return d if loss", "return 1 / (1 - d) if loss"), ("else 1 - d", "else d"),
-        ("return 0 if loss", "return 1 if loss"),
+        ("return d if loss", "return 1 / (1 - d) if loss", "the derivative by D"),
+        ("else 1 - d", "else d", "the slope of the other loss"), ("else 1 - d", "else d - 1", "the absolute value"),
+        ("return 0 if loss", "return 1 if loss"), ("return 0 if loss == ", "return 0 if loss != ", "the other way round"),
     ],
     "c4_mode_collapse": [
         ("(distance < 3 * sd).mean()", "(distance < sd).mean()"), (">= 0.1 * len(samples) / len(modes)", ">= 1"),
@@ -57,7 +62,8 @@ MISTAKES = {
     "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
     "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
 }
-"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
+"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
+that the notebook knows, what it says of them."""
 
 
 def solution(name: str) -> nbformat.NotebookNode:
@@ -150,10 +156,12 @@ def test_an_exercise_accepts_the_solution_and_neither_the_stub_nor_a_mistake(nam
     assert verdicts(for_students(solution(name))) == [False] * len(right)
     assert capsys.readouterr().out.count("hint: ") == len(right)
     exercises = tagged(solution(name), "exercise")
-    for old, new in MISTAKES[name]:
+    for old, new, *known in MISTAKES[name]:
         assert any(old in source for source in exercises), old
         assert not all(verdicts(solution(name), old, new)), f"{new} is taken for {old}"
-    assert all(any(old in source for old, _ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
+        told = capsys.readouterr().out
+        assert all(words in told for words in known), f"{new} instead of {old} is not met with '{known[0]}'"
+    assert all(any(old in source for old, *_ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
 
 
 @pytest.mark.parametrize("preset", ["concepts", "concepts_smoke"])
@@ -191,7 +199,7 @@ def test_the_index_names_every_notebook():
         (float("nan"), 1.0, False, "got      nan"),
         (None, 1.0, False, "got      None"),
         (None, 1.0, False, "did you forget return?"),
-        (np.array([np.nan, 1]), np.ones(2), False, "logarithm of a negative number"),
+        (np.array([np.nan, 1]), np.ones(2), False, "the logarithm of 0 or of a negative number"),
         ("near 0", "near 1", False, "expected near 1"),
         ({"a": 1}, 1.0, False, "a dict is given, where numbers or a text are expected"),
         ("near 1", "near 1", True, "right"),
