@@ -86,7 +86,7 @@ def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, 
 
 
 def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Accuracy, quality and coverage of two GANs in training, a line for each initialisation.
+    """Accuracy, quality and coverage of two GANs in training, a line for each training.
 
     Parameters
     ----------
@@ -111,8 +111,7 @@ def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     for axis in axes[0]:
         axis.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     handles = [
-        Line2D([], [], color=colour, label=f"{label} (one line per initialisation)")
-        for label, colour in zip(gans, GANS)
+        Line2D([], [], color=colour, label=f"{label} (one line per training)") for label, colour in zip(gans, GANS)
     ]
     handles.append(Line2D([], [], color="0.6", linewidth=0.8, linestyle="--", label="chance"))
     fig.legend(handles=handles, loc="outside upper center", ncols=3)
@@ -135,7 +134,7 @@ def curve_fits(x: np.ndarray, curves: np.ndarray, explained: np.ndarray, title: 
 def frequency_phase(b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]) -> Figure:
     """Frequencies b and phases c of sinusoids: of the data, then of two GANs; histograms below.
 
-    Of each, a list of arrays (n,): one for each initialisation, that has a marker of its own.
+    Of each, a list of arrays (n,): one for each training, that has a marker of its own.
     """
     fig = _figure(4.3)
     labels = list(b)
@@ -155,7 +154,7 @@ def frequency_phase(b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]) ->
                 continue
             for i, its in enumerate(values):
                 density = np.histogram(its, edges[key])[0] / max(len(its), 1) / np.diff(edges[key])
-                name = "" if i else f"{label}\n(one line per initialisation)"
+                name = "" if i else f"{label}\n(one line per training)"
                 axes[key].stairs(density, edges[key], color=colour, linewidth=0.9, label=name)
     axes[labels[0]].set_ylabel("phase $c$")
     axes["b"].set(xlabel="frequency $b$", ylabel="density")

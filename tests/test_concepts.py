@@ -51,16 +51,27 @@ MISTAKES = {
         ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])"),
     ],
     "c6_sinusoid_gan": [
-        (">= 0.1 * len(values) / bins", ">= 1"), ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1"),
-        ("b, c, _ = fit(curves)", "c, b, _ = fit(curves)"),
+        (">= 0.1 * len(values) / bins", ">= 1", "one value does not make a bin occupied"),
+        ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1", "did you compare means?"),
+        ("b, c, _ = fit(curves)", "c, b, _ = fit(curves)", "did you swap b and c?"),
     ],
     "c7_vae": [
-        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
-        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
-        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"), ("epsilon**2 - log_variance)", "epsilon**2)"),
+        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)", "did you take the mean over the latent numbers?"),
+        ("log_variance.exp() - 1 - log_variance", "(2 * log_variance).exp() - 1 - 2 * log_variance", "log σ² for log σ?"),
+        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1", "did you take σ for σ²?"),
+        ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"),
+        ("epsilon**2 - log_variance)", "epsilon**2)", "did you forget log σ in log q(z)?"),
     ],
-    "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
-    "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
+    "c8_attention": [
+        ("dim=1) @ v", "dim=0) @ v", "does the softmax go over keys?"),
+        (" / q.shape[1] ** 0.5", "", "did you forget to divide by √d?"),
+        ("layer(x)[order]", "layer(x)", "that asks for invariance"),
+    ],
+    "c9_flow_matching": [
+        ("- (1 - t)) /", "+ (1 - t)) /", "which sign has the covariance"),
+        ("(x - t * m)", "x", "did you forget to subtract E[x_t] from x?"),
+        ("v(x, k / n)", "v(x, (k + 1) / n)", "did you use the velocity at the end of a step?"),
+    ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""
