@@ -49,9 +49,9 @@ MISTAKES = {
         ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)", "nearest to a mode, but not"),
     ],
     "c5_wasserstein": [
-        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p"),
-        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")'),
-        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])"),
+        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p", "nearest y?"),
+        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")', "That is W₂²"),
+        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])", "the same weight?"),
     ],
     "c6_sinusoid_gan": [
         (">= 0.1 * len(values) / bins", ">= 1"), ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1"),
