@@ -1,4 +1,7 @@
-"""Draw the figures of the lessons c1 to c5: arrays in, a figure out, nothing computed but what a picture needs."""
+"""Draw the figures of the lessons c1 to c5: arrays in, a figure out, nothing computed but what a picture needs.
+
+One section for each lesson, in the order of its figures; it is long because it is the drawing of five notebooks.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -477,4 +480,231 @@ def gradients_for_two_generators(d: Mapping[str, np.ndarray]) -> Figure:
             axis.plot(slope, color=LOSS_COLOURS[loss], linestyle=dash, linewidth=1.5, label=words)
     axis.set(xlabel="steps of D, with G fixed", ylabel="mean $|\\partial L_G / \\partial l|$", yscale="log")
     _one_legend(fig, [axis], loc="outside lower center", ncols=2)
+    return fig
+
+
+# c4: mode collapse
+
+EXTENT = 2.9
+"""Half the side of the plane that is shown."""
+
+
+def _points(axis: Axes, points: np.ndarray, centres: np.ndarray, radius: float, title: str) -> None:
+    for centre in centres:
+        axis.add_patch(Circle(centre, radius, facecolor="none", edgecolor=DATA, linewidth=0.6))
+    axis.scatter(*points.T, s=1.5, color=GENERATED, linewidths=0, alpha=0.5, rasterized=True)
+    axis.set(xlim=(-EXTENT, EXTENT), ylim=(-EXTENT, EXTENT), aspect="equal")
+    axis.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+    _title(axis, title)
+
+
+def _game(axis: Axes, points: np.ndarray, logits: np.ndarray, centres: np.ndarray, radius: float, title: str) -> None:
+    """Draw generated points over the logits of D, white where they are low and orange where they are high."""
+    low, high = np.quantile(logits, [0.02, 0.98])
+    extent = (-EXTENT, EXTENT) * 2
+    style = {"origin": "lower", "alpha": 0.7, "interpolation": "bilinear"}
+    axis.imshow(logits, extent=extent, cmap=PREFERENCE, vmin=low, vmax=high, **style)
+    _points(axis, points, centres, radius, title)
+
+
+def point_sets(sets: Mapping[str, np.ndarray], centres: np.ndarray, radius: float) -> Figure:
+    """Draw sets of points (n, 2), by title, over the modes: circles of the ``radius`` around ``centres`` (modes, 2)."""
+    fig = Figure(figsize=(plots.WIDTH, 2.35), layout="constrained")
+    axes = fig.subplots(1, len(sets), sharey=True)
+    for axis, (title, points) in zip(axes, sets.items()):
+        _points(axis, points, centres, radius, title)
+    fig.supxlabel("$x_1$", fontsize=8)
+    axes[0].set_ylabel("$x_2$")
+    return fig
+
+
+def games(shown: Mapping[str, tuple[np.ndarray, np.ndarray]], centres: np.ndarray, radius: float) -> Figure:
+    """Draw several games side by side, by title: generated points (n, 2), over the logits (side, side) of D."""
+    fig = Figure(figsize=(plots.WIDTH, 1.9), layout="constrained")
+    for axis, (title, its) in zip(fig.subplots(1, len(shown), sharey=True), shown.items()):
+        _game(axis, *its, centres, radius, title)
+        axis.set(xticks=[], yticks=[])
+    return fig
+
+
+def one_game(points: np.ndarray, logits: np.ndarray, centres: np.ndarray, radius: float, title: str) -> Figure:
+    """Draw one game: generated points (n, 2), over the logits (side, side) of D."""
+    fig = Figure(figsize=(4.4, 3.2), layout="constrained")
+    axis = fig.subplots()
+    _game(axis, points, logits, centres, radius, title)
+    axis.plot([], [], "o", color=GENERATED, markersize=3, label="generated")
+    axis.plot([], [], "o", markerfacecolor="none", markeredgecolor=DATA, markersize=8, label="mode")
+    axis.plot([], [], "s", color=DISCRIMINATOR, markersize=8, alpha=0.7, label="logit of D high")
+    fig.legend(loc="outside right upper")
+    return fig
+
+
+def histories(shown: Mapping[str, tuple[np.ndarray, ...]], n_modes: int) -> Figure:
+    """Draw modes covered, quality and loss of D over the steps, a column for each game and a line for each training.
+
+    A game has its steps (snapshots,), then the three, each (snapshots, trainings). Losses have a scale for each game.
+    """
+    fig = Figure(figsize=(plots.WIDTH, 3.9), layout="constrained")
+    axes = fig.subplots(3, len(shown), sharex="col")
+    for column, (title, (steps, covered, quality, loss)) in zip(axes.T, shown.items()):
+        _title(column[0], title)
+        for axis, values in zip(column, (covered, quality, loss)):
+            axis.plot(steps, values, color=GENERATED, linewidth=0.9, alpha=0.8)
+            axis.set(xlim=(0, steps[-1]), xticks=[0, steps[-1]])
+        for axis, top in zip(column, (n_modes, 1)):
+            axis.set(ylim=(0, 1.05 * top), yticks=[0, top / 2, top])
+    for axis in axes[:2, 1:].flat:
+        axis.tick_params(labelleft=False)
+    for axis, words in zip(axes[:, 0], ("modes\ncovered", "quality", "loss of $D$")):
+        axis.set_ylabel(words)
+    fig.supxlabel("generator step", fontsize=8)
+    return fig
+
+
+def clusters(
+    time_ms: np.ndarray, waveforms: np.ndarray, held_out: np.ndarray, generated: Mapping[str, np.ndarray]
+) -> Figure:
+    """Draw the fraction of windows in each cluster, held-out and generated, under the mean window of each.
+
+    ``waveforms`` (clusters, samples), ``held_out`` (clusters,), ``generated`` (trainings, clusters) by game.
+    """
+    n = len(waveforms)
+    fig = Figure(figsize=(plots.WIDTH, 2.9), layout="constrained")
+    axes = fig.subplot_mosaic([[str(i) for i in range(n)], ["all"] * n], height_ratios=[1, 2.2])
+    for i, waveform in enumerate(waveforms):
+        axes[str(i)].plot(time_ms, waveform, color=DATA, linewidth=1.2)
+        axes[str(i)].set_ylim(1.05 * waveforms.min(), 1.05 * waveforms.max())
+        axes[str(i)].axis("off")
+    axis, x = axes["all"], np.arange(n)
+    axis.bar(x, held_out, width=0.8, color=DATA, alpha=0.25, label="held-out windows")
+    for (label, its), colour, marker, shift in zip(generated.items(), (GENERATED, DISCRIMINATOR), "os", (-0.18, 0.18)):
+        aside = x + shift + np.linspace(-0.1, 0.1, len(its))[:, None]
+        axis.plot(aside, its, marker, color=colour, markersize=3.5, markeredgewidth=0)
+        axis.plot([], [], marker, color=colour, markersize=3.5, label=f"{label}, each training")
+    axis.set(xlabel="cluster, with its mean window above", ylabel="fraction of windows,\ngood ones only")
+    axis.set(xticks=[], xlim=(-0.5, n - 0.5))
+    _one_legend(fig, [axis], loc="outside lower center", ncols=3)
+    return fig
+
+
+# c5: the Wasserstein distance
+
+
+def parallel_lines(
+    theta: np.ndarray,
+    theory: Mapping[str, np.ndarray],
+    blurs: Sequence[float],
+    measured: Mapping[str, np.ndarray],
+    slopes: Mapping[str, np.ndarray],
+) -> Figure:
+    """Draw two parallel lines, distances between them, and the slopes that a generator would learn from.
+
+    ``theory`` has JS and KL (blurs, n) at n evenly spaced θ in [−1, 1]; ``measured``, JS and W₁ from draws, and
+    ``slopes`` of two losses of G are given at ``theta``.
+    """
+    fig = Figure(figsize=(plots.WIDTH, 2.7), layout="constrained")
+    sketch, middle, right = fig.subplots(1, 3, width_ratios=[0.62, 1.2, 1])
+    for x, colour, label in ((0, DATA, "data"), (0.6, GENERATED, "generated")):
+        sketch.plot([x, x], [0, 1], color=colour, linewidth=2.5, solid_capstyle="butt")
+        sketch.text(x, 1.04, label, ha="center", fontsize=7.5, color=colour)
+    both_ways = {"arrowstyle": "<|-|>", "color": "0.35", "linewidth": 0.8}
+    sketch.annotate("", (0.57, 0.5), (0.03, 0.5), arrowprops=both_ways)
+    sketch.text(0.3, 0.53, r"$\theta$", ha="center")
+    sketch.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-0.4, 1.0), ylim=(0, 1.15), xticks=[0, 0.6], yticks=[0, 1])
+    for (label, curves), colour, dash in zip(theory.items(), (DISCRIMINATOR, OTHER), ("-", "--")):
+        near = np.linspace(-1, 1, curves.shape[1])
+        for blur, alpha, curve in zip(blurs, (0.35, 0.6, 1), curves):
+            middle.plot(near, curve, dash, color=to_rgba(colour, alpha), label=f"{label}, blur {blur:g}")
+    middle.plot(near, np.abs(near), color=DATA, linewidth=1.5, label="$W_1$, any blur")
+    for (label, values), colour, marker in zip(measured.items(), (DISCRIMINATOR, DATA), "so"):
+        middle.plot(theta, values, marker, color=colour, markersize=3, label=f"{label}, from draws")
+    middle.set(xlabel=r"$\theta$", ylabel="distance; JS, KL in nats", ylim=(-0.03, 1.1), xlim=(-1.03, 1.03))
+    for (label, values), colour, marker in zip(slopes.items(), (DISCRIMINATOR, DATA), "so"):
+        right.plot(theta, values, color=colour, marker=marker, markersize=3, label=label)
+    right.set(xlabel=r"$\theta$", ylabel=r"slope of G's loss, $\partial L_G / \partial \theta$", xlim=(-1.03, 1.03))
+    _one_legend(fig, [middle], loc="outside lower center", ncols=3)
+    right.legend(loc="upper left")
+    return fig
+
+
+def two_lines_blurred(x: np.ndarray, p: np.ndarray, q: np.ndarray, title: str) -> Figure:
+    """Draw the densities ``p`` and ``q`` (n,) of two blurred lines, seen from their end."""
+    fig = Figure(figsize=(4.4, 2.4), layout="constrained")
+    axis = fig.subplots()
+    _two_densities(axis, x, p, q)
+    axis.set(xlabel="$x_1$", ylabel="density", xlim=(-1, 2), ylim=(0, None))
+    _title(axis, title)
+    fig.legend(loc="outside right upper")
+    return fig
+
+
+def critics(
+    x: np.ndarray,
+    p: np.ndarray,
+    q: np.ndarray,
+    best: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    slopes: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    limits: Mapping[str, float],
+) -> Figure:
+    """Draw critics, their slopes and their weights, a column for each constraint and a line for each training.
+
+    ``p``, ``q`` and ``best`` (n,) are the densities and the best critic at ``x``, ``values`` and ``slopes``
+    (trainings, n), ``weights`` (weights,), ``limits`` the largest weight to show. Values are divided by the steepest
+    slope, and are 0 where the best critic is lowest.
+    """
+    fig = Figure(figsize=(plots.WIDTH, 4.9), layout="constrained")
+    axes = fig.subplots(3, len(values), sharey="row")
+    turn = best.argmin()
+    for column, label in zip(axes.T, values):
+        colour = DISCRIMINATOR if label.startswith("clip") else OTHER
+        scaled = values[label] / np.abs(slopes[label]).max(axis=1, keepdims=True)
+        top, middle, bottom = column
+        top.fill_between(x, 2.5 * p, color=DATA, alpha=0.2, linewidth=0, label="data")
+        top.fill_between(x, 2.5 * q, color=GENERATED, alpha=0.25, linewidth=0, label="generated")
+        lines = top.plot(x, (scaled - scaled[:, [turn]]).T, color=colour, linewidth=0.9)
+        lines[0].set_label("clipped critics" if label.startswith("clip") else "penalised critics")
+        top.plot(x, best - best[turn], color="black", linestyle=":", linewidth=1.4, label="best critic")
+        top.set(ylim=(-3.3, 3.6), yticks=[-3, 0, 3], xticks=[-2, 0, 2, 4])
+        _title(top, label)
+        middle.plot(x, np.abs(slopes[label]).T, color=colour, linewidth=0.9)
+        middle.axhline(1, color="black", linestyle=":", linewidth=1.4)
+        middle.set(yscale="log", ylim=(1e-6, 1e5), xlabel="$x$", xticks=[-2, 0, 2, 4])
+        limit = limits[label]
+        bottom.hist(weights[label], np.linspace(-1.02 * limit, 1.02 * limit, 52), color=colour, histtype="stepfilled")
+        bottom.set(yscale="log", xlabel="weight", xticks=[-limit, 0, limit])
+    for axis, words in zip(axes[:, 0], ("$f(x)$ / its\nsteepest slope", "$|f'(x)|$", "number\nof weights")):
+        axis.set_ylabel(words)
+    _one_legend(fig, [axes[0, 0], axes[0, -1]], loc="outside lower center", ncols=5)
+    return fig
+
+
+def gains(
+    real: np.ndarray,
+    scaled: Mapping[str, np.ndarray],
+    gain: np.ndarray,
+    js: Mapping[str, np.ndarray],
+    wasserstein: np.ndarray,
+    unit: str,
+) -> Figure:
+    """Draw troughs of real windows and of windows multiplied by a gain, JS and W₁ against the ``gain`` (gains,)."""
+    fig = Figure(figsize=(plots.WIDTH, 2.5), layout="constrained")
+    left, middle, right = fig.subplots(1, 3)
+    edges = np.linspace(0, max(np.quantile(values, 0.99) for values in scaled.values()), 50)
+    left.hist(real, edges, color=DATA, alpha=0.3, density=True, label="real")
+    for (label, values), alpha in zip(scaled.items(), (0.5, 1)):
+        left.hist(
+            values, edges, histtype="step", color=to_rgba(GENERATED, alpha), linewidth=1.4, density=True, label=label
+        )
+    left.set(xlabel=f"depth of the trough ({unit})", ylabel="density")
+    left.legend(loc="upper right")
+    middle.axhline(np.log(2), color="0.6", linewidth=0.8, linestyle="--")
+    middle.text(1, np.log(2) * 1.02, "log 2", fontsize=7, color="0.4", va="bottom")
+    for (label, values), dash in zip(js.items(), ("-", "--")):
+        middle.plot(gain, values, "s" + dash, color=DISCRIMINATOR, markersize=3, label=label)
+    middle.set(xlabel="gain", ylabel="JS (nats)", ylim=(0, 0.8))
+    middle.legend(loc="lower right")
+    right.plot(gain, wasserstein, "o-", color=DATA, markersize=3)
+    right.set(xlabel="gain", ylabel=f"$W_1$ of the trough ({unit})", ylim=(0, None))
     return fig

@@ -42,13 +42,16 @@ MISTAKES = {
         ("return 0 if loss", "return 1 if loss"), ("return 0 if loss == ", "return 0 if loss != ", "the other way round"),
     ],
     "c4_mode_collapse": [
-        ("(distance < 3 * sd).mean()", "(distance < sd).mean()"), (">= 0.1 * len(samples) / len(modes)", ">= 1"),
-        ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)"),
+        ("(distance < 3 * sd).mean()", "(distance < sd).mean()", "one sd instead of three"),
+        ("(distance < 3 * sd).mean()", "(distance < 3 * sd).sum()", "divide by that of all samples"),
+        ("np.linalg.norm(samples[:, None] - modes, axis=2).min", "abs(samples[:, None] - modes).max(2).min", "coordinate"),
+        (">= 0.1 * len(samples) / len(modes)", ">= 1", "is one enough for you?"),
+        ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)", "nearest to a mode, but not"),
     ],
     "c5_wasserstein": [
-        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p"),
-        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")'),
-        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])"),
+        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p", "nearest y?"),
+        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")', "That is W₂²"),
+        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])", "the same weight?"),
     ],
     "c6_sinusoid_gan": [
         (">= 0.1 * len(values) / bins", ">= 1", "one value does not make a bin occupied"),
