@@ -182,9 +182,13 @@ class Interactive:
         self.sliders = None if os.environ.get(figures.STAGING) else self._sliders()
 
     def _sliders(self) -> ipywidgets.VBox:
+        whole = {"layout": ipywidgets.Layout(width="34em", max_width="100%"), "style": {"description_width": "10em"}}
         sliders = {
             name: ipywidgets.SelectionSlider(
-                options=[(_value(v), v) for v in values], value=self.initial[name], description=name.replace("_", " ")
+                options=[(_value(v), v) for v in values],
+                value=self.initial[name],
+                description=name.replace("_", " "),
+                **whole,
             )
             for name, values in self.controls.items()
         }
@@ -254,7 +258,7 @@ class Animated:
         return (
             f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{caption}" '
             f'src="data:image/png;base64,{still}"><figcaption><i>{caption}</i></figcaption></figure>'
-            f'<details><summary>▶ In motion</summary><img style="max-width:100%" alt="In motion: {caption}" '
+            f'<details><summary>In motion</summary><img style="max-width:100%" alt="In motion: {caption}" '
             f'src="data:image/gif;base64,{moving}"></details>'
         )
 
