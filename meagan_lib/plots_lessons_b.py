@@ -36,7 +36,7 @@ def sinusoid_data(
     mean: np.ndarray,
     sd: np.ndarray,
 ) -> Figure:
-    """Curves (n, 64) of the data at ``x`` (64,); a noisy curve with its best sinusoid; mean and SD of the data."""
+    """Draw curves (n, 64) of the data at ``x`` (64,); a noisy curve with its best sinusoid; mean and SD of the data."""
     fig = _figure(2.3)
     left, middle, right = fig.subplots(1, 3, sharey=True)
     left.plot(x, curves.T, color=DATA, linewidth=1, alpha=0.7)
@@ -62,7 +62,7 @@ def _stack(axis: Axes, x: np.ndarray, curves: np.ndarray, colour: str) -> None:
 
 
 def generated_curves(x: np.ndarray, gans: Mapping[str, np.ndarray], epochs: np.ndarray, real: np.ndarray) -> Figure:
-    """Curves (epochs, n, 64) that each of two GANs generates at some ``epochs``, beside ``real`` ones (n, 64)."""
+    """Draw curves (epochs, n, 64) that each of two GANs generates at some ``epochs``, beside ``real`` ones (n, 64)."""
     fig = _figure(4.4)
     rows = fig.subplots(2, len(epochs) + 1)
     for row, (label, curves), colour in zip(rows, gans.items(), GANS):
@@ -76,7 +76,7 @@ def generated_curves(x: np.ndarray, gans: Mapping[str, np.ndarray], epochs: np.n
 
 
 def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, quality: Sequence[float]) -> Figure:
-    """One frame of an animation: curves (n, 64) of each of two GANs at an epoch, with their ``quality``."""
+    """Draw one frame of an animation: curves (n, 64) of each of two GANs at an epoch, with their ``quality``."""
     fig = _figure(3.2, 4.6)
     for axis, (label, curves), colour, its in zip(fig.subplots(1, 2), gans.items(), GANS, quality):
         _stack(axis, x, curves, colour)
@@ -86,7 +86,7 @@ def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, 
 
 
 def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Accuracy, quality and coverage of two GANs in training, a line for each training.
+    """Draw accuracy, quality and coverage of two GANs in training, a line for each training.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def curve_fits(x: np.ndarray, curves: np.ndarray, explained: np.ndarray, title: str, second: bool) -> Figure:
-    """Six of the curves (n, 64) of one generator, and how much of each curve's variance its sinusoid explains (n,)."""
+    """Draw six curves (n, 64) of one generator, and how much of each curve's variance its sinusoid explains (n,)."""
     fig = _figure(3, 4)
     left, right = fig.subplots(1, 2)
     _stack(left, x, curves, GANS[second])
@@ -132,7 +132,7 @@ def curve_fits(x: np.ndarray, curves: np.ndarray, explained: np.ndarray, title: 
 
 
 def frequency_phase(b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]) -> Figure:
-    """Frequencies b and phases c of sinusoids: of the data, then of two GANs; histograms below.
+    """Draw frequencies b and phases c of sinusoids: of the data, then of two GANs; histograms below.
 
     Of each, a list of arrays (n,): one for each training, that has a marker of its own.
     """
@@ -166,7 +166,7 @@ def frequency_phase(b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]) ->
 
 
 def mean_waveform(x: np.ndarray, expected: np.ndarray, mean: np.ndarray, label: str) -> Figure:
-    """The mean (64,) of what a generator gives over the ``expected`` one of the data."""
+    """Draw the mean (64,) of what a generator gives over the ``expected`` one of the data."""
     fig = _figure(1.8, 4)
     axis = fig.subplots()
     axis.plot(x, expected, color=DATA, linewidth=4, alpha=0.3, label="data")
@@ -184,7 +184,7 @@ def planted_collapse(
     unit: str,
     occupied: str,
 ) -> Figure:
-    """Windows and what replaces them: mean waveforms (samples,), depths of the trough (n,), components (n, 2)."""
+    """Draw windows and what replaces them: mean waveforms (samples,), depths of the trough (n,), components (n, 2)."""
     fig = _figure(2.4)
     axes = fig.subplots(1, 4)
     real, collapsed = mean.values()
@@ -214,7 +214,7 @@ def latent_spaces(
     decoded: Mapping[str, np.ndarray],
     near: Mapping[str, np.ndarray],
 ) -> Figure:
-    """Where two models put curves, and what they make of draws from the prior.
+    """Draw where two models put curves, and what they make of draws from the prior.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def latent_spaces(
 
 
 def latent_walk(time_ms: np.ndarray, mu: np.ndarray, z: tuple[float, float], curve: np.ndarray) -> Figure:
-    """Where ``z`` lies among the ``mu`` (n, 2) of curves, and the curve (samples,) that is decoded from it."""
+    """Draw where ``z`` lies among the ``mu`` (n, 2) of curves, and the curve (samples,) that is decoded from it."""
     fig = _figure(2.2, 4)
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.3])
     left.scatter(*mu.T, color="0.8", s=3, linewidths=0, label="$\\mu$ of unseen curves")
@@ -261,7 +261,7 @@ def latent_walk(time_ms: np.ndarray, mu: np.ndarray, z: tuple[float, float], cur
 
 
 def gradient_errors(draws: np.ndarray, error: Mapping[str, np.ndarray]) -> Figure:
-    """Relative error (sizes,) of estimates of a gradient, by how many ``draws`` (sizes,) they use."""
+    """Draw the relative error (sizes,) of estimates of a gradient, by how many ``draws`` (sizes,) they use."""
     fig = _figure(2.6)
     axis = fig.subplots()
     for (colour, marker), (label, its) in zip((plots.SERIES[i] for i in (1, 2, 0)), error.items()):
@@ -284,7 +284,7 @@ def latent_paths(
     dimensions: Sequence[int],
     inside: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """Mean length of z along ways between two draws, and how many midpoints lie in the shell of the prior.
+    """Draw the mean length of z along ways between two draws, and how many midpoints lie in the shell of the prior.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def rate_distortion(
     words: str,
     unit: str = "",
 ) -> Figure:
-    """Rate against distortion for each ``beta`` (n,), and the KL (n, latent) of each latent number.
+    """Draw rate against distortion for each ``beta`` (n,), and the KL (n, latent) of each latent number.
 
     Parameters
     ----------
@@ -353,7 +353,7 @@ def rate_distortion(
 
 
 def effective_keys(widths: np.ndarray, number: Mapping[str, Sequence[float]], keys: int) -> Figure:
-    """Effective number of ``keys`` that a query attends to, by the width (n,) of queries and keys."""
+    """Draw the effective number of ``keys`` that a query attends to, by the width (n,) of queries and keys."""
     fig = _figure(2.3)
     axis = fig.subplots()
     for (colour, marker), (label, its) in zip(plots.SERIES, number.items()):
@@ -368,7 +368,7 @@ def effective_keys(widths: np.ndarray, number: Mapping[str, Sequence[float]], ke
 
 
 def position_products(encoding: np.ndarray, products: np.ndarray) -> Figure:
-    """Positional encoding (positions, width), and products (positions, positions) of positions by their lag."""
+    """Draw a positional encoding (positions, width), and products (positions, positions) of positions by their lag."""
     fig = _figure(2.5)
     left, right = fig.subplots(1, 2, width_ratios=[1.3, 1])
     mesh = left.imshow(encoding, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
@@ -383,7 +383,7 @@ def position_products(encoding: np.ndarray, products: np.ndarray) -> Figure:
 
 
 def products_with(products: np.ndarray, position: int) -> Figure:
-    """Products (positions,) of one position with all, as a fraction of the largest."""
+    """Draw products (positions,) of one position with all, as a fraction of the largest."""
     fig = _figure(2.4, 4)
     axis = fig.subplots()
     axis.plot(products, color=GREEN, linewidth=1.5, label="product with each position")
@@ -409,7 +409,7 @@ def burst_attention(
     by_lag: np.ndarray,
     burst: int,
 ) -> Figure:
-    """Where a network finds the onset of a burst in ``counts`` (bins,), and the weights of its two heads.
+    """Draw where a network finds the onset of a burst in ``counts`` (bins,), and the weights of its two heads.
 
     Parameters
     ----------
@@ -444,7 +444,7 @@ def burst_attention(
 
 
 def bin_attention(counts: np.ndarray, query: int, weights: np.ndarray, largest: float) -> Figure:
-    """What one bin attends to: weights (bins,) over spike counts (bins,), on a scale up to ``largest``."""
+    """Draw what one bin attends to: weights (bins,) over spike counts (bins,), on a scale up to ``largest``."""
     fig = _figure(2.4, 4)
     axis = fig.subplots()
     its = _counts(axis, counts, "0.75")
@@ -457,7 +457,7 @@ def bin_attention(counts: np.ndarray, query: int, weights: np.ndarray, largest: 
 
 
 def onsets_found(found: Mapping[str, Sequence[float]], cases: int, best: float, chance: float) -> Figure:
-    """Fraction of onsets found by each network among ``cases``, in order and shuffled, with 95 % intervals."""
+    """Draw the fraction of onsets found by each network among ``cases``, in order and shuffled, with 95 % intervals."""
     fig = _figure(2.2)
     axis = fig.subplots()
     for i, (colour, arrangement) in enumerate(((GREEN, "bins in order"), (BLUE, "bins shuffled"))):
@@ -475,7 +475,7 @@ def onsets_found(found: Mapping[str, Sequence[float]], cases: int, best: float, 
 
 
 def flow_paths(paths: Mapping[str, np.ndarray], curvature: Mapping[str, float]) -> Figure:
-    """Paths (times, n, 2) of points from t = 0 to t = 1, and how curved they are."""
+    """Draw paths (times, n, 2) of points from t = 0 to t = 1, and how curved they are."""
     fig = _figure(2.6)
     for axis, (label, path) in zip(fig.subplots(1, len(paths), sharex=True, sharey=True), paths.items()):
         axis.plot(*path.transpose(2, 0, 1), color="0.7", linewidth=0.6, zorder=1)
@@ -495,7 +495,7 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str = GREEN, size: float = 2.
 
 
 def flow_snapshots(paths: Mapping[str, np.ndarray]) -> Figure:
-    """Points on paths (times, n, 2) at five times, a row for each flow."""
+    """Draw points on paths (times, n, 2) at five times, a row for each flow."""
     fig = _figure(3.2)
     for row, (label, path) in zip(fig.subplots(len(paths), 5, sharex=True, sharey=True), paths.items()):
         for axis, t in zip(row, np.linspace(0, 1, 5)):
@@ -508,7 +508,7 @@ def flow_snapshots(paths: Mapping[str, np.ndarray]) -> Figure:
 
 
 def flow_frame(paths: Mapping[str, np.ndarray], k: int) -> Figure:
-    """One frame of an animation: points on paths (times, n, 2) at the k-th time, and the way of some of them."""
+    """Draw one frame of an animation: points on paths (times, n, 2) at the k-th time, and the way of some of them."""
     fig = _figure(3.5)
     for axis, (label, path) in zip(fig.subplots(1, len(paths), sharey=True), paths.items()):
         axis.plot(*path[: k + 1, :60].transpose(2, 0, 1), color="0.75", linewidth=0.6, zorder=1)
@@ -521,7 +521,7 @@ def flow_frame(paths: Mapping[str, np.ndarray], k: int) -> Figure:
 
 
 def few_steps(path: np.ndarray, title: str) -> Figure:
-    """Where points end after the steps of ``path`` (steps + 1, n, 2), and the way of 25 of them."""
+    """Draw where points end after the steps of ``path`` (steps + 1, n, 2), and the way of 25 of them."""
     fig = _figure(3, 4)
     axis = fig.subplots()
     axis.scatter(*path[-1].T, s=2, linewidths=0, color=GREEN, label="after the last step")
@@ -541,7 +541,7 @@ def steps_distances(
     clouds_by_model: bool,
     axes: tuple[str, str],
 ) -> Figure:
-    """Distance from the data by the number of steps, and four clouds of points beside it.
+    """Draw the distance from the data by the number of steps, and four clouds of points beside it.
 
     Parameters
     ----------
