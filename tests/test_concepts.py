@@ -14,7 +14,7 @@ import yaml
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, book
 from meagan_lib.book import teaching
 from meagan_lib.book.teaching import SOLUTIONS, Animated, Interactive, for_students, spike_windows, students_path
 from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
@@ -108,7 +108,7 @@ def verdicts(monkeypatch):
 
     def run(notebook: nbformat.NotebookNode, old: str = "", new: str = "") -> list[bool]:
         found = []
-        monkeypatch.setattr(teaching, "check", lambda *given, **known: found.append(told(*given, **known)))
+        monkeypatch.setattr(book, "check", lambda *given, **known: found.append(told(*given, **known)))
         space = {}
         for tag in ("parameters", "setup", "exercise"):
             for source in tagged(notebook, tag):
