@@ -20,10 +20,13 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from meagan_lib import ROOT, InputError, plots, training
-from meagan_lib.models.transformer_gan import WindowGenerator, build_generator
-from meagan_lib.models.vae_gan import Encoder, build_vae
-from meagan_lib.windows.detection import window_lowpass
+from meagan_lib import ROOT, InputError, plots
+from meagan_lib.experiments.fitting import training_data
+from meagan_lib.models.gan import GANConfig
+from meagan_lib.models.generators import WindowGenerator, build_generator
+from meagan_lib.models.vae_gan import Encoder, VAEGANConfig, build_vae
+from meagan_lib.training.priors import prior as draw_prior
+from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic
@@ -104,28 +107,23 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
     folder = RESULTS / run / model
     fields = json.loads((folder / "config.json").read_text())["config"]
     given = yaml.safe_load((RESULTS / run / "params" / f"{NOTEBOOKS[model]}.yaml").read_text())
-    train = windows.of(Split.TRAIN)
-    normaliser = fit_normalisation(given.get("normalisation", "z_score"), train)
-    labels, of = windows.classes(given["condition"], Split.TRAIN) if given.get("condition") else (None, [])
-    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
-    scaled, encoder = normaliser.transform(train), None
+    named, condition = given.get("normalisation", "z_score"), given.get("condition", "")
+    data, encoder = training_data(windows, named, condition), None
     try:
         if model == "vae_gan":
-            vae = build_vae(
-                training.build_config(training.VAEGANConfig, **fields), scaled, taps, labels, normaliser.bounded
-            )
+            vae = build_vae(build_config(VAEGANConfig, **fields), data)
             generator, encoder = vae.decoder, vae.encoder.eval()
             encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
         else:
-            config = training.build_config(training.GANConfig, **fields)
-            generator = build_generator(config, scaled, taps, labels, normaliser.bounded)
+            generator = build_generator(build_config(GANConfig, **fields), data)
         generator.eval().load_state_dict(load_file(folder / "model.safetensors"))
     except RuntimeError as error:
         raise InputError(f"the weights of {model} in run '{run}' do not fit its config: train it again") from error
     # Of windows that were scaled one by one, the explorer shows the typical amplitude.
+    normaliser = fit_normalisation(named, windows.of(Split.TRAIN))
     zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
-    directions, shares = leading_directions(generator, fields["prior"], labels)
-    classes = [f"{given['condition']} {unit}" for _, unit in of]
+    directions, shares = leading_directions(generator, fields["prior"], data.labels)
+    classes = [f"{condition} {unit}" for _, unit in windows.classes(condition, Split.TRAIN)[1]] if condition else []
     return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, shares)
 
 
@@ -151,7 +149,7 @@ def leading_directions(
 def _draws(generator: WindowGenerator, prior: str, labels: np.ndarray | None, n: int, seed: int) -> tuple[Tensor, ...]:
     """z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
     rng = torch.Generator().manual_seed(seed)
-    z = training.prior(prior, n, generator.latent, rng)
+    z = draw_prior(prior, n, generator.latent, rng)
     if labels is None:
         return (z,)
     return z, torch.from_numpy(np.asarray(labels, np.int64))[torch.randint(len(labels), (n,), generator=rng)]
@@ -299,7 +297,7 @@ class Widget:
 
     def draw(self, _=None) -> None:
         """A spike from the prior."""
-        self.start(training.prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
+        self.start(draw_prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
 
     def typical(self, _=None) -> None:
         """The spike of z = 0."""

@@ -4,11 +4,12 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["ablation", "augmentation", "benchmark", "generation", "reference", "sweep", "utility"],
+    submodules=["ablation", "augmentation", "benchmark", "fitting", "generation", "reference", "sweep", "utility"],
     submod_attrs={
         "ablation": [],
         "augmentation": [],
         "benchmark": [],
+        "fitting": ["training_data"],
         "generation": ["Gate", "draw_synthetic", "moment_matching", "matching_parameters"],
         "reference": [],
         "sweep": [],

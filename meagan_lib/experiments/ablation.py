@@ -65,7 +65,7 @@ def variants(section: Mapping) -> list[Variant]:
     InputError
         A variant with an unknown option, a name that stands twice, or a rival that is not there.
     """
-    from meagan_lib.training.trainer import GANConfig, build_config
+    from meagan_lib.models.gan import GAN
 
     sweep.check("ablation", section, DECLARED)
     found = []
@@ -74,7 +74,7 @@ def variants(section: Mapping) -> list[Variant]:
             found.append(Variant(**given))
         except TypeError as error:
             raise InputError(f"ablation.variants: {given} is no variant ({error})") from error
-        build_config(GANConfig, **dict(section["options"]) | found[-1].options)
+        GAN.configure(options=dict(section["options"]) | found[-1].options)
     names, slugs = [v.name for v in found], [v.slug for v in found]
     if len(set(slugs)) < len(slugs):
         raise InputError(f"ablation.variants: '{max(names, key=names.count)}' stands there twice")
@@ -90,33 +90,21 @@ def cases(section: Mapping) -> list[str]:
 
 
 def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
-    """Train one variant with one seed on :class:`~meagan_lib.windows.spike_windows.SpikeWindows` and score it on test windows.
+    """Train one variant with one seed on :class:`~meagan_lib.windows.spike_windows.SpikeWindows`, score it on test windows.
 
     Returns the scores by name, ``steps`` done, ``seconds`` of training, and ``diverged``: the step of a divergence, or
     nothing.
     """
-    from meagan_lib import training
     from meagan_lib.evaluation import metrics
+    from meagan_lib.experiments.fitting import training_data
     from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
-    from meagan_lib.models.transformer_gan import build_discriminator, build_generator
-    from meagan_lib.windows.detection import window_lowpass
+    from meagan_lib.models.gan import GAN
     from meagan_lib.windows.spike_windows import Split, Standardiser, fit_normalisation
 
-    real = {split: windows.of(split) for split in Split}
-    judge, normaliser = Standardiser.fit(real[Split.TRAIN]), fit_normalisation(variant.normalisation, real[Split.TRAIN])
-    test, seen = judge.transform(real[Split.TEST]), judge.transform(real[Split.TRAIN])
-    context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["options"]
-    config = training.build_config(training.GANConfig, **shared | variant.options)
-    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
-    own = normaliser.transform(real[Split.TRAIN])
-    trainer = training.GANTrainer(
-        build_generator(config, own, taps, bounded=normaliser.bounded),
-        build_discriminator(config, windows.n_samples),
-        own,
-        config,
-        validate=metrics.Validation.of(windows, variant.normalisation, seed),
-    )
+    train = windows.of(Split.TRAIN)
+    patch, options = windows.samples_of(section["patch_ms"]), dict(section["options"]) | variant.options
+    config = GAN.configure(seed, patch=patch, options=options)
+    trainer = GAN.trainer(config, training_data(windows, variant.normalisation, seed=seed))
     started, diverged = time.monotonic(), ""
     try:
         trainer.train(by_step())
@@ -125,11 +113,14 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     row = {"steps": trainer.step, "seconds": round(time.monotonic() - started, 1), "diverged": diverged}
     if diverged:
         return row | dict.fromkeys(METRICS, "")
-    a, n = halves(test, int(section["n_windows"]), seed)
-    made = normaliser.inverse(trainer.sample(n, seed))
+    scale, normaliser = Standardiser.fit(train), fit_normalisation(variant.normalisation, train)
+    context = metrics.Context.fit(scale.transform(train), windows.sampling_rate_hz, seed=seed)
+    real, n = halves(scale.transform(windows.of(Split.TEST)), int(section["n_windows"]), seed)
+    generated = normaliser.inverse(trainer.sample(n, seed))
     if variant.moment_matching:
-        made = moment_matching(normaliser.inverse(trainer.sample(MATCHING_WINDOWS, seed + 1)), real[Split.TRAIN])(made)
-    return row | metrics.values(a, judge.transform(made), context, METRICS)
+        match = moment_matching(normaliser.inverse(trainer.sample(MATCHING_WINDOWS, seed + 1)), train)
+        generated = match(generated)
+    return row | metrics.values(real, scale.transform(generated), context, METRICS)
 
 
 def halves(test: np.ndarray, n_windows: int, seed: int) -> tuple[np.ndarray, int]:

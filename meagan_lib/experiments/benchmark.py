@@ -22,7 +22,7 @@ from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, l
 from meagan_lib.workflow.files import sha256, write_json
 
 if TYPE_CHECKING:
-    from meagan_lib.models.contract import Model, TrainingData
+    from meagan_lib.models.contract import Model
     from meagan_lib.windows.spike_windows import SpikeWindows
 
 SECTION = "benchmark"
@@ -35,12 +35,12 @@ BASELINES = {
     "dcgan": "meagan_lib.models.dcgan:DCGAN",
     "tts_gan": "meagan_lib.models.tts_gan:TTSGAN",
     "flow_matching": "meagan_lib.models.flow_matching:FlowMatching",
-    "plain_transformer_gan": "meagan_lib.models.transformer_gan:GAN",
+    "plain_transformer_gan": "meagan_lib.models.gan:GAN",
     "plain_vae_gan": "meagan_lib.models.vae_gan:VAEGAN",
 }
 """Module and class of each rival. A name, not an import: an edit of one concerns its own jobs alone."""
 THESIS = {
-    "transformer_gan": ("meagan_lib.models.transformer_gan:GAN", "02_transformer_gan"),
+    "transformer_gan": ("meagan_lib.models.gan:GAN", "02_transformer_gan"),
     "vae_gan": ("meagan_lib.models.vae_gan:VAEGAN", "03_vae_gan"),
 }
 """Module and class of the models of the thesis, and the notebook whose parameters are their recipe."""
@@ -166,47 +166,9 @@ def library(model: str) -> list[str]:
     return sorted({*library_inputs("meagan_lib.experiments.benchmark"), *library_inputs(module)})
 
 
-def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows") -> dict[str, object]:
-    """Options of a model's ``fit``: the budget of a rival, the config that a notebook makes of its parameters.
-
-    A token that lasts ``patch_ms`` becomes a number of samples at the rate of the ``windows``.
-    """
-    if not (validations := parameters.get("validations")):
-        return {}
-    known = model_class(model).Config.__dataclass_fields__
-    given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
-    if "patch_ms" in parameters:
-        given["patch"] = windows.samples_of(parameters["patch_ms"])
-    steps = int(given["steps"])
-    looked = {"validate_every": max(steps // validations, 1), "checkpoint_every": max(steps // 20, 1)}
-    return given | looked | dict(parameters.get("options", {}))
-
-
 def model_class(model: str) -> type["Model"]:
     """The class of a model."""
     return resolve_name(THESIS[model][0] if model in THESIS else BASELINES[model])
-
-
-def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], seed: int) -> "TrainingData":
-    """What a model is fitted to: windows normalised, labelled and judged as in notebooks 02 and 03.
-
-    ``parameters`` are those of a notebook; without ``normalisation`` and ``condition`` windows are z-scores without
-    labels, and without ``validations`` nothing judges them.
-    """
-    from meagan_lib.evaluation.metrics import Validation
-    from meagan_lib.models.contract import TrainingData
-    from meagan_lib.windows.detection import window_lowpass
-    from meagan_lib.windows.spike_windows import Split, fit_normalisation
-
-    named = str(parameters.get("normalisation", "z_score"))
-    normaliser, condition = fit_normalisation(named, windows.of(Split.TRAIN)), parameters.get("condition")
-    return TrainingData(
-        normaliser.transform(windows.of(Split.TRAIN)),
-        window_lowpass(windows.detection, windows.sampling_rate_hz),
-        Validation.of(windows, named, seed) if parameters.get("validations") else None,
-        windows.classes(condition, Split.TRAIN)[0] if condition else None,
-        normaliser.bounded,
-    )
 
 
 SYNTHETIC, MATCHED = "synthetic.h5", "moment_matched.h5"
@@ -219,34 +181,30 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     """Fit one model with one seed, draw its windows, and return the receipt."""
     from threadpoolctl import threadpool_limits
 
+    from meagan_lib.experiments.fitting import fit_options, training_data
     from meagan_lib.experiments.generation import draw_synthetic
     from meagan_lib.windows.spike_windows import SpikeWindows
 
-    started, folder = time.monotonic(), place(run, model, seed)
+    started, folder, kind = time.monotonic(), place(run, model, seed), model_class(model)
     folder.mkdir(parents=True, exist_ok=True)
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
-    data, given = training_data(windows, parameters, seed), options(model, parameters, windows)
-    if given:
+    fitted_with = parameters.get("normalisation", "z_score"), parameters.get("condition", "")
+    is_network = hasattr(kind, "Config")
+    if is_network:
         import torch
 
         torch.set_num_threads(1)
     with threadpool_limits(1):
-        clock = time.process_time()
-        fitted = model_class(model).fit(data, seed, folder, **given)
+        data = training_data(windows, *fitted_with, seed if is_network else None)
+        options, clock = fit_options(kind.Config, parameters, windows) if is_network else {}, time.process_time()
+        fitted = kind.fit(data, seed, folder, **options)
         seconds = round(time.process_time() - clock, 1)
-        cost = {
-            "trained": fitted.n_parameters,
-            "steps": 0,
-            "windows": len(data.train),
-            "seconds": seconds,
-            "threads": 1,
-        }
         fitted.save(folder)
-        fitted_with = str(parameters.get("normalisation", "z_score")), str(parameters.get("condition", ""))
         draw_synthetic(fitted, windows, *fitted_with, seed + 2).save(folder / SYNTHETIC)
-        if given:  # a network
+        if is_network:
             draw_synthetic(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)
-    if given:
+    cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
+    if is_network:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
     receipt = {

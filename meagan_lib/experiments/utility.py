@@ -28,11 +28,12 @@ from meagan_lib.experiments import sweep
 from meagan_lib.experiments.augmentation import ALONE, SCORES, load, summary  # noqa: F401, every sweep has the last two
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
+from meagan_lib.models.gan import GAN
 from meagan_lib.models.gaussian import Gaussian
+from meagan_lib.models.generators import GeneratorConfig
 from meagan_lib.models.neural import NeuralModel
-from meagan_lib.models.transformer_gan import GAN
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
-from meagan_lib.training.trainer import GeneratorConfig, build_config
+from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.detection import window_lowpass
 from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
 
@@ -209,7 +210,7 @@ def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
     """A VAE-GAN of the unlabelled windows, with the scale of these."""
     scale = Standardiser.fit(setting.unlabelled)
     data = TrainingData(scale.transform(setting.unlabelled), setting.lowpass)
-    trainer = VAEGAN.trainer(VAEGAN.configure(setting.seed, **setting.options), data, None)
+    trainer = VAEGAN.trainer(VAEGAN.configure(setting.seed, **setting.options), data)
     trainer.train()
     return scale, trainer.best_vae()
 

@@ -1,6 +1,6 @@
 """The convolutional GAN with the Wasserstein loss and its gradient penalty, in one dimension."""
 
-from meagan_lib.models.transformer_gan import GAN
+from meagan_lib.models.gan import GAN
 
 
 class DCGAN(GAN):
@@ -8,7 +8,7 @@ class DCGAN(GAN):
 
     Radford et al. 2016 (arXiv:1511.06434) for the generator, Gulrajani et al. 2017 (arXiv:1704.00028) for the game:
     λ = 10, five critic steps, Adam with rate 10⁻⁴ and β = (0, 0.9), batch normalisation in the generator and none in the
-    critic. The generator stands alone; like all of them it ends in the low-pass of the recording, and the average of
+    critic. The generator stands alone; like all of them it ends in the low-pass of the recording, and the EMA of
     its weights is kept, which neither paper does.
     """
 

@@ -5,23 +5,23 @@ import pytest
 import torch
 from torch import nn
 
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.discriminators import DISCRIMINATORS, ConvolutionalDiscriminator, TransformerDiscriminator
+from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.gaussian import Gaussian, gaussian_transport, without_farthest
-from meagan_lib.models.transformer_gan import (
-    DISCRIMINATORS,
+from meagan_lib.models.generators import (
     GENERATORS,
-    ConvolutionalDiscriminator,
     ConvolutionalGenerator,
     Generator,
-    TransformerDiscriminator,
-    attention,
-    attention_maps,
+    GeneratorConfig,
     build_generator,
     convolution_matrix,
-    sinusoidal_positions,
 )
+from meagan_lib.models.transformer import attention, attention_maps, sinusoidal_positions
 from meagan_lib.models.vae_gan import (
     VAE,
     Encoder,
+    VAEGANConfig,
     active_units,
     add_noise,
     aggregate_posterior,
@@ -33,15 +33,21 @@ from meagan_lib.models.vae_gan import (
     reparameterise,
     traverse,
 )
+from meagan_lib.training.checkpoints import n_parameters
 from meagan_lib.training.losses import gaussian_kl, squared_gradient_norm
-from meagan_lib.training.trainer import GANConfig, VAEGANConfig, n_parameters
+
+
+def plain(samples: int, lowpass=(1.0,), kind=Generator, **fields) -> Generator:
+    """A generator that stands alone."""
+    data = TrainingData(np.zeros((2, samples), np.float32), lowpass)
+    return kind(GeneratorConfig(on_gaussian=False, **fields), data)
 
 
 @pytest.mark.parametrize("samples, patch, taps", [(64, 4, 1), (48, 8, 25), (21, 2, 3), (33, 8, 1)])
-def test_any_length_of_window_can_be_generated_and_judged(samples, patch, taps):
+def test_any_length_of_window_can_be_generated_and_discriminated(samples, patch, taps):
     for generator in (
-        ConvolutionalGenerator(samples, [1 / taps] * taps, latent=16),
-        Generator(samples, [1 / taps] * taps, latent=16, patch=patch),
+        plain(samples, [1 / taps] * taps, ConvolutionalGenerator, latent=16),
+        plain(samples, [1 / taps] * taps, latent=16, patch=patch),
     ):
         windows = generator(torch.randn(3, 16))
         assert windows.shape == (3, samples) and generator.outline()[-1][1] == str(samples)
@@ -55,7 +61,7 @@ def test_the_generator_has_no_power_where_the_filter_has_none():
     sizes = []
     for lowpass in ([1.0], taps.tolist()):
         torch.manual_seed(0)
-        windows = Generator(256, lowpass)(torch.randn(50, 64)).detach().numpy() * np.hanning(256)
+        windows = plain(256, lowpass)(torch.randn(50, 64)).detach().numpy() * np.hanning(256)
         power = (np.abs(np.fft.rfft(windows)) ** 2).mean(0)
         sizes.append(power[64:].sum() / power.sum())
     assert sizes[1] < 1e-3 * sizes[0]
@@ -82,7 +88,7 @@ def test_attention_agrees_with_torch_and_its_weights_sum_to_one():
 
 @pytest.mark.parametrize("heads, depth", [(4, 3), (2, 1)])
 def test_maps_of_attention_sum_to_one_and_leave_the_generator_as_it_was(heads, depth):
-    generator, z = Generator(32, [0.25, 0.5, 0.25], latent=16, patch=4, heads=heads, depth=depth), torch.randn(5, 16)
+    generator, z = plain(32, [0.25, 0.5, 0.25], latent=16, patch=4, heads=heads, depth=depth), torch.randn(5, 16)
     before = generator(z)
     maps = attention_maps(generator, z)
     assert maps.shape == (depth, 5, heads, generator.tokens, generator.tokens) and not maps.requires_grad
@@ -93,7 +99,7 @@ def test_maps_of_attention_sum_to_one_and_leave_the_generator_as_it_was(heads, d
 
 
 def test_maps_of_attention_are_those_of_the_formula():
-    generator, z = Generator(32, latent=16, patch=4), torch.randn(2, 16)
+    generator, z = plain(32, latent=16, patch=4), torch.randn(2, 16)
     x = generator.embed(z).view(2, generator.tokens, generator.width) + generator.encoder.positions
     maps = attention_maps(generator, z)
     for block, weights in zip(generator.encoder.blocks, maps):
@@ -103,7 +109,7 @@ def test_maps_of_attention_are_those_of_the_formula():
 
 def test_without_positions_tokens_could_be_swapped():
     """Attention is equivariant; positions are what breaks it."""
-    generator = Generator(32, patch=4).eval()
+    generator = plain(32, patch=4).eval()
     tokens = torch.randn(1, 8, 64)
     order = torch.randperm(8)
     torch.testing.assert_close(generator.encoder.blocks(tokens)[:, order], generator.encoder.blocks(tokens[:, order]))
@@ -128,9 +134,9 @@ def test_the_second_derivative_of_the_transformer_discriminator_is_right():
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
-def test_judging_the_features_is_judging_the_window(kind):
+def test_the_logits_of_the_features_are_those_of_the_window(kind):
     network, x = DISCRIMINATORS[kind](32), torch.randn(4, 32)
-    torch.testing.assert_close(network.judge(network.features(x)), network(x))
+    torch.testing.assert_close(network.logits(network.features(x)), network(x))
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
@@ -155,7 +161,7 @@ def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_c
     labels = rng.integers(3, size=3000)
     windows = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 8)) + 10 * rng.standard_normal((3, 8))[labels]
     config = GANConfig(generator=kind, latent=8, patch=4, width=16, depth=1)
-    generator = build_generator(config, windows.astype(np.float32), labels=labels)
+    generator = build_generator(config, TrainingData(windows.astype(np.float32), labels=labels))
     for k in range(3):
         made = generator(torch.randn(20_000, 8), torch.full((20_000,), k)).detach().numpy()
         np.testing.assert_allclose(made.mean(0), windows[labels == k].mean(0), atol=0.1)
@@ -186,14 +192,14 @@ def test_the_farthest_windows_are_left_out():
 def test_a_bounded_generator_stays_within_one_and_starts_as_the_gaussian_of_artanh():
     windows = np.tanh(np.random.default_rng(0).normal(0.2, 0.5, (4000, 8))).astype(np.float32)
     config = GANConfig(latent=8, patch=4, width=16, depth=1)
-    made = build_generator(config, windows, bounded=True)(torch.randn(4000, 8)).detach().numpy()
+    made = build_generator(config, TrainingData(windows, bounded=True))(torch.randn(4000, 8)).detach().numpy()
     assert np.abs(made).max() < 1
     np.testing.assert_allclose([made.mean(), made.std()], [windows.mean(), windows.std()], atol=0.02)
 
 
 def test_learned_positions_are_parameters():
     config = GANConfig(latent=8, patch=4, width=16, depth=1, positions="learned")
-    names = dict(build_generator(config, np.eye(16, dtype=np.float32)).named_parameters())
+    names = dict(build_generator(config, TrainingData(np.eye(16, dtype=np.float32))).named_parameters())
     assert names["encoder.positions"].shape == (4, 16)
 
 
@@ -205,7 +211,7 @@ def test_reparameterisation_recovers_mean_and_deviation():
 
 def small_vae(seed: int = 0) -> VAE:
     config = VAEGANConfig(seed=seed, latent=4, patch=4, width=16, depth=1, on_gaussian=False)
-    return build_vae(config, np.random.default_rng(0).standard_normal((50, 16)).astype(np.float32)).eval()
+    return build_vae(config, TrainingData(np.random.default_rng(0).standard_normal((50, 16)).astype(np.float32))).eval()
 
 
 def test_the_encoder_speaks_of_log_variance():
@@ -254,7 +260,7 @@ def test_reconstructions_draw_nothing_and_noise_has_the_scale_that_was_learned()
 
 def test_the_noise_of_a_vae_has_its_scale_and_no_power_above_the_band_of_its_decoder():
     taps = np.hamming(31) / np.hamming(31).sum()  # passes below about a tenth of Nyquist
-    vae, flat = VAE(Encoder(256, latent=4), Generator(256, taps.tolist(), latent=4)), np.zeros((1500, 256), np.float32)
+    vae, flat = VAE(Encoder(256, latent=4), plain(256, taps.tolist(), latent=4)), np.zeros((1500, 256), np.float32)
     with torch.no_grad():
         vae.log_noise.fill_(np.log(0.3))
     noise = add_noise(vae, flat)
@@ -287,7 +293,7 @@ def test_an_untrained_generator_is_the_gaussian_of_the_training_windows():
         w = gaussian.colouring(latent)
         np.testing.assert_allclose(w @ w.T, gaussian.covariance, atol=1e-9)
         z = torch.randn(7, latent)
-        generated = Generator(24, [0.5, 0.5, 0.0], gaussian, latent=latent)(z)
+        generated = Generator(GeneratorConfig(latent=latent), TrainingData(windows, [0.5, 0.5, 0.0]))(z)
         np.testing.assert_allclose(generated.detach(), gaussian.mean + z.numpy() @ w.T, atol=1e-4)
 
 
@@ -301,16 +307,16 @@ def test_fewer_latent_numbers_keep_the_strongest_axes():
 @pytest.mark.parametrize("latent, covariance", [(64, 24 * 25 // 2), (10, 24 * 10 - 45)])
 def test_the_gaussian_under_a_network_is_counted_among_its_parameters(latent, covariance):
     train = np.random.default_rng(0).standard_normal((300, 24)).astype(np.float32)
-    on, plain = (build_generator(GANConfig(latent=latent, on_gaussian=on), train) for on in (True, False))
-    weights = sum(p.numel() for p in plain.parameters())
-    assert n_parameters(plain) == weights and n_parameters(on) == weights + 24 + covariance
+    on, alone = (build_generator(GANConfig(latent=latent, on_gaussian=on), TrainingData(train)) for on in (True, False))
+    weights = sum(p.numel() for p in alone.parameters())
+    assert n_parameters(alone) == weights and n_parameters(on) == weights + 24 + covariance
     if latent == 64:
         assert n_parameters(on) - weights == Gaussian(train).n_parameters
 
 
 def test_running_statistics_of_batch_normalisation_are_counted():
     train = np.zeros((2, 24), np.float32)
-    generator = build_generator(GANConfig(g_batch_norm=True, on_gaussian=False), train)
+    generator = build_generator(GANConfig(g_batch_norm=True, on_gaussian=False), TrainingData(train))
     running = sum(b.numel() for name, b in generator.named_buffers() if "running" in name)
     assert running and n_parameters(generator) == sum(p.numel() for p in generator.parameters()) + running
     assert n_parameters(generator, generator) == n_parameters(generator), "each is counted once"

@@ -12,7 +12,7 @@ from meagan_lib import InputError
 from meagan_lib.experiments import augmentation, sweep, utility
 from meagan_lib.experiments.augmentation import ALONE, LABELS, gains
 from meagan_lib.experiments.utility import GENERATORS, Labelled, Setting, choose_units, draw_labelled, predict, score
-from meagan_lib.training.trainer import VAEGANTrainer
+from meagan_lib.models.vae_gan import VAEGANTrainer
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from tests.conftest import spikes
 

@@ -10,7 +10,7 @@ from meagan_lib import ROOT, InputError, cli
 from meagan_lib.experiments import sweep, utility
 from meagan_lib.windows import merging
 from tests.conftest import forget
-from tests.test_utility import SECTION
+from tests.experiments.test_utility import SECTION
 
 
 def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():

@@ -15,6 +15,7 @@ from meagan_lib import ROOT, InputError, cli
 from meagan_lib.evaluation.statistics import over_seeds, paired, q_values
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
+from meagan_lib.experiments.fitting import fit_options
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from tests.conftest import forget
@@ -83,7 +84,8 @@ def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
     patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
     assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
     for model in ("vae", "flow_matching"):
-        assert benchmark.options(model, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
+        config = benchmark.model_class(model).Config
+        assert fit_options(config, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
             patches[model]
         )
 
@@ -204,18 +206,20 @@ def test_fits_leave_models_windows_and_costs(run):
     np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
 
 
-def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
-    given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
-    for model, (_, notebook) in THESIS.items():
-        found = benchmark.options(model, given[notebook] | {"options": {"heads": 2}}, recorded())
-        assert found["patch"] == recorded().samples_of(0.4)
-        assert (
-            found["heads"] == 2
-            and found["validate_every"] == given[notebook]["steps"] // given[notebook]["validations"]
-        )
-        named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
-        named |= {"vae_steps", "generator", "beta", "feature_weight"} if model == "vae_gan" else set()
-        assert set(found) == named | {"heads", "validate_every", "checkpoint_every"}
+def test_options_of_a_model_are_the_parameters_that_its_config_has():
+    given = {
+        "name": "run",
+        "seed": 3,
+        "steps": 40,
+        "validations": 8,
+        "patch_ms": 0.4,
+        "options": {"heads": 2, "steps": 20},
+    }
+    model = benchmark.model_class("transformer_gan")
+    options = fit_options(model.Config, given, recorded())
+    config = model.configure(1, **options)
+    assert (config.seed, config.steps, config.heads, config.patch) == (1, 20, 2, recorded().samples_of(0.4))
+    assert (config.validate_every, config.checkpoint_every) == (5, 2), "they follow from the steps of the parameters"
 
 
 def test_the_graph_has_a_job_for_every_rival_and_seed():
