@@ -113,7 +113,7 @@ def test_without_positions_tokens_could_be_swapped():
     tokens = torch.randn(1, 8, 64)
     order = torch.randperm(8)
     torch.testing.assert_close(generator.encoder.blocks(tokens)[:, order], generator.encoder.blocks(tokens[:, order]))
-    moved = generator.encoder.blocks((tokens[:, order] + generator.encoder.positions))
+    moved = generator.encoder.blocks(tokens[:, order] + generator.encoder.positions)
     assert not torch.allclose(
         generator.encoder.blocks(tokens + generator.encoder.positions)[:, order], moved, atol=1e-3
     )
