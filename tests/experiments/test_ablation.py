@@ -1,4 +1,4 @@
-"""The ablation: what a variant is, what a table of scores says, and that one variant is trained, scored and gathered."""
+"""The ablation: what a variant is, what a table of scores says; one variant is trained, scored and gathered."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Sweeps: the graph has a job for every recording and case, and what an earlier run of the name left is no part of it."""
+"""Sweeps: the graph has a job for every recording and case, and nothing of an earlier run of the name."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Utility: who takes part, what a classifier is trained on, what a generator may see, and what a table of gains says."""
+"""Utility: who takes part, what a classifier is trained on, what a generator sees, what a table of gains says."""
 
 import numpy as np
 import pandas as pd
