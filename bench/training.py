@@ -1,8 +1,8 @@
 """Speed of training: ``make bench`` prints the tables and writes them to ``bench/TRAINING.md``.
 
-On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does nothing
-but what the networks need (their passes, gradients, penalties, Adam, the EMA of the weights). What the trainer adds to
-the bare loop is overhead.
+On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does
+nothing but what the networks need (their passes, gradients, penalties, Adam, the EMA of the weights). What the trainer
+adds to the bare loop is overhead.
 """
 
 import time

@@ -72,8 +72,8 @@ def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monke
     files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
     changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
     assert changed == {"03_vae_gan", "benchmark"}
-    (told,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
-    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(told))
+    (content,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
+    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(content))
     assert benchmark.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
     assert benchmark.jobs("x") == [("gaussian", 0), ("vae", 0)]
     assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
@@ -239,9 +239,9 @@ def test_the_graph_has_a_job_for_every_baseline_and_seed():
             f"run={name}",
             "--nolock",
         ]
-        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-        assert told.returncode == 0, told.stderr
-        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
+        done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        counts = dict(line.split()[:2] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
         assert counts["fit"] == str(len(BASELINES) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
     finally:
         forget(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import judged, spikes
+from conftest import scored_by, spikes
 from safetensors.torch import load_file
 
 from meagan_lib import InputError
@@ -36,11 +36,11 @@ def trained_by(model, config, validate=None, labels=None, folder=None, real=REAL
 
 
 def gan(config=GAN_CONFIG, labels=None, **options) -> GANTrainer:
-    return trained_by(GAN, config, **{"validate": judged(lambda x: float(x.std())), "labels": labels} | options)
+    return trained_by(GAN, config, **{"validate": scored_by(lambda x: float(x.std())), "labels": labels} | options)
 
 
 def vae_gan(config=VAEGAN_CONFIG, labels=None, **options) -> VAEGANTrainer:
-    return trained_by(VAEGAN, config, **{"validate": judged(lambda x: float(x.std())), "labels": labels} | options)
+    return trained_by(VAEGAN, config, **{"validate": scored_by(lambda x: float(x.std())), "labels": labels} | options)
 
 
 NOISY = dict(d_dropout=0.2, g_dropout=0.2, d_batch_norm=True, g_batch_norm=True)
@@ -184,7 +184,7 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
 def test_every_option_changes_the_run(field, tmp_path):
     base = replace(VAEGAN_CONFIG, **NEEDS.get(field, {}))
     # Samples calm down as training goes on: a score that asks for the opposite never gains.
-    worse = {"validate": judged(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
+    worse = {"validate": scored_by(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
     changed = replace(base, **{field: CHANGES[field]})
     assert trace(base, tmp_path / "a", **worse) != trace(changed, tmp_path / "b", **worse)
 
@@ -241,26 +241,28 @@ def test_a_vae_gan_needs_its_adversarial_stage():
 
 def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     scores = iter([3.0, 1.0, 2.0, 2.5, 0.5])
-    trainer = gan(replace(GAN_CONFIG, steps=100, validate_every=4, patience=2), validate=judged(lambda x: next(scores)))
+    trainer = gan(
+        replace(GAN_CONFIG, steps=100, validate_every=4, patience=2), validate=scored_by(lambda x: next(scores))
+    )
     trainer.train()
     assert (trainer.step, trainer.best_step, trainer.best_score) == (16, 8, 1.0)
 
 
 @pytest.mark.parametrize(
-    "schedule, shares",
+    "schedule, fractions",
     [("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25])],
 )
-def test_the_rates_follow_their_schedule(schedule, shares):
+def test_the_rates_follow_their_schedule(schedule, fractions):
     trainer = gan(
         replace(
             GAN_CONFIG, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_validations=2
         )
     )
-    for step, share, validations in zip((0, 50, 100), shares, (1, 3, 5)):
+    for step, fraction, validations in zip((0, 50, 100), fractions, (1, 3, 5)):
         trainer.validation = [{"step": i, "score": 1.0} for i in range(validations)]
         trainer.set_rates(step)
         rates = [trainer.optimisers[name].param_groups[0]["lr"] for name in "dg"]
-        assert rates == pytest.approx([share * GAN_CONFIG.d_learning_rate, GAN_CONFIG.g_learning_rate])
+        assert rates == pytest.approx([fraction * GAN_CONFIG.d_learning_rate, GAN_CONFIG.g_learning_rate])
 
 
 def test_clipping_keeps_weights_and_gradients_small():
@@ -479,7 +481,7 @@ def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_pat
 
 def test_samples_come_from_the_ema_that_validation_chose():
     scores = iter([3.0, 1.0, 2.0])
-    trainer = gan(validate=judged(lambda x: next(scores)))
+    trainer = gan(validate=scored_by(lambda x: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (8, 1.0)
     moved = any(not torch.equal(trainer.best[n], p) for n, p in trainer.generator.state_dict().items())
@@ -488,7 +490,7 @@ def test_samples_come_from_the_ema_that_validation_chose():
 
 def test_an_early_validation_is_never_kept():
     scores = iter([0.1, 0.9, 0.7, 0.8])
-    trainer = gan(replace(GAN_CONFIG, steps=8, validate_every=2), validate=judged(lambda windows: next(scores)))
+    trainer = gan(replace(GAN_CONFIG, steps=8, validate_every=2), validate=scored_by(lambda windows: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (6, 0.7) and len(trainer.validation) == 4
 
@@ -514,7 +516,7 @@ def test_the_results_on_disk(tmp_path):
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_the_learning_rates_fall_to_their_last_share():
+def test_the_learning_rates_fall_to_their_last_fraction():
     trainer = gan(replace(GAN_CONFIG, steps=50))
     trainer.train()
     rates = trainer.history_columns()["d_learning_rate"]
