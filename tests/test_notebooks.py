@@ -15,7 +15,7 @@ from meagan_lib import ROOT, InputError, cli
 from meagan_lib.book.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.experiments import benchmark
-from meagan_lib.training.trainer import GANTrainer
+from meagan_lib.models.gan import GANTrainer
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,

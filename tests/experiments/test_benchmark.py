@@ -1,4 +1,4 @@
-"""The benchmark: what takes part, what a job depends on, that a fit leaves what notebook 04 reads; scores over seeds."""
+"""The benchmark: what takes part, what a job depends on, what a fit leaves for notebook 04; scores over seeds."""
 
 import subprocess
 import sys
@@ -15,6 +15,7 @@ from meagan_lib import ROOT, InputError, cli
 from meagan_lib.evaluation.statistics import over_seeds, paired, q_values
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
+from meagan_lib.experiments.fitting import fit_options
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from tests.conftest import forget
@@ -26,7 +27,7 @@ ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_s
 @pytest.mark.parametrize(
     "wrong, sentence",
     [
-        ({"models": ["gm"]}, "no baseline 'gm': did you mean 'gmm'"),
+        ({"models": ["gm"]}, "'gm' is not known: did you mean 'gmm'"),
         ({"models": ["vae_gan"]}, "takes part in any case"),
         ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
         ({"models": "gmm"}, "benchmark.models is a list"),
@@ -71,33 +72,34 @@ def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monke
     files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
     changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
     assert changed == {"03_vae_gan", "benchmark"}
-    (told,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
-    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(told))
+    (content,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
+    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(content))
     assert benchmark.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
     assert benchmark.jobs("x") == [("gaussian", 0), ("vae", 0)]
     assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
 
 
-def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
+def test_tokens_of_a_baseline_last_as_long_as_those_of_the_model_that_it_is_like():
     found = prepared(NOTEBOOKS | {"benchmark": {"models": ["vae", "flow_matching", "tts_gan"]}})
     patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
     assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
     for model in ("vae", "flow_matching"):
-        assert benchmark.options(model, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
+        config = benchmark.model_class(model).Config
+        assert fit_options(config, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
             patches[model]
         )
 
 
-def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
+def test_an_edit_of_a_baseline_concerns_its_own_jobs_alone():
     def concerned(module):
         return [
             model for model in (*THESIS, *BASELINES) if f"meagan_lib/models/{module}.py" in benchmark.library(model)
         ]
 
-    for rival in ("dcgan", "tts_gan", "flow_matching", "vae"):
-        assert concerned(rival) == [rival]
+    for baseline in ("dcgan", "tts_gan", "flow_matching", "vae"):
+        assert concerned(baseline) == [baseline]
         assert not any(
-            f"models/{rival}.py" in path
+            f"models/{baseline}.py" in path
             for n in execution.NOTEBOOKS.glob("0*.ipynb")
             for path in execution.library_inputs(n.stem)
         )
@@ -130,14 +132,14 @@ def run(tmp_path, monkeypatch):
     recorded().save(tmp_path / "run" / "windows.h5")
     asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "validations": 1, "vae_steps": 2}
     parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "benchmark": asked}
-    for name, given in prepared(parameters).items():
+    for name, content in prepared(parameters).items():
         path = tmp_path / "run" / "params" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(given))
+        path.write_text(yaml.safe_dump(content))
     return tmp_path / "run"
 
 
-def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
+def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_trained_again(run):
     assert len(benchmark.entries("run")) == 8
     assert benchmark.jobs("run") == [
         ("transformer_gan", 3),
@@ -148,7 +150,7 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
     assert benchmark.place("run", "vae_gan", 0) == run / "benchmark" / "vae_gan" / "0"
 
 
-def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
+def test_baselines_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
     asked = ASKED | {"seeds": [0, 1, 2], "baseline_seeds": [1]}
     (run / "params" / "benchmark.yaml").write_text(
         yaml.safe_dump(prepared(NOTEBOOKS | {"benchmark": asked})["benchmark"])
@@ -184,9 +186,7 @@ def test_fits_leave_models_windows_and_costs(run):
         for file in ("synthetic.h5", "cost.json"):
             (folder / file).write_bytes((run / "benchmark" / "transformer_gan" / "3" / file).read_bytes())
     found, costs = benchmark.synthetic("run"), benchmark.costs("run")
-    assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys(
-        (*THESIS, "bootstrap", "vae"), [0, 3]
-    )
+    assert list(found) == [*THESIS, "bootstrap", "vae"] and all(list(by_seed) == [0, 3] for by_seed in found.values())
     for model, by_seed in found.items():
         assert min(len(w.accepted) for w in by_seed.values()) >= 200 and {
             w.amplitude_unit for w in by_seed.values()
@@ -204,21 +204,23 @@ def test_fits_leave_models_windows_and_costs(run):
     np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
 
 
-def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
-    given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
-    for model, (_, notebook) in THESIS.items():
-        found = benchmark.options(model, given[notebook] | {"options": {"heads": 2}}, recorded())
-        assert found["patch"] == recorded().samples_of(0.4)
-        assert (
-            found["heads"] == 2
-            and found["validate_every"] == given[notebook]["steps"] // given[notebook]["validations"]
-        )
-        named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
-        named |= {"vae_steps", "generator", "beta", "feature_weight"} if model == "vae_gan" else set()
-        assert set(found) == named | {"heads", "validate_every", "checkpoint_every"}
+def test_options_of_a_model_are_the_parameters_that_its_config_has():
+    given = {
+        "name": "run",
+        "seed": 3,
+        "steps": 40,
+        "validations": 8,
+        "patch_ms": 0.4,
+        "options": {"heads": 2, "steps": 20},
+    }
+    model = benchmark.model_class("transformer_gan")
+    options = fit_options(model.Config, given, recorded())
+    config = model.configure(1, **options)
+    assert (config.seed, config.steps, config.heads, config.patch) == (1, 20, 2, recorded().samples_of(0.4))
+    assert (config.validate_every, config.checkpoint_every) == (5, 2), "they follow from the steps of the parameters"
 
 
-def test_the_graph_has_a_job_for_every_rival_and_seed():
+def test_the_graph_has_a_job_for_every_baseline_and_seed():
     name = "test-benchmark"
     forget(name)
     try:
@@ -237,9 +239,9 @@ def test_the_graph_has_a_job_for_every_rival_and_seed():
             f"run={name}",
             "--nolock",
         ]
-        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-        assert told.returncode == 0, told.stderr
-        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
+        done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        counts = dict(line.split()[:2] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
         assert counts["fit"] == str(len(BASELINES) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
     finally:
         forget(name)

@@ -8,44 +8,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import judged, spikes
+from conftest import scored_by, spikes
 from safetensors.torch import load_file
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.metrics import METRICS, Context, Validation
-from meagan_lib.models.transformer_gan import build_discriminator, build_generator
-from meagan_lib.models.vae_gan import build_vae, reparameterise
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
+from meagan_lib.models.vae_gan import VAEGAN, VAEGANConfig, VAEGANTrainer, reparameterise
 from meagan_lib.training import losses
-from meagan_lib.training.trainer import (
-    FILMED,
-    PRIORS,
-    GANConfig,
-    GANTrainer,
-    VAEGANConfig,
-    VAEGANTrainer,
-    build_config,
-    latent_path,
-    prior,
-)
+from meagan_lib.training.checkpoints import fingerprint
+from meagan_lib.training.priors import PRIORS, latent_path, prior
+from meagan_lib.training.trainer import build_config
 
 REAL = spikes(400, 16)
 LABELS = np.arange(400) % 3
 SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2, batch_size=8, validate_every=4, log_every=1, snapshots=4)
 SMALL["on_gaussian"] = False
-GAN = GANConfig(steps=12, checkpoint_every=5, **SMALL)
-VAEGAN = VAEGANConfig(steps=10, vae_steps=6, checkpoint_every=4, **SMALL)
+GAN_CONFIG = GANConfig(steps=12, checkpoint_every=5, **SMALL)
+VAEGAN_CONFIG = VAEGANConfig(steps=10, vae_steps=6, checkpoint_every=4, **SMALL)
 
 
-def gan(config=GAN, labels=None, **options) -> GANTrainer:
-    networks = build_generator(config, REAL, labels=labels), build_discriminator(config, 16, labels)
-    options = {"validate": judged(lambda x: float(x.std())), "n_validate": 10, "labels": labels} | options
-    return GANTrainer(*networks, REAL, config, **options)
+def trained_by(model, config, validate=None, labels=None, folder=None, real=REAL):
+    trainer = model.trainer(config, TrainingData(real, validate=validate, labels=labels), folder)
+    trainer.n_validate = 10
+    return trainer
 
 
-def vae_gan(config=VAEGAN, labels=None, **options) -> VAEGANTrainer:
-    networks = build_vae(config, REAL, labels=labels), reparameterise, build_discriminator(config, 16, labels)
-    options = {"validate": judged(lambda x: float(x.std())), "n_validate": 10, "labels": labels} | options
-    return VAEGANTrainer(*networks, REAL, config, **options)
+def gan(config=GAN_CONFIG, labels=None, **options) -> GANTrainer:
+    return trained_by(GAN, config, **{"validate": scored_by(lambda x: float(x.std())), "labels": labels} | options)
+
+
+def vae_gan(config=VAEGAN_CONFIG, labels=None, **options) -> VAEGANTrainer:
+    return trained_by(VAEGAN, config, **{"validate": scored_by(lambda x: float(x.std())), "labels": labels} | options)
 
 
 NOISY = dict(d_dropout=0.2, g_dropout=0.2, d_batch_norm=True, g_batch_norm=True)
@@ -56,8 +51,8 @@ NOISY = dict(d_dropout=0.2, g_dropout=0.2, d_batch_norm=True, g_batch_norm=True)
     [
         gan,
         vae_gan,
-        lambda **o: gan(replace(GAN, **NOISY), LABELS, **o),
-        lambda **o: vae_gan(replace(VAEGAN, **NOISY), LABELS, **o),
+        lambda **o: gan(replace(GAN_CONFIG, **NOISY), LABELS, **o),
+        lambda **o: vae_gan(replace(VAEGAN_CONFIG, **NOISY), LABELS, **o),
     ],
     ids=["gan", "vae_gan", "gan with labels, dropout and batch norm", "vae_gan with labels, dropout and batch norm"],
 )
@@ -83,9 +78,9 @@ def test_an_interrupted_run_ends_in_the_bits_of_an_undisturbed_one(build, tmp_pa
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_checkpoint_of_another_recipe_is_not_resumed(tmp_path):
+def test_a_checkpoint_of_another_config_is_not_resumed(tmp_path):
     gan(folder=tmp_path).train()
-    other, steps_done = gan(replace(GAN, gamma=0.3), folder=tmp_path), []
+    other, steps_done = gan(replace(GAN_CONFIG, gamma=0.3), folder=tmp_path), []
     other.train(lambda trainer: steps_done.append(trainer.step))
     assert steps_done[0] == 1
 
@@ -94,13 +89,13 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     trainer = gan(folder=tmp_path)
     trainer.train()
-    assert trainer.step == GAN.steps
+    assert trainer.step == GAN_CONFIG.steps
 
 
 def test_the_seed_alone_decides():
     samples = []
     for seed in (0, 0, 1):
-        trainer = gan(replace(GAN, seed=seed))
+        trainer = gan(replace(GAN_CONFIG, seed=seed))
         trainer.train()
         samples.append(trainer.sample(4))
     np.testing.assert_array_equal(samples[0], samples[1])
@@ -187,9 +182,9 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
 
 @pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f not in ("prior", "device")])
 def test_every_option_changes_the_run(field, tmp_path):
-    base = replace(VAEGAN, **NEEDS.get(field, {}))
-    # Samples calm down as training goes on: a score that asks for the opposite gains nothing from look to look.
-    worse = {"validate": judged(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
+    base = replace(VAEGAN_CONFIG, **NEEDS.get(field, {}))
+    # Samples calm down as training goes on: a score that asks for the opposite never gains.
+    worse = {"validate": scored_by(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
     changed = replace(base, **{field: CHANGES[field]})
     assert trace(base, tmp_path / "a", **worse) != trace(changed, tmp_path / "b", **worse)
 
@@ -201,7 +196,7 @@ def test_every_prior_has_unit_variance_and_a_run_of_its_own(name):
     expected = 0.5 ** (torch.arange(4)[:, None] - torch.arange(4)).abs() if name == "correlated" else torch.eye(4)
     torch.testing.assert_close(covariance, expected.float(), atol=0.03, rtol=0)
     assert (float(z.abs().max()) <= 3**0.5) == (name == "uniform")
-    trainers = [gan(replace(GAN, prior=of)) for of in ("gaussian", name)]
+    trainers = [gan(replace(GAN_CONFIG, prior=of)) for of in ("gaussian", name)]
     for trainer in trainers:
         trainer.train()
     assert np.array_equal(trainers[0].sample(3), trainers[1].sample(3)) == (name == "gaussian")
@@ -218,14 +213,14 @@ def test_the_way_between_two_draws_begins_and_ends_there_and_stays_in_the_prior(
         assert path.std(dim=1).tolist() == pytest.approx([1] * 5, abs=0.06)
 
 
-def test_a_device_that_is_not_there_is_told():
+def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="device 'abacus' cannot be used here: choose cpu"):
-        gan(replace(GAN, device="abacus"))
+        gan(replace(GAN_CONFIG, device="abacus"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize(
-    "train", [lambda: gan(replace(GAN, device="cuda")), lambda: vae_gan(replace(VAEGAN, device="cuda"))]
+    "train", [lambda: gan(replace(GAN_CONFIG, device="cuda")), lambda: vae_gan(replace(VAEGAN_CONFIG, device="cuda"))]
 )
 def test_a_gpu_trains_what_is_kept_on_the_cpu(train, tmp_path):
     trainer = train()
@@ -236,58 +231,62 @@ def test_a_gpu_trains_what_is_kept_on_the_cpu(train, tmp_path):
 
 def test_the_prior_of_a_vae_gan_is_gaussian():
     with pytest.raises(InputError, match="KL term"):
-        vae_gan(replace(VAEGAN, prior="uniform"))
+        vae_gan(replace(VAEGAN_CONFIG, prior="uniform"))
 
 
 def test_a_vae_gan_needs_its_adversarial_stage():
     with pytest.raises(InputError, match="at least one step"):
-        vae_gan(replace(VAEGAN, steps=0))
+        vae_gan(replace(VAEGAN_CONFIG, steps=0))
 
 
 def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     scores = iter([3.0, 1.0, 2.0, 2.5, 0.5])
-    trainer = gan(replace(GAN, steps=100, validate_every=4, patience=2), validate=judged(lambda x: next(scores)))
+    trainer = gan(
+        replace(GAN_CONFIG, steps=100, validate_every=4, patience=2), validate=scored_by(lambda x: next(scores))
+    )
     trainer.train()
     assert (trainer.step, trainer.best_step, trainer.best_score) == (16, 8, 1.0)
 
 
 @pytest.mark.parametrize(
-    "schedule, shares",
+    "schedule, fractions",
     [("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25])],
 )
-def test_the_rates_follow_their_schedule(schedule, shares):
+def test_the_rates_follow_their_schedule(schedule, fractions):
     trainer = gan(
-        replace(GAN, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_validations=2)
+        replace(
+            GAN_CONFIG, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_validations=2
+        )
     )
-    for step, share, looks in zip((0, 50, 100), shares, (1, 3, 5)):
-        trainer.validation = [{"step": i, "score": 1.0} for i in range(looks)]
-        trainer._set_rates(step)
+    for step, fraction, validations in zip((0, 50, 100), fractions, (1, 3, 5)):
+        trainer.validation = [{"step": i, "score": 1.0} for i in range(validations)]
+        trainer.set_rates(step)
         rates = [trainer.optimisers[name].param_groups[0]["lr"] for name in "dg"]
-        assert rates == pytest.approx([share * GAN.d_learning_rate, GAN.g_learning_rate])
+        assert rates == pytest.approx([fraction * GAN_CONFIG.d_learning_rate, GAN_CONFIG.g_learning_rate])
 
 
 def test_clipping_keeps_weights_and_gradients_small():
-    trainer = gan(replace(GAN, loss="wasserstein", gamma=0.0, clip_weights=0.01))
+    trainer = gan(replace(GAN_CONFIG, loss="wasserstein", gamma=0.0, clip_weights=0.01))
     trainer.train()
     assert max(float(p.detach().abs().max()) for p in trainer.discriminator.parameters()) <= 0.01
-    trainer = gan(replace(GAN, clip_gradient=1e-3))
+    trainer = gan(replace(GAN_CONFIG, clip_gradient=1e-3))
     trainer.train_step()
     norm = torch.nn.utils.get_total_norm([p.grad for p in trainer.generator.parameters()])
     assert float(norm) == pytest.approx(1e-3, rel=0.01)
 
 
 def test_labels_are_soft_in_the_ranges_of_the_thesis_and_flipped_as_often_as_asked():
-    trainer = gan(replace(GAN, loss="non_saturating", smooth_labels=True))
+    trainer = gan(replace(GAN_CONFIG, loss="non_saturating", smooth_labels=True))
     ones, zeros = trainer.labels(5000, 5000)
-    assert 0.7 <= ones.min() < 0.71 and 1.19 < ones.max() <= 1.2 and 0 <= zeros.min() and 0.29 < zeros.max() <= 0.3
-    ones, zeros = gan(replace(GAN, loss="minimax", flip_labels=0.1)).labels(5000, 5000)
+    assert 0.7 <= ones.min() < 0.71 and 1.19 < ones.max() <= 1.2 and zeros.min() >= 0 and 0.29 < zeros.max() <= 0.3
+    ones, zeros = gan(replace(GAN_CONFIG, loss="minimax", flip_labels=0.1)).labels(5000, 5000)
     assert float(ones.mean()) == pytest.approx(0.9, abs=0.02) and float(zeros.mean()) == pytest.approx(0.1, abs=0.02)
     with pytest.raises(InputError, match="knows no labels"):
-        gan(replace(GAN, loss="hinge", flip_labels=0.1))
+        gan(replace(GAN_CONFIG, loss="hinge", flip_labels=0.1))
 
 
 def test_divergence_keeps_the_weights_that_were_best(tmp_path):
-    config = replace(GAN, steps=200, loss="wasserstein", gamma=0.0, patience=100)
+    config = replace(GAN_CONFIG, steps=200, loss="wasserstein", gamma=0.0, patience=100)
     trainer = gan(config, folder=tmp_path)
 
     def explode(trainer):
@@ -301,10 +300,10 @@ def test_divergence_keeps_the_weights_that_were_best(tmp_path):
 
 def test_an_unknown_loss_is_refused():
     with pytest.raises(InputError, match="choose one of minimax"):
-        gan(replace(GAN, loss="wgan"))
+        gan(replace(GAN_CONFIG, loss="wgan"))
 
 
-def test_a_recipe_refuses_what_it_does_not_know():
+def test_a_config_refuses_what_it_does_not_know():
     assert build_config(GANConfig, steps=3, gamma=1, adam_betas=[0.5, 0.9]) == GANConfig(
         steps=3, gamma=1, adam_betas=(0.5, 0.9)
     )
@@ -315,21 +314,23 @@ def test_a_recipe_refuses_what_it_does_not_know():
             build_config(GANConfig, **wrong)
     for wrong, known in (({"positions": "none"}, "learned"), ({"heads": 3}, "divisor")):
         with pytest.raises(InputError, match=known):
-            gan(replace(GAN, **wrong))
+            gan(replace(GAN_CONFIG, **wrong))
     with pytest.raises(InputError, match="choose one of convolutional"):
-        gan(replace(GAN, discriminator="dense"))
+        gan(replace(GAN_CONFIG, discriminator="dense"))
     with pytest.raises(InputError, match="choose one of transformer"):
-        gan(replace(GAN, generator="dense"))
+        gan(replace(GAN_CONFIG, generator="dense"))
 
 
-def test_the_film_goes_from_the_untrained_generator_to_the_last_step():
+def test_the_snapshots_go_from_the_untrained_generator_to_the_last_step():
     trainer = gan()
-    untrained = trainer._draw(trainer.ema, FILMED, GAN.seed + 2)
+    untrained = trainer.draw(trainer.ema, GANTrainer.SNAPSHOT_WINDOWS, GAN_CONFIG.seed + 2)
     trainer.train()
     steps, windows = trainer.snapshot_windows()
-    assert steps.tolist() == [0, 1, 5, 12] and windows.shape == (4, FILMED, 16)
+    assert steps.tolist() == [0, 1, 5, 12] and windows.shape == (4, GANTrainer.SNAPSHOT_WINDOWS, 16)
     np.testing.assert_array_equal(windows[0], untrained)
-    np.testing.assert_array_equal(windows[-1], trainer._draw(trainer.ema, FILMED, GAN.seed + 2))
+    np.testing.assert_array_equal(
+        windows[-1], trainer.draw(trainer.ema, GANTrainer.SNAPSHOT_WINDOWS, GAN_CONFIG.seed + 2)
+    )
     steps, _ = (other := vae_gan(), other.train(), other.snapshot_windows())[2]
     assert steps.tolist() == [0, 1, 4, 10]
 
@@ -348,13 +349,10 @@ def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gau
     real, labels = two_classes(500, 0)
     steps = dict(steps=1 if on_gaussian else 250, batch_size=32, ema=0.9, g_learning_rate=2e-3, on_gaussian=on_gaussian)
     if model == "gan":
-        config = replace(GAN, **steps)
-        networks = build_generator(config, real, labels=labels), build_discriminator(config, 16, labels)
-        trainer = GANTrainer(*networks, real, config, labels=labels)
+        trainer = gan(replace(GAN_CONFIG, **steps), labels, real=real, validate=None)
     else:
-        config = replace(VAEGAN, **steps, vae_steps=1 if on_gaussian else 150)
-        networks = build_vae(config, real, labels=labels), reparameterise, build_discriminator(config, 16, labels)
-        trainer = VAEGANTrainer(*networks, real, config, labels=labels)
+        config = replace(VAEGAN_CONFIG, **steps, vae_steps=1 if on_gaussian else 150)
+        trainer = vae_gan(config, labels, real=real, validate=None)
     trainer.train()
     depth = [trainer.sample(200, labels=np.full(200, k))[:, 8].mean() for k in (0, 1)]
     assert depth == pytest.approx([-1, -2], abs=0.35)
@@ -365,7 +363,7 @@ def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gau
 
 @pytest.mark.parametrize("build", [gan, vae_gan])
 def test_a_finished_training_that_other_validation_windows_chose_is_done_again(build, tmp_path):
-    """The same training windows with another split: what were test windows may be validation windows now, or chose before."""
+    """The same training windows with another split: test windows may be validation windows now, or have been."""
 
     def split(seed):
         return Validation(spikes(100, 16, seed), Context.fit(REAL, 10_000.0, seed=0))
@@ -386,22 +384,25 @@ def test_a_finished_training_is_done_again_when_a_module_that_it_depends_on_has_
     kept = json.loads((tmp_path / "config.json").read_text())["sources"]
     read = Path.read_bytes
     for module in ("windows/features", "training/losses", "models/gaussian"):
-        edited = lambda path: read(path) + b"#" * str(path).endswith(f"meagan_lib/{module}.py")
+
+        def edited(path, ending=f"meagan_lib/{module}.py"):
+            return read(path) + b"#" * str(path).endswith(ending)
+
         monkeypatch.setattr(Path, "read_bytes", edited)
         trainer = gan(validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0)))
-        assert trainer._describe()["sources"] != kept, module
+        assert fingerprint(trainer)["sources"] != kept, module
     monkeypatch.setattr(Path, "read_bytes", read)
 
 
 def test_samples_are_drawn_without_dropout():
-    trainer = gan(replace(GAN, **NOISY))
+    trainer = gan(replace(GAN_CONFIG, **NOISY))
     trainer.train()
     np.testing.assert_array_equal(trainer.sample(4), trainer.sample(4))
     assert not trainer.ema.training and trainer.generator.training
 
 
-def test_the_average_carries_the_statistics_of_batch_normalisation():
-    trainer = gan(replace(GAN, g_batch_norm=True))
+def test_the_ema_carries_the_statistics_of_batch_normalisation():
+    trainer = gan(replace(GAN_CONFIG, g_batch_norm=True))
     trainer.train()
     norm, its = (network.encoder.norm for network in (trainer.ema, trainer.generator))
     assert torch.equal(norm.running_mean, its.running_mean) and norm.running_mean.abs().sum() > 0
@@ -409,7 +410,7 @@ def test_the_average_carries_the_statistics_of_batch_normalisation():
 
 def test_divergence_stops_with_the_step_and_a_remedy():
     with pytest.raises(InputError, match=r"diverged at step \d+.*lower the learning rates"):
-        gan(replace(GAN, steps=200, loss="wasserstein", gamma=0.0, d_learning_rate=1e18)).train()
+        gan(replace(GAN_CONFIG, steps=200, loss="wasserstein", gamma=0.0, d_learning_rate=1e18)).train()
 
 
 def test_each_player_leaves_the_other_alone():
@@ -424,7 +425,7 @@ def test_each_player_leaves_the_other_alone():
 
 def test_stage_two_trains_decoder_and_encoder_and_not_the_noise_scale():
     trainer = vae_gan()
-    trainer.step = VAEGAN.vae_steps
+    trainer.step = VAEGAN_CONFIG.vae_steps
     before = {name: p.clone() for name, p in trainer.vae.named_parameters()}
     trainer.train_step()
     changed = {name for name, p in trainer.vae.named_parameters() if not torch.equal(p, before[name])}
@@ -434,15 +435,15 @@ def test_stage_two_trains_decoder_and_encoder_and_not_the_noise_scale():
 def test_each_term_of_the_vae_gan_trains_the_networks_that_it_should():
     """Parameters that a term reaches, as sets: no term may reach more than its own networks."""
     trainer = vae_gan()
-    vae, judge = trainer.vae, trainer.discriminator
+    vae, discriminator = trainer.vae, trainer.discriminator
     of = {
         name: {id(p) for p in n.parameters()}
-        for name, n in (("encoder", vae.encoder), ("decoder", vae.decoder), ("discriminator", judge))
+        for name, n in (("encoder", vae.encoder), ("decoder", vae.decoder), ("discriminator", discriminator))
     }
     x = trainer.real[:8]
 
     def reached(loss) -> set[int]:
-        everything = [*vae.parameters(), *judge.parameters()]
+        everything = [*vae.parameters(), *discriminator.parameters()]
         gradients = torch.autograd.grad(loss, everything, allow_unused=True, retain_graph=True)
         return {id(p) for p, g in zip(everything, gradients) if g is not None and g.abs().sum() > 0}
 
@@ -451,13 +452,15 @@ def test_each_term_of_the_vae_gan_trains_the_networks_that_it_should():
     assert reached(losses.gaussian_kl(mu, log_variance)) == of["encoder"]
     nll = reached(losses.gaussian_nll(x, vae.decoder(z), vae.log_noise))
     assert nll == of["encoder"] | of["decoder"] | {id(vae.log_noise)}
-    matching = reached(losses.feature_matching(judge.features(x).detach(), judge.features(vae.decoder(z))))
-    assert of["encoder"] <= matching and not matching & {id(vae.log_noise), id(judge.head.weight)}
-    before = {id(p): p.detach().clone() for p in [*vae.parameters(), *judge.parameters()]}
-    trainer.step = VAEGAN.vae_steps
-    trainer._set_rates(0)
+    matching = reached(
+        losses.feature_matching(discriminator.features(x).detach(), discriminator.features(vae.decoder(z)))
+    )
+    assert of["encoder"] <= matching and not matching & {id(vae.log_noise), id(discriminator.head.weight)}
+    before = {id(p): p.detach().clone() for p in [*vae.parameters(), *discriminator.parameters()]}
+    trainer.step = VAEGAN_CONFIG.vae_steps
+    trainer.set_rates(0)
     trainer.generator_step(*trainer.real_batch())
-    moved = {id(p) for p in [*vae.parameters(), *judge.parameters()] if not torch.equal(p, before[id(p)])}
+    moved = {id(p) for p in [*vae.parameters(), *discriminator.parameters()] if not torch.equal(p, before[id(p)])}
     assert moved == of["encoder"] | of["decoder"]
 
 
@@ -476,18 +479,18 @@ def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_pat
     assert torch.equal(saved["head.weight"], first.best_vae().encoder.head.weight)
 
 
-def test_samples_come_from_the_average_that_validation_chose():
+def test_samples_come_from_the_ema_that_validation_chose():
     scores = iter([3.0, 1.0, 2.0])
-    trainer = gan(validate=judged(lambda x: next(scores)))
+    trainer = gan(validate=scored_by(lambda x: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (8, 1.0)
     moved = any(not torch.equal(trainer.best[n], p) for n, p in trainer.generator.state_dict().items())
-    assert moved, "the average equals the raw weights"
+    assert moved, "the EMA equals the raw weights"
 
 
-def test_an_early_look_is_never_kept():
+def test_an_early_validation_is_never_kept():
     scores = iter([0.1, 0.9, 0.7, 0.8])
-    trainer = gan(replace(GAN, steps=8, validate_every=2), validate=judged(lambda windows: next(scores)))
+    trainer = gan(replace(GAN_CONFIG, steps=8, validate_every=2), validate=scored_by(lambda windows: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (6, 0.7) and len(trainer.validation) == 4
 
@@ -509,12 +512,12 @@ def test_the_results_on_disk(tmp_path):
     for name, tensor in load_file(tmp_path / "model.safetensors").items():
         assert torch.equal(tensor, trainer.best[name])
     rows = list(csv.DictReader((tmp_path / "history.csv").open()))
-    assert len(rows) == GAN.steps and set(rows[0]) == set(GANTrainer.COLUMNS)
+    assert len(rows) == GAN_CONFIG.steps and set(rows[0]) == set(GANTrainer.COLUMNS)
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_the_learning_rates_fall_to_their_last_share():
-    trainer = gan(replace(GAN, steps=50))
+def test_the_learning_rates_fall_to_their_last_fraction():
+    trainer = gan(replace(GAN_CONFIG, steps=50))
     trainer.train()
     rates = trainer.history_columns()["d_learning_rate"]
     assert rates[0] == pytest.approx(1e-3) and (np.diff(rates) <= 0).all()
@@ -522,7 +525,7 @@ def test_the_learning_rates_fall_to_their_last_share():
 
 
 def test_training_brings_samples_nearer_to_the_real_ones():
-    trainer = gan(replace(GAN, steps=400, batch_size=32, ema=0.99, g_learning_rate=1e-3), validate=None)
+    trainer = gan(replace(GAN_CONFIG, steps=400, batch_size=32, ema=0.99, g_learning_rate=1e-3), validate=None)
     held_out = spikes(300, 16, seed=1)
     distance = METRICS["sliced_wasserstein"].prepare
     context, every = Context.fit(REAL, 20_000), np.arange(300)
