@@ -64,36 +64,44 @@ def remove_left_out(notebook: "NotebookNode") -> "NotebookNode":
 
     A heading stays as long as a cell of its section does.
     """
-    cells = notebook.cells
-    gone = [_was_left_out(cell) for cell in cells]
-    levels = [_heading_level(cell) for cell in cells]
     kept = []
-    for i, cell in enumerate(cells):
-        if _is_text(cell):
-            introduced = list(takewhile(lambda j: not _is_text(cells[j]), _after_text(cells, i)))
-            if introduced and all(gone[j] for j in introduced):
-                section = takewhile(lambda j: not 0 < levels[j] <= levels[i], range(i + 1, len(cells)))
-                if not levels[i] or all(_is_text(cells[j]) or gone[j] for j in section):
-                    continue
-                cell["source"] = cell.source.splitlines()[0]
-        if not gone[i]:
+    for i, cell in enumerate(notebook.cells):
+        below, level = notebook.cells[i + 1 :], _heading_level(cell)
+        if _is_text(cell) and _all_left_out(_introduced(below)):
+            if not level or _all_left_out(_section(below, level)):
+                continue
+            cell["source"] = cell.source.splitlines()[0]
+        if not _was_left_out(cell):
             kept.append(cell)
     notebook.cells = kept
     return notebook
+
+
+def _introduced(below: list["NotebookNode"]) -> list["NotebookNode"]:
+    """Return the code cells that come next, up to the next text."""
+    return list(takewhile(_is_code, dropwhile(_is_text, below)))
+
+
+def _section(below: list["NotebookNode"], level: int) -> list["NotebookNode"]:
+    """Return the code cells up to the next heading of this ``level`` or a higher one."""
+    return [cell for cell in takewhile(lambda cell: not 0 < _heading_level(cell) <= level, below) if _is_code(cell)]
+
+
+def _all_left_out(cells: list["NotebookNode"]) -> bool:
+    return bool(cells) and all(map(_was_left_out, cells))
 
 
 def _is_text(cell: "NotebookNode") -> bool:
     return cell.cell_type == "markdown"
 
 
-def _after_text(cells: list["NotebookNode"], i: int) -> Iterator[int]:
-    """Return the indices of the cells from the first one after cell ``i`` that is no text."""
-    return dropwhile(lambda j: _is_text(cells[j]), range(i, len(cells)))
+def _is_code(cell: "NotebookNode") -> bool:
+    return cell.cell_type == "code"
 
 
 def _was_left_out(cell: "NotebookNode") -> bool:
     said = "".join(output.get("text", "") for output in cell.get("outputs", ()))
-    return bool(needs(cell.source)) and said.startswith(LEFT_OUT)
+    return _is_code(cell) and bool(needs(cell.source)) and said.startswith(LEFT_OUT)
 
 
 def _heading_level(cell: "NotebookNode") -> int:
