@@ -517,12 +517,15 @@ def mode_occupancy(real: Array, fake: Array, context: Context) -> Statistic:
 
     Modes that are dropped or inflated show here.
     """
-    a, b = context.clusters(real), context.clusters(fake)
-    size = context.kmeans.n_clusters
+    return occupancy_divergence(context.clusters(real), context.clusters(fake), context.kmeans.n_clusters)
+
+
+def occupancy_divergence(a: np.ndarray, b: np.ndarray, size: int) -> Statistic:
+    """Return the Jensen–Shannon divergence, in bits, of how full groups are that labels a (n,) and b (m,) name."""
 
     def statistic(i: np.ndarray, j: np.ndarray) -> float:
-        shares = (np.bincount(a[i], minlength=size), np.bincount(b[j], minlength=size))
-        return float(jensenshannon(*shares, base=2) ** 2)
+        counts = (np.bincount(a[i], minlength=size), np.bincount(b[j], minlength=size))
+        return float(jensenshannon(*counts, base=2) ** 2)
 
     return statistic
 

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["board", "execution", "figures", "files", "imports", "progress"],
+    submodules=["board", "execution", "figures", "files", "imports", "progress", "sections"],
     submod_attrs={
         "board": [],
         "execution": ["results_folder", "progress_bar", "live_curves"],
@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "files": ["write_json"],
         "imports": [],
         "progress": [],
+        "sections": ["optional", "provide"],
     },
 )

@@ -13,8 +13,8 @@ from meagan_lib.evaluation.metrics import shape_features
 from meagan_lib.network import groups
 from meagan_lib.network.spike_trains import from_windows
 from meagan_lib.network.treatment import culture_features
-from tests.test_bursts import poisson
-from tests.test_spike_trains import trains_of
+from tests.network.test_bursts import poisson
+from tests.network.test_spike_trains import trains_of
 
 
 def blobs(sizes: tuple[int, ...], apart: float = 6.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

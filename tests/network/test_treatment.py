@@ -19,7 +19,7 @@ from meagan_lib.network.treatment import (
     standardised,
 )
 from meagan_lib.recordings.simulation import SimulationConfig
-from tests.test_spike_trains import trains_of
+from tests.network.test_spike_trains import trains_of
 
 HEALTHY = SimulationConfig(n_units=24, duration_s=60.0)
 SICK = replace(HEALTHY, burst_every_s=8.0, participation=0.5)

@@ -18,7 +18,7 @@ from meagan_lib.network.bursts import (
 )
 from meagan_lib.network.spike_trains import SpikeTrains
 from meagan_lib.recordings.simulation import SimulationConfig, burst_frames, spikes
-from tests.test_spike_trains import RATE_HZ, trains_of
+from tests.network.test_spike_trains import RATE_HZ, trains_of
 
 
 def poisson(n_electrodes: int, rate_hz: float, seconds: int, seed: int = 0) -> SpikeTrains:

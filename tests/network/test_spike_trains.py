@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.network import spike_trains
-from meagan_lib.network.spike_trains import SpikeTrains, from_windows, read_spikes, treated
+from meagan_lib.network import spike_files
+from meagan_lib.network.spike_files import read_spikes, treated
+from meagan_lib.network.spike_trains import SpikeTrains, from_windows
 from meagan_lib.recordings.opening import open_recording
 from meagan_lib.windows.spike_windows import Reason
 
@@ -178,7 +179,7 @@ def test_windows_cut_elsewhere_give_trains_by_electrode_or_unit_where_times_are_
     fired = {(u, f) for u, f in zip(windows.label, windows.frame) if u >= 0}  # heard by several electrodes at once
     assert by_unit.counts.sum() == len(fired) and by_unit.counts[0] == sum(u == 0 for u, _ in fired)
     for lacking in ({"frame": unknown.astype(np.int64)}, {"channel": unknown, "label": unknown}):
-        with pytest.raises(InputError, match="do not tell when their spikes were"):
+        with pytest.raises(InputError, match="do not say when their spikes were"):
             from_windows(replace(cut, **lacking))
 
 
@@ -380,7 +381,7 @@ def test_spike_times_are_no_recording_and_a_recording_has_no_treatments():
         open_recording("axotomy_mea")
     with pytest.raises(InputError, match="'locust' is no entry of the catalogue with spike trains under treatment"):
         treated("locust")
-    assert spike_trains.is_treated("axotomy_mea") and not spike_trains.is_treated("nothing")
+    assert spike_files.is_treated("axotomy_mea") and not spike_files.is_treated("nothing")
 
 
 def test_a_time_must_be_above_zero():
