@@ -16,7 +16,7 @@ from meagan_lib.experiments import benchmark
 from meagan_lib.models.baselines import MixtureOfGaussians
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.windows import features
-from meagan_lib.windows.spike_windows import LEAST
+from meagan_lib.windows.splits import LEAST
 from meagan_lib.workflow import execution
 from tests.conftest import spikes
 

@@ -33,7 +33,8 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from meagan_lib.windows.features import Array, autocorrelations, classifier_features, power_spectra, shape_features
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser, fit_normalisation
+from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 CLUSTERS = 10
@@ -60,7 +61,7 @@ class Context:
         Spike types (n,) of the training windows where they are known, for the Inception Score.
     gate
         Which windows (n, samples), bool (n,), the rule of real ones accepts
-        (:meth:`meagan_lib.experiments.generation.Gate.passes`); None: all.
+        (:meth:`meagan_lib.windows.gate.Gate.passes`); None: all.
     """
 
     pca: PCA

@@ -1,4 +1,4 @@
-"""From peaks to windows: which spikes are alone, how their windows are cut, and how often that goes wrong."""
+"""From peaks to windows: which spikes are alone, and how their windows are cut."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -10,22 +10,14 @@ import spikeinterface.core as sc
 from numba import njit
 from scipy.interpolate import CubicSpline
 from scipy.spatial.distance import cdist
-from scipy.stats import binomtest
 
 from meagan_lib import InputError, choose
 from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows import streaming
+from meagan_lib.windows import filtering, streaming
 from meagan_lib.windows.detection import DetectionConfig, depths, nearest, noise_levels, segment_spans, true_peaks
-from meagan_lib.windows.spike_windows import (
-    Ledger,
-    Reason,
-    SpikeWindows,
-    fingerprints,
-    require_apart,
-    require_enough,
-    split_in_time,
-)
+from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
+from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
 from meagan_lib.workflow.files import atomic
 
@@ -188,7 +180,7 @@ def align_troughs(windows: np.ndarray, padding: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Stretch:
+class Stretch:
     """A part of a recording: its peaks with their reasons and splits, and the windows of those that are kept."""
 
     frame: np.ndarray
@@ -199,12 +191,12 @@ class _Stretch:
     windows: np.ndarray
 
 
-def _stretches(
+def stretches(
     recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, noise: np.ndarray, bad: np.ndarray
-) -> Iterator[_Stretch]:
+) -> Iterator[Stretch]:
     """One pass over a recording."""
     rate = recording.get_sampling_frequency()
-    gain, spans = streaming.signs_and_gains(recording)[1], segment_spans(recording)
+    gain, spans = filtering.signs_and_gains(recording)[1], segment_spans(recording)
     half, rule = config.half_window(rate), config.isolation
     guard, dead = int(round(rule.guard_ms * rate / 1000)), detection.dead(rate)
     artefact = np.full(len(noise), np.inf, np.float32) if config.artefact == 0 else config.artefact / gain
@@ -225,7 +217,7 @@ def _stretches(
 
     sizes = np.diff(spans)[:, 0]
 
-    def finish(found: Found, busy: np.ndarray, first: int, end: int, gap: int) -> _Stretch:
+    def finish(found: Found, busy: np.ndarray, first: int, end: int, gap: int) -> Stretch:
         outside = (found.frame < first + reach) | (found.frame + reach > end)
         split, between = split_in_time(  # what was recorded is shared out: gaps are left out
             found.frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
@@ -234,7 +226,7 @@ def _stretches(
         cut = found.windows[reason[found.has_window] == Reason.KEPT]
         kept = reason == Reason.KEPT
         cut = align_troughs(cut, config.padding) if config.alignment == "interpolated" else cut
-        return _Stretch(
+        return Stretch(
             found.frame,
             found.channel,
             found.amplitude * gain[found.channel],
@@ -328,7 +320,7 @@ def cut_windows(
     def complete(windows: np.ndarray) -> SpikeWindows:
         frame, channel, amplitude, reason, split = (np.concatenate(column) for column in zip(*columns))
         kept = reason == Reason.KEPT
-        noise_mad, positions = noise * streaming.signs_and_gains(recording)[1], electrode_positions_um(recording)
+        noise_mad, positions = noise * filtering.signs_and_gains(recording)[1], electrode_positions_um(recording)
         return SpikeWindows(
             windows=windows,
             channel=channel[kept],
@@ -349,7 +341,7 @@ def cut_windows(
         )
 
     def passing() -> Iterator[np.ndarray]:
-        for part in _stretches(recording, detection, config, noise, bad):
+        for part in stretches(recording, detection, config, noise, bad):
             columns.append((part.frame, part.channel, part.amplitude, part.reason, part.split))
             yield part.windows
 
@@ -363,7 +355,7 @@ def cut_windows(
         written = file.create_dataset(
             "windows", (0, 2 * half), np.float32, maxshape=(None, 2 * half), chunks=(1024, 2 * half)
         )
-        fingerprint, level = [np.zeros(0, np.int64)], float(np.median(noise * streaming.signs_and_gains(recording)[1]))
+        fingerprint, level = [np.zeros(0, np.int64)], float(np.median(noise * filtering.signs_and_gains(recording)[1]))
         for windows in passing():
             fingerprint.append(fingerprints(windows, level))
             written.resize(len(written) + len(windows), axis=0)
@@ -395,88 +387,3 @@ def _units(
     true_frame, true_channel, unit, _ = true_peaks(truth, detection, rate, noise_mad, above_mad=2.0)
     match = nearest(frame, channel, true_frame, true_channel, detection.dead(rate))
     return np.where(match >= 0, unit[match], -1).astype(np.int32)
-
-
-def isolated(ledger: Ledger) -> dict[str, np.ndarray]:
-    """Find the peaks bool (peaks,) that stand alone by the rule as the thesis words it, and by the rule of the run.
-
-    That the next peak is near comes first in ``ORDER`` among the rules of isolation, so a peak that another of them
-    dropped passes the rule as worded, with the same guard. Peaks between two splits count with the others.
-    """
-    run = [Reason.KEPT, Reason.EDGE_OF_SPLIT]
-    worded = [*run, Reason.PREVIOUS_TOO_CLOSE, Reason.GUARD_PEAK_IN_WINDOW, Reason.NEIGHBOUR_ACTIVE]
-    return {"as the thesis words it": np.isin(ledger.reason, worded), "as in this run": np.isin(ledger.reason, run)}
-
-
-def contaminated(
-    windows: SpikeWindows,
-    truth: GroundTruth,
-    detection: DetectionConfig,
-    above_mad: float = 3.0,
-    peaks: tuple[np.ndarray, np.ndarray] | None = None,
-) -> np.ndarray:
-    """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels.
-
-    Asked of the ``windows``, or of such windows around other ``peaks``: frames and channels, each int (n,).
-    """
-    frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
-    dead = detection.dead(windows.sampling_rate_hz)
-    peaks = (windows.frame, windows.channel) if peaks is None else peaks
-    return _second_spikes(*peaks, windows.pre_samples, dead, frame, channel)
-
-
-def _second_spikes(
-    peaks: np.ndarray, channels: np.ndarray, half: int, dead: int, true_frame: np.ndarray, true_channel: np.ndarray
-) -> np.ndarray:
-    """Whether bool (n,) a window of ``half`` frames on either side of each peak holds a true spike beside its own."""
-    second = np.zeros(len(peaks), bool)
-    for c in np.unique(channels):
-        mine, theirs = channels == c, true_frame[true_channel == c]
-        peak = peaks[mine]
-        inside = np.searchsorted(theirs, peak + half) - np.searchsorted(theirs, peak - half)
-        own = np.searchsorted(theirs, peak + dead, "right") - np.searchsorted(theirs, peak - dead)
-        second[mine] = inside > np.minimum(own, 1)
-    return second
-
-
-GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
-
-
-def contamination_curves(
-    recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth, seed: int = 0
-) -> dict[str, dict[str, np.ndarray]]:
-    """What isolation costs and buys, where the truth is known: rule → columns (guards,).
-
-    ``guard_ms``; ``kept``: share of the peaks that become windows; ``contaminated``: share of the windows that hold a
-    second spike, with its 95 % interval (Wilson) ``low`` … ``high``. Without ``guard_mad`` the third rule is left out:
-    it is the second.
-    """
-    mine = config.isolation
-    rules = {
-        "next peak far (thesis)": Isolation.thesis(),
-        "next and previous far": replace(mine, sides="both", guard_mad=0.0),
-    }
-    if mine.guard_mad:
-        rules[f"and no trough over {mine.guard_mad:g} σ"] = replace(mine, sides="both")
-    rate = recording.get_sampling_frequency()
-    noise = noise_levels(recording, detection, seed)
-    noise_mad = noise * streaming.signs_and_gains(recording)[1]
-    spikes = true_peaks(truth, detection, rate, noise_mad, above_mad=3.0)[:2]
-    curves = {}
-    for name, rule in rules.items():
-        rows = []
-        for guard_ms in GUARDS_MS:
-            at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
-            passed = list(_stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool)))
-            frame, channel, reason = (
-                np.concatenate([getattr(part, column) for part in passed]) for column in ("frame", "channel", "reason")
-            )
-            kept = reason == Reason.KEPT
-            second = _second_spikes(
-                frame[kept], channel[kept], config.half_window(rate), detection.dead(rate), *spikes
-            ).sum()
-            n = max(int(kept.sum()), 1)
-            interval = binomtest(int(second), n).proportion_ci(method="wilson")
-            rows.append((guard_ms, kept.sum() / max(len(kept), 1), second / n, interval.low, interval.high))
-        curves[name] = dict(zip(("guard_ms", "kept", "contaminated", "low", "high"), np.array(rows).T))
-    return curves

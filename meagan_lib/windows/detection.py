@@ -8,8 +8,9 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows import streaming
-from meagan_lib.windows.streaming import Filter, Search
+from meagan_lib.windows import filtering, streaming
+from meagan_lib.windows.filtering import Filter
+from meagan_lib.windows.streaming import Search
 
 FILTER_MARGIN_MS = 20.0
 SHORTEST_MS = 100.0
@@ -66,8 +67,8 @@ def filtered_traces(
     recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int, segment: int = 0
 ) -> np.ndarray:
     """Band-passed frames start … stop of a segment, float32 (frames, channels), in µV where the source has a scale."""
-    steps = streaming.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
-    return steps * streaming.signs_and_gains(recording)[1]
+    steps = filtering.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
+    return steps * filtering.signs_and_gains(recording)[1]
 
 
 def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
@@ -126,7 +127,7 @@ def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int
             f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told "
             f"from less than {SHORTEST_MS:g} ms: use a longer recording"
         )
-    return streaming.noise_levels(recording, config.filter(rate), seed)
+    return filtering.noise_levels(recording, config.filter(rate), seed)
 
 
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
@@ -139,7 +140,7 @@ def detect(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) 
 
     A dead channel (noise level 0) has none.
     """
-    rate, gain = recording.get_sampling_frequency(), streaming.signs_and_gains(recording)[1]
+    rate, gain = recording.get_sampling_frequency(), filtering.signs_and_gains(recording)[1]
     noise = noise_levels(recording, config, seed)
     never = np.full(len(noise), np.inf, np.float32)
     search = Search(depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0)

@@ -13,7 +13,8 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.recordings import opening
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, require_apart, split_in_time
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.windows.splits import require_apart, split_in_time
 from meagan_lib.workflow.files import sha256
 
 WINDOWS_REQUIRED = ("windows", "sampling_rate_hz")

@@ -65,7 +65,7 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     """
     from meagan_lib.recordings.opening import SIMULATED, amplitude_unit, holds_windows, open_recording
     from meagan_lib.windows.imported import require_readable
-    from meagan_lib.windows.spike_windows import require_same, require_splittable
+    from meagan_lib.windows.splits import require_same, require_splittable
 
     require_splittable(list(parts), split_by)
     opened, owner = {}, {}
@@ -100,7 +100,8 @@ def execute(run: str, parameters: Mapping[str, object]) -> dict:
     InputError
         Recordings that cannot be merged, or too few windows of all together.
     """
-    from meagan_lib.windows.spike_windows import SpikeWindows, Split, merge, require_enough
+    from meagan_lib.windows.spike_windows import SpikeWindows, Split
+    from meagan_lib.windows.splits import merge, require_enough
 
     started = time.monotonic()
     windows = {label: SpikeWindows.load(RESULTS / part(run, label) / "windows.h5") for label in parts(parameters)}

@@ -11,21 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.windows.spike_windows import (
-    LEAST,
-    Ledger,
-    Reason,
-    SpikeWindows,
-    Split,
-    Standardiser,
-    fit_normalisation,
-    intervals_ms,
-    merge,
-    require_apart,
-    require_enough,
-    spike_counts,
-    split_in_time,
-)
+from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
+from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows, Split, intervals_ms, spike_counts
+from meagan_lib.windows.splits import LEAST, merge, require_apart, require_enough, split_in_time
 from meagan_lib.workflow.files import sha256
 
 

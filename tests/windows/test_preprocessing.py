@@ -8,8 +8,8 @@ import pytest
 from meagan_lib import InputError, workflow
 from meagan_lib.windows import merging
 from meagan_lib.workflow import execution
-from tests.test_brw import write_4
-from tests.test_formats import write_nwb
+from tests.recordings.test_brw import write_4
+from tests.recordings.test_formats import write_nwb
 
 
 @pytest.fixture
