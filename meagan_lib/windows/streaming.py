@@ -1,36 +1,20 @@
 """One pass over a recording: int16 → float32 → zero-phase band-pass → threshold → peaks → isolation → windows.
 
 A recording of 4096 electrodes is larger than memory. It is read once, in slabs, ahead of the computation; each slab
-falls into jobs of ``SEGMENT`` frames and a tile of channels, which threads filter and search without the GIL.
-
-Segments lie on a grid that starts with the recording and each brings a margin on both sides in which the filter
-settles, so that neither the size of a slab or a tile nor the number of threads changes a bit of the result.
+falls into jobs of ``SEGMENT`` frames and a tile of channels, which threads filter and search without the GIL. Segments
+lie on a grid that starts with the recording, so that neither slabs, tiles nor threads change a bit of the result.
 """
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
 import spikeinterface.core as sc
 from numba import njit
 
-from meagan_lib.windows.filtering import (
-    LANES,
-    ROWS,
-    TILE,
-    Filter,
-    Raw,
-    Scratch,
-    compiled_bandpass,
-    default_threads,
-    empty_groups,
-    lane_signs,
-    raw_samples,
-    read_groups,
-    usable,
-)
+from meagan_lib.windows.filtering import LANES, ROWS, TILE, Bandpass, Filter, Stored, default_threads
 from meagan_lib.workflow import progress
 
 SEGMENT = 4096
@@ -56,9 +40,9 @@ class Search:
     """Peaks of a channel nearer than or as near as this are flagged."""
     half_window: int
     padding: int = 0
-    """Frames cut beyond a window on both sides, for who wants to shift it."""
+    """Frames cut beyond a window on both sides, so that it can be shifted."""
     drop: int = 0
-    """Flags of which each keeps a window from being cut."""
+    """Flags of peaks whose windows are not cut."""
     rails: tuple[float, float] = (-np.inf, np.inf)
     """Lowest and highest code of the converter; a window that touches one is flagged."""
 
@@ -93,33 +77,17 @@ def _is_trough(buffer, i, c, dead, start, stop):
 
 
 @njit(nogil=True, cache=True)
-def _search(
-    buffer,
-    raw,
-    origin,
-    lo,
-    core,
-    n_frames,
-    first,
-    width,
-    threshold,
-    guard_threshold,
-    artefact,
-    rails,
-    dead,
-    guard,
-    half,
-    padding,
-    drop,
-    peaks,
-    amplitude,
-    windows,
-):
+def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails, rules, found):
     """Find, flag and cut the peaks of core[0] … core[1] in filtered rows of one group that start at frame ``lo``.
 
-    ``peaks`` int64 (capacity, 4) takes frame, channel, flags and the index of the window or −1. Returns the numbers
-    of peaks (those of the margin included, with channel −1) and of windows; −1 when the capacity does not suffice.
+    ``limits`` float32 (3, LANES) are the three depths of :class:`Search`, ``rules`` its integers. Of ``found``, peaks
+    int64 (capacity, 4) takes frame, channel, flags and the index of the window or −1; amplitudes and windows follow.
+    Returns the numbers of peaks (those of the margin included, with channel −1) and of windows; −1 when the capacity
+    does not suffice.
     """
+    threshold, guard_threshold, artefact = limits
+    dead, guard, half, padding, drop = rules
+    peaks, amplitude, windows = found
     start, stop = max(0, -lo), min(buffer.shape[0], n_frames - lo)  # rows that exist
     begin, end = max(start, core[0] - guard - lo), min(stop, core[1] + guard - lo)
     last = np.full(LANES, -1)
@@ -175,30 +143,29 @@ def _search(
     return n, cut
 
 
-def _slabs(raw: Raw, slab: int, reach: int) -> Iterator[tuple[int, int, int, np.ndarray]]:
-    """(first, end, origin, values): values (groups, frames, LANES) start at ``origin`` and reach beyond first … end.
+def _slabs(stored: Stored, slab: int, reach: int) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """Yield (first, end, origin, values): groups that start at ``origin`` and reach beyond frames first … end.
 
-    Every frame is read once, a slab ahead of who asks; values last until the next but one is asked for.
+    Every frame is read once, a slab ahead; values last until the next but one is asked for.
     """
-    dtype = usable(raw.read(0, 1)).dtype
-    room = [empty_groups(raw, min(slab + 2 * reach + raw.chunk, raw.n_frames), dtype) for _ in range(2)]
+    room = [stored.empty(min(slab + 2 * reach + stored.chunk, stored.n_frames)) for _ in range(2)]
 
     def load(number: int, origin: int, have: int):
-        first, end = number * slab, min((number + 1) * slab, raw.n_frames)
+        first, end = number * slab, min((number + 1) * slab, stored.n_frames)
         into, before = room[number % 2], room[(number - 1) % 2]
         begin = max(first - reach, 0)
-        want = max(min(-(-(end + reach) // raw.chunk) * raw.chunk, raw.n_frames), have)
+        want = max(min(-(-(end + reach) // stored.chunk) * stored.chunk, stored.n_frames), have)
         known = have - begin
         into[:, :known] = before[:, begin - origin : have - origin]
         if want > have:
-            read_groups(raw, have, want, into[:, known : want - begin])
+            stored.read(have, want, into[:, known : want - begin])
         return first, end, begin, want
 
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(load, 0, 0, 0)
-        for number in range(-(-raw.n_frames // slab)):
+        for number in range(-(-stored.n_frames // slab)):
             first, end, origin, have = coming.result()
-            if end < raw.n_frames:
+            if end < stored.n_frames:
                 coming = ahead.submit(load, number + 1, origin, have)
             yield first, end, origin, room[number % 2]
 
@@ -216,100 +183,60 @@ def scan(
 
     Parameters
     ----------
-    search
-        Depths in steps.
     threads, slab_frames, tile
         How the work is divided: cores, frames read at once (rounded up to ``SEGMENT``), channels of a job. None of
         them changes the result.
     """
-    raw = raw_samples(recording, segment)
-    sign = lane_signs(recording)
-    sos, zi = filter.sos.astype(np.float32), scipy.signal.sosfilt_zi(filter.sos).astype(np.float32)
+    stored = Stored(recording, segment)
+    bandpass, n_channels, rails = Bandpass(stored, filter), stored.n_channels, np.array(search.rails, np.float64)
     context = max(search.guard, search.half_window + search.padding) + search.dead + 1
-    padding, reach = min(filter.padding, raw.n_frames - 1), filter.margin + context
     samples = 2 * (search.half_window + search.padding)
-    limits = [
-        np.pad(a.astype(np.float32), (0, LANES), constant_values=np.inf)
-        for a in (search.threshold, search.guard_threshold, search.artefact)
-    ]
-    rails = np.array(search.rails, np.float64)
-    bandpass, scratch, capacity = compiled_bandpass(len(sos)), Scratch(), [256]
+    starts = range(0, n_channels, LANES)
+    limits = np.full((3, len(starts) * LANES), np.inf, np.float32)
+    limits[:, :n_channels] = search.threshold, search.guard_threshold, search.artefact
+    limits = np.ascontiguousarray(limits.reshape(3, -1, LANES).swapaxes(0, 1))  # (groups, 3, LANES)
+    rules, own = (search.dead, search.guard, search.half_window, search.padding, search.drop), threading.local()
+
+    def make_room(capacity: int) -> None:
+        windows = np.empty((capacity, samples), np.float32)
+        own.found = np.empty((capacity, 4), np.int64), np.empty(capacity, np.float32), windows
 
     def job(values: np.ndarray, origin: int, core: tuple[int, int], channels: range):
-        lo, hi = max(core[0] - reach, -padding), min(core[1] + reach, raw.n_frames + padding)
+        lo, hi = bandpass.bounds(*core, context)
+        if not hasattr(own, "found"):
+            make_room(256)
         parts = []
         for first in channels:
-            while True:
-                buffer, *state = scratch.arrays(hi - lo, len(sos), capacity[0], samples)
-                group, lanes = values[first // LANES], slice(first, first + LANES)
-                bandpass(group, origin, lo, hi, raw.n_frames, sign[lanes], sos, zi, buffer, *state)
-                n, cut = _search(
-                    buffer,
-                    group,
-                    origin,
-                    lo,
-                    core,
-                    raw.n_frames,
-                    first,
-                    min(LANES, raw.n_channels - first),
-                    *(limit[lanes] for limit in limits),
-                    rails,
-                    search.dead,
-                    search.guard,
-                    search.half_window,
-                    search.padding,
-                    search.drop,
-                    scratch.peaks,
-                    scratch.amplitude,
-                    scratch.windows,
-                )
-                if n >= 0:
-                    break
-                capacity[0] = 2 * scratch.capacity
-            mine = scratch.peaks[:n, 1] >= 0
-            if mine.any():
-                parts.append((scratch.peaks[:n][mine], scratch.amplitude[:n][mine], scratch.windows[:cut].copy()))
+            group, width = values[first // LANES], min(LANES, n_channels - first)
+            where = (bandpass.group(values, origin, lo, hi, first), group, origin, lo, core, stored.n_frames)
+            limit = limits[first // LANES]
+            while (counts := _search(*where, first, width, limit, rails, rules, own.found))[0] < 0:
+                make_room(2 * len(own.found[0]))
+            peaks, amplitude, windows = own.found
+            mine = peaks[: counts[0], 1] >= 0
+            parts.append((peaks[: counts[0]][mine], amplitude[: counts[0]][mine], windows[: counts[1]].copy()))
         return parts
 
-    step = max(slab_frames or SLAB_BYTES // (2 * raw.n_channels), 1)
+    step = max(slab_frames or SLAB_BYTES // (2 * n_channels), 1)
     slab = -(-step // SEGMENT) * SEGMENT
-    groups = range(0, raw.n_channels, LANES)
     per_tile = max(tile // LANES, 1)
-    tiles = [groups[i : i + per_tile] for i in range(0, len(groups), per_tile)]
+    tiles = [starts[i : i + per_tile] for i in range(0, len(starts), per_tile)]
     tell, rate = progress.pace("second"), recording.get_sampling_frequency()
     with ThreadPoolExecutor(threads or default_threads()) as pool:
-        for first, end, origin, values in _slabs(raw, slab, reach):
+        for first, end, origin, values in _slabs(stored, slab, bandpass.margin + context):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]
             for of_core in jobs:
-                yield _gather([part for each in of_core for part in each.result()], samples)
-            tell(end / rate, raw.n_frames / rate)
+                yield _gather([part for each in of_core for part in each.result()])
+            tell(end / rate, stored.n_frames / rate)
 
 
-def _gather(parts: list, samples: int) -> Found:
-    """One stretch in order of frame and channel."""
-    if not parts:
-        empty = np.empty(0, np.int64)
-        return Found(
-            empty,
-            empty.astype(np.int32),
-            empty.astype(np.float32),
-            empty.astype(np.uint8),
-            empty.astype(bool),
-            np.empty((0, samples), np.float32),
-        )
-    peaks = np.concatenate([p for p, _, _ in parts])
-    amplitude = np.concatenate([a for _, a, _ in parts])
+def _gather(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Found:
+    """Join the peaks, amplitudes and windows of all channels of a stretch in order of frame and channel."""
+    peaks, amplitude, windows = (np.concatenate(column) for column in zip(*parts))
     shift = np.repeat(np.cumsum([0] + [len(w) for _, _, w in parts[:-1]]), [len(p) for p, _, _ in parts])
-    windows = np.concatenate([w for _, _, w in parts])
     order = np.lexsort((peaks[:, 1], peaks[:, 0]))
-    has_window = peaks[order, 3] >= 0
-    index = (peaks[:, 3] + shift)[order][has_window]
-    return Found(
-        peaks[order, 0],
-        peaks[order, 1].astype(np.int32),
-        amplitude[order],
-        peaks[order, 2].astype(np.uint8),
-        has_window,
-        windows[index],
-    )
+    frame, channel, flags, index = peaks[order].T
+    has_window = index >= 0
+    cut = windows[(index + shift[order])[has_window]]
+    return Found(frame, channel.astype(np.int32), amplitude[order], flags.astype(np.uint8), has_window, cut)
