@@ -16,7 +16,7 @@ from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 def isolated(ledger: Ledger) -> dict[str, np.ndarray]:
     """Find the peaks bool (peaks,) that stand alone by the rule as the thesis words it, and by the rule of the run.
 
-    That the next peak is near comes first in ``ORDER`` among the rules of isolation, so a peak that another of them
+    That the next peak is near comes first among the rules of isolation, so a peak that another of them
     dropped passes the rule as worded, with the same guard. Peaks between two splits count with the others.
     """
     run = [Reason.KEPT, Reason.EDGE_OF_SPLIT]
@@ -83,9 +83,9 @@ def contamination_curves(
         rows = []
         for guard_ms in GUARDS_MS:
             at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
-            passed = list(stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool)))
+            passed = [p.peaks for p in stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool))]
             frame, channel, reason = (
-                np.concatenate([getattr(part, column) for part in passed]) for column in ("frame", "channel", "reason")
+                np.concatenate([getattr(peaks, of) for peaks in passed]) for of in ("frame", "channel", "reason")
             )
             kept = reason == Reason.KEPT
             second = _second_spikes(

@@ -22,7 +22,7 @@ class Split(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a detected peak became a window, or did not. Each peak has one reason, the first that holds in ``ORDER``."""
+    """Why a detected peak became a window, or did not. Each peak has one reason (:func:`~meagan_lib.windows.cutting.stretches`)."""
 
     KEPT = 0
     EDGE_OF_RECORDING = 1
@@ -245,14 +245,12 @@ class SpikeWindows:
     def write(self, file: h5py.File) -> None:
         """Write everything but the windows themselves."""
         for name in (*COLUMNS, *ORIGIN, *GENERATED):
-            if name != "windows" and getattr(self, name) is not None:
+            if getattr(self, name) is not None:
                 file.create_dataset(name, data=getattr(self, name))
-        file.attrs["sampling_rate_hz"] = self.sampling_rate_hz
-        file.attrs["pre_samples"] = self.pre_samples
-        file.attrs["amplitude_unit"] = self.amplitude_unit
-        file.attrs["detection"] = json.dumps(self.detection, sort_keys=True)
-        file.attrs["source_sha256"] = json.dumps(self.source_sha256)
-        file.attrs["recordings"] = json.dumps(self.recordings)
+        for name in ("sampling_rate_hz", "pre_samples", "amplitude_unit"):
+            file.attrs[name] = getattr(self, name)
+        for name in ("detection", "source_sha256", "recordings"):
+            file.attrs[name] = json.dumps(getattr(self, name), sort_keys=True, default=float)
         if self.ledger is not None:
             group = file.create_group("ledger")
             for name, values in self.ledger.__dict__.items():
@@ -273,22 +271,25 @@ class SpikeWindows:
             raise InputError(f"no windows at {path.parent.name}/{path.name}: run notebook 01_preprocessing first")
         try:
             with h5py.File(path, "r") as file:
-                ledger = None
-                if "ledger" in file:
-                    ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
-                return cls(
-                    **{name: file[name][:] for name in ("windows", *COLUMNS)},
-                    **{name: file[name][:] for name in (*ORIGIN, *GENERATED) if name in file},
-                    sampling_rate_hz=float(file.attrs["sampling_rate_hz"]),
-                    pre_samples=int(file.attrs["pre_samples"]),
-                    amplitude_unit=str(file.attrs["amplitude_unit"]),
-                    detection=json.loads(file.attrs["detection"]),
-                    source_sha256=json.loads(file.attrs["source_sha256"]),
-                    ledger=ledger,
-                    recordings=json.loads(file.attrs["recordings"]),
-                )
+                return cls.read(file)
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
+
+    @classmethod
+    def read(cls, file: h5py.File) -> "SpikeWindows":
+        """Read what :meth:`save` wrote from an open file."""
+        ledger = None
+        if "ledger" in file:
+            ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
+        return cls(
+            **{name: file[name][:] for name in ("windows", *COLUMNS)},
+            **{name: file[name][:] for name in (*ORIGIN, *GENERATED) if name in file},
+            sampling_rate_hz=float(file.attrs["sampling_rate_hz"]),
+            pre_samples=int(file.attrs["pre_samples"]),
+            amplitude_unit=str(file.attrs["amplitude_unit"]),
+            **{name: json.loads(file.attrs[name]) for name in ("detection", "source_sha256", "recordings")},
+            ledger=ledger,
+        )
 
 
 def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:
