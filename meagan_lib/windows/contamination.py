@@ -31,9 +31,9 @@ def contaminated(
     above_mad: float = 3.0,
     peaks: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels.
+    """Find the windows bool (n,) of a simulation with a second true spike deeper than ``above_mad`` noise levels.
 
-    Asked of the ``windows``, or of such windows around other ``peaks``: frames and channels, each int (n,).
+    Among the ``windows``, or among such windows around other ``peaks``: frames and channels, each int (n,).
     """
     frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
     dead = detection.dead(windows.sampling_rate_hz)
@@ -44,7 +44,7 @@ def contaminated(
 def _second_spikes(
     peaks: np.ndarray, channels: np.ndarray, half: int, dead: int, true_frame: np.ndarray, true_channel: np.ndarray
 ) -> np.ndarray:
-    """Whether bool (n,) a window of ``half`` frames on either side of each peak holds a true spike beside its own."""
+    """Find the peaks bool (n,) with a true spike beside their own within ``half`` frames on either side."""
     second = np.zeros(len(peaks), bool)
     for c in np.unique(channels):
         mine, theirs = channels == c, true_frame[true_channel == c]
@@ -61,11 +61,11 @@ GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
 def contamination_curves(
     recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth, seed: int = 0
 ) -> dict[str, dict[str, np.ndarray]]:
-    """What isolation costs and buys, where the truth is known: rule → columns (guards,).
+    """Measure what isolation costs and buys, where the truth is known: rule → columns (guards,).
 
-    ``guard_ms``; ``kept``: share of the peaks that become windows; ``contaminated``: share of the windows that hold a
-    second spike, with its 95 % interval (Wilson) ``low`` … ``high``. Without ``guard_mad`` the third rule is left out:
-    it is the second.
+    ``guard_ms``; ``kept``: fraction of the peaks that become windows; ``contaminated``: fraction of the windows that
+    hold a second spike, with its 95 % interval (Wilson) ``low`` … ``high``. Without ``guard_mad`` the third rule is
+    left out: it is the second.
     """
     mine = config.isolation
     rules = {

@@ -81,7 +81,7 @@ class WindowConfig:
 
     def half_window(self, sampling_rate_hz: float) -> int:
         """Return the number of samples on either side of the trough."""
-        half = int(round(self.window_ms / 2 * sampling_rate_hz / 1000))
+        half = round(self.window_ms / 2 * sampling_rate_hz / 1000)
         if half < 4:
             raise InputError(
                 f"a window of {self.window_ms:g} ms has only {2 * half} samples at {sampling_rate_hz:g} Hz: "
@@ -94,7 +94,8 @@ class WindowConfig:
 def active_neighbours(frame, channel, first, stop, adjacent, dead, guard):
     """Return whether bool (stop − first,) a neighbour of each peak first … stop peaks within ``guard`` frames.
 
-    Neighbours are channels that are ``adjacent`` (channels, channels); ``frame`` (peaks,) is sorted. Peaks within ``dead`` frames are the same spike, seen by both electrodes.
+    Neighbours are channels that are ``adjacent`` (channels, channels); ``frame`` (peaks,) is sorted.
+    Peaks within ``dead`` frames are the same spike, seen by both electrodes.
     """
     busy = np.zeros(stop - first, np.bool_)
     left = 0
@@ -164,7 +165,7 @@ def stretches(
         guard_threshold=depths(noise, rule.guard_mad),
         artefact=config.artefact / gain if config.artefact else np.full(len(noise), np.inf, np.float32),
         dead=detection.dead(rate),
-        guard=int(round(rule.guard_ms * rate / 1000)),
+        guard=round(rule.guard_ms * rate / 1000),
         half_window=half,
         padding=config.padding,
         drop=streaming.NEXT | streaming.GUARD | streaming.ARTEFACT | streaming.CLIPPED | previous,

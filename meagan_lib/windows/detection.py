@@ -30,7 +30,7 @@ class DetectionConfig:
     """A peak is the lowest sample of its channel within this time on both sides."""
 
     def band_at(self, sampling_rate_hz: float) -> tuple[float, float]:
-        """The pass band in Hz at a given sampling rate."""
+        """Return the pass band in Hz at a given sampling rate."""
         low, high = self.band_hz
         high = min(high, 0.45 * sampling_rate_hz)
         if not 0 < low < high:
@@ -40,11 +40,11 @@ class DetectionConfig:
         return low, high
 
     def dead(self, sampling_rate_hz: float) -> int:
-        """``dead_time_ms`` in frames."""
-        return int(round(self.dead_time_ms * sampling_rate_hz / 1000))
+        """Return ``dead_time_ms`` in frames."""
+        return round(self.dead_time_ms * sampling_rate_hz / 1000)
 
     def filter(self, sampling_rate_hz: float) -> Filter:
-        """The band-pass at a given sampling rate."""
+        """Design the band-pass at a given sampling rate."""
         return Filter.design(self.filter_order, self.band_at(sampling_rate_hz), sampling_rate_hz)
 
 
@@ -124,14 +124,14 @@ def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int
     longest = int(np.diff(segment_spans(recording)).max())
     if longest < SHORTEST_MS * rate / 1000:
         raise InputError(
-            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told "
-            f"from less than {SHORTEST_MS:g} ms: use a longer recording"
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be "
+            f"measured in less than {SHORTEST_MS:g} ms: use a longer recording"
         )
     return filtering.noise_levels(recording, config.filter(rate), seed)
 
 
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
-    """So many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
+    """Return so many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
     return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
 
 
@@ -165,7 +165,7 @@ class DetectionScore:
 
 
 def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
-    """The true spike shapes (units, samples, channels) as they stand in the filtered recording."""
+    """Return the true spike shapes (units, samples, channels) as they stand in the filtered recording."""
     sos = scipy.signal.butter(
         config.filter_order, config.band_at(sampling_rate_hz), btype="bandpass", fs=sampling_rate_hz, output="sos"
     )
@@ -221,7 +221,7 @@ def score_detection(
 ) -> DetectionScore:
     """Recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
 
-    Recall: the share of true spikes deeper than that near which a peak was detected. Precision: the share of
+    Recall: the fraction of true spikes deeper than that near which a peak was detected. Precision: the fraction of
     detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
     ``dead_time_ms``.
     """

@@ -29,11 +29,11 @@ class Gate:
     threshold_mad
         Depth of the trough in noise levels.
     guard_mad
-        Depth, in noise levels, that no second trough exceeds; ∞: no matter.
+        Depth, in noise levels, that no second trough exceeds; ∞: any.
     dead
         A trough is the lowest sample within so many on both sides.
     artefact
-        Absolute value that no sample exceeds; ∞: no matter.
+        Absolute value that no sample exceeds; ∞: any.
     """
 
     aligned: np.ndarray
@@ -68,7 +68,7 @@ class Gate:
         return cls(aligned, noise, dead=dead, **{name: value for name, value in asked.items() if met[name]})
 
     def passes(self, windows: np.ndarray) -> np.ndarray:
-        """Whether bool (n,) windows (n, samples), in the unit of the recording, would have been accepted."""
+        """Return whether bool (n,) windows (n, samples), in the unit of the recording, would have been accepted."""
         accepted = self.aligned[windows.argmin(axis=1)] & (np.abs(windows).max(axis=1) <= self.artefact)
         if not len(self.noise_mad):
             return accepted
@@ -80,17 +80,17 @@ class Gate:
 
 
 def _counted(groups: np.ndarray) -> np.ndarray:
-    """Position (n,) of each row within its group, whose rows stand together."""
+    """Return the position (n,) of each row within its group, whose rows stand together."""
     first = np.r_[True, np.diff(groups.astype(np.int64)) != 0]
     start = np.maximum.accumulate(np.where(first, np.arange(len(groups)), 0))
     return np.arange(len(groups)) - start
 
 
 def second_trough(windows: np.ndarray, dead: int) -> np.ndarray:
-    """Depth (n,) of the deepest trough of windows (n, samples) beside the lowest sample; 0 where there is none.
+    """Return the depth (n,) of the deepest trough of windows (n, samples) beside the lowest sample; 0 for none.
 
     A trough is the lowest sample within ``dead`` samples on both sides, the first of equals, as in detection; nearer to
-    the edge than that a window does not tell whether there is one.
+    the edge than that a window does not show whether there is one.
     """
     n, samples = windows.shape
     if samples <= 2 * dead:

@@ -24,7 +24,7 @@ each recording in time instead."""
 
 
 def labels(recordings: Iterable[str]) -> list[str]:
-    """A short name for each recording, unlike the others: the stem of its file or its name in the catalogue.
+    """Name each recording shortly, unlike the others: by the stem of its file or its name in the catalogue.
 
     >>> labels(["day1/chip.brw", "day2/chip.brw", "locust"])
     ['chip', 'chip-2', 'locust']
@@ -40,7 +40,7 @@ def labels(recordings: Iterable[str]) -> list[str]:
 
 
 def parts(first: Mapping[str, object]) -> dict[str, dict]:
-    """Parameters of notebook 01 for each of several recordings, by label; none where ``first`` has a single one.
+    """Return the parameters of notebook 01 for each of several recordings, by label; none for a single one.
 
     ``first`` are parameters of notebook 01 whose ``recording`` may be a list, and may hold those of the merge. How many
     windows there must be is asked of the merged ones: each recording must only give some.
@@ -93,7 +93,7 @@ def execute(run: str, parameters: Mapping[str, object]) -> dict:
     """Merge the windows of a run's recordings into ``results/<run>/windows.h5`` and return the receipt.
 
     The receipt is the one that notebook 01 leaves for a single recording: whoever needs windows asks for no other.
-    Notebook and figures that an earlier run of this name made of a single recording are taken away.
+    Notebook and figures that an earlier run of this name has of a single recording are removed.
 
     Raises
     ------

@@ -20,21 +20,21 @@ class Standardiser:
 
     @classmethod
     def fit(cls, windows: np.ndarray) -> "Standardiser":
-        """The z-score: mean and standard deviation of windows (n, samples)."""
+        """Fit the z-score: mean and standard deviation of windows (n, samples)."""
         return cls(float(windows.mean(dtype=np.float64)), float(windows.std(dtype=np.float64)))
 
     @classmethod
     def fit_range(cls, windows: np.ndarray) -> "Standardiser":
-        """Min–max: the lowest sample of all windows (n, samples) becomes −1, the highest 1."""
+        """Fit min–max: the lowest sample of all windows (n, samples) becomes −1, the highest 1."""
         low, high = float(windows.min()), float(windows.max())
         return cls((high + low) / 2, (high - low) / 2, bounded=True)
 
     def transform(self, windows: np.ndarray) -> np.ndarray:
-        """From the amplitude unit, float32."""
+        """Map from the amplitude unit, float32."""
         return ((windows - self.centre) / self.scale).astype(np.float32)
 
     def inverse(self, windows: np.ndarray) -> np.ndarray:
-        """Back to the amplitude unit, float32."""
+        """Map back to the amplitude unit, float32."""
         return (windows * self.scale + self.centre).astype(np.float32)
 
 
@@ -60,16 +60,16 @@ class WindowStandardiser:
 
     @classmethod
     def fit(cls, windows: np.ndarray) -> "WindowStandardiser":
-        """From windows (n, samples)."""
+        """Fit to windows (n, samples)."""
         return cls(windows.mean(axis=1, dtype=np.float64), windows.std(axis=1, dtype=np.float64))
 
     def transform(self, windows: np.ndarray) -> np.ndarray:
-        """From the amplitude unit, float32."""
+        """Map from the amplitude unit, float32."""
         own = windows.std(axis=1, keepdims=True)
         return ((windows - windows.mean(axis=1, keepdims=True)) / np.where(own > 0, own, 1)).astype(np.float32)
 
     def inverse(self, windows: np.ndarray) -> np.ndarray:
-        """Back to the amplitude unit, float32."""
+        """Map back to the amplitude unit, float32."""
         drawn = np.random.default_rng(self.seed).integers(len(self.scales), size=(len(windows), 1))
         return (windows * self.scales[drawn] + self.centres[drawn]).astype(np.float32)
 
@@ -78,7 +78,7 @@ NORMALISATIONS = {"z_score": Standardiser.fit, "min_max": Standardiser.fit_range
 
 
 def fit_normalisation(name: str, windows: np.ndarray) -> Standardiser | WindowStandardiser:
-    """The normalisation called ``name``, fitted on training windows (n, samples).
+    """Fit the normalisation called ``name`` to training windows (n, samples).
 
     Raises
     ------

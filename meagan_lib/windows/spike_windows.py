@@ -22,7 +22,7 @@ class Split(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a detected peak became a window, or did not. Each peak has one reason (:func:`~meagan_lib.windows.cutting.stretches`)."""
+    """Why a detected peak became a window, or did not: one reason for each peak."""
 
     KEPT = 0
     EDGE_OF_RECORDING = 1
@@ -38,8 +38,11 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Every detected peak with what became of it: ``frame`` int64, ``channel`` int32, ``amplitude`` float32,
-    ``reason`` uint8 (a :class:`Reason`) and ``recording`` uint16 (0 unless given), each (peaks,)."""
+    """Every detected peak with what became of it.
+
+    ``frame`` int64, ``channel`` int32, ``amplitude`` float32, ``reason`` uint8 (a :class:`Reason`) and ``recording``
+    uint16 (0 unless given), each (peaks,).
+    """
 
     frame: np.ndarray
     channel: np.ndarray
@@ -51,7 +54,7 @@ class Ledger:
         _first_recording(self, "recording", self.frame)
 
     def counts(self) -> dict[str, int]:
-        """Number of peaks for each reason, in words."""
+        """Count the peaks of each reason, in words."""
         return {r.name.lower().replace("_", " "): int((self.reason == r).sum()) for r in Reason}
 
 
@@ -147,11 +150,11 @@ class SpikeWindows:
         return (np.arange(self.n_samples) - self.pre_samples) / self.sampling_rate_hz * 1000
 
     def samples_of(self, duration_ms: float) -> int:
-        """Samples that ``duration_ms`` lasts, to the nearest one, at least one."""
+        """Return how many samples ``duration_ms`` lasts, to the nearest one, at least one."""
         return max(1, round(duration_ms * self.sampling_rate_hz / 1000))
 
     def of(self, split: Split) -> np.ndarray:
-        """The windows (m, samples) of one split, recording by recording, each in order of time."""
+        """Return the windows (m, samples) of one split, recording by recording, each in order of time."""
         return self.windows[self.split == split]
 
     @property
@@ -172,7 +175,7 @@ class SpikeWindows:
         return event
 
     def classes(self, by: str, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Classes of the windows of one split, for a model that is told them.
+        """Find the classes of the windows of one split, for a conditional model.
 
         Parameters
         ----------
@@ -193,16 +196,18 @@ class SpikeWindows:
         """
         of, index = np.unique(self._pairs(by, split), axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():
-            raise InputError(f"the {by}s of this recording are not known: tell the model another class, or nothing")
+            raise InputError(
+                f"the {by}s of this recording are not known: condition the model on another class, or on none"
+            )
         return index.ravel(), of
 
     def classes_among(self, by: str, split: Split, of: np.ndarray) -> np.ndarray:
-        """Index int64 (m,) of each window of one split among the classes ``of``; −1 where its class is not there."""
+        """Return the index int64 (m,) of each window of one split among the classes ``of``; −1 for another class."""
         known = {tuple(pair): i for i, pair in enumerate(of)}
         return np.array([known.get(tuple(pair), -1) for pair in self._pairs(by, split)], np.int64)
 
     def _pairs(self, by: str, split: Split) -> np.ndarray:
-        """Recording and unit or channel of each window of one split, int64 (m, 2)."""
+        """Return recording and unit or channel of each window of one split, int64 (m, 2)."""
         columns = {"unit": self.label, "channel": self.channel}
         if by not in columns:
             raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
@@ -214,7 +219,7 @@ class SpikeWindows:
         return self.windows if self.passes is None or not self.passes.any() else self.windows[self.passes]
 
     def synthetic(self, windows: np.ndarray, passes: np.ndarray | None = None, **columns: np.ndarray) -> "SpikeWindows":
-        """The same kind of object for generated windows (m, samples), of which those ``passes`` (m,) pass the gate.
+        """Return the same kind of object for generated windows (m, samples); ``passes`` (m,): which pass the gate.
 
         They have no channel, time, unit or recording, but those ``columns`` that are given.
         """
@@ -293,10 +298,10 @@ class SpikeWindows:
 
 
 def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:
-    """Intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together.
+    """Return intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together.
 
-    None goes from one recording to another, nor over a joint of segments, where ``segment_starts`` (frames at which
-    they begin) tells of these.
+    None goes from one recording to another, nor over a joint of segments, where ``segment_starts`` gives the frames at
+    which these begin.
     """
     segment = np.searchsorted(segment_starts, peaks.frame, side="right")
     train = np.stack([peaks.recording, segment, peaks.channel])
@@ -306,7 +311,7 @@ def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequenc
 
 
 def spike_counts(peaks: Ledger, spans: np.ndarray, n_channels: int, bin_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """First frame int64 (bins,) of each bin of time, and number of peaks int64 (bins, channels) of each channel in it.
+    """Return the first frame int64 (bins,) of each bin of time, and its peaks in each channel, int64 (bins, channels).
 
     ``spans`` (segments, 2) are first frame and end of what was recorded without a break: bins begin with each of them,
     and what is left at its end is in none.

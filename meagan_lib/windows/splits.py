@@ -15,20 +15,20 @@ def split_in_time(
     frame: np.ndarray,
     n_frames: int,
     n_samples: int,
-    shares: tuple[float, float, float] = (0.6, 0.1, 0.3),
+    fractions: tuple[float, float, float] = (0.6, 0.1, 0.3),
     cycles: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split (n,) uint8 of each frame, and whether (n,) bool it stands too near to another split to be used.
+    """Return the split (n,) uint8 of each frame, and whether (n,) bool it stands too near to another split to be used.
 
     The recording is cut into ``cycles`` equal stretches, each of them into a block of training, validation and test
-    time with the given shares. A peak within one window's length of a block's edge is not used, so that windows of
+    time with the given fractions. A peak within one window's length of a block's edge is not used, so that windows of
     different splits are more than a window apart.
     """
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-        raise InputError(f"the shares of the split must be three positive numbers with sum 1, not {shares}")
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise InputError(f"the fractions of the split must be three positive numbers with sum 1, not {fractions}")
     if cycles < 1:
         raise InputError(f"split_cycles is {cycles}: it must be 1 or more")
-    edges = ((np.arange(cycles)[:, None] + np.cumsum(shares)) * n_frames / cycles).ravel()
+    edges = ((np.arange(cycles)[:, None] + np.cumsum(fractions)) * n_frames / cycles).ravel()
     block = np.searchsorted(edges[:-1], frame, side="right")
     inner = edges[:-1]
     distance = np.abs(frame[:, None] - inner[None, :]).min(axis=1) if len(inner) else np.full(len(frame), np.inf)
@@ -67,7 +67,7 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
             )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))
-        fewer = ", or make do with these, which tell models apart only roughly, by --set 01_preprocessing."
+        fewer = ", or make do with these, which rank models only roughly, by --set 01_preprocessing."
         fewer = f"{fewer}min_train_windows={most}" if enough else ""
         raise InputError(
             f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: "
@@ -76,7 +76,7 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
 
 
 def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
-    """Number int64 (n,) of each window (n, samples), the same for equal windows alone; of one process.
+    """Return a number int64 (n,) for each window (n, samples), the same for equal windows alone; of one process.
 
     Where the ``noise`` level is known, windows within a hundredth of it are equal: noise never comes twice, and a
     filter rounds the same signal in several ways.
@@ -117,7 +117,7 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
         remedy = f"keep one of each, which are the rows {rows}"
     raise InputError(
         f"{int(shared.sum())} of {len(shared)} windows have a copy in another one of training, validation and "
-        f"test, where models would be judged by what they have seen: {remedy}"
+        f"test, where models would be scored on what they have seen: {remedy}"
     )
 
 
@@ -161,12 +161,12 @@ def require_same(values: Mapping[str, object], what: str) -> None:
 def merge(
     parts: Mapping[str, SpikeWindows],
     by: str = "recording",
-    shares: tuple[float, float, float] = (0.6, 0.1, 0.3),
+    fractions: tuple[float, float, float] = (0.6, 0.1, 0.3),
     seed: int = 0,
 ) -> SpikeWindows:
-    """One set of windows from the windows of several recordings, by name.
+    """Join the windows of several recordings, by name, in one set.
 
-    The columns stand one recording after the other; ``recording`` tells which. Channels and frames count within their
+    The columns stand one recording after the other; ``recording`` says which. Channels and frames count within their
     recording; units keep apart (those of a later recording are counted on from the earlier ones, −1 stays −1).
 
     Parameters
@@ -175,10 +175,10 @@ def merge(
         Windows of one recording each.
     by
         ``"recording"``: whole recordings go to training, validation or test, so that the windows come closest to the
-        ``shares``, the largest recording first; among recordings of the same size the ``seed`` decides. ``"time"``:
+        ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. ``"time"``:
         every recording keeps its own split in time, and is then in training, validation and test alike.
-    shares, seed
-        Shares of the windows for training, validation and test, and the seed, for ``by="recording"``.
+    fractions, seed
+        Fractions of the windows for training, validation and test, and the seed, for ``by="recording"``.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def merge(
     label[label >= 0] += np.repeat(np.cumsum([0, *units[:-1]]), sizes).astype(np.int32)[label >= 0]
     split = column("split", windows)
     if by == "recording":
-        split = np.repeat(_whole_to_splits(sizes, shares, seed), sizes)
+        split = np.repeat(_whole_to_splits(sizes, fractions, seed), sizes)
     ledger = None
     if all(w.ledger is not None for w in windows):
         ledgers = [w.ledger for w in windows]
@@ -247,14 +247,14 @@ def merge(
     return merged
 
 
-def _whole_to_splits(sizes: np.ndarray, shares: tuple[float, float, float], seed: int) -> np.ndarray:
-    """Split uint8 (recordings,) of whole recordings with ``sizes`` windows; none of the three stays empty.
+def _whole_to_splits(sizes: np.ndarray, fractions: tuple[float, float, float], seed: int) -> np.ndarray:
+    """Choose the split uint8 (recordings,) of whole recordings with ``sizes`` windows; none of the three stays empty.
 
-    The largest goes first, each to the split that still lacks most of its share.
+    The largest goes first, each to the split that still lacks most of its fraction.
     """
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    lack = np.array(shares) * sizes.sum()
+    lack = np.array(fractions) * sizes.sum()
     split, empty = np.zeros(len(sizes), np.uint8), np.ones(len(Split), bool)
     for left, i in zip(range(np.count_nonzero(sizes), -len(sizes), -1), order):
         choice = np.argmax(np.where(empty, lack, -np.inf) if empty.sum() == left else lack)

@@ -18,7 +18,7 @@ from meagan_lib.windows.filtering import LANES, ROWS, TILE, Bandpass, Filter, St
 from meagan_lib.workflow import progress
 
 SEGMENT = 4096
-"""Frames in which one job looks for spikes: with its margins, what 32 channels leave of a core's cache."""
+"""Frames that one job searches: with its margins, what 32 channels leave of a core's cache."""
 SLAB_BYTES = 2**26
 
 NEXT, PREVIOUS, GUARD, ARTEFACT, CLIPPED = 1, 2, 4, 8, 16
@@ -26,7 +26,7 @@ NEXT, PREVIOUS, GUARD, ARTEFACT, CLIPPED = 1, 2, 4, 8, 16
 
 @dataclass(frozen=True)
 class Search:
-    """What a pass looks for; times in frames, depths in steps of the converter, by channel."""
+    """What a pass searches for; times in frames, depths in steps of the converter, by channel."""
 
     threshold: np.ndarray
     """float32 (channels,): depth of a peak, ∞ where none is wanted."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
-from meagan_lib.windows import contamination, cutting
+from meagan_lib.windows import contamination
 from meagan_lib.windows.contamination import contaminated, contamination_curves, isolated
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
@@ -93,7 +93,7 @@ def test_stretches_of_a_few_frames_are_no_trouble(tmp_path):
     assert windows.frame == pytest.approx([8_000, 8_000], abs=1)
     alone = stretched(tmp_path, [8_000], [[100, 20_000]])
     np.testing.assert_allclose(windows.noise_mad, noise_levels(alone, DetectionConfig()) * 16_000 / 4095, rtol=0.05)
-    with pytest.raises(InputError, match="noise level cannot be told"):
+    with pytest.raises(InputError, match="noise level cannot be measured"):
         cut_windows(stretched(tmp_path, [], [[0, 500], [900, 1_200]]), DetectionConfig(), WindowConfig())
 
 

@@ -26,12 +26,12 @@ def test_splits_are_more_than_a_window_apart(n_frames, n_samples, cycles):
     assert (np.diff(used_frame)[changes] > n_samples).all()
 
 
-def test_split_shares_are_those_asked_for():
+def test_split_fractions_are_those_asked_for():
     split, _ = split_in_time(np.arange(100_000), 100_000, 64, cycles=3)
     np.testing.assert_allclose(np.bincount(split) / 100_000, [0.6, 0.1, 0.3], atol=1e-3)
     assert (np.diff(split.astype(int)) != 0).sum() == 8
     with pytest.raises(InputError, match="sum 1"):
-        split_in_time(np.arange(10), 10, 2, shares=(0.5, 0.1, 0.1))
+        split_in_time(np.arange(10), 10, 2, fractions=(0.5, 0.1, 0.1))
     with pytest.raises(InputError, match="split_cycles is 0"):
         split_in_time(np.arange(10), 10, 2, cycles=0)
 
