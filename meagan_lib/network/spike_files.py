@@ -12,7 +12,7 @@ import scipy.io
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.network.spike_trains import SpikeTrains
-from meagan_lib.recordings import opening
+from meagan_lib.recordings.catalogue import catalogue, fetch
 
 TICKS_HZ = 1e6
 """Times that a file gives in seconds are counted in microseconds: whole numbers, so that no window grows with time."""
@@ -239,7 +239,7 @@ _READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb":
 
 def is_treated(name: str) -> bool:
     """Return whether this is an entry of the catalogue with spike trains under treatments."""
-    return opening.catalogue().get(name, {}).get("open") == "spikes"
+    return catalogue().get(name, {}).get("open") == "spikes"
 
 
 def require_treated(name: str) -> None:
@@ -256,13 +256,13 @@ def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, Spik
     Raises
     ------
     InputError
-        No entry, one without treatments, or what :func:`meagan_lib.recordings.opening.fetch` refuses.
+        No entry, one without treatments, or what :func:`meagan_lib.recordings.catalogue.fetch` refuses.
     """
     require_treated(name)
     if not name:
         raise InputError("no recording under treatment was asked for")
     trains: dict[str, dict[str, SpikeTrains]] = {}
-    paths = opening.fetch(name, Path(data_dir or ROOT / "data"))
-    for file, path in zip(opening.catalogue()[name]["files"], paths):
+    paths = fetch(name, Path(data_dir or ROOT / "data"))
+    for file, path in zip(catalogue()[name]["files"], paths):
         trains.setdefault(file["part"], {})[file["condition"]] = read_spikes(path)
     return trains

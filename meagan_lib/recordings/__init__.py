@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["brw", "formats", "opening", "quality", "simulation"],
+    submodules=["brw", "catalogue", "formats", "opening", "quality", "simulation"],
     submod_attrs={
         "brw": ["CHIP_ELECTRODES"],
         "formats": [],

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pooch
 import scipy.io
 import spikeinterface.core as sc
 import yaml
@@ -15,12 +14,12 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.recordings.brw import CUT_SHORT, BrwRecording, first_line
+from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
-from meagan_lib.workflow.files import atomic, sha256
+from meagan_lib.workflow.files import sha256
 
 SIMULATED = "simulated"
-CATALOGUE_FILE = ROOT / "data" / "catalogue.yaml"
 WINDOW_SUFFIXES = (".npz", ".h5", ".hdf5")
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
@@ -105,55 +104,6 @@ def holds_windows(recording: str | Path) -> bool:
     if path is None or path.suffix.lower() not in WINDOW_SUFFIXES:
         return False
     return path.suffix.lower() == ".npz" or _in_hdf5(path, "windows")
-
-
-def catalogue() -> dict[str, dict]:
-    """Read the public recordings of ``data/catalogue.yaml``, by name."""
-    return yaml.safe_load(CATALOGUE_FILE.read_text())
-
-
-def fetch(name: str, data_dir: Path) -> list[Path]:
-    """Download the files of a catalogue entry, once, and check their SHA-256.
-
-    With the environment variable ``MEAGAN_DATA_MIRROR`` (a folder that holds ``<name>/<file>``) nothing is
-    downloaded.
-
-    Raises
-    ------
-    InputError
-        Neither network nor mirror, a file whose bytes are not those of the catalogue, or a full disk.
-    """
-    mirror = os.environ.get("MEAGAN_DATA_MIRROR")
-    paths = []
-    for file in catalogue()[name]["files"]:
-        file_name = file.get("name") or file["url"].rsplit("/", 1)[1]
-        if mirror and (source := Path(mirror) / name / file_name).is_file():
-            if sha256(source) != file["sha256"]:
-                raise InputError(f"{source} is not the file of the catalogue (its SHA-256 differs): copy it again")
-            paths.append(source)
-            continue
-        path = data_dir / name / file_name
-        paths.append(path)
-        if path.is_file() and sha256(path) == file["sha256"]:
-            continue
-        try:
-            with atomic(path) as temporary:  # pooch leaves a file that only its owner may read
-                pooch.retrieve(
-                    file["url"], known_hash=f"sha256:{file['sha256']}", fname=temporary.name, path=temporary.parent
-                )
-        except InputError:
-            raise
-        except ValueError as error:  # pooch: the hash differs
-            raise InputError(
-                f"{file_name} of '{name}' was changed at its source, its SHA-256 is not the catalogue's: take another "
-                f"recording, or point MEAGAN_DATA_MIRROR to a folder with the earlier {name}/{file_name}"
-            ) from error
-        except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
-            raise InputError(
-                f"'{name}' could not be downloaded ({type(error).__name__}): connect, or point MEAGAN_DATA_MIRROR to a "
-                f"folder that holds {name}/{file_name}, or use the recording 'simulated'"
-            ) from error
-    return paths
 
 
 def amplitude_unit(recording: sc.BaseRecording) -> str:

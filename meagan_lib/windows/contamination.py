@@ -74,8 +74,8 @@ def contamination_curves(
     }
     if mine.guard_mad:
         rules[f"and no trough over {mine.guard_mad:g} σ"] = replace(mine, sides="both")
-    rate = recording.get_sampling_frequency()
-    noise = noise_levels(recording, detection, seed)
+    rate, noise = recording.get_sampling_frequency(), noise_levels(recording, detection, seed)
+    half, dead = config.half_window(rate), detection.dead(rate)
     noise_mad = noise * filtering.signs_and_gains(recording)[1]
     spikes = true_peaks(truth, detection, rate, noise_mad, above_mad=3.0)[:2]
     curves = {}
@@ -83,14 +83,10 @@ def contamination_curves(
         rows = []
         for guard_ms in GUARDS_MS:
             at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
-            passed = [p.peaks for p in stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool))]
-            frame, channel, reason = (
-                np.concatenate([getattr(peaks, of) for peaks in passed]) for of in ("frame", "channel", "reason")
-            )
-            kept = reason == Reason.KEPT
-            second = _second_spikes(
-                frame[kept], channel[kept], config.half_window(rate), detection.dead(rate), *spikes
-            ).sum()
+            passed = stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool))
+            ledger = Ledger.join([part.peaks for part in passed])
+            kept = ledger.reason == Reason.KEPT
+            second = _second_spikes(ledger.frame[kept], ledger.channel[kept], half, dead, *spikes).sum()
             n = max(int(kept.sum()), 1)
             interval = binomtest(int(second), n).proportion_ci(method="wilson")
             rows.append((guard_ms, kept.sum() / max(len(kept), 1), second / n, interval.low, interval.high))

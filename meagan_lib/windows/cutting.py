@@ -285,7 +285,7 @@ def cut_windows(
             prints.append(fingerprints(part.windows, level))
             written.resize(len(written) + len(part.windows), axis=0)
             written[len(written) - len(part.windows) :] = part.windows
-        ledger = Ledger(*(np.concatenate([getattr(p, of) for p in peaks]) for of in Ledger.__dataclass_fields__))
+        ledger = Ledger.join(peaks)
         kept = ledger.reason == Reason.KEPT
         frame, channel = ledger.frame[kept], ledger.channel[kept]
         label = np.full(len(frame), -1, np.int32)

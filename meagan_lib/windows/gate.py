@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
@@ -51,7 +52,8 @@ class Gate:
         aligned[train.argmin(axis=1)] = True
         if "threshold_mad" not in rule or not len(windows.noise_mad):
             return cls(aligned, np.zeros(0))
-        pairs = np.stack([windows.noise_recording, _counted(windows.noise_recording)])
+        channel = pd.Series(windows.noise_recording).groupby(windows.noise_recording).cumcount()
+        pairs = np.stack([windows.noise_recording, channel])
         used = np.stack([windows.recording, windows.channel])[:, kept]
         noise = windows.noise_mad[(pairs[:, :, None] == np.unique(used, axis=1)[:, None]).all(axis=0).any(axis=1)]
         dead = DetectionConfig(dead_time_ms=rule["dead_time_ms"]).dead(windows.sampling_rate_hz)
@@ -77,13 +79,6 @@ class Gate:
         highest = depth / max(self.threshold_mad, 1e-9) * (1 + 1e-6)
         lowest = second_trough(windows, self.dead) / self.guard_mad * (1 - 1e-6)
         return accepted & (np.searchsorted(self.noise_mad, highest) > np.searchsorted(self.noise_mad, lowest))
-
-
-def _counted(groups: np.ndarray) -> np.ndarray:
-    """Return the position (n,) of each row within its group, whose rows stand together."""
-    first = np.r_[True, np.diff(groups.astype(np.int64)) != 0]
-    start = np.maximum.accumulate(np.where(first, np.arange(len(groups)), 0))
-    return np.arange(len(groups)) - start
 
 
 def second_trough(windows: np.ndarray, dead: int) -> np.ndarray:

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.recordings import opening
+from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.opening import holds_windows
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
@@ -42,12 +43,12 @@ def open_windows(
     InputError
         A recording of voltage, a file that cannot be downloaded, or what :func:`import_windows` refuses.
     """
-    entry = opening.catalogue().get(str(recording))
+    entry = catalogue().get(str(recording))
     if entry is None:
         return import_windows(_find(recording), config=config)
-    if not opening.holds_windows(recording):
+    if not holds_windows(recording):
         raise InputError(f"'{recording}' is a recording of voltage and no windows: open it with open_recording")
-    paths = opening.fetch(str(recording), Path(data_dir or ROOT / "data"))
+    paths = fetch(str(recording), Path(data_dir or ROOT / "data"))
     return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
 
 
@@ -83,7 +84,7 @@ def require_readable(recording: str | Path) -> None:
     InputError
         As :func:`import_windows`. Nothing is raised for an entry of the catalogue.
     """
-    if str(recording) not in opening.catalogue():
+    if str(recording) not in catalogue():
         path = _find(recording)
         with _contents(path) as (_, there):
             _require_names(path.name, there)

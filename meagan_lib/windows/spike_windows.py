@@ -53,6 +53,11 @@ class Ledger:
     def __post_init__(self) -> None:
         _first_recording(self, "recording", self.frame)
 
+    @classmethod
+    def join(cls, ledgers: Sequence["Ledger"]) -> "Ledger":
+        """Put ledgers one after the other."""
+        return cls(*(np.concatenate([getattr(x, name) for x in ledgers]) for name in cls.__dataclass_fields__))
+
     def counts(self) -> dict[str, int]:
         """Count the peaks of each reason, in words."""
         return {r.name.lower().replace("_", " "): int((self.reason == r).sum()) for r in Reason}

@@ -190,22 +190,19 @@ def merge(
     names, windows = list(parts), list(parts.values())
     sizes = np.array([len(w) for w in windows])
     require_splittable(names if by == "time" else [n for n, size in zip(names, sizes) if size], by)
-    for what, value in {
-        "sampling rate in Hz": lambda w: w.sampling_rate_hz,
-        "number of samples in a window": lambda w: w.n_samples,
-        "sample of the peak": lambda w: w.pre_samples,
-        "amplitude unit": lambda w: w.amplitude_unit,
-        "detection": lambda w: json.dumps(w.detection, sort_keys=True),
+    for name, what in {
+        "sampling_rate_hz": "sampling rate in Hz",
+        "n_samples": "number of samples in a window",
+        "pre_samples": "sample of the peak",
+        "amplitude_unit": "amplitude unit",
     }.items():
-        require_same({name: value(w) for name, w in parts.items()}, what)
+        require_same({label: getattr(w, name) for label, w in parts.items()}, what)
+    require_same({label: json.dumps(w.detection, sort_keys=True) for label, w in parts.items()}, "detection")
     owner: dict[str, str] = {}
     for name, w in parts.items():
         for sha in w.source_sha256[:1]:  # of the samples: what describes them may be alike in others
             if owner.setdefault(sha, name) != name:
                 raise InputError(f"recordings '{owner[sha]}' and '{name}' are the same file: leave one of them out")
-
-    def column(name: str, of: list) -> np.ndarray:
-        return np.concatenate([getattr(o, name) for o in of])
 
     def index(of: list) -> np.ndarray:
         return np.repeat(np.arange(len(of), dtype=np.uint16), [len(o) for o in of])
@@ -215,31 +212,27 @@ def merge(
         return np.concatenate([np.c_[np.full(len(s), i, np.int64), s[:, 1:]] for i, s in enumerate(own)])
 
     units = [int(w.label.max(initial=-1)) + 1 for w in windows]
-    label = column("label", windows)
+    joined = {
+        name: np.concatenate([getattr(w, name) for w in windows])
+        for name in ("windows", "channel", "frame", "label", "split", "noise_mad", "positions_um")
+    }
+    label = joined["label"]
     label[label >= 0] += np.repeat(np.cumsum([0, *units[:-1]]), sizes).astype(np.int32)[label >= 0]
-    split = column("split", windows)
     if by == "recording":
-        split = np.repeat(_whole_to_splits(sizes, fractions, seed), sizes)
+        joined["split"] = np.repeat(_whole_to_splits(sizes, fractions, seed), sizes)
     ledger = None
     if all(w.ledger is not None for w in windows):
         ledgers = [w.ledger for w in windows]
-        columns = {name: column(name, ledgers) for name in Ledger.__dataclass_fields__}
-        ledger = Ledger(**columns | {"recording": index([part.frame for part in ledgers])})
+        ledger = replace(Ledger.join(ledgers), recording=index([part.frame for part in ledgers]))
     merged = replace(
         windows[0],
-        windows=column("windows", windows),
-        channel=column("channel", windows),
-        frame=column("frame", windows),
-        label=label,
-        split=split,
+        **joined,
         detection=windows[0].detection | {"split_by": by},
         source_sha256=[sha for w in windows for sha in w.source_sha256],
-        noise_mad=column("noise_mad", windows),
         ledger=ledger,
         recording=index(windows),
         recordings=names,
         noise_recording=index([w.noise_mad for w in windows]),
-        positions_um=column("positions_um", windows),
         stretches=spans("stretches"),
         planted_bursts=spans("planted_bursts"),
     )

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pooch
 import pytest
 import scipy.io
 
 from meagan_lib import InputError
 from meagan_lib.network.spike_files import is_treated, treated
 from meagan_lib.recordings import opening
+from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.opening import (
     READERS,
     amplitude_unit,
-    catalogue,
-    fetch,
     holds_windows,
     intracellular_frames,
     open_recording,
@@ -227,7 +227,7 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
         raise ConnectionError("no network")
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(opening.pooch, "retrieve", refuse)
+    monkeypatch.setattr(pooch, "retrieve", refuse)
     with pytest.raises(InputError, match="simulated"):
         fetch(name, tmp_path)
 
@@ -237,7 +237,7 @@ def test_a_full_disk_during_a_download_is_told(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(opening.pooch, "retrieve", full)
+    monkeypatch.setattr(pooch, "retrieve", full)
     with pytest.raises(InputError, match="the disk is full"):
         fetch("locust", tmp_path / "not made yet")
 
@@ -252,7 +252,7 @@ def test_a_download_is_done_once_and_others_may_read_it(tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/source.raw"
         entry = {"chip": {"files": [{"url": url, "sha256": sha256(tmp_path / "source.raw"), "name": "chip.raw"}]}}
-        monkeypatch.setattr(opening, "catalogue", lambda: entry)
+        monkeypatch.setattr("meagan_lib.recordings.catalogue.catalogue", lambda: entry)
         (path,) = fetch("chip", tmp_path / "data")
         server.shutdown()
     assert path.read_bytes() == b"voltage" and list(path.parent.iterdir()) == [path]
