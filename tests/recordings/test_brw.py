@@ -193,7 +193,7 @@ def test_chunks_that_touch_are_one_segment(tmp_path):
     write_4(tmp_path / "x.brw", {"A1": [0, 1]}, n_frames=200, toc=[[7, 100], [100, 207]])
     assert segment_spans(open_recording(tmp_path / "x.brw")).tolist() == [[0, 200]]
     write_4(tmp_path / "y.brw", {"A1": [0, 1]}, n_frames=200, toc=[[0, 120], [500, 600]])
-    with pytest.raises(InputError, match="400 samples, where its header tells of 220 frames of 2 channels"):
+    with pytest.raises(InputError, match="400 samples, where its header states 220 frames of 2 channels"):
         open_recording(tmp_path / "y.brw")
 
 

@@ -89,7 +89,7 @@ def test_a_planted_fault_is_found_and_no_other(fault, verdict, channel):
     expected[channel] = verdict
     np.testing.assert_array_equal(quality.verdict, expected)
     assert quality.good.sum() == x.shape[1] - 1 and quality.counts()[verdict.name.lower()] == 1
-    assert [(row["channel"], row["verdict"]) for row in quality.table()] == [(channel, verdict.name.lower())]
+    assert quality.table()[["channel", "verdict"]].values.tolist() == [[channel, verdict.name.lower()]]
 
 
 def test_all_faults_at_once_and_many_bad_channels():
