@@ -21,7 +21,7 @@ LARGE_S = (6, 12, 24)
 
 
 def write_recording(path: Path, n_channels: int, seconds: int) -> None:
-    """A BRW 3.x file: a second of coloured noise with a spike a second on each channel, over and over, shifted."""
+    """Write a BRW 3.x file: a second of coloured noise with a spike a second on each channel, repeated and shifted."""
     from meagan_lib.recordings.simulation import CHIP_ELECTRODES, create_brw
 
     rng = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def write_recording(path: Path, n_channels: int, seconds: int) -> None:
 
 
 def opened(path: Path, seconds: int):
-    """The first seconds of a recording."""
+    """Open the first seconds of a recording."""
     from meagan_lib.recordings.opening import open_recording
 
     recording = open_recording(path)
@@ -53,7 +53,7 @@ def opened(path: Path, seconds: int):
 
 
 def ours(path: Path, seconds: int, out: Path | None = None) -> dict:
-    """One pass of ``cut_windows``, noise level and writing included."""
+    """Time one pass of ``cut_windows``, noise level and writing included."""
     from meagan_lib.windows import cutting
     from meagan_lib.windows.detection import DetectionConfig
 
@@ -84,7 +84,7 @@ def spikeinterfaces(path: Path, seconds: int) -> dict:
 
 
 def read(path: Path, seconds: int) -> dict:
-    """Merely read the samples, a second at a time."""
+    """Read the samples, a second at a time."""
     start = time.perf_counter()
     with h5py.File(path, "r") as file:
         raw = file["3BData/Raw"]
@@ -96,7 +96,7 @@ def read(path: Path, seconds: int) -> dict:
 
 
 def alone(task: str, path: Path, seconds: int, repeats: int = 3) -> dict:
-    """The fastest of some runs of a task, in a process of its own, with its peak resident memory."""
+    """Return the fastest of some runs of a task, in a process of its own, with its peak resident memory."""
     written = ", out" if task == "ours" else ""
     code = (
         f"import sys, json, tempfile; from pathlib import Path\n"
@@ -112,7 +112,7 @@ def alone(task: str, path: Path, seconds: int, repeats: int = 3) -> dict:
 
 
 def machine() -> str:
-    """What this ran on."""
+    """Describe what this ran on."""
     import os
 
     model = "unknown processor"

@@ -293,6 +293,8 @@ def cut_windows(
             true_frame, true_channel, unit, _ = true_peaks(truth, detection, rate, noise_mad, above_mad=2.0)
             match = nearest(frame, channel, true_frame, true_channel, detection.dead(rate))
             label[match >= 0] = unit[match[match >= 0]]
+        stated = asdict(detection) | asdict(config)
+        stated["split_shares"] = stated.pop("split_fractions")  # as files have called it from the beginning
         bursts = np.zeros((0, 2), np.int64) if truth is None else truth.bursts
         done = SpikeWindows(
             windows=np.empty((0, samples), np.float32),
@@ -303,7 +305,7 @@ def cut_windows(
             sampling_rate_hz=rate,
             pre_samples=samples // 2,
             amplitude_unit=amplitude_unit(recording),
-            detection=asdict(detection) | asdict(config),
+            detection=stated,
             source_sha256=source_sha256(recording),
             noise_mad=noise_mad,
             ledger=ledger,
