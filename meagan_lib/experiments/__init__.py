@@ -10,9 +10,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "augmentation": [],
         "benchmark": [],
         "fitting": ["training_data"],
-        "generation": ["Gate", "draw_synthetic", "moment_matching", "matching_parameters"],
+        "generation": ["Gate", "draw_by_class", "draw_synthetic", "moment_matching", "matching_parameters"],
         "reference": [],
-        "sweep": [],
+        "sweep": ["counted"],
         "utility": [],
     },
 )

@@ -6,16 +6,19 @@ table that is kept in ``data/``.
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.evaluation.statistics import SIGNIFICANT, paired, q_values
 from meagan_lib.experiments import sweep
 from meagan_lib.workflow.progress import by_step
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE = ROOT / "data" / "ablation.csv"
 """The table that is kept, of the run that ``params/ablation.yaml`` describes."""
@@ -153,59 +156,14 @@ def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
     return [about | {"seed": seed} | row for seed, row in zip(section["seeds"], found)]
 
 
-def load(path: Path | str = TABLE) -> list[dict[str, object]]:
-    """Rows of a table of the ablation: scores as numbers, NaN where training diverged.
-
-    Raises
-    ------
-    InputError
-        No such table.
-    """
-    return sweep.load(path, "ablation", dict.fromkeys(METRICS, float) | {"seed": int})
+def load(path: Path | str = TABLE) -> "pd.DataFrame":
+    """Read a table of the ablation: a row for each recording, variant and seed, NaN where training diverged."""
+    return sweep.load(path, "ablation", METRICS)
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What a variant does to C2ST AUC on one recording, against its rival: the lower the better."""
-
-    data: str
-    group: str
-    variant: str
-    against: str
-    mean: float
-    """C2ST AUC of the variant, mean over the seeds that did not diverge."""
-    difference: float
-    """``mean`` minus that of the rival."""
-    p: float
-    """Of the paired t-test over the seeds: one seed gives both the same first weights and the same test windows."""
-    diverged: int
-    """Seeds that diverged."""
-    q: float = float("nan")
-    """``p`` corrected for all effects of the table."""
-
-    @property
-    def verdict(self) -> str:
-        """``helps``, ``hurts``, ``not significant`` (q ≥ 0.05, or not defined) or ``diverges``."""
-        if self.diverged:
-            return "diverges"
-        return "not significant" if not self.q < SIGNIFICANT else "helps" if self.difference < 0 else "hurts"
-
-
-def effects(rows: list[dict[str, object]]) -> list[Effect]:
-    """Every variant that has a rival against it, on every recording, in the order of the table."""
-    seeds: dict[tuple[str, str], dict[int, float]] = {}
-    about: dict[tuple[str, str], dict] = {}
-    for row in rows:
-        seeds.setdefault((row["data"], row["variant"]), {})[row["seed"]] = row["c2st_auc"]
-        about[row["data"], row["variant"]] = row
-    found = []
-    for (data, variant), mine in seeds.items():
-        if rival := about[data, variant]["against"]:
-            lost = int(np.isnan(list(mine.values())).sum())
-            pair = paired(mine, seeds[data, rival])
-            group = about[data, variant]["group"]
-            found.append(Effect(data, group, variant, rival, pair.mean, pair.difference, pair.p, lost))
-    return [replace(effect, q=float(q)) for effect, q in zip(found, q_values([effect.p for effect in found]))]
+def effects(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return what each variant does to C2ST AUC, the lower the better, as :func:`sweep.comparisons` describes it."""
+    return sweep.comparisons(table, ["data", "variant"], "c2st_auc", higher_is_better=False)
 
 
 READINGS = {
@@ -218,32 +176,21 @@ READINGS = {
     "helps on one recording, hurts on the other": lambda v: "helps" in v,
     "no significant difference": lambda v: True,
 }
+"""Sentences on a variant, and whether one holds of its verdicts on all recordings; the first that does counts."""
 
 
-def reading(found: Iterable[Effect]) -> dict[str, list[str]]:
-    """What the table says: variants, each with its rival, under a sentence of ``READINGS``, over all recordings."""
-    verdicts: dict[str, set[str]] = {}
-    for effect in found:
-        verdicts.setdefault(f"{effect.variant} (against {effect.against})", set()).add(effect.verdict)
+def reading(found: "pd.DataFrame") -> dict[str, list[str]]:
+    """Return what :func:`effects` say over all recordings: under each sentence its variants."""
     said: dict[str, list[str]] = {sentence: [] for sentence in READINGS}
-    for variant, its in verdicts.items():
-        said[next(sentence for sentence, holds in READINGS.items() if holds(its))].append(variant)
+    for (variant, against), verdicts in found.groupby(["variant", "against"], sort=False)["verdict"].agg(set).items():
+        sentence = next(sentence for sentence, holds in READINGS.items() if holds(verdicts))
+        said[sentence].append(f"{variant} (against {against})")
     return {sentence: names for sentence, names in said.items() if names}
 
 
-def counted(found: Sequence[Effect]) -> str:
-    """How many effects were tested, and how many are significant: alone, and after the correction for their number."""
-    alone, both = sum(e.p < SIGNIFICANT for e in found), sum(e.q < SIGNIFICANT for e in found)
-    tested = sum(np.isfinite(e.p) for e in found)
-    return f"{tested} paired t-tests over seeds: {alone} with p < {SIGNIFICANT:g}, {both} with q < {SIGNIFICANT:g}"
-
-
-def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
-    """Title, header and lines of the closing table: what each variant does to C2ST AUC."""
+def summary(path: Path) -> tuple[str, "pd.DataFrame"]:
+    """Return title and closing table of the command: what each variant does to C2ST AUC."""
     found = effects(load(path))
-    lines = []
-    for variant in dict.fromkeys(e.variant for e in found):
-        its = [e for e in found if e.variant == variant]
-        lines.append([variant, its[0].against, *(f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its)])
-    title = f"C2ST AUC of trees, mean over seeds ({counted(found)})"
-    return title, ["variant", "against", *dict.fromkeys(e.data for e in found)], lines
+    found["cell"] = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in found.itertuples()]
+    table = found.set_index(["variant", "against", "data"])["cell"].unstack(sort=False)
+    return f"C2ST AUC of trees, mean over seeds ({sweep.counted(found)})", table.reset_index()

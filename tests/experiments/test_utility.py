@@ -1,6 +1,7 @@
 """Utility: who takes part, what a classifier is trained on, what a generator may see, and what a table of gains says."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -199,16 +200,16 @@ def test_a_case_is_scored_for_every_n_and_gathered(tmp_path, monkeypatch):
     recording({-1: (5, 5), 0: (8, 10), 1: (9, 10), 2: (9, 12), 4: (30, 11)}).save(path)
     cases = [case for case in utility.cases(SECTION) if "pretrained" not in case]
     sweep.gather("run", "utility", [sweep.execute("run", "utility", "a", case, SECTION) for case in cases])
-    rows = utility.load(tmp_path / "run" / "utility.csv")
+    rows = utility.load(tmp_path / "run" / "utility.csv").to_dict("records")
     assert [(r["generator"], r["seed"], r["n"]) for r in rows] == [
         (*case.split("-")[:1], int(case[-1]), n) for case in cases for n in (5, 8)
     ]
     assert {r["units"] for r in rows} == {3} and all(0 < r["f1"] <= 1 for r in rows)
     assert all(np.isnan(r["tstr"]) == np.isnan(r["trts"]) == (r["generator"] == ALONE) for r in rows)
-    title, header, lines = utility.summary(tmp_path / "run" / "utility.csv")
-    assert header[2:] == ["n = 5", "n = 8"] and len(lines) == 4 and {len(line) for line in lines} == {4}
+    _, closing = utility.summary(tmp_path / "run" / "utility.csv")
+    assert list(closing)[2:] == ["n = 5", "n = 8"] and len(closing) == 4 and not closing.isna().any(axis=None)
     alone = np.mean([r["f1"] for r in rows if r["generator"] == ALONE and r["n"] == 8])
-    assert lines[0] == ["a", ALONE, lines[0][2], f"{alone:.3f}"]
+    assert list(closing.iloc[0])[:2] == ["a", ALONE] and closing.iloc[0]["n = 8"] == f"{alone:.3f}"
 
 
 def test_a_divergence_is_a_row_without_scores():
@@ -228,7 +229,8 @@ def test_planted_gains_are_found_and_said():
         for n in (5, 50)
         for seed, by in enumerate(its)
     ]
-    found = {(gain.generator, gain.n): gain for gain in gains(table)}
+    table = gains(pd.DataFrame(table))
+    found = {(gain.generator, gain.n): gain for gain in table.itertuples()}
     assert {key: gain.verdict for key, gain in found.items()} == {
         ("gaussian", 5): "helps",
         ("gaussian", 50): "hurts",
@@ -237,7 +239,7 @@ def test_planted_gains_are_found_and_said():
     }
     assert found["gaussian", 5].difference == pytest.approx(0.1, abs=1e-3)
     assert found["gaussian", 5].mean == pytest.approx(0.6, abs=1e-3)
-    said = augmentation.reading(found.values())
+    said = augmentation.reading(table)
     assert said == {
         "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"],
         "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
@@ -259,6 +261,6 @@ def test_gains_are_corrected_for_all_that_were_tested():
         for name in ("gaussian", "vae_gan", "classical")
         for (n, s), f1 in alone.items()
     ]
-    found = gains(table)
-    assert [gain.q for gain in found] == pytest.approx(scipy.stats.false_discovery_control([gain.p for gain in found]))
-    assert any(gain.p < 0.05 <= gain.q and gain.verdict == "not significant" for gain in found)
+    found = gains(pd.DataFrame(table))
+    assert list(found["q"]) == pytest.approx(scipy.stats.false_discovery_control(found["p"]))
+    assert any(gain.p < 0.05 <= gain.q and gain.verdict == "not significant" for gain in found.itertuples())
