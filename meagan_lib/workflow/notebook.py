@@ -40,7 +40,7 @@ def progress_bar(trainer: object, label: str) -> Iterator[Callable[[object], Non
 
     if replaced := _replaced(trainer):
         print(replaced)
-    bar = tqdm(desc=label, total=trainer.total_steps, unit="step", ncols="100%")
+    bar = tqdm(desc=label, total=trainer.total_steps, unit="step")  # without a total it would be a square
     yield lambda trainer: bar.update(trainer.step - bar.n)
     if not bar.n:
         print(
