@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["board", "execution", "figures", "files", "imports", "notebook", "progress"],
+    submodules=["board", "execution", "figures", "files", "imports", "notebook", "progress", "sections"],
     submod_attrs={
         "board": [],
         "execution": ["results_folder"],
@@ -13,5 +13,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "imports": [],
         "notebook": ["live_curves", "progress_bar", "show"],
         "progress": [],
+        "sections": ["optional", "provide"],
     },
 )

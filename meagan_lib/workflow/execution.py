@@ -21,6 +21,7 @@ from meagan_lib.workflow import figures
 from meagan_lib.workflow import progress as run_progress
 from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
 from meagan_lib.workflow.imports import dependencies
+from meagan_lib.workflow.sections import remove_left_out
 
 if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
     from nbformat import NotebookNode
@@ -142,6 +143,7 @@ def execute(
 
     Executed notebooks go to ``results/<run>/notebooks/`` as ``.ipynb`` and ``.html``, figures to ``figures/<run>/``,
     the receipt (seconds, hashes of the ``products``) to ``results/<run>/receipts/``: all of them only on success.
+    Cells for which the run lacks something are left out (:mod:`meagan_lib.workflow.sections`).
 
     Raises
     ------
@@ -181,7 +183,7 @@ def execute(
             if draft.is_file():
                 os.replace(draft, failed)
             raise InputError(_sentence(error, failed)) from error
-    content = normalise(nbformat.read(draft, as_version=4))
+    content = normalise(remove_left_out(nbformat.read(draft, as_version=4)))
     seconds = time.monotonic() - started
 
     missing = [p for p in products if not (results / p).is_file()]
