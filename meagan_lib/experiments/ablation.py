@@ -1,24 +1,26 @@
 """The ablation: what each piece of advice of chapter 1.3.5 does to the Transformer-GAN, on recordings and seeds.
 
-A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed. Notebook 02 reads the
-table that is kept in ``data/``.
+A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed. Notebook 02 reads
+the table that is kept in ``data/``.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from meagan_lib import ROOT, InputError
+from meagan_lib.evaluation import metrics
 from meagan_lib.experiments import sweep
+from meagan_lib.experiments.fitting import training_data
+from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
+from meagan_lib.models.gan import GAN
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser, fit_normalisation
 from meagan_lib.workflow.progress import by_step
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TABLE = ROOT / "data" / "ablation.csv"
 """The table that is kept, of the run that ``params/ablation.yaml`` describes."""
@@ -31,28 +33,20 @@ DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "options": {}, "va
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the sweep.
-
-    Attributes
-    ----------
-    group, name
-        Under which heading it stands, and what it is called; names are unique.
-    against
-        Name of the variant that it differs from in one thing.
-    options
-        Fields of :class:`~meagan_lib.training.trainer.GANConfig` that it changes in the shared config.
-    normalisation
-        A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`.
-    moment_matching
-        Whether its windows go through :func:`meagan_lib.experiments.generation.moment_matching` before they are judged.
-    """
+    """One line of the sweep."""
 
     group: str
+    """The heading under which it stands."""
     name: str
+    """What it is called; names are unique."""
     against: str = ""
+    """Name of the variant that it differs from in one thing."""
     options: dict = field(default_factory=dict)
+    """Fields of :class:`~meagan_lib.models.gan.GANConfig` that it changes in the shared config."""
     normalisation: str = "z_score"
+    """A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`."""
     moment_matching: bool = False
+    """Whether its windows go through :func:`~meagan_lib.experiments.generation.moment_matching` before the scores."""
 
     @property
     def slug(self) -> str:
@@ -61,15 +55,13 @@ class Variant:
 
 
 def variants(section: Mapping) -> list[Variant]:
-    """The variants of a section ``ablation`` of parameters, checked.
+    """Return the variants of a section ``ablation`` of parameters, checked.
 
     Raises
     ------
     InputError
-        A variant with an unknown option, a name that stands twice, or a rival that is not there.
+        A variant with an unknown option, a name that stands twice, or nothing to compare it with.
     """
-    from meagan_lib.models.gan import GAN
-
     sweep.check("ablation", section, DECLARED)
     found = []
     for given in section["variants"]:
@@ -88,23 +80,16 @@ def variants(section: Mapping) -> list[Variant]:
 
 
 def cases(section: Mapping) -> list[str]:
-    """A job for the training windows themselves, and one for each variant."""
+    """Return a job for the training windows themselves, and one for each variant."""
     return ["reach", *(v.slug for v in variants(section))]
 
 
-def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
-    """Train one variant with one seed on :class:`~meagan_lib.windows.spike_windows.SpikeWindows`, score it on test windows.
+def train(windows: SpikeWindows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
+    """Train one variant with one seed, and score it on test windows.
 
     Returns the scores by name, ``steps`` done, ``seconds`` of training, and ``diverged``: the step of a divergence, or
     nothing.
     """
-    from meagan_lib.evaluation import metrics
-    from meagan_lib.experiments.fitting import training_data
-    from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
-    from meagan_lib.models.gan import GAN
-    from meagan_lib.windows.spike_windows import Split, Standardiser, fit_normalisation
-
-    train = windows.of(Split.TRAIN)
     patch, options = windows.samples_of(section["patch_ms"]), dict(section["options"]) | variant.options
     config = GAN.configure(seed, patch=patch, options=options)
     trainer = GAN.trainer(config, training_data(windows, variant.normalisation, seed=seed))
@@ -116,37 +101,38 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     row = {"steps": trainer.step, "seconds": round(time.monotonic() - started, 1), "diverged": diverged}
     if diverged:
         return row | dict.fromkeys(METRICS, "")
-    scale, normaliser = Standardiser.fit(train), fit_normalisation(variant.normalisation, train)
-    context = metrics.Context.fit(scale.transform(train), windows.sampling_rate_hz, seed=seed)
-    real, n = halves(scale.transform(windows.of(Split.TEST)), int(section["n_windows"]), seed)
-    generated = normaliser.inverse(trainer.sample(n, seed))
-    if variant.moment_matching:
-        match = moment_matching(normaliser.inverse(trainer.sample(MATCHING_WINDOWS, seed + 1)), train)
-        generated = match(generated)
-    return row | metrics.values(real, scale.transform(generated), context, METRICS)
+    train = windows.of(Split.TRAIN)
+    normaliser = fit_normalisation(variant.normalisation, train)
+
+    def draw(n: int, seed: int) -> np.ndarray:
+        return normaliser.inverse(trainer.sample(n, seed))
+
+    match = moment_matching(draw(MATCHING_WINDOWS, seed + 1), train) if variant.moment_matching else lambda drawn: drawn
+    return row | scores(windows, lambda n: match(draw(n, seed)), section, seed)
 
 
-def halves(test: np.ndarray, n_windows: int, seed: int) -> tuple[np.ndarray, int]:
-    """Half A of the test windows (n, samples), at most ``n_windows`` of it, and their number."""
-    n = min(n_windows, len(test) // 2)
-    return test[np.random.default_rng(seed).permutation(len(test))[:n]], n
+def scores(windows: SpikeWindows, draw: Callable[[int], np.ndarray], section: Mapping, seed: int) -> dict[str, float]:
+    """Score windows (n, samples), ``draw`` of n, against half A of the test windows, at most ``n_windows`` of it."""
+    scale = Standardiser.fit(windows.of(Split.TRAIN))
+    train, test = (scale.transform(windows.of(split)) for split in (Split.TRAIN, Split.TEST))
+    n = min(int(section["n_windows"]), len(test) // 2)
+    half = test[np.random.default_rng(seed).permutation(len(test))[:n]]
+    context = metrics.Context.fit(train, windows.sampling_rate_hz, seed=seed)
+    return metrics.values(half, scale.transform(draw(n)), context, METRICS)
 
 
-def reach(windows, section: Mapping, seed: int) -> dict[str, object]:
-    """Scores of the training windows themselves: what a perfect copy of their distribution would get."""
-    from meagan_lib.evaluation import metrics
-    from meagan_lib.windows.spike_windows import Split, Standardiser
+def reach(windows: SpikeWindows, section: Mapping, seed: int) -> dict[str, object]:
+    """Score the training windows themselves: what a perfect copy of their distribution would get."""
 
-    judge = Standardiser.fit(windows.of(Split.TRAIN))
-    seen, test = (judge.transform(windows.of(split)) for split in (Split.TRAIN, Split.TEST))
-    a, n = halves(test, int(section["n_windows"]), seed)
-    drawn = seen[np.random.default_rng(seed).permutation(len(seen))[:n]]
-    context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    return {"steps": 0, "seconds": 0.0, "diverged": ""} | metrics.values(a, drawn, context, METRICS)
+    def draw(n: int) -> np.ndarray:
+        train = windows.of(Split.TRAIN)
+        return train[np.random.default_rng(seed).permutation(len(train))[:n]]
+
+    return {"steps": 0, "seconds": 0.0, "diverged": ""} | scores(windows, draw, section, seed)
 
 
 def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
-    """Scores of one variant, or of the training windows themselves, with every seed."""
+    """Return the scores of one variant, or of the training windows themselves, with every seed."""
     if case == "reach":
         who, found = Variant("", "reach"), [reach(windows, section, seed) for seed in section["seeds"]]
     else:
@@ -156,12 +142,12 @@ def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
     return [about | {"seed": seed} | row for seed, row in zip(section["seeds"], found)]
 
 
-def load(path: Path | str = TABLE) -> "pd.DataFrame":
+def load(path: Path | str = TABLE) -> pd.DataFrame:
     """Read a table of the ablation: a row for each recording, variant and seed, NaN where training diverged."""
     return sweep.load(path, "ablation", METRICS)
 
 
-def effects(table: "pd.DataFrame") -> "pd.DataFrame":
+def effects(table: pd.DataFrame) -> pd.DataFrame:
     """Return what each variant does to C2ST AUC, the lower the better, as :func:`sweep.comparisons` describes it."""
     return sweep.comparisons(table, ["data", "variant"], "c2st_auc", higher_is_better=False)
 
@@ -179,7 +165,7 @@ READINGS = {
 """Sentences on a variant, and whether one holds of its verdicts on all recordings; the first that does counts."""
 
 
-def reading(found: "pd.DataFrame") -> dict[str, list[str]]:
+def reading(found: pd.DataFrame) -> dict[str, list[str]]:
     """Return what :func:`effects` say over all recordings: under each sentence its variants."""
     said: dict[str, list[str]] = {sentence: [] for sentence in READINGS}
     for (variant, against), verdicts in found.groupby(["variant", "against"], sort=False)["verdict"].agg(set).items():
@@ -188,7 +174,7 @@ def reading(found: "pd.DataFrame") -> dict[str, list[str]]:
     return {sentence: names for sentence, names in said.items() if names}
 
 
-def summary(path: Path) -> tuple[str, "pd.DataFrame"]:
+def summary(path: Path) -> tuple[str, pd.DataFrame]:
     """Return title and closing table of the command: what each variant does to C2ST AUC."""
     found = effects(load(path))
     found["cell"] = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in found.itertuples()]

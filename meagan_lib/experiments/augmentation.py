@@ -1,18 +1,16 @@
 """What synthetic windows add to real ones: the table of ``meagan run utility``, read.
 
-Apart from :mod:`meagan_lib.experiments.utility`, which makes the table and depends on every model that it trains: notebook
-4 would depend on them with it.
+Apart from :mod:`meagan_lib.experiments.utility`, which makes the table and depends on every model that it trains:
+notebook 4 would depend on them with it.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from meagan_lib import ROOT
 from meagan_lib.evaluation.statistics import SIGNIFICANT
 from meagan_lib.experiments import sweep
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TABLE = ROOT / "data" / "utility.csv"
 """The table that is kept, of the run that ``params/utility.yaml`` describes."""
@@ -31,12 +29,12 @@ LABELS = {
 """What is added to the real windows, in words."""
 
 
-def load(path: Path | str = TABLE) -> "pd.DataFrame":
+def load(path: Path | str = TABLE) -> pd.DataFrame:
     """Read a table of the sweep: a row for each recording, generator, n and seed, NaN where there is no macro-F1."""
     return sweep.load(path, "utility", SCORES)
 
 
-def gains(table: "pd.DataFrame") -> "pd.DataFrame":
+def gains(table: pd.DataFrame) -> pd.DataFrame:
     """Return what each generator adds to the macro-F1 of n real windows, as :func:`sweep.comparisons` describes it."""
     against = table["generator"].map(lambda generator: "" if generator == ALONE else ALONE)
     return sweep.comparisons(table.assign(against=against), ["data", "n", "generator"], "f1", higher_is_better=True)
@@ -45,7 +43,7 @@ def gains(table: "pd.DataFrame") -> "pd.DataFrame":
 VERDICTS = ("helps", "hurts", "not significant", "diverges")
 
 
-def reading(found: "pd.DataFrame") -> dict[str, list[str]]:
+def reading(found: pd.DataFrame) -> dict[str, list[str]]:
     """Return what :func:`gains` say: under each verdict the generators and recordings with the n that it holds for."""
     said: dict[str, list[str]] = {}
     for verdict in VERDICTS:
@@ -55,7 +53,7 @@ def reading(found: "pd.DataFrame") -> dict[str, list[str]]:
     return said
 
 
-def summary(path: Path) -> tuple[str, "pd.DataFrame"]:
+def summary(path: Path) -> tuple[str, pd.DataFrame]:
     """Return title and closing table of the command: what each generator adds to the real windows alone."""
     table, by = load(path), ["data", "generator", "n"]
     means, found = table.groupby(by, sort=False)["f1"].mean(), gains(table)

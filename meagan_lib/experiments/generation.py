@@ -56,7 +56,7 @@ class Gate:
 
     @classmethod
     def of(cls, windows: SpikeWindows) -> "Gate":
-        """The rule that the training windows of ``windows`` went through."""
+        """Return the rule that the training windows of ``windows`` went through."""
         train, kept, rule = windows.of(Split.TRAIN), windows.split == Split.TRAIN, windows.detection
         aligned = np.zeros(windows.n_samples, bool)
         aligned[train.argmin(axis=1)] = True

@@ -94,7 +94,7 @@ def compare(run: str, kept: Mapping) -> list[Finding]:
 
 
 def load(run: str) -> dict | None:
-    """The reference that stands beside the figures of a run, or None."""
+    """Load the reference that stands beside the figures of a run, or None."""
     path = figures.folder(run) / FILE
     return json.loads(path.read_text()) if path.is_file() else None
 

@@ -34,24 +34,24 @@ SECTIONS = ("ablation", "utility")
 
 
 def module(section: str) -> ModuleType:
-    """The module behind a section."""
+    """Return the module behind a section."""
     return importlib.import_module(f"meagan_lib.experiments.{section}")
 
 
 def section_in(names: Iterable[str]) -> str:
-    """Which of ``names`` is the section of a sweep; nothing where none is."""
+    """Return which of ``names`` is the section of a sweep; nothing where none is."""
     return next(iter(set(SECTIONS) & set(names)), "")
 
 
 def asked(run: str) -> tuple[str, dict]:
-    """Section and parameters of the sweep that a run was last asked for; empty where it is none."""
+    """Return section and parameters of the sweep that a run was last asked for; empty where it is none."""
     folder = RESULTS / run / "params"
     section = section_in(path.stem for path in folder.glob("*.yaml"))
     return section, yaml.safe_load((folder / f"{section}.yaml").read_text()) if section else {}
 
 
 def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
-    """Parameters of notebook 01 for each recording of the sweep, by label; each is a run within the run ``name``."""
+    """Return parameters of notebook 01 for each recording, by label; each is a run within the run ``name``."""
     first = dict(parameters[merging.FIRST]) | {"name": name}
     if not isinstance(first["recording"], list):
         first["recording"] = [first["recording"]]
@@ -62,7 +62,7 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
 
 
 def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
-    """Raise when a section has a parameter that is not ``declared``, of another type, or a number below what makes sense.
+    """Refuse a section with a parameter that is not ``declared``, of another type, or a number below what makes sense.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
     given = {key: value for key, value in section.items() if key != "labels"}
     for key, value in check_names_and_types(name, given, declared).items():
         numbers = value if isinstance(value, list) else [value]
-        if not numbers or key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers):
+        if not numbers or (key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers)):
             raise InputError(f"{name}.{key} is {value}: it must be 1 or more")
 
 
@@ -127,7 +127,7 @@ def load(path: Path | str, name: str, scores: Iterable[str]) -> "pd.DataFrame":
     path = ROOT / path
     if not path.is_file():
         raise InputError(f"there is no table {path} of the {name}: check the path, or make it with meagan run {name}")
-    return pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(scores, ["", "nan"]))
+    return pd.read_csv(path, keep_default_na=False, na_values={score: ["", "nan"] for score in scores})
 
 
 def comparisons(table: "pd.DataFrame", by: Sequence[str], score: str, higher_is_better: bool) -> "pd.DataFrame":
@@ -169,14 +169,12 @@ def counted(found: "pd.DataFrame") -> str:
     from meagan_lib.evaluation.statistics import SIGNIFICANT
 
     alone, both = ((found[column] < SIGNIFICANT).sum() for column in ("p", "q"))
-    return f"{found['p'].count()} paired t-tests over seeds: {alone} with p < {SIGNIFICANT:g}, {both} with q < {SIGNIFICANT:g}"
+    tested, level = found["p"].count(), f"{SIGNIFICANT:g}"
+    return f"{tested} paired t-tests over seeds: {alone} with p < {level}, {both} with q < {level}"
 
 
 def main() -> int:
-    """``python -m meagan_lib.experiments.sweep SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``: a job of the graph.
-
-    Without a case: the job that gathers them.
-    """
+    """Do a job of the graph: ``SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``; without a case, gather."""
     parser = argparse.ArgumentParser()
     parser.add_argument("section", choices=SECTIONS)
     parser.add_argument("run")

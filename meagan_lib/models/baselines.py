@@ -1,4 +1,4 @@
-"""Rivals without a network: quick to fit, and the first that must be beaten."""
+"""Baselines without a network: quick to fit, and the first that must be beaten."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from meagan_lib.models.gaussian import Gaussian
 
 
 def principal_axes(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (samples,), principal axes (samples, samples) as columns and deviations (samples,), the strongest first."""
+    """Return mean (samples,), principal axes (samples, samples) in columns, deviations (samples,); strongest first."""
     gaussian = Gaussian(windows)
     variance, axes = np.linalg.eigh(gaussian.covariance)
     return gaussian.mean, axes[:, ::-1], np.sqrt(variance[::-1].clip(0))
@@ -22,8 +22,8 @@ def principal_axes(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 class PCAGaussian(ArrayModel):
     """A Gaussian along the first principal axes, and noise for what they leave.
 
-    x = x̄ + V Λ^½ z + s (I − V Vᵀ) ε with z ~ N(0, I), V the axes and Λ the variances along them, and ε noise within the
-    band; s gives the rest its variance. Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, where ε is white.
+    x = x̄ + V Λ^½ z + s (I − V Vᵀ) ε with z ~ N(0, I), V the axes and Λ the variances along them, and ε noise within
+    the band; s gives the rest its variance. Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, where ε is white.
     """
 
     def __init__(self, windows: np.ndarray, n_components: int, lowpass: Sequence[float]):
@@ -38,12 +38,12 @@ class PCAGaussian(ArrayModel):
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10) -> Self:
-        """The model of ``data``; ``n_components``: principal axes that are kept."""
+        """Fit the model to ``data``; ``n_components``: principal axes that are kept."""
         return cls(data.train, n_components, data.lowpass)
 
     @property
     def n_parameters(self) -> int:
-        """Of the mean, of a covariance of rank k (directions and variances), and the scale of the noise."""
+        """Numbers of the mean, of a covariance of rank k (directions and variances), and the scale of the noise."""
         samples, k = self.axes.shape
         return samples + samples * k - k * (k - 1) // 2 + 1
 
@@ -91,7 +91,7 @@ class MixtureOfGaussians(ArrayModel):
     def fit(
         cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10, most_parts: int = 64
     ) -> Self:
-        """The model of ``data``.
+        """Fit the model to ``data``.
 
         ``n_components``: principal axes along which there is a mixture; ``most_parts``: no more are tried.
         """
@@ -99,7 +99,7 @@ class MixtureOfGaussians(ArrayModel):
 
     @property
     def n_parameters(self) -> int:
-        """Of the Gaussian over all axes, and of the mixture's weights, means and covariances."""
+        """Numbers of the Gaussian over all axes, and of the mixture's weights, means and covariances."""
         samples, (parts, k) = len(self.mean), self.means.shape
         return samples + samples * (samples + 1) // 2 + parts - 1 + parts * k + parts * k * (k + 1) // 2
 
@@ -126,7 +126,7 @@ class Bootstrap(ArrayModel):
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, jitter: float = 0.05) -> Self:
-        """The model of ``data``; ``jitter``: standard deviation of the noise, as a z-score."""
+        """Fit the model to ``data``; ``jitter``: standard deviation of the noise, as a z-score."""
         return cls(data.train, jitter, data.lowpass)
 
     @property

@@ -102,7 +102,8 @@ class TransformerDiscriminator(Discriminator):
     """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
 
     Patches of samples become tokens, positions are added, Transformer blocks let them see one another; the logit is
-    that of the mean token. Every derivative exists, for :func:`attention` is written out: gradient penalties need the second.
+    that of the mean token. Every derivative exists, for :func:`attention` is written out: gradient penalties need the
+    second.
     """
 
     def __init__(

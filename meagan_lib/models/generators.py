@@ -1,4 +1,4 @@
-"""Generators z → window: a Transformer, or transposed convolutions, built on a Gaussian and low-passed as recordings are.
+"""Generators z → window: a Transformer or transposed convolutions, on a Gaussian, low-passed as recordings are.
 
 A reconstruction: the thesis' chapter 3 is known by its headings only. A Transformer as generator of signals: Li et al.
 2022, TTS-GAN (arXiv:2202.02691).
@@ -46,7 +46,7 @@ class GeneratorConfig(TrainingConfig):
 
 
 def convolution_matrix(taps: Sequence[float], samples: int) -> Tensor:
-    """Return M (samples + taps − 1, samples): x @ M filters signals x with symmetric ``taps``, where these lie within x."""
+    """Return M (samples + taps − 1, samples): x @ M filters x with symmetric ``taps``, where these lie within x."""
     matrix = torch.zeros(samples + len(taps) - 1, samples)
     for i, tap in enumerate(taps):
         matrix.diagonal(-i)[:samples] = tap
@@ -197,6 +197,6 @@ GENERATORS = {"transformer": Generator, "convolutional": ConvolutionalGenerator}
 
 
 def build_generator(config: GeneratorConfig, data: TrainingData) -> WindowGenerator:
-    """Build the generator of a config for the windows of ``data``; its first weights depend on ``config.seed`` alone."""
+    """Build the generator of a config for the windows of ``data``; its weights depend on ``config.seed`` alone."""
     choose("generator", config.generator, GENERATORS)
     return seeded(lambda: GENERATORS[config.generator](config, data), config.seed)

@@ -1,4 +1,4 @@
-"""Models whose windows a network generates: trained by a :class:`~meagan_lib.training.trainer.Trainer`, kept as weights."""
+"""Models whose windows a network generates: trained by a :mod:`~meagan_lib.training.trainer`, kept as weights."""
 
 import json
 from abc import abstractmethod

@@ -12,7 +12,7 @@ from meagan_lib import InputError, choose
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
-    """Return the positional encoding (length, width): PE(pos, 2i) = sin(pos / 10000^(2i/width)), PE(pos, 2i+1) = cos(…)."""
+    """Encode positions, (length, width): PE(pos, 2i) = sin(pos / 10000^(2i/width)), PE(pos, 2i+1) = cos(…)."""
     position = torch.arange(length, dtype=torch.float32)[:, None]
     frequency = torch.exp(-math.log(10_000.0) * torch.arange(0, width, 2) / width)
     encoding = torch.empty(length, width)

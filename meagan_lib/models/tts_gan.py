@@ -36,27 +36,12 @@ class TTSGAN(GAN):
     loss is half the published one, so its gradient is clipped at half the norm.
     """
 
-    PUBLISHED = {
-        "latent": 100,
-        "patch": 1,
-        "width": 10,
-        "depth": 3,
-        "heads": 5,
-        "positions": "learned",
-        "on_gaussian": False,
-        "g_dropout": 0.5,
-        "d_dropout": 0.5,
-        "loss": "least_squares",
-        "gamma": 0.0,
-        "clip_gradient": 2.5,
-        "adam_betas": (0.9, 0.999),
-        "d_learning_rate": 3e-4,
-        "g_learning_rate": 1e-4,
-        "d_schedule": "constant",
-        "g_schedule": "constant",
-        "batch_size": 16,
-        "ema": 0.9999,
-    }
+    PUBLISHED = (
+        dict(latent=100, patch=1, width=10, depth=3, heads=5, positions="learned", on_gaussian=False)
+        | dict(g_dropout=0.5, d_dropout=0.5, loss="least_squares", gamma=0.0, clip_gradient=2.5)
+        | dict(adam_betas=(0.9, 0.999), d_learning_rate=3e-4, g_learning_rate=1e-4)
+        | dict(d_schedule="constant", g_schedule="constant", batch_size=16, ema=0.9999)
+    )
 
     @classmethod
     def build(cls, config: GANConfig, data: TrainingData) -> Generator:

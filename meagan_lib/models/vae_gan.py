@@ -32,7 +32,7 @@ class VAEGANConfig(GANConfig):
     beta: float = 1.0
     """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
     reconstruction_fraction: float = 0.25
-    """Fraction of a batch of stage 2 that the decoder reconstructs from encoded windows; the rest comes from the prior."""
+    """Fraction of a batch of stage 2 that the decoder reconstructs from windows; the rest comes from the prior."""
     kl_warmup_fraction: float = 0.5
     """Fraction of stage 1 over which the weight of the KL term grows from 0 to 1."""
     feature_weight: float = 0.1
@@ -275,7 +275,7 @@ def reconstruct(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None)
 
 
 def traverse(vae: VAE, latent: int, values: np.ndarray, label: int | None = None) -> np.ndarray:
-    """Return the decoder's means (steps, samples) as one latent number takes ``values`` (steps,) and all others are 0."""
+    """Return the decoder's means (steps, samples): one latent number takes ``values`` (steps,), all others are 0."""
     z = np.zeros((len(values), vae.decoder.latent), np.float32)
     z[:, latent] = values
     return decode(vae, z, None if label is None else np.full(len(values), label))
@@ -310,7 +310,7 @@ def aggregate_posterior(
 
 
 def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
-    """Return KL(q(z_i|x) ‖ N(0, 1)) in nats of each latent number (latent,), mean over windows: 0 where it is not used."""
+    """Return KL(q(z_i|x) ‖ N(0, 1)) of each latent number in nats, (latent,), mean over windows: 0 where unused."""
     return 0.5 * (mu**2 + np.exp(log_variance) - 1 - log_variance).mean(axis=0)
 
 

@@ -271,11 +271,11 @@ class Trainer:
 
     def keep_snapshot(self) -> None:
         """Keep windows at steps of the last stage that lie ever further apart: steps · (i / (snapshots − 1))²."""
-        frames = max(self.config.snapshots, 2)
-        if self.stage_step in {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}:
-            if self.stage_step not in self.snapshots:
-                windows = self.draw(self.ema, self.SNAPSHOT_WINDOWS, self.config.seed + 2)
-                self.snapshots[self.stage_step] = torch.from_numpy(windows)
+        frames, step = max(self.config.snapshots, 2), self.stage_step
+        steps = {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}
+        if step in steps - set(self.snapshots):
+            windows = self.draw(self.ema, self.SNAPSHOT_WINDOWS, self.config.seed + 2)
+            self.snapshots[step] = torch.from_numpy(windows)
 
     def out_of_patience(self) -> bool:
         """Say whether ``patience`` validations have brought no gain."""

@@ -27,7 +27,7 @@ ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_s
 @pytest.mark.parametrize(
     "wrong, sentence",
     [
-        ({"models": ["gm"]}, "no baseline 'gm': did you mean 'gmm'"),
+        ({"models": ["gm"]}, "'gm' is not known: did you mean 'gmm'"),
         ({"models": ["vae_gan"]}, "takes part in any case"),
         ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
         ({"models": "gmm"}, "benchmark.models is a list"),
@@ -79,7 +79,7 @@ def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monke
     assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
 
 
-def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
+def test_tokens_of_a_baseline_last_as_long_as_those_of_the_model_that_it_is_like():
     found = prepared(NOTEBOOKS | {"benchmark": {"models": ["vae", "flow_matching", "tts_gan"]}})
     patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
     assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
@@ -90,16 +90,16 @@ def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
         )
 
 
-def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
+def test_an_edit_of_a_baseline_concerns_its_own_jobs_alone():
     def concerned(module):
         return [
             model for model in (*THESIS, *BASELINES) if f"meagan_lib/models/{module}.py" in benchmark.library(model)
         ]
 
-    for rival in ("dcgan", "tts_gan", "flow_matching", "vae"):
-        assert concerned(rival) == [rival]
+    for baseline in ("dcgan", "tts_gan", "flow_matching", "vae"):
+        assert concerned(baseline) == [baseline]
         assert not any(
-            f"models/{rival}.py" in path
+            f"models/{baseline}.py" in path
             for n in execution.NOTEBOOKS.glob("0*.ipynb")
             for path in execution.library_inputs(n.stem)
         )
@@ -139,7 +139,7 @@ def run(tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
-def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
+def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_trained_again(run):
     assert len(benchmark.entries("run")) == 8
     assert benchmark.jobs("run") == [
         ("transformer_gan", 3),
@@ -150,7 +150,7 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
     assert benchmark.place("run", "vae_gan", 0) == run / "benchmark" / "vae_gan" / "0"
 
 
-def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
+def test_baselines_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
     asked = ASKED | {"seeds": [0, 1, 2], "baseline_seeds": [1]}
     (run / "params" / "benchmark.yaml").write_text(
         yaml.safe_dump(prepared(NOTEBOOKS | {"benchmark": asked})["benchmark"])
@@ -222,7 +222,7 @@ def test_options_of_a_model_are_the_parameters_that_its_config_has():
     assert (config.validate_every, config.checkpoint_every) == (5, 2), "they follow from the steps of the parameters"
 
 
-def test_the_graph_has_a_job_for_every_rival_and_seed():
+def test_the_graph_has_a_job_for_every_baseline_and_seed():
     name = "test-benchmark"
     forget(name)
     try:

@@ -152,7 +152,7 @@ def test_classical_augmentation_moves_scales_and_adds_noise_to_windows_of_the_cl
 
 def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
     few, labels = labelled(8), np.repeat([0, 1, 2], 20_000)
-    made = GENERATORS["gaussian"].make(few, labels, setting())
+    made = GENERATORS["gaussian"][0](few, labels, setting())
     within = few.windows - np.stack([few.windows[few.labels == k].mean(axis=0) for k in range(3)])[few.labels]
     for k in range(3):
         own = made[labels == k]
@@ -172,7 +172,7 @@ def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
 )
 def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_twice(name, fields):
     few, labels = labelled(6), np.repeat([0, 1, 2], 30)
-    make = GENERATORS[name].make
+    make, _ = GENERATORS[name]
     made = make(few, labels, setting(**fields))
     np.testing.assert_array_equal(made, make(few, labels, setting(**fields)))
     assert made.shape == (90, 32) and made.dtype == np.float32

@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 from meagan_lib import InputError
-from meagan_lib.experiments.benchmark import BASELINES, THESIS
+from meagan_lib.experiments.benchmark import MODELS, THESIS
 from meagan_lib.models.baselines import Bootstrap, MixtureOfGaussians, PCAGaussian
 from meagan_lib.models.contract import TrainingData, band_noise
 from meagan_lib.models.flow_matching import Flow, FlowConfig, FlowMatching, FlowTrainer
@@ -28,7 +28,6 @@ from meagan_lib.models.vae_gan import VAEGAN, VAEGANConfig
 REAL = spikes(400, 16)
 TAPS = (0.25, 0.5, 0.25)
 DATA = TrainingData(REAL, TAPS, judged(lambda made: float(made.std())))
-MODELS = BASELINES | {model: name for model, (name, _) in THESIS.items()}
 TINY = {"steps": 2, "snapshots": 2}
 QUICK = {"vae_gan": {"vae_steps": 1}, "plain_vae_gan": {"vae_steps": 1}, "flow_matching": {"ode_steps": 1}}
 
