@@ -113,5 +113,5 @@ def test_every_rival_without_a_network_fits_the_least_windows(rival, tmp_path):
 
 def test_a_mixture_stands_windows_that_vary_along_few_axes():
     narrow = np.pad(spikes(60, 6), ((0, 0), (8, 8)))
-    made = MixtureOfGaussians(narrow, 10, 4, 0).sample(50, 1)
+    made = MixtureOfGaussians(TrainingData(narrow), most_parts=4).sample(50, 1)
     assert np.isfinite(made).all() and np.abs(made[:, :8]).max() < 1e-3 and made[:, 8:14].std() > 0.5

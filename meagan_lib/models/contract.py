@@ -80,7 +80,12 @@ class Model(ABC):
 
 
 class ArrayModel(Model):
-    """A model that is its attributes, each an array."""
+    """A model that is its attributes, each an array, made of the data, the seed and its own options."""
+
+    @classmethod
+    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
+        """Fit a model to ``data``; nothing is left in ``folder``."""
+        return cls(data, seed, **options)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors``."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from meagan_lib import InputError, choose
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.discriminators import DISCRIMINATORS, Discriminator
-from meagan_lib.models.generators import GeneratorConfig, WindowGenerator, build_generator
+from meagan_lib.models.generators import GeneratorConfig, build_generator
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.training import losses
 from meagan_lib.training.priors import PRIORS
@@ -95,13 +95,8 @@ class GANTrainer(Trainer):
             raise InputError(
                 f"the loss {config.loss} knows no labels to smooth or flip: choose one of {', '.join(LABELLED)}"
             )
-        self.discriminator, self.loss = discriminator, losses.LOSSES[config.loss]
+        self.discriminator, self.loss, self.prior = discriminator, losses.LOSSES[config.loss], config.prior
         super().__init__(generator, real, config, **options)
-
-    @property
-    def prior(self) -> str:
-        """Where z comes from: a name of ``PRIORS``."""
-        return self.config.prior
 
     def networks(self) -> dict[str, nn.Module]:
         """Return both players."""
@@ -215,20 +210,8 @@ class GAN(NeuralModel):
     Config = GANConfig
     Trainer = GANTrainer
 
-    @property
-    def prior(self) -> str:
-        """Where z comes from."""
-        return self.config.prior
-
-    @classmethod
-    def build(cls, config: GANConfig, data: TrainingData) -> WindowGenerator:
-        """Build the untrained generator."""
-        return build_generator(config, data)
-
-    @classmethod
-    def discriminator(cls, config: GANConfig, data: TrainingData) -> Discriminator:
-        """Build the untrained discriminator."""
-        return build_discriminator(config, data)
+    build = staticmethod(build_generator)
+    discriminator = staticmethod(build_discriminator)
 
     @classmethod
     def networks(cls, config: GANConfig, data: TrainingData) -> tuple[nn.Module, ...]:

@@ -93,11 +93,6 @@ class NeuralModel(Model):
         about = {"samples": data.samples, "lowpass": lowpass, "classes": data.n_classes, "bounded": data.bounded}
         return cls(cls.kept(trainer), config, about)
 
-    @property
-    def prior(self) -> str:
-        """Where z comes from: a name of ``training.PRIORS``."""
-        return "gaussian"
-
     @classmethod
     def kept(cls, trainer: Trainer) -> nn.Module:
         """Return the network with the weights that validation chose."""
@@ -126,7 +121,7 @@ class NeuralModel(Model):
         rng = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):  # for dropout, where it stays on
             torch.manual_seed(seed)
-            return generate(self.generator, n, rng, self.prior, labels)
+            return generate(self.generator, n, rng, getattr(self.config, "prior", self.Trainer.prior), labels)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``model.json``."""

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.generators import GeneratorConfig
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.vae_gan import VAE, add_noise, build_vae, elbo_step
@@ -78,11 +77,7 @@ class PlainVAE(NeuralModel):
 
     Config = VAEConfig
     Trainer = VAETrainer
-
-    @classmethod
-    def build(cls, config: VAEConfig, data: TrainingData) -> VAE:
-        """Build the untrained VAE."""
-        return build_vae(config, data)
+    build = staticmethod(build_vae)
 
     @classmethod
     def kept(cls, trainer: VAETrainer) -> VAE:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from meagan_lib.workflow.files import atomic, write_json
@@ -25,7 +25,9 @@ def fingerprint(trainer: "Trainer") -> dict:
     labels = b"" if trainer.real_labels is None else trainer.real_labels.cpu().numpy().tobytes()
     return {
         "config": asdict(trainer.config),
-        "start": {name: _digest(network.state_dict()) for name, network in trainer.networks().items()},
+        "start": {
+            name: sha256(_bytes(network.state_dict())).hexdigest() for name, network in trainer.networks().items()
+        },
         "data": sha256(trainer.real.cpu().numpy().tobytes() + labels).hexdigest(),
         "validated_by": None if trainer.validate is None else trainer.validate.digest,
         "sources": sources_hash(used),
@@ -35,11 +37,8 @@ def fingerprint(trainer: "Trainer") -> dict:
     }
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _bytes(tensors: dict[str, Tensor]) -> bytes:
+    return safetensors.save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
 
 def save(trainer: "Trainer", run: dict) -> None:
@@ -82,7 +81,7 @@ def save_results(trainer: "Trainer", run: dict) -> None:
     """Write the weights that were chosen, ``config.json``, ``cost.json`` and ``history.csv``."""
     for name, weights in {"model": trainer.best, **trainer.best_companions}.items():
         with atomic(trainer.folder / f"{name}.safetensors") as temporary:
-            save_file({key: tensor.cpu().contiguous() for key, tensor in weights.items()}, temporary)
+            temporary.write_bytes(_bytes(weights))
     chosen = {"best_step": trainer.best_step, "validation": trainer.validation}
     write_json(trainer.folder / "config.json", run | chosen)
     write_json(trainer.folder / "cost.json", cost(trainer))

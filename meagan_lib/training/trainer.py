@@ -143,6 +143,8 @@ class Trainer:
     """Latent vectors whose windows are kept while training goes on."""
     n_validate = 1000
     """Windows that ``validate`` is given."""
+    prior = "gaussian"
+    """Where z comes from: a name of ``PRIORS``."""
 
     def __init__(
         self,
@@ -190,11 +192,6 @@ class Trainer:
     def stage_step(self) -> int:
         """Steps done of the stage that samples come from: the last, where there are several."""
         return self.step
-
-    @property
-    def prior(self) -> str:
-        """Where z comes from: a name of ``PRIORS``."""
-        return "gaussian"
 
     def networks(self) -> dict[str, nn.Module]:
         """Return everything that is trained, by name."""
