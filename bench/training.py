@@ -1,7 +1,8 @@
 """Speed of training: ``make bench`` prints the tables and writes them to ``bench/TRAINING.md``.
 
-On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does nothing but what the networks need
-(their passes, gradients, penalties, Adam, the EMA of the weights). What the trainer adds to the bare loop is overhead.
+On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does
+nothing but what the networks need (their passes, gradients, penalties, Adam, the EMA of the weights). What the trainer
+adds to the bare loop is overhead.
 """
 
 import time
@@ -32,7 +33,7 @@ def windows(samples: int) -> np.ndarray:
 
 
 def trainer(samples: int, kind: str, device: str = "cpu") -> GANTrainer:
-    """The trainer of the quick run."""
+    """Build the trainer of the quick run."""
     config = GAN.configure(batch_size=128, discriminator=kind, steps=10**6, device=device)
     taps = (np.hamming(25) / np.hamming(25).sum()).tolist()
     return GAN.trainer(config, TrainingData(windows(samples), taps))
@@ -75,7 +76,7 @@ def trainer_steps(t: GANTrainer, n: int) -> None:
 
 
 def rates(samples: int, kind: str, device: str) -> tuple[float, float]:
-    """Steps per second of the trainer and of the bare loop, the fastest of several turns each."""
+    """Return steps per second of the trainer and of the bare loop, the fastest of several turns each."""
     t, best = trainer(samples, kind, device), {trainer_steps: 0.0, bare_steps: 0.0}
     for loop in best:
         loop(t, 10)
@@ -103,8 +104,8 @@ def timed(spent: dict[str, float], owner: object, name: str, what: str):
         yield
 
 
-def shares(samples: int, kind: str) -> dict[str, float]:
-    """Where the trainer's time goes, as shares."""
+def fractions(samples: int, kind: str) -> dict[str, float]:
+    """Where the trainer's time goes, as fractions."""
     t, spent = trainer(samples, kind), defaultdict(float)
     trainer_steps(t, 10)
     with ExitStack() as stack:
@@ -131,8 +132,8 @@ def tables() -> str:
     lines = [
         "# Training, measured",
         "",
-        f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the fastest "
-        f"of {TURNS} turns of {STEPS} steps.",
+        f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the "
+        f"fastest of {TURNS} turns of {STEPS} steps.",
         "",
         "| on | window | discriminator | steps per second | bare loop | ratio |",
         "|---|---|---|---|---|---|",
@@ -145,9 +146,10 @@ def tables() -> str:
         lines.append(
             f"| {devices[device]} | {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |"
         )
-    lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | share |", "|---|---|"]
+    lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | fraction |", "|---|---|"]
     lines += [
-        f"| {what} | {share:.1%} |" for what, share in sorted(shares(64, "convolutional").items(), key=lambda x: -x[1])
+        f"| {what} | {fraction:.1%} |"
+        for what, fraction in sorted(fractions(64, "convolutional").items(), key=lambda x: -x[1])
     ]
     return "\n".join(lines) + "\n"
 

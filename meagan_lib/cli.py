@@ -91,7 +91,7 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     if kept and (RESULTS / name / "scores.json").is_file():
         found = reference.compare(name, kept)
         for finding in found:
-            console.print(f"{finding.level}: {finding.told}")
+            console.print(f"{finding.level}: {finding.sentence}")
         if any(finding.holds is False for finding in found):
             failed = ", ".join(finding.level for finding in found if finding.holds is False)
             raise InputError(

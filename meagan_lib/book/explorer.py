@@ -25,7 +25,7 @@ from meagan_lib.experiments.fitting import training_data
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import WindowGenerator, build_generator
 from meagan_lib.models.vae_gan import Encoder, VAEGANConfig, build_vae
-from meagan_lib.training.priors import prior as draw_prior
+from meagan_lib.training import priors
 from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
 from meagan_lib.workflow.execution import RESULTS
@@ -73,18 +73,18 @@ class Explorable:
     shares: np.ndarray
 
     def label(self, of: int) -> tuple[Tensor, ...]:
-        """The label as an argument of the networks, where there are classes."""
+        """Return the label as an argument of the networks, where there are classes."""
         return (torch.tensor([of]),) if self.classes else ()
 
     @torch.no_grad()
     def window(self, z: np.ndarray, label: int = 0) -> np.ndarray:
-        """The window float32 (samples,) of one z (latent,), in the amplitude unit."""
+        """Return the window float32 (samples,) of one z (latent,), in the amplitude unit."""
         made = self.generator(torch.from_numpy(np.asarray(z, np.float32))[None], *self.label(label))
         return self.centre + self.scale * made[0].numpy()
 
     @torch.no_grad()
     def encoded(self, window: np.ndarray, label: int = 0) -> np.ndarray:
-        """The encoder's mean μ float32 (latent,) for a window (samples,) in the amplitude unit."""
+        """Return the encoder's mean μ float32 (latent,) for a window (samples,) in the amplitude unit."""
         scaled = torch.from_numpy(((window - self.centre) / self.scale).astype(np.float32))[None]
         return self.encoder(scaled, *self.label(label))[0][0].numpy()
 
@@ -95,12 +95,12 @@ def available(run: str) -> list[str]:
 
 
 def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
-    """A model of a run as it was trained, from its config and its weights.
+    """Load a model of a run as it was trained, from its config and its weights.
 
     Raises
     ------
     InputError
-        A model that the run has not, or weights that do not fit their recipe.
+        A model that the run has not, or weights that do not fit their config.
     """
     if model not in available(run):
         raise InputError(f"run '{run}' has no trained {model}: make it with meagan run")
@@ -131,7 +131,7 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
 def leading_directions(
     generator: WindowGenerator, prior: str = "gaussian", labels: np.ndarray | None = None, n: int = 8192, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors (:data:`DIRECTIONS`, latent) along which windows change most on average, and the share of each.
+    """Return unit vectors (:data:`DIRECTIONS`, latent) along which windows change most, and the fraction of each.
 
     They are the left singular vectors of E[z xᵀ]. For z ~ N(0, I) that is the mean Jacobian E[∂x/∂z]ᵀ (Stein's lemma),
     whose singular values say how far a window moves; shares are of their squares. Each points to where the trough
@@ -147,9 +147,9 @@ def leading_directions(
 
 
 def _draws(generator: WindowGenerator, prior: str, labels: np.ndarray | None, n: int, seed: int) -> tuple[Tensor, ...]:
-    """z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
+    """Draw z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
     rng = torch.Generator().manual_seed(seed)
-    z = draw_prior(prior, n, generator.latent, rng)
+    z = priors.prior(prior, n, generator.latent, rng)
     if labels is None:
         return (z,)
     return z, torch.from_numpy(np.asarray(labels, np.int64))[torch.randint(len(labels), (n,), generator=rng)]
@@ -168,7 +168,7 @@ class _Mean(nn.Module):
 
 
 def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
-    """A network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
+    """Export a network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
     names = ["input", "label"][: 1 + len(label)]
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
@@ -233,7 +233,7 @@ def _text(content: bytes) -> str:
 
 
 def explore(run: str = "quick") -> ipywidgets.VBox:
-    """The explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
+    """Return the explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
 
     Raises
     ------
@@ -296,15 +296,15 @@ class Widget:
         self.draw()
 
     def draw(self, _=None) -> None:
-        """A spike from the prior."""
-        self.start(draw_prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
+        """Show a spike from the prior."""
+        self.start(priors.prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
 
     def typical(self, _=None) -> None:
-        """The spike of z = 0."""
+        """Show the spike of z = 0."""
         self.start(np.zeros(self.model.generator.latent, np.float32))
 
     def encode(self, _=None) -> None:
-        """A real spike, encoded and decoded."""
+        """Show a real spike, encoded and decoded."""
         window = self.real[int(torch.randint(len(self.real), (1,), generator=self.rng))]
         self.start(self.model.encoded(window, self.label), window)
 
@@ -341,7 +341,7 @@ class Widget:
 
 
 def png(fig: Figure) -> bytes:
-    """A figure as PNG."""
+    """Return a figure as PNG."""
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

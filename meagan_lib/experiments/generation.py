@@ -1,6 +1,6 @@
 """Windows drawn from a fitted model: the gate that real windows went through, and moment matching.
 
-One treatment for all: every model's windows are asked by the same :class:`Gate`, and every network is shown without and
+One treatment for all: every model's windows go through the same :class:`Gate`, and every network is shown without and
 with :func:`moment_matching`.
 """
 

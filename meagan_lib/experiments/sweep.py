@@ -174,7 +174,7 @@ def counted(found: "pd.DataFrame") -> str:
 
 
 def main() -> int:
-    """Do a job of the graph: ``SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``; without a case, gather."""
+    """Do a job of the graph: ``SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``, or gather all cases."""
     parser = argparse.ArgumentParser()
     parser.add_argument("section", choices=SECTIONS)
     parser.add_argument("run")

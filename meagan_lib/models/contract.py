@@ -80,7 +80,7 @@ class Model(ABC):
 
 
 class ArrayModel(Model):
-    """A model that is its attributes, each an array, made of the data, the seed and its own options."""
+    """A model that is its attributes, each an array, computed of the data, the seed and its own options."""
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:

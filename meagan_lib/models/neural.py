@@ -25,7 +25,7 @@ BUDGET = ("steps", "validate_every", "snapshots", "log_every", "checkpoint_every
 
 
 class NeuralModel(Model):
-    """A model whose windows a network makes of random numbers.
+    """A model whose windows a network generates from random numbers.
 
     Attributes
     ----------

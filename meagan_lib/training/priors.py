@@ -1,4 +1,4 @@
-"""Latent vectors z: their priors, the path between two of them, and the windows that a generator makes of them."""
+"""Latent vectors z: their priors, the path between two of them, and the windows that a generator gives of them."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The ablation: what a variant is, what a table of scores says, and that one variant is trained, scored and gathered."""
+"""The ablation: what a variant is, what a table of scores says; one variant is trained, scored and gathered."""
 
 import csv
 
@@ -121,6 +121,6 @@ def test_an_effect_is_significant_after_the_correction_for_all_that_were_tested(
     first = found.iloc[0]
     assert first["p"] == alone.p and first["q"] > 0.05 and first["verdict"] == "not significant"
     assert list(found["q"]) == pytest.approx(scipy.stats.false_discovery_control(found["p"]))
-    told = sweep.counted(found)
-    assert told.startswith("21 paired t-tests over seeds: ")
-    assert told.endswith(f"{sum(found['q'] < 0.05)} with q < 0.05")
+    sentence = sweep.counted(found)
+    assert sentence.startswith("21 paired t-tests over seeds: ")
+    assert sentence.endswith(f"{sum(found['q'] < 0.05)} with q < 0.05")

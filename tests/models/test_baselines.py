@@ -15,16 +15,16 @@ def test_without_a_filter_a_pca_gaussian_is_probabilistic_pca():
     rng = np.random.default_rng(0)
     windows = (rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 8))).astype(np.float32)
     reference = PCA(3).fit(windows.astype(np.float64)).get_covariance()
-    made = PCAGaussian(TrainingData(windows), n_components=3).sample(100_000)
-    np.testing.assert_allclose(np.cov(made.T), reference, atol=0.03 * np.trace(reference) / 8)
+    drawn = PCAGaussian(TrainingData(windows), n_components=3).sample(100_000)
+    np.testing.assert_allclose(np.cov(drawn.T), reference, atol=0.03 * np.trace(reference) / 8)
 
 
 def test_the_rest_of_a_pca_gaussian_has_its_variance_and_stays_off_the_axes():
     model = PCAGaussian(DATA, n_components=4)
-    made = model.sample(100_000) - model.mean
-    along = made @ model.axes
+    drawn = model.sample(100_000) - model.mean
+    along = drawn @ model.axes
     np.testing.assert_allclose(np.cov(along.T), np.diag(model.deviations**2), atol=0.02 * model.deviations[0] ** 2)
-    rest = made - along @ model.axes.T
+    rest = drawn - along @ model.axes.T
     assert (rest**2).sum(1).mean() == pytest.approx(np.trace(np.cov(REAL.T)) - (model.deviations**2).sum(), rel=0.02)
 
 
@@ -35,11 +35,11 @@ def test_the_criterion_finds_the_parts_of_a_mixture():
     model = MixtureOfGaussians(TrainingData(windows.astype(np.float32)), n_components=2)
     assert len(model.weights) == 4 and model.bic[:, 0].tolist() == [1, 2, 4, 8]
     assert model.bic[:, 1].argmin() == 2
-    made = model.sample(20_000)
-    nearest = np.linalg.norm(made[:, None] - centres, axis=2)
+    drawn = model.sample(20_000)
+    nearest = np.linalg.norm(drawn[:, None] - centres, axis=2)
     assert np.bincount(nearest.argmin(1)) / 20_000 == pytest.approx([0.25] * 4, abs=0.03)
     assert (nearest.min(1) < 4).mean() > 0.99
-    np.testing.assert_allclose(np.cov(made.T), np.cov(windows.T), atol=0.6)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(windows.T), atol=0.6)
     along = (windows.astype(np.float32) - model.mean) @ (model.colouring[:, :2] / (model.colouring[:, :2] ** 2).sum(0))
     reference = GaussianMixture(4, random_state=0, init_params="k-means++", max_iter=200).fit(along)
     assert model.bic[2, 1] == pytest.approx(reference.bic(along) / 2000, rel=1e-6)

@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 import torch
-from conftest import judged, spikes
+from conftest import scored_by, spikes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ REAL = spikes(400, 16)
 TAPS = (0.25, 0.5, 0.25)
 
 
-DATA = TrainingData(REAL, TAPS, judged(lambda made: float(made.std())))
+DATA = TrainingData(REAL, TAPS, scored_by(lambda drawn: float(drawn.std())))
 
 
 TINY = {"steps": 2, "snapshots": 2}
@@ -43,12 +43,12 @@ def test_a_model_that_was_saved_draws_the_same_bits(name, tmp_path):
     model = fitted(name, seed=3)
     model.save(tmp_path)
     again = type(model).load(tmp_path)
-    made = model.sample(30, seed=1)
-    assert made.shape == (30, 16) and made.dtype == np.float32 and np.isfinite(made).all()
+    drawn = model.sample(30, seed=1)
+    assert drawn.shape == (30, 16) and drawn.dtype == np.float32 and np.isfinite(drawn).all()
     torch.rand(1)  # draws of others change nothing
-    np.testing.assert_array_equal(again.sample(30, seed=1), made)
-    np.testing.assert_array_equal(model.sample(30, seed=1), made)
-    assert not np.array_equal(model.sample(30, seed=2), made)
+    np.testing.assert_array_equal(again.sample(30, seed=1), drawn)
+    np.testing.assert_array_equal(model.sample(30, seed=1), drawn)
+    assert not np.array_equal(model.sample(30, seed=2), drawn)
     assert again.n_parameters == model.n_parameters > 0
     assert not list(tmp_path.glob("*.p*")), "nothing is pickled"
 
@@ -85,9 +85,9 @@ def test_a_model_that_was_trained_with_labels_asks_for_them(name, tmp_path):
     model = fitted(name, replace(DATA, labels=np.arange(400) % 3))
     model.save(tmp_path)
     labels = np.array([0, 2, 2, 1])
-    made = model.sample(4, 0, labels)
-    np.testing.assert_array_equal(type(model).load(tmp_path).sample(4, 0, labels), made)
-    assert not np.array_equal(model.sample(4, 0, labels[::-1]), made)
+    drawn = model.sample(4, 0, labels)
+    np.testing.assert_array_equal(type(model).load(tmp_path).sample(4, 0, labels), drawn)
+    assert not np.array_equal(model.sample(4, 0, labels[::-1]), drawn)
     with pytest.raises(InputError, match="say of which"):
         model.sample(4)
 
@@ -189,7 +189,7 @@ CHANGES = {
 def trace(build, folder, **options) -> tuple:
     """Everything that a run leaves."""
     trainer, written = build(replace(build().config, **options), folder=folder), set()
-    trainer.validate, trainer.n_validate = judged(lambda made: 1.0), 2
+    trainer.validate, trainer.n_validate = scored_by(lambda drawn: 1.0), 2
     checkpoint = folder / "checkpoint.pt"
     trainer.train(lambda _: written.add(checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0))
     return (

@@ -53,8 +53,8 @@ def test_an_untrained_flow_is_the_gaussian():
     network = FlowMatching.build(FlowConfig(), DATA)
     z, gaussian = torch.randn(20_000, 16), Gaussian(REAL)
     with torch.no_grad():
-        made = network(z[:500])
-        torch.testing.assert_close(made, network.start(z[:500]))
+        drawn = network(z[:500])
+        torch.testing.assert_close(drawn, network.start(z[:500]))
         np.testing.assert_allclose(np.cov(network.start(z).numpy().T), gaussian.covariance, atol=0.1)
 
 
@@ -63,13 +63,13 @@ def test_a_flow_learns_two_modes():
     rng = np.random.default_rng(0)
     real = (rng.choice([-3.0, 3.0], (2000, 1)) + 0.2 * rng.standard_normal((2000, 4))).astype(np.float32)
     small = dict(patch=4, width=16, depth=1, heads=2, ode_steps=8, ema=0.98, learning_rate=5e-3)
-    made = FlowMatching.fit(TrainingData(real), steps=200, snapshots=2, **small).sample(1000)
+    drawn = FlowMatching.fit(TrainingData(real), steps=200, snapshots=2, **small).sample(1000)
 
     def near(x):
         return (np.abs(np.abs(x).mean(axis=1) - 3) < 0.8).mean()
 
-    assert near(Gaussian(real).sample(1000)) < 0.5 and near(made) > 0.8
-    assert (made[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert near(Gaussian(real).sample(1000)) < 0.5 and near(drawn) > 0.8
+    assert (drawn[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_flow_never_leaves_the_band_of_the_recording():
@@ -79,8 +79,8 @@ def test_a_flow_never_leaves_the_band_of_the_recording():
     network = Flow(config, TrainingData(np.zeros((2, 256)), taps.tolist()))
     nn.init.normal_(network.head.weight)
     with torch.no_grad():
-        made = network(torch.randn(50, 256)).numpy() * np.hanning(256)
-    power = (np.abs(np.fft.rfft(made)) ** 2).mean(axis=0)
+        drawn = network(torch.randn(50, 256)).numpy() * np.hanning(256)
+    power = (np.abs(np.fft.rfft(drawn)) ** 2).mean(axis=0)
     assert power.sum() > 1 and power[64:].sum() < 1e-3 * power.sum()
 
 

@@ -65,17 +65,17 @@ def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_c
     config = GANConfig(generator=kind, latent=8, patch=4, width=16, depth=1)
     generator = build_generator(config, TrainingData(windows.astype(np.float32), labels=labels))
     for k in range(3):
-        made = generator(torch.randn(20_000, 8), torch.full((20_000,), k)).detach().numpy()
-        np.testing.assert_allclose(made.mean(0), windows[labels == k].mean(0), atol=0.1)
-        np.testing.assert_allclose(np.cov(made.T), np.cov(windows[labels == k].T), atol=1.2)
+        drawn = generator(torch.randn(20_000, 8), torch.full((20_000,), k)).detach().numpy()
+        np.testing.assert_allclose(drawn.mean(0), windows[labels == k].mean(0), atol=0.1)
+        np.testing.assert_allclose(np.cov(drawn.T), np.cov(windows[labels == k].T), atol=1.2)
 
 
 def test_a_bounded_generator_stays_within_one_and_starts_as_the_gaussian_of_artanh():
     windows = np.tanh(np.random.default_rng(0).normal(0.2, 0.5, (4000, 8))).astype(np.float32)
     config = GANConfig(latent=8, patch=4, width=16, depth=1)
-    made = build_generator(config, TrainingData(windows, bounded=True))(torch.randn(4000, 8)).detach().numpy()
-    assert np.abs(made).max() < 1
-    np.testing.assert_allclose([made.mean(), made.std()], [windows.mean(), windows.std()], atol=0.02)
+    drawn = build_generator(config, TrainingData(windows, bounded=True))(torch.randn(4000, 8)).detach().numpy()
+    assert np.abs(drawn).max() < 1
+    np.testing.assert_allclose([drawn.mean(), drawn.std()], [windows.mean(), windows.std()], atol=0.02)
 
 
 def test_an_untrained_generator_is_the_gaussian_of_the_training_windows():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import judged, spikes
+from conftest import scored_by, spikes
 from safetensors.torch import load_file
 
 from meagan_lib import InputError
@@ -36,11 +36,11 @@ def trained_by(model, config, validate=None, labels=None, folder=None, real=REAL
 
 
 def gan(config=GAN_CONFIG, labels=None, **options) -> GANTrainer:
-    return trained_by(GAN, config, **{"validate": judged(lambda x: float(x.std())), "labels": labels} | options)
+    return trained_by(GAN, config, **{"validate": scored_by(lambda x: float(x.std())), "labels": labels} | options)
 
 
 def vae_gan(config=VAEGAN_CONFIG, labels=None, **options) -> VAEGANTrainer:
-    return trained_by(VAEGAN, config, **{"validate": judged(lambda x: float(x.std())), "labels": labels} | options)
+    return trained_by(VAEGAN, config, **{"validate": scored_by(lambda x: float(x.std())), "labels": labels} | options)
 
 
 NOISY = dict(d_dropout=0.2, g_dropout=0.2, d_batch_norm=True, g_batch_norm=True)
@@ -183,8 +183,8 @@ def trace(config: VAEGANConfig, folder, **options) -> tuple:
 @pytest.mark.parametrize("field", [f for f in VAEGANConfig.__dataclass_fields__ if f not in ("prior", "device")])
 def test_every_option_changes_the_run(field, tmp_path):
     base = replace(VAEGAN_CONFIG, **NEEDS.get(field, {}))
-    # Samples calm down as training goes on: a score that asks for the opposite gains nothing from one validation to the next.
-    worse = {"validate": judged(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
+    # Samples calm down as training goes on: a score that asks for the opposite never gains.
+    worse = {"validate": scored_by(lambda x: -float(x.std()))} if field in ("plateau_validations", "patience") else {}
     changed = replace(base, **{field: CHANGES[field]})
     assert trace(base, tmp_path / "a", **worse) != trace(changed, tmp_path / "b", **worse)
 
@@ -241,26 +241,28 @@ def test_a_vae_gan_needs_its_adversarial_stage():
 
 def test_training_stops_when_patience_runs_out_and_keeps_the_best():
     scores = iter([3.0, 1.0, 2.0, 2.5, 0.5])
-    trainer = gan(replace(GAN_CONFIG, steps=100, validate_every=4, patience=2), validate=judged(lambda x: next(scores)))
+    trainer = gan(
+        replace(GAN_CONFIG, steps=100, validate_every=4, patience=2), validate=scored_by(lambda x: next(scores))
+    )
     trainer.train()
     assert (trainer.step, trainer.best_step, trainer.best_score) == (16, 8, 1.0)
 
 
 @pytest.mark.parametrize(
-    "schedule, shares",
+    "schedule, fractions",
     [("constant", [1, 1, 1]), ("step", [1, 0.5, 0.25]), ("cosine", [1, 0.525, 0.05]), ("plateau", [1, 0.5, 0.25])],
 )
-def test_the_rates_follow_their_schedule(schedule, shares):
+def test_the_rates_follow_their_schedule(schedule, fractions):
     trainer = gan(
         replace(
             GAN_CONFIG, steps=100, d_schedule=schedule, g_schedule="constant", halve_every=50, plateau_validations=2
         )
     )
-    for step, share, validations in zip((0, 50, 100), shares, (1, 3, 5)):
+    for step, fraction, validations in zip((0, 50, 100), fractions, (1, 3, 5)):
         trainer.validation = [{"step": i, "score": 1.0} for i in range(validations)]
         trainer.set_rates(step)
         rates = [trainer.optimisers[name].param_groups[0]["lr"] for name in "dg"]
-        assert rates == pytest.approx([share * GAN_CONFIG.d_learning_rate, GAN_CONFIG.g_learning_rate])
+        assert rates == pytest.approx([fraction * GAN_CONFIG.d_learning_rate, GAN_CONFIG.g_learning_rate])
 
 
 def test_clipping_keeps_weights_and_gradients_small():
@@ -276,7 +278,7 @@ def test_clipping_keeps_weights_and_gradients_small():
 def test_labels_are_soft_in_the_ranges_of_the_thesis_and_flipped_as_often_as_asked():
     trainer = gan(replace(GAN_CONFIG, loss="non_saturating", smooth_labels=True))
     ones, zeros = trainer.labels(5000, 5000)
-    assert 0.7 <= ones.min() < 0.71 and 1.19 < ones.max() <= 1.2 and 0 <= zeros.min() and 0.29 < zeros.max() <= 0.3
+    assert 0.7 <= ones.min() < 0.71 and 1.19 < ones.max() <= 1.2 and zeros.min() >= 0 and 0.29 < zeros.max() <= 0.3
     ones, zeros = gan(replace(GAN_CONFIG, loss="minimax", flip_labels=0.1)).labels(5000, 5000)
     assert float(ones.mean()) == pytest.approx(0.9, abs=0.02) and float(zeros.mean()) == pytest.approx(0.1, abs=0.02)
     with pytest.raises(InputError, match="knows no labels"):
@@ -361,7 +363,7 @@ def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gau
 
 @pytest.mark.parametrize("build", [gan, vae_gan])
 def test_a_finished_training_that_other_validation_windows_chose_is_done_again(build, tmp_path):
-    """The same training windows with another split: what were test windows may be validation windows now, or chose before."""
+    """The same training windows with another split: test windows may be validation windows now, or have been."""
 
     def split(seed):
         return Validation(spikes(100, 16, seed), Context.fit(REAL, 10_000.0, seed=0))
@@ -382,7 +384,10 @@ def test_a_finished_training_is_done_again_when_a_module_that_it_depends_on_has_
     kept = json.loads((tmp_path / "config.json").read_text())["sources"]
     read = Path.read_bytes
     for module in ("windows/features", "training/losses", "models/gaussian"):
-        edited = lambda path: read(path) + b"#" * str(path).endswith(f"meagan_lib/{module}.py")
+
+        def edited(path, ending=f"meagan_lib/{module}.py"):
+            return read(path) + b"#" * str(path).endswith(ending)
+
         monkeypatch.setattr(Path, "read_bytes", edited)
         trainer = gan(validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0)))
         assert fingerprint(trainer)["sources"] != kept, module
@@ -476,7 +481,7 @@ def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_pat
 
 def test_samples_come_from_the_ema_that_validation_chose():
     scores = iter([3.0, 1.0, 2.0])
-    trainer = gan(validate=judged(lambda x: next(scores)))
+    trainer = gan(validate=scored_by(lambda x: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (8, 1.0)
     moved = any(not torch.equal(trainer.best[n], p) for n, p in trainer.generator.state_dict().items())
@@ -485,7 +490,7 @@ def test_samples_come_from_the_ema_that_validation_chose():
 
 def test_an_early_validation_is_never_kept():
     scores = iter([0.1, 0.9, 0.7, 0.8])
-    trainer = gan(replace(GAN_CONFIG, steps=8, validate_every=2), validate=judged(lambda windows: next(scores)))
+    trainer = gan(replace(GAN_CONFIG, steps=8, validate_every=2), validate=scored_by(lambda windows: next(scores)))
     trainer.train()
     assert (trainer.best_step, trainer.best_score) == (6, 0.7) and len(trainer.validation) == 4
 
@@ -511,7 +516,7 @@ def test_the_results_on_disk(tmp_path):
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_the_learning_rates_fall_to_their_last_share():
+def test_the_learning_rates_fall_to_their_last_fraction():
     trainer = gan(replace(GAN_CONFIG, steps=50))
     trainer.train()
     rates = trainer.history_columns()["d_learning_rate"]
