@@ -272,7 +272,7 @@ def transfer(rows: Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str,
         axis.set_xlabel("macro-F1")
     real = COLOURS["real"]
     handles = [
-        dot("TSTR: trained on generated windows, tested on real", "0.4", "o", markerfacecolor="0.4", markersize=4),
+        dot("TSTR: trained on synthetic windows, tested on real", "0.4", "o", markerfacecolor="0.4", markersize=4),
         dot("TRTS: the other way round", "0.4", "D", markerfacecolor="white", markersize=4),
         Line2D([], [], color=real, linewidth=1, label="TRTR: real to real"),
         Line2D([], [], color=real, linewidth=1, linestyle=":", label="floor: chance"),
