@@ -6,7 +6,7 @@ import numpy as np
 
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.evaluation.scores import by_event, excess, flagged, score_models
+from meagan_lib.evaluation.scores import REACH, by_event, excesses, score_models
 from meagan_lib.windows.features import Array
 
 CONTROL = "other real windows"
@@ -96,17 +96,14 @@ def planted_failures(
     } | {CONTROL: control}
     given = (sampling_rate_hz, n, n_bootstrap, seed, labels, names, known, gate)
     scores = score_models(rest, train, spoilt, *given, refuse=False)
-    found = {}
-    for failure in spoilt:
-        found[failure] = {
-            name: {
-                "value": score["value"],
-                "excess": excess(score, METRICS[name].better)[0],
-                "flagged": flagged(score, METRICS[name].better),
-            }
-            for name, score in scores[failure].items()
+    return {
+        failure: {
+            name: {"value": scores[failure][name]["value"], "excess": worse, "flagged": worse > 1}
+            for name, (worse, *_) in by_metric.items()
         }
-    return found
+        for failure, by_metric in excesses(scores).items()
+        if failure != REACH
+    }
 
 
 def blind(table: Mapping[str, Mapping[str, Mapping]]) -> list[str]:

@@ -25,6 +25,8 @@ LEADING = (*CLASSIFIERS, "coverage")
 """The scores by which models are ranked: likeness and variety."""
 
 Interval = tuple[float, float]
+Scores = Mapping[str, Mapping[str, Mapping]]
+"""Model → metric → fields of :class:`Score`, as :func:`score_models` returns and ``scores.json`` keeps them."""
 
 
 @dataclass(frozen=True)
@@ -220,14 +222,10 @@ def flagged(score: Mapping, better: Better) -> bool:
     return excess(score, better)[0] > 1
 
 
-def distance(score: Mapping, better: Better) -> tuple[float, Interval]:
-    """Return a number that is the smaller, the better the score, and its interval; ≥ 0 where the floor is the aim."""
-    value, (low, high), floor = score["value"], score["interval"], score["floor"]
-    if better == "lower":
-        return value, (low, high)
-    if better == "higher":
-        return -value, (-high, -low)
-    return abs(value - floor), (max(low - floor, floor - high, 0.0), max(high - floor, floor - low))
+def distance(score: Mapping, better: Better) -> float:
+    """Return a number that is the smaller, the better the score; from 0 where the floor is the aim."""
+    value = score["value"]
+    return value if better == "lower" else -value if better == "higher" else abs(value - score["floor"])
 
 
 class Lead(NamedTuple):
@@ -247,7 +245,7 @@ Asked = tuple[str, str, str]
 """Model, the model that it is compared with, metric."""
 
 
-def compare(scores: Mapping[str, Mapping[str, Mapping]], asked: Iterable[Asked]) -> dict[Asked, Lead]:
+def compare(scores: Scores, asked: Iterable[Asked]) -> dict[Asked, Lead]:
     """Compare models with others, all that is ``asked`` at once.
 
     Better is smaller, larger, or nearer to the floor, as the metric says: see :func:`distance`. The test is that of the
@@ -268,11 +266,11 @@ def _margin(mine: Mapping, its: Mapping, better: Better) -> tuple[float, float]:
     )
     sides = np.sign([mine["value"] - mine["floor"], its["value"] - mine["floor"]])
     across = abs(float(np.subtract(*sides))) if better == "near the floor" else 0.0
-    margin = distance(its, better)[0] - distance(mine, better)[0]
+    margin = distance(its, better) - distance(mine, better)
     return margin, float(np.sqrt(mine_error**2 + its_error**2 + (across * floor_error) ** 2))
 
 
-def excesses(scores: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict[str, tuple[float, float, float]]]:
+def excesses(scores: Scores) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return model → metric → :func:`excess` and the ends of its interval."""
     return {
         model: {name: (value, *ends) for name, s in by.items() for value, ends in [excess(s, METRICS[name].better)]}
@@ -281,7 +279,7 @@ def excesses(scores: Mapping[str, Mapping[str, Mapping]]) -> dict[str, dict[str,
 
 
 def seed_by_seed(
-    scores: Mapping[str, Mapping[str, Mapping]], seeds: Mapping[str, Iterable[int]]
+    scores: Scores, seeds: Mapping[str, Iterable[int]]
 ) -> tuple[dict[str, dict[int, float]], dict[str, Paired]]:
     """Compare two models over the seeds that both have.
 
@@ -308,7 +306,7 @@ def seed_by_seed(
     return differences, {name: replace(pair, q=float(its)) for (name, pair), its in zip(found.items(), q)}
 
 
-def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]:
+def beyond(scores: Scores, model: str) -> list[str]:
     """List the metrics on which ``model`` is worse than sampling and drift explain, but for those only reported."""
     return [
         name
@@ -317,7 +315,7 @@ def beyond(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> list[str]
     ]
 
 
-def copies(scores: Mapping[str, Mapping[str, Mapping]], model: str) -> bool:
+def copies(scores: Scores, model: str) -> bool:
     """Return whether ``model`` copies training windows: beyond floor and reach on the ratio of distances, by a tenth.
 
     One copy in ten windows does that. The other metrics of memorisation also flag too little noise.
@@ -339,7 +337,7 @@ QUESTIONS = {
 """What is asked, and the metric that answers."""
 
 
-def best_models(scores: Mapping[str, Mapping[str, Mapping]], labels: Mapping[str, str]) -> pd.DataFrame:
+def best_models(scores: Scores, labels: Mapping[str, str]) -> pd.DataFrame:
     """Answer each of the ``QUESTIONS`` by the model with the best value, and compare it with all others at once.
 
     A row for each question: ``score``, ``best`` model in words (``labels``) with its value and interval, the others
@@ -350,7 +348,7 @@ def best_models(scores: Mapping[str, Mapping[str, Mapping]], labels: Mapping[str
     if not ranked:
         return pd.DataFrame(index=list(QUESTIONS))
     best = {
-        name: min(ranked, key=lambda model, name=name: distance(scores[model][name], METRICS[name].better)[0])
+        name: min(ranked, key=lambda model, name=name: distance(scores[model][name], METRICS[name].better))
         for name in QUESTIONS.values()
     }
     leads = compare(
@@ -386,9 +384,7 @@ def headline(best: pd.DataFrame) -> str:
     return f"{trees[0].upper()}{trees[1:]} comes closest to real windows that no model has seen, {by}."
 
 
-def model_summary(
-    scores: Mapping[str, Mapping[str, Mapping]], cost: Mapping[str, Mapping[str, int]], labels: Mapping[str, str]
-) -> pd.DataFrame:
+def model_summary(scores: Scores, cost: Mapping[str, Mapping[str, int]], labels: Mapping[str, str]) -> pd.DataFrame:
     """Summarise each model: cost, trainings, whether it copies, scores that are worse than sampling and drift explain.
 
     ``cost``: model → ``parameters`` and ``windows``, the training windows that were shown, repeats counted.

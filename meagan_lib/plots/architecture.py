@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from meagan_lib.plots.style import COLOURS, WIDTH, panel_grid
+from meagan_lib.plots import style
+from meagan_lib.plots.style import COLOURS, WIDTH
 
 ARROW = dict(arrowstyle="-|>", color="0.35", linewidth=0.9, shrinkA=0, shrinkB=0, mutation_scale=8)
 HALF = (0.39, 0.3)
@@ -20,9 +21,9 @@ SHAPE_ROOM = 0.32
 def box_around(axis: Axes, middle: tuple, half: tuple, colour: str, shade: float, rounding: float) -> None:
     """Draw a rounded box, ``half`` its width and height to each side of its ``middle``, filled by a ``shade``."""
     (x, y), (w, h) = middle, half
-    style = dict(boxstyle=f"round,pad=0,rounding_size={rounding}", linewidth=1, edgecolor=colour)
+    options = dict(boxstyle=f"round,pad=0,rounding_size={rounding}", linewidth=1, edgecolor=colour)
     face = mpl.colors.to_rgba(colour, shade)
-    axis.add_patch(mpl.patches.FancyBboxPatch((x - w, y - h), 2 * w, 2 * h, facecolor=face, **style))
+    axis.add_patch(mpl.patches.FancyBboxPatch((x - w, y - h), 2 * w, 2 * h, facecolor=face, **options))
 
 
 def _labelled_box(axis: Axes, x: float, y: float, label: str, shape: str, colour: str, shade: float) -> None:
@@ -49,7 +50,7 @@ def architecture(
     floor, lower = -h - SHAPE_ROOM, -1.2
     lows = [lower + floor if name in bypass else floor for name in shapes]
     heights = [h - low for low in lows]
-    fig, axes = panel_grid(len(shapes), 1, 0.75 * sum(heights) + 0.25 * len(shapes), height_ratios=heights)
+    fig, axes = style.panel_grid(len(shapes), 1, 0.75 * sum(heights) + 0.25 * len(shapes), height_ratios=heights)
     colours = [COLOURS["transformer_gan"], *[COLOURS["real"]] * (len(shapes) - 1)]
     for (name, boxes), axis, low, colour in zip(shapes.items(), axes[:, 0], lows, colours):
         for i, (label, shape) in enumerate(boxes):
@@ -109,7 +110,7 @@ def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, discriminator:
     half = np.maximum(tallest / 2 * np.sqrt(values / values.max()), 0.05)
     outline = np.stack([x[:n] - bar / 2, x[:n] + bar / 2], axis=1).ravel()
 
-    fig, ((axis,),) = panel_grid(1, 1, 3.1)
+    fig, ((axis,),) = style.panel_grid(1, 1, 3.1)
     fig.set_figwidth(WIDTH - min(spare, 0))
     colours = [COLOURS["real"] if i < waist else COLOURS["vae_gan"] for i in range(n)]
     tops = []

@@ -7,27 +7,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from meagan_lib.plots.style import (
-    COLOURS,
-    LABELS,
-    SOURCES,
-    UNITS,
-    WIDTH,
-    annotate,
-    dot,
-    marker_legend,
-    panel_grid,
-    present_sources,
-    set_rows,
-    shared_panels,
-    source_legend,
-    voltage_label,
-)
+from meagan_lib.plots import style
+from meagan_lib.plots.style import COLOURS, LABELS, SOURCES, UNITS, WIDTH
 
 
 def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
     """Draw the distribution of the distances (n,) of each source to the nearest training window."""
-    fig, ((axis,),) = panel_grid(1, 1, 2.6)
+    fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
     for source, d in distances.items():
         axis.plot(*_distribution(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
     axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="fraction of windows")
@@ -51,7 +37,7 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
         "fall": f"steepest fall ({UNITS[unit]}/ms)",
         "rise": f"steepest rise ({UNITS[unit]}/ms)",
     }
-    fig, axes = panel_grid(2, 3, 3.8)
+    fig, axes = style.panel_grid(2, 3, 3.8)
     for axis, (feature, label) in zip(axes.flat, names.items()):
         pooled = np.concatenate([values[feature] for values in features.values()])
         low, high = np.quantile(pooled, [0.002, 0.998])
@@ -62,13 +48,13 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
             bins = np.arange(low - step / 2, high + step, step)
         else:
             bins = np.linspace(low, high, 40)
-        for source in present_sources(features):
+        for source in style.present_sources(features):
             line = dict(histtype="step", linewidth=1.2 if len(features) < 6 else 0.8)
-            style = dict(histtype="stepfilled", alpha=0.25, linewidth=line["linewidth"]) if source == "real" else line
-            axis.hist(features[source][feature], bins, density=True, color=COLOURS[source], **style)
+            options = dict(histtype="stepfilled", alpha=0.25, linewidth=line["linewidth"]) if source == "real" else line
+            axis.hist(features[source][feature], bins, density=True, color=COLOURS[source], **options)
         axis.set(xlabel=label, yticks=[])
     fig.supylabel("density")
-    source_legend(fig, list(features))
+    style.source_legend(fig, list(features))
     return fig
 
 
@@ -80,10 +66,10 @@ def spectra(
     Bands: to the left ``middle`` (2, frequencies), between which lie 90 % of the single real windows; to the right ±
     ``floor`` (frequencies,), the differences between two random halves of them.
     """
-    fig, (axes,) = panel_grid(1, 2, 2.8)
+    fig, (axes,) = style.panel_grid(1, 2, 2.8)
     khz = frequency_hz / 1000
     axes[0].fill_between(khz, *middle, color=COLOURS["real"], alpha=0.12, linewidth=0)
-    for source in present_sources(power):
+    for source in style.present_sources(power):
         axes[0].semilogy(khz, power[source], color=COLOURS[source])
         if source != "real":
             axes[1].plot(khz, np.log(power[source] / power["real"]), color=COLOURS[source])
@@ -91,20 +77,20 @@ def spectra(
     axes[1].axhline(0, color=COLOURS["real"], linewidth=0.8)
     axes[0].set(xlabel="frequency (kHz)", ylabel=f"mean power ({UNITS[unit]}²)")
     axes[1].set(xlabel="frequency (kHz)", ylabel="log power, difference from real")
-    source_legend(fig, list(power))
+    style.source_legend(fig, list(power))
     return fig
 
 
 def _over_real(places: Mapping[str, np.ndarray], **options) -> Figure:
     """Draw a panel for each model, its windows' places (n, 2) over the real ones; ``options`` are those of the axes."""
     models = [source for source in places if source != "real"]
-    fig, axes = shared_panels(len(models), lambda rows, columns: rows * WIDTH / max(columns, 3) + 0.3)
+    fig, axes = style.shared_panels(len(models), lambda rows, columns: rows * WIDTH / max(columns, 3) + 0.3)
     for axis, model in zip(axes, models):
         for source in ("real", model):
             axis.scatter(*places[source].T, s=3, color=COLOURS[source], alpha=0.35, linewidths=0, rasterized=True)
         axis.set_title(LABELS[model], fontsize=8, color=COLOURS[model])
         axis.set(**options)
-    fig.legend(handles=[dot(LABELS["real"], COLOURS["real"], markersize=3)], loc="outside upper right")
+    fig.legend(handles=[style.dot(LABELS["real"], COLOURS["real"], markersize=3)], loc="outside upper right")
     return fig
 
 
@@ -148,12 +134,12 @@ def scores(
     columns = [list(families)[:split], list(families)[split:]]
     every = [value for by in excess.values() for values in by.values() for value in values]
     low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
-    fig, (axes,) = panel_grid(1, 2, tallest + 0.8, sharex=True)
+    fig, (axes,) = style.panel_grid(1, 2, tallest + 0.8, sharex=True)
     for axis, column in zip(axes, columns):
         y, ticks = 0.0, {}
         for family in column:
-            place, style = ((0, y + 0.6 * heading), (-4, 0)), dict(fontsize=7, fontweight="bold")
-            annotate(axis, family, *place, axis.get_yaxis_transform(), ha="right", va="center", **style)
+            place, options = ((0, y + 0.6 * heading), (-4, 0)), dict(fontsize=7, fontweight="bold")
+            style.annotate(axis, family, *place, axis.get_yaxis_transform(), ha="right", va="center", **options)
             y += heading
             for metric, label in families[family].items():
                 ticks[label] = y + row / 2
@@ -163,12 +149,12 @@ def scores(
                     at, (_, colour, marker) = y + row / 2 + line * (i - (len(models) - 1) / 2), SOURCES[model]
                     axis.plot(ends, [at, at], color=colour, linewidth=1)
                     face = colour if value == excess[model][metric][0] else "white"
-                    style = dict(markersize=3.5, markeredgewidth=0.7, markerfacecolor=face, clip_on=False)
-                    axis.plot(value, at, marker, color=colour, **style)
+                    options = dict(markersize=3.5, markeredgewidth=0.7, markerfacecolor=face, clip_on=False)
+                    axis.plot(value, at, marker, color=colour, **options)
                 y += row
         axis.set_yticks(list(ticks.values()), list(ticks))
         axis.set_ylim(tallest, 0)
-        set_rows(axis)
+        style.set_rows(axis)
         axis.set_xscale("symlog", linthresh=1, linscale=0.8)
         shown = [tick for tick in (-1, 0, 1, 10, 100) if tick <= high]
         axis.set(xlim=(low, high), xticks=shown, xticklabels=[f"{tick}".replace("-", "−") for tick in shown])
@@ -176,7 +162,8 @@ def scores(
         axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
         axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
         axis.set_xlabel("worse than the floor  (0: floor;\n1: what sampling and drift explain)")
-    marker_legend(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=min(len(models), 5))
+    labels = {model: LABELS[model] for model in models}
+    style.marker_legend(fig, labels, loc="outside upper right", ncols=min(len(models), 5))
     return fig
 
 
@@ -187,13 +174,13 @@ def planted_failures(
 
     The number in a cell is the excess over the floor, where 1 is what sampling and drift explain.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 0.21 * len(metrics) + 0.9)
+    fig, ((axis,),) = style.panel_grid(1, 1, 0.21 * len(metrics) + 0.9)
     shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
     axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
     for (row, column), value in np.ndenumerate(excess.T):
         words = (f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}").replace("-", "−")
-        style = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
-        axis.text(column, row, words, ha="center", va="center", fontsize=6.5, **style)
+        options = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
+        axis.text(column, row, words, ha="center", va="center", fontsize=6.5, **options)
     whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
     axis.set_xticks(range(len(failures)), [textwrap.fill(name, 12) for name in whole])
     axis.set_yticks(range(len(metrics)), metrics)
@@ -212,11 +199,11 @@ def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float
 
     The source ``real`` is the floor, drawn as the box of its two intervals.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 3.2)
+    fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
     box = dict(facecolor=COLOURS["real"], alpha=0.15, linewidth=0)
     axis.add_patch(mpl.patches.Rectangle((left, low), right - left, high - low, **box))
-    for source in present_sources(points):
+    for source in style.present_sources(points):
         (x, *across), (y, *along) = points[source]["density"], points[source]["coverage"]
         colour = COLOURS[source]
         axis.plot(across, [y, y], color=colour, linewidth=1)
@@ -227,7 +214,7 @@ def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float
     axis.set_xlim(left=0)
     axis.set_ylim(top=1.01)
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
-    marker_legend(fig, labels, loc="outside right upper")
+    style.marker_legend(fig, labels, loc="outside right upper")
     return fig
 
 
@@ -237,9 +224,9 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
     Left: their distribution. Right: the fraction of generated windows that is nearer than a given fraction of the real
     ones; copies rise steeply, new windows follow the diagonal.
     """
-    fig, ((left, right),) = panel_grid(1, 2, 2.9)
+    fig, ((left, right),) = style.panel_grid(1, 2, 2.9)
     real, below = _distribution(distances["real"])
-    for source in present_sources(distances):
+    for source in style.present_sources(distances):
         d, fraction = _distribution(distances[source])
         left.plot(d, fraction, color=COLOURS[source], linewidth=1.5)
         if source != "real":
@@ -255,7 +242,7 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
     right.plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
     right.set(xlabel="fraction of real windows (test) that is nearer", ylabel="fraction of generated windows")
     right.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    source_legend(fig, list(distances))
+    style.source_legend(fig, list(distances))
     return fig
 
 
@@ -273,7 +260,7 @@ def moment_matching(
         Score in words → floor and the ends of its interval.
     """
     models = list(next(iter(ends.values())))
-    fig, (axes,) = panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
+    fig, (axes,) = style.panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
     for axis, (label, by_model) in zip(axes, ends.items()):
         axis.axvspan(*floors[label][1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
         axis.axvline(floors[label][0], color=COLOURS["real"], linewidth=0.8)
@@ -286,7 +273,7 @@ def moment_matching(
         axis.tick_params("y", length=0)
     axes[0].set_ylim(len(models) - 0.5, -0.5)
     faces = {"without moment matching": "0.3", "with moment matching": "white"}
-    handles = [dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]
+    handles = [style.dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]
     handles.append(mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
@@ -299,7 +286,7 @@ def among_real(
 
     Dashed: the real window that was ``encoded``, where it came from one.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 3.2)
+    fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     shown = real[:60]
     axis.plot(time_ms, shown.T, color=COLOURS["real"], linewidth=0.4, alpha=0.2)
     nearest = real[np.square(real - window).sum(axis=1).argmin()]
@@ -309,7 +296,7 @@ def among_real(
     axis.plot(time_ms, window, color=COLOURS[model], linewidth=1.8, label=LABELS[model])
     low, high = shown.min(), shown.max()
     margin = 0.15 * (high - low)
-    axis.set(xlabel="time from trough (ms)", ylabel=voltage_label(unit), ylim=(low - margin, high + margin))
+    axis.set(xlabel="time from trough (ms)", ylabel=style.voltage_label(unit), ylim=(low - margin, high + margin))
     axis.margins(x=0)
     fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig

@@ -6,26 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from meagan_lib.plots.style import (
-    BLANK,
-    COLOURS,
-    LABELS,
-    SERIES,
-    UNIT_COLOURS,
-    UNITS,
-    WIDTH,
-    dot,
-    gif,
-    label_time_and_voltage,
-    moving_canvas,
-    panel_grid,
-    panel_title,
-    picture,
-    ramp,
-    set_ticks,
-    source_panels,
-    voltage_label,
-)
+from meagan_lib.plots import style
+from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, UNIT_COLOURS, UNITS, WIDTH
 
 
 def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model: str, unit: str) -> Figure:
@@ -40,14 +22,14 @@ def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model:
             axes[f"{i // 4}{first + i % 4}"].plot(time_ms, window, color=COLOURS[name], linewidth=0.9)
     for axis in axes.values():
         axis.label_outer()
-        set_ticks(axis, 3)
-    label_time_and_voltage(fig, unit)
+        style.set_ticks(axis, 3)
+    style.label_time_and_voltage(fig, unit)
     return fig
 
 
 def positional_encoding(encoding: np.ndarray) -> Figure:
     """Show the positional encoding (tokens, width), and the cosine between any two of its rows."""
-    fig, (axes,) = panel_grid(1, 2, 2.4, width_ratios=[2.2, 1])
+    fig, (axes,) = style.panel_grid(1, 2, 2.4, width_ratios=[2.2, 1])
     rows = encoding / np.linalg.norm(encoding, axis=1, keepdims=True)
     options = dict(origin="upper", aspect="auto", interpolation="nearest")
     for axis, values, limits, colours, label, x, title in (
@@ -56,9 +38,9 @@ def positional_encoding(encoding: np.ndarray) -> Figure:
     ):
         mesh = axis.imshow(values, vmin=limits[0], vmax=limits[1], cmap=colours, **options)
         fig.colorbar(mesh, ax=axis, label=label, ticks=np.linspace(*limits, 3), shrink=0.9)
-        panel_title(axis, title)
+        style.panel_title(axis, title)
         axis.set(xlabel=x, ylabel="token")
-        set_ticks(axis, 4, 4, integer=True)
+        style.set_ticks(axis, 4, 4, integer=True)
         axis.spines[:].set_visible(False)
     return fig
 
@@ -79,12 +61,12 @@ def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_
     step = (time_ms[-1] - time_ms[0]) / (tokens - 1) if tokens > 1 else np.ptp(window_time_ms) or 1.0
     low, high = time_ms[0] - step / 2, time_ms[-1] + step / 2
     shared = dict(sharex=True, sharey="row", height_ratios=[0.45] + [1] * blocks)
-    fig, axes = panel_grid(1 + blocks, heads, 0.8 + 1.3 * blocks, **shared)
+    fig, axes = style.panel_grid(1 + blocks, heads, 0.8 + 1.3 * blocks, **shared)
     image = dict(extent=(low, high, high, low), vmin=0, vmax=maps.max(), cmap="viridis")
     for h in range(heads):
         above = axes[0, h]
         above.plot(window_time_ms, window, color=COLOURS["real"])
-        panel_title(above, f"head {h + 1}", loc="center")
+        style.panel_title(above, f"head {h + 1}", loc="center")
         above.set_yticks([])
         above.spines[:].set_visible(False)
         above.tick_params("x", length=0)
@@ -93,7 +75,7 @@ def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_
             mesh = axis.imshow(maps[b, h], aspect="auto", interpolation="nearest", **image)
             axis.axvline(0, color="white", linewidth=0.6, alpha=0.6)
             axis.axhline(0, color="white", linewidth=0.6, alpha=0.6)
-            set_ticks(axis, 3, 3, steps=[1, 2, 5, 10])
+            style.set_ticks(axis, 3, 3, steps=[1, 2, 5, 10])
             axis.spines[:].set_visible(False)
             axis.tick_params(left=h == 0, bottom=b == blocks - 1)
     for b in range(blocks):
@@ -112,64 +94,56 @@ def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: st
     The title of a panel is how far along the way it is.
     """
     steps = len(windows)
-    fig, (axes,) = panel_grid(1, steps, 1.8, sharex=True, sharey=True)
-    for i, (axis, colour) in enumerate(zip(axes, ramp(model, steps))):
+    fig, (axes,) = style.panel_grid(1, steps, 1.8, sharex=True, sharey=True)
+    for i, (axis, colour) in enumerate(zip(axes, style.ramp(model, steps))):
         if i:
             axis.plot(time_ms, windows[0], color="0.75", linewidth=0.9)
         axis.plot(time_ms, windows[i], color=colour, linewidth=1.3)
-        panel_title(axis, f"{i / max(steps - 1, 1):.0%}")
-        set_ticks(axis, 2, 4, steps=[1, 2, 5, 10])
+        style.panel_title(axis, f"{i / max(steps - 1, 1):.0%}")
+        style.set_ticks(axis, 2, 4, steps=[1, 2, 5, 10])
         if i:
             axis.spines["left"].set_visible(False)
             axis.tick_params("y", length=0)
-    label_time_and_voltage(fig, unit)
+    style.label_time_and_voltage(fig, unit)
     return fig
 
 
-def snapshots(
-    time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, panels: int = 8
-) -> Figure:
-    """Show what the same z become over training: windows (frames, n_z, samples) at ``steps`` (frames,), in some panels.
+def snapshots(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
+    """Show what the same z become over training: windows (frames, n_z, samples) at ``steps`` (frames,), in 8 panels.
 
     Each z keeps its shade in all panels.
     """
-    shown = np.unique(np.linspace(0, len(steps) - 1, panels).round().astype(int))
-    fig, axes = source_panels(len(shown))
+    shown = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
+    fig, axes = style.source_panels(len(shown))
     for axis, i in zip(axes, shown):
-        for window, colour in zip(windows[i], ramp(model, windows.shape[1])):
+        for window, colour in zip(windows[i], style.ramp(model, windows.shape[1])):
             axis.plot(time_ms, window, color=colour, linewidth=1.1)
-        panel_title(axis, f"step {steps[i]}")
-    label_time_and_voltage(fig, unit)
+        style.panel_title(axis, f"step {steps[i]}")
+    style.label_time_and_voltage(fig, unit)
     return fig
 
 
 def snapshots_animation(
-    time_ms: np.ndarray,
-    steps: np.ndarray,
-    windows: np.ndarray,
-    unit: str,
-    model: str,
-    frame_ms: int = 160,
-    dpi: int = 100,
+    time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str, dpi: int = 100
 ) -> bytes:
     """Make a GIF of :func:`snapshots`: every frame in its turn, the first in grey behind it; the last stands longer."""
-    fig, ((axis,),) = panel_grid(1, 1, 3.0)
+    fig, ((axis,),) = style.panel_grid(1, 1, 3.0)
     axis.plot(time_ms, windows[0].T, color="0.85", linewidth=1)
     lines = [
         axis.plot(time_ms, window, color=colour, linewidth=1.3)[0]
-        for window, colour in zip(windows[0], ramp(model, windows.shape[1]))
+        for window, colour in zip(windows[0], style.ramp(model, windows.shape[1]))
     ]
     low, high = windows.min(), windows.max()
     room = 0.05 * (high - low)
-    axis.set(xlabel="time from trough (ms)", ylabel=voltage_label(unit), ylim=(low - room, high + room))
+    axis.set(xlabel="time from trough (ms)", ylabel=style.voltage_label(unit), ylim=(low - room, high + room))
     axis.set_title("step 0", fontweight="normal")
-    canvas, pictures = moving_canvas(fig, dpi), []
+    canvas, pictures = style.moving_canvas(fig, dpi), []
     for step, at_step in zip(steps, windows):
         for line, window in zip(lines, at_step):
             line.set_ydata(window)
         axis.set_title(f"step {step}", fontweight="normal")
-        pictures.append(picture(canvas))
-    return gif(pictures, [len(pictures) - 1], [*[frame_ms] * (len(pictures) - 1), 10 * frame_ms])
+        pictures.append(style.picture(canvas))
+    return style.gif(pictures, [len(pictures) - 1], [*[160] * (len(pictures) - 1), 1600])
 
 
 LEAST_KL = 1e-3
@@ -182,17 +156,17 @@ def latent_usage(kl: Mapping[str, np.ndarray], active: Mapping[str, int]) -> Fig
     ``active``: moment → how many latent numbers carry something of the window. What is below 0.001 nats lies on the
     axis.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 2.6)
-    shades = [ramp("vae_gan", 3)[0], COLOURS["vae_gan"]]
+    fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
+    shades = [style.ramp("vae_gan", 3)[0], COLOURS["vae_gan"]]
     for (moment, values), colour, linewidth in zip(kl.items(), shades, (2.2, 1.4)):
         shown = np.sort(np.maximum(values, LEAST_KL))[::-1]
-        style = dict(drawstyle="steps-mid", marker="o" if len(shown) <= 16 else None, markersize=4, clip_on=False)
+        options = dict(drawstyle="steps-mid", marker="o" if len(shown) <= 16 else None, markersize=4, clip_on=False)
         label = f"{moment}: {active[moment]} of {len(shown)} active"
         x = np.arange(1, len(shown) + 1)
-        axis.plot(x, shown, color=colour, linewidth=linewidth, zorder=3, label=label, **style)
+        axis.plot(x, shown, color=colour, linewidth=linewidth, zorder=3, label=label, **options)
     axis.set(xlabel="latent number, from most to least used", xlim=(0.5, max(map(len, kl.values())) + 0.5))
     axis.set(ylabel="KL from the prior (nats)", yscale="log", ylim=(LEAST_KL, None))
-    set_ticks(axis, 8, integer=True, min_n_ticks=1)
+    style.set_ticks(axis, 8, integer=True, min_n_ticks=1)
     axis.yaxis.set_major_formatter(lambda y, _: f"≤ {y:g}" if y <= LEAST_KL else f"{y:g}")
     fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
@@ -214,7 +188,7 @@ def latent_space(
         most windows have colours.
     """
     n, both = len(before), labels is not None
-    fig, axes = panel_grid(3, 1 + both, 5.8, height_ratios=[1, 1, 0.05])
+    fig, axes = style.panel_grid(3, 1 + both, 5.8, height_ratios=[1, 1, 0.05])
     if not both:
         fig.set_figwidth(0.55 * WIDTH)
     low, high = np.quantile(amplitude, [0.01, 0.99]) if n else (0.0, 1.0)
@@ -231,15 +205,15 @@ def latent_space(
         of_each = [colours[label] for label in labels[named]]
     for row, (moment, places) in zip(axes, (("before", before), ("after", after))):
         row[0].scatter(*places.T, c=amplitude, cmap="viridis", norm=norm, alpha=0.6, **dots)
-        panel_title(row[0], f"{moment} stage 2, by amplitude")
+        style.panel_title(row[0], f"{moment} stage 2, by amplitude")
         if both:
             row[1].scatter(*places[~named].T, color=BLANK, **dots)
             row[1].scatter(*places[named].T, color=of_each, alpha=0.7, **dots)
-            panel_title(row[1], f"{moment} stage 2, by unit")
+            style.panel_title(row[1], f"{moment} stage 2, by unit")
         row[0].set_ylabel("component 2 of $\\mu$")
         for axis in row:
             axis.set_aspect("equal", adjustable="datalim")
-            set_ticks(axis, 5, 5, integer=True)
+            style.set_ticks(axis, 5, 5, integer=True)
     for axis in axes[1]:
         axis.set_xlabel("component 1 of $\\mu$")
     fig.align_ylabels(axes[:2, 0])
@@ -252,31 +226,24 @@ def latent_space(
         if rest := int((~named).sum()):
             grey = ["others"] * (len(units) > len(most)) + ["unknown"] * bool((labels < 0).any())
             entries.append((f"{', '.join(grey)}  ({rest})", BLANK))
-        handles = [dot(name, colour, markersize=4) for name, colour in entries]
+        handles = [style.dot(name, colour, markersize=4) for name, colour in entries]
         title = dict(title="unit  (windows)", title_fontsize=7, alignment="left")
         place = dict(loc="upper center", bbox_to_anchor=(0.5, 1.6), ncols=3, handletextpad=0.2, columnspacing=1.4)
         axes[2, 1].legend(handles=handles, **title, **place)
     return fig
 
 
-def traversals(
-    time_ms: np.ndarray,
-    windows: np.ndarray,
-    values: np.ndarray,
-    names: Sequence[str],
-    unit: str,
-    model: str = "vae_gan",
-) -> Figure:
+def traversals(time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, names: Sequence[str], unit: str) -> Figure:
     """Show what a latent number does: windows (k, steps, samples) as it takes ``values`` (steps,), light to dark.
 
     A panel for each of the ``names`` (k,); all other latent numbers are 0.
     """
-    fig, axes = source_panels(len(windows))
-    shades = ramp(model, len(values))
+    fig, axes = style.source_panels(len(windows))
+    shades = style.ramp("vae_gan", len(values))
     for axis, name, steps in zip(axes, names, windows):
         for window, colour in zip(steps, shades):
             axis.plot(time_ms, window, color=colour, linewidth=1.1)
-        panel_title(axis, name.replace(": ", ":\n"), fontsize=7.5)
+        style.panel_title(axis, name.replace(": ", ":\n"), fontsize=7.5)
     key = mpl.cm.ScalarMappable(mpl.colors.Normalize(-0.5, len(values) - 0.5), mpl.colors.ListedColormap(shades))
     ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).round().astype(int))
     label = "value of the latent number\n(SD of the prior)"
@@ -284,24 +251,19 @@ def traversals(
     bar.ax.set_yticklabels([f"{values[i]:.3g}".replace("-", "−") for i in ticks])
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
-    label_time_and_voltage(fig, unit)
+    style.label_time_and_voltage(fig, unit)
     return fig
 
 
 def reconstructions(
-    time_ms: np.ndarray,
-    real: np.ndarray,
-    reconstructed: np.ndarray,
-    noise: float | None,
-    unit: str,
-    model: str = "vae_gan",
+    time_ms: np.ndarray, real: np.ndarray, reconstructed: np.ndarray, noise: float | None, unit: str
 ) -> Figure:
     """Draw the first four windows (n, samples) and their reconstructions above, what is left of them below.
 
     With ``noise``, the standard deviation of the noise before any model, a band of ± as much lies behind the rest.
     """
-    n = min(4, len(real))
-    fig, axes = panel_grid(2, n, 3.2, sharex=True, sharey="row", height_ratios=[1.5, 1])
+    n, model = min(4, len(real)), "vae_gan"
+    fig, axes = style.panel_grid(2, n, 3.2, sharex=True, sharey="row", height_ratios=[1.5, 1])
     for (above, below), x, again in zip(axes.T, real, reconstructed):
         above.plot(time_ms, x, color=COLOURS["real"], linewidth=1.0, label=LABELS["real"])
         above.plot(time_ms, again, color=COLOURS[model], linewidth=1.3, label=f"{LABELS[model]}, reconstruction")
@@ -310,8 +272,8 @@ def reconstructions(
         if noise is not None:
             below.axhspan(-noise, noise, color=BLANK, linewidth=0, zorder=0, label="± noise (SD)")
         for axis in (above, below):
-            set_ticks(axis, 3, 4, steps=[1, 2, 5, 10])
-    axes[0, 0].set_ylabel(voltage_label(unit))
+            style.set_ticks(axis, 3, 4, steps=[1, 2, 5, 10])
+    axes[0, 0].set_ylabel(style.voltage_label(unit))
     axes[1, 0].set_ylabel(f"residual ({UNITS[unit]})")
     fig.align_ylabels(axes[:, 0])
     handles = [handle for axis in axes[:, 0] for handle in axis.get_legend_handles_labels()[0]]

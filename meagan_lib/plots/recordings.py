@@ -9,19 +9,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
-from meagan_lib.plots.style import (
-    BLANK,
-    COLOURS,
-    DROPPED,
-    UNITS,
-    WIDTH,
-    gif,
-    moving_canvas,
-    panel_grid,
-    panel_title,
-    picture,
-    set_ticks,
-)
+from meagan_lib.plots import style
+from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, UNITS, WIDTH
 
 FAULTS = ("#3C3C3C", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")
 """Colours of what may be wrong with an electrode; one that is good is light grey."""
@@ -43,7 +32,7 @@ def trace_detections(
     title: str,
 ) -> Figure:
     """Draw raw and filtered trace (samples,) of one electrode, its threshold, and its peaks, kept or dropped."""
-    fig, ((above,), (below,)) = panel_grid(2, 1, 3.6, sharex=True)
+    fig, ((above,), (below,)) = style.panel_grid(2, 1, 3.6, sharex=True)
     above.plot(time_s, raw, color="0.55", linewidth=0.6)
     above.set(title=title, ylabel=f"raw ({UNITS[unit]})")
     below.plot(time_s, filtered, color=COLOURS["real"], linewidth=0.6)
@@ -87,10 +76,10 @@ def electrode_squares(
     axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     if not in_a_row:
         axis.set(xlabel="x (µm)", ylabel="y (µm)")
-        set_ticks(axis, 4, 4)
+        style.set_ticks(axis, 4, 4)
     elif len(values) > ROW:
         axis.set(xlabel=f"electrode (+ {ROW} a row)", ylabel="row")
-        set_ticks(axis, y=4, integer=True)
+        style.set_ticks(axis, y=4, integer=True)
     else:
         axis.set(xlabel="electrode", xticks=range(0, len(values), 1 + len(values) // 16), yticks=[])
         axis.spines["left"].set_visible(False)
@@ -109,7 +98,7 @@ def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.nda
     """Map noise level and spike rate (channels,) at the electrodes' positions (channels, 2); in rows without any."""
     in_a_row = positions_um is None
     flat = in_a_row and len(noise) <= ROW
-    fig, (axes,) = panel_grid(1, 2, 2.0 if flat else 3.2)
+    fig, (axes,) = style.panel_grid(1, 2, 2.0 if flat else 3.2)
     places = electrode_places(positions_um, len(noise))
     for axis, values, name, colours in (
         (axes[0], noise, f"noise level ({UNITS[unit]})", "viridis"),
@@ -131,16 +120,10 @@ def quality_map(
     to the right, are the legend of both panels. Without positions, electrodes stand in rows.
     """
     flat = positions_um is None and len(verdict) <= ROW
-    fig, (axes,) = panel_grid(1, 2, 2.2 if flat else 3.0, width_ratios=[1.15, 1])
+    fig, (axes,) = style.panel_grid(1, 2, 2.2 if flat else 3.0, width_ratios=[1.15, 1])
     colours = [BLANK, *FAULTS][: len(names)]
-    electrode_squares(
-        axes[0],
-        electrode_places(positions_um, len(verdict)),
-        verdict,
-        positions_um is None,
-        cmap=mpl.colors.ListedColormap(colours),
-        clim=(-0.5, len(names) - 0.5),
-    )
+    places, cells = electrode_places(positions_um, len(verdict)), mpl.colors.ListedColormap(colours)
+    electrode_squares(axes[0], places, verdict, positions_um is None, cmap=cells, clim=(-0.5, len(names) - 0.5))
     many = len(verdict) > 500
     for v, colour in enumerate(colours):
         mine, size = noise[verdict == v], 4 if many else 14
@@ -154,12 +137,9 @@ def quality_map(
     axes[1].grid(axis="y", color="0.93")
     axes[1].set_axisbelow(True)
     axes[1].tick_params("y", length=0, pad=18, labelsize=8)
-    axes[1].set(
-        xlabel=f"noise level ({UNITS[unit]})",
-        yticks=range(len(names)),
-        ylim=(len(names) - 0.5, -0.5),
-        yticklabels=[f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)],
-    )
+    counts = [f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)]
+    axes[1].set(yticks=range(len(names)), yticklabels=counts, ylim=(len(names) - 0.5, -0.5))
+    axes[1].set_xlabel(f"noise level ({UNITS[unit]})")
     positive = noise[noise > 0]
     if len(positive):
         typical = np.median(positive)
@@ -249,8 +229,8 @@ def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, 
         marks.append(axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0))
         axis.set(ylim=(0, 1.05 * max(np.nanmax(rate_hz), 1e-9)), ylabel="spikes / s")
         axis.margins(x=0)
-        set_ticks(axis, 5, 3)
-    panel_title(axes["rate"], "mean spike rate of the electrodes")
+        style.set_ticks(axis, 5, 3)
+    style.panel_title(axes["rate"], "mean spike rate of the electrodes")
     marks += axes["near"].plot(shown_s, np.interp(shown_s, time_s, rate_hz), "o", color=DROPPED, markersize=5)
     if flat:
         axes["rate"].set_xlabel("time (s)")
@@ -266,24 +246,22 @@ def activity_animation(
     rate_hz: np.ndarray,
     label: str,
     chip_um: tuple[float, float] | None = None,
-    frame_ms: int = 120,
-    dpi: int = 100,
 ) -> bytes:
     """Make a GIF of :func:`activity_frame` for each row of ``activity`` (frames, channels) at ``shown_s`` (frames,).
 
     All frames share their colours, which end at the largest absolute activity, and one palette of 128 colours; the same
-    input gives the same bytes. ``frame_ms`` is how long a frame stands. For the rest see there.
+    input gives the same bytes. For the rest see there.
     """
     limit = float(np.abs(activity).max()) or 1.0
     lowest = activity[activity.min(axis=1).argmin()]
     fig, squares, marks = _activity(positions_um, lowest, time_s, rate_hz, shown_s[0], label, chip_um, limit)
     marks[1].axes.set_xlim(shown_s[0] - NEAR_S / 4, shown_s[-1] + NEAR_S / 4)
-    canvas, pictures = moving_canvas(fig, dpi), []
+    canvas, pictures = style.moving_canvas(fig), []
     for values, instant in zip(activity, shown_s):
         squares.set_array(values)
         squares.axes.set_title(f"{instant:.3f} s", fontweight="normal")
         for line in marks[:2]:
             line.set_xdata([instant, instant])
         marks[2].set_data([instant], [np.interp(instant, time_s, rate_hz)])
-        pictures.append(picture(canvas))
-    return gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], frame_ms)
+        pictures.append(style.picture(canvas))
+    return style.gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], 120)

@@ -195,7 +195,7 @@ def picture(canvas: FigureCanvasAgg) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
-def moving_canvas(fig: Figure, dpi: int) -> FigureCanvasAgg:
+def moving_canvas(fig: Figure, dpi: int = 100) -> FigureCanvasAgg:
     """Lay a figure out once, so that nothing moves but what is changed in it; return its canvas."""
     fig.set_dpi(dpi)
     canvas = FigureCanvasAgg(fig)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from meagan_lib.plots.style import COLOURS, DROPPED, panel_grid, panel_title, set_ticks
+from meagan_lib.plots import style
+from meagan_lib.plots.style import COLOURS, DROPPED
 
 
 def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, best_step: int, model: str) -> Figure:
@@ -16,10 +17,10 @@ def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, b
     """
     step, colour = history["step"], COLOURS[model]
     elbo = "nll" in history
-    fig, axes = panel_grid(1, 5 if elbo else 4, 2.4)
+    fig, axes = style.panel_grid(1, 5 if elbo else 4, 2.4)
     axes = list(axes[0])
     for axis in axes:
-        set_ticks(axis, 2)
+        style.set_ticks(axis, 2)
         axis.set_xlabel("step")
     if elbo:
         first = axes.pop(0)
@@ -54,7 +55,7 @@ def elbo(history: Mapping[str, np.ndarray], per_epoch: float) -> Figure:
     """
     stage = np.isfinite(history["nll"])
     epoch, nll, kl, noise = (np.asarray(history[k], float)[stage] for k in ("step", "nll", "kl", "noise"))
-    fig, (axes,) = panel_grid(1, 4, 1.9, sharex=True)
+    fig, (axes,) = style.panel_grid(1, 4, 1.9, sharex=True)
     marker = "o" if len(epoch) < 10 else None
     for axis, values, title, unit in (
         (axes[0], nll, "reconstruction, $-\\log p(x|z)$", "nats"),
@@ -63,7 +64,7 @@ def elbo(history: Mapping[str, np.ndarray], per_epoch: float) -> Figure:
         (axes[3], noise, "learned noise scale $s$", "z-scores"),
     ):
         axis.plot(epoch / per_epoch, values, color=COLOURS["vae_gan"], marker=marker, markersize=3)
-        panel_title(axis, title)
+        style.panel_title(axis, title)
         axis.set(xlabel="epoch", ylabel=unit)
-        set_ticks(axis, 4, 5)
+        style.set_ticks(axis, 4, 5)
     return fig
