@@ -207,7 +207,7 @@ def excess(score: Mapping, better: Better) -> tuple[float, Interval]:
     """Measure how much worse than the floor a score is, with its interval: 1 is what sampling and drift explain.
 
     The unit is the distance from the floor to the worse end of the 95 % intervals of floor and reach, whichever is the
-    farther. Negative where a score is better than the floor; where both sides are bad, the interval can reach below 0.
+    farther. Negative where a score is better than the floor; where both sides are bad, the interval can extend below 0.
     """
     floor, ends = score["floor"], [*score["floor_interval"], *score["reach_interval"]]
     below = better == "higher" or (better == "near the floor" and score["value"] < floor)

@@ -210,7 +210,7 @@ def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float
         axis.plot([x, x], along, color=colour, linewidth=1)
         axis.plot(x, y, SOURCES[source].marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    axis.set(xlabel="density  (below the floor: odd windows; above: contracted modes)", ylabel="coverage")
+    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
     axis.set_xlim(left=0)
     axis.set_ylim(top=1.01)
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
