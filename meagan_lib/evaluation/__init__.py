@@ -17,7 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "evaluate",
             "excesses",
             "headline",
-            "model_summary",
             "score_models",
             "seed_by_seed",
         ],
