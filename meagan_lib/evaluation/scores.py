@@ -382,23 +382,3 @@ def headline(best: pd.DataFrame) -> str:
     trees, network = best["best"].iloc[:2]
     by = "by both classifiers" if trees == network else f"by the trees; by the CNN, {network}"
     return f"{trees[0].upper()}{trees[1:]} comes closest to real windows that no model has seen, {by}."
-
-
-def model_summary(scores: Scores, cost: Mapping[str, Mapping[str, int]], labels: Mapping[str, str]) -> pd.DataFrame:
-    """Summarise each model: cost, trainings, whether it copies, scores that are worse than sampling and drift explain.
-
-    ``cost``: model → ``parameters`` and ``windows``, the training windows that were shown, repeats counted.
-    """
-    rows = {}
-    for model in scores:
-        if model != REACH:
-            worse = [METRICS[name].label for name in beyond(scores, model)]
-            rows[labels[model]] = {
-                "parameters": cost.get(model, {}).get("parameters"),
-                "windows shown": cost.get(model, {}).get("windows"),
-                "trainings": len(next(iter(scores[model].values()))["seeds"]),
-                "copies training windows": copies(scores, model),
-                "flagged scores": len(worse),
-                "which": ", ".join(worse) or "none",
-            }
-    return pd.DataFrame.from_dict(rows, orient="index")

@@ -163,7 +163,6 @@ def made_up(**models: dict[str, dict]) -> dict[str, dict[str, dict]]:
     return {REACH: row(0.3)} | models
 
 
-COST = {"a": {"parameters": 160_000, "windows": 1_200_000}}
 LABELS = {"a": "Model A", "b": "Model B", "c": "Model C"}
 
 
@@ -205,18 +204,9 @@ def test_a_model_that_copies_is_named_and_not_ranked():
     assert scores.headline(scores.best_models(models, LABELS)).startswith("Model B comes closest")
     models["b"]["distance_ratio"] |= {"value": 0.0}
     assert scores.headline(scores.best_models(models, LABELS)).startswith("Model A comes closest")
-    assert scores.model_summary(models, {}, LABELS)["copies training windows"].to_list() == [False, True]
+    assert [scores.copies(models, model) for model in "ab"] == [False, True]
     models["a"]["distance_ratio"] |= {"value": 0.0}
     assert "comes closest" not in scores.headline(scores.best_models(models, LABELS))
-
-
-def test_the_summary_of_a_model_has_its_cost_its_trainings_and_the_scores_that_flag_it():
-    models = made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6)), b=row(0.25))
-    table = scores.model_summary(models, COST, LABELS)
-    assert table.loc["Model A", ["parameters", "windows shown", "trainings"]].to_list() == [160_000, 1_200_000, 3]
-    assert table.loc["Model B", "trainings"] == 1 and np.isnan(table.loc["Model B", "parameters"])
-    assert table.loc["Model A", "flagged scores"] == len(scores.beyond(models, "a")) > 0
-    assert METRICS["c2st_auc"].label in table.loc["Model A", "which"] and table.loc["Model B", "which"] == "none"
 
 
 def seeded(value: float, spread: float, n: int = 4) -> dict[str, dict]:
