@@ -13,10 +13,10 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.metrics import shape_features
 from meagan_lib.network.bursts import electrode_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.spike_trains import SpikeTrains, sources
+from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FEATURES = {

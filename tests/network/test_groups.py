@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import variation
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.metrics import shape_features
 from meagan_lib.network import groups
 from meagan_lib.network.spike_trains import from_windows
 from meagan_lib.network.treatment import culture_features
+from meagan_lib.windows.features import shape_features
 from tests.network.test_bursts import poisson
 from tests.network.test_spike_trains import trains_of
 
