@@ -195,12 +195,6 @@ class FuzzyGroups:
         away = self.distances(x)
         return np.where(away.min(axis=1) > limit, len(self.centre), away.argmin(axis=1))
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return memberships (m, groups) of others (m, features): u ∝ d^(−2 / (m − 1)), d the distance to a centre."""
-        squared = np.maximum(self.distances(x) ** 2, 1e-24)
-        u = (squared.min(axis=1, keepdims=True) / squared) ** (1 / (self.fuzziness - 1))
-        return u / u.sum(axis=1, keepdims=True)
-
 
 def fuzzy_c_means(
     x: np.ndarray, n_groups: int, fuzziness: float = 2.0, seed: int = 0, n_starts: int = 5

@@ -310,9 +310,9 @@ def test_matlab_cells_of_spike_times_are_read_whatever_their_version(tmp_path, v
         read_spikes(a_matlab_file(path, version, spikes=samples, Fs=10_000.0)).frame, trains.frame
     )
     events = [np.stack([-np.arange(1.0, 1 + len(t)), t, t], axis=1) if len(t) else t for t in TRAINS]
-    told = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
-    np.testing.assert_array_equal(told.frame, trains.frame)
-    assert told.amplitude.tolist() == [-1, -2, -3, -1]
+    result = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
+    np.testing.assert_array_equal(result.frame, trains.frame)
+    assert result.amplitude.tolist() == [-1, -2, -3, -1]
 
 
 @pytest.mark.parametrize("version", [5, 7])

@@ -67,8 +67,8 @@ def test_the_share_of_the_way_is_the_planted_one(planted):
 
 def test_p_values_of_nothing_are_even():
     drawn = [clouds(2, 0, 0, seed=k) for k in range(150)]
-    told = [(rescue(h, s, t, 39).p, difference(s, t, 39).p) for h, s, t in drawn]
-    for p in np.array(told).T:
+    result = [(rescue(h, s, t, 39).p, difference(s, t, 39).p) for h, s, t in drawn]
+    for p in np.array(result).T:
         assert 0.02 <= (p <= 0.1).mean() <= 0.19 and 0.4 < p.mean() < 0.6
 
 
