@@ -8,10 +8,13 @@ import pytest
 from meagan_lib import InputError
 from meagan_lib.network.bursts import (
     LONGEST_MS,
+    begin_in_planted,
     electrode_bursts,
+    interval_histograms,
     log_histogram,
     network_bursts,
     pooled_intervals_ms,
+    raster,
     score,
     summary,
     valley_ms,
@@ -150,3 +153,28 @@ def test_bursts_are_scored_against_planted_ones():
 def test_a_burst_takes_two_spikes():
     with pytest.raises(InputError, match="it takes 2 at least"):
         electrode_bursts(trains_of([1, 2]), 1)
+
+
+def test_bursts_that_begin_in_planted_ones_are_counted(planted):
+    trains, spans = planted
+    found = electrode_bursts(trains, 4)
+    assert begin_in_planted(found, spans) == 1 and begin_in_planted(found, spans[:10]) == 10 / 50
+
+
+def test_a_raster_has_the_busiest_on_top_and_lies_within_the_recording(planted):
+    trains, spans = planted
+    two = replace(trains, electrode=(np.arange(len(trains.frame)) % 5 > 0).astype(int), names=["quiet", "busy"])
+    own, network = electrode_bursts(two, 4), network_bursts(two)
+    data, (start, end) = raster(two, own, network, spans, length_s=20.0)
+    np.testing.assert_allclose(data["share"].sum(axis=1), 1)
+    assert data["justified"].tolist() == [True]
+    assert np.bincount(data["electrode"])[0] > np.bincount(data["electrode"])[1]
+    assert ((data["time_s"] >= start) & (data["time_s"] < end)).all() and len(data["planted_s"]) == len(spans)
+    assert raster(two, own, network, spans, length_s=1e3)[1] == (0, two.duration_s)
+
+
+def test_histograms_of_intervals_hold_every_interval_of_an_electrode(planted):
+    trains, _ = planted
+    data = interval_histograms(trains, electrode_bursts(trains, 4), trains.poisson(np.random.default_rng(0)))
+    assert data["share"].sum(axis=1) == pytest.approx(1) and data["justified"].tolist() == [True]
+    assert len(data["edges_ms"]) == data["share"].shape[1] + 1 and len(data["pooled_ms"]) and len(data["chance_ms"])

@@ -389,3 +389,12 @@ def test_a_time_must_be_above_zero():
     for ms in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="must be above zero"):
             trains_of([1]).frames(ms)
+
+
+def test_the_busiest_electrodes_are_taken_in_their_order():
+    trains = trains_of([1, 2], [1, 2, 3, 4], [5], [1, 2, 3])
+    assert trains.by_activity.tolist() == [1, 3, 0, 2]
+    assert trains.busiest(2 / trains.duration_s, 9).names == ["0", "1", "3"]
+    assert trains.busiest(0.1, 2).names == ["1", "3"]
+    with pytest.raises(InputError, match="fewer than two electrodes fire 80 Hz or more"):
+        trains.busiest(80.0, 9)
