@@ -1,7 +1,8 @@
 """Speed of training: ``make bench`` prints the tables and writes them to ``bench/TRAINING.md``.
 
-On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does nothing but what the networks need
-(their passes, gradients, penalties, Adam, the average of weights). What the trainer adds to the bare loop is overhead.
+On one core, and on a GPU where there is one, in one process and in turns: the trainer, and a bare loop that does
+nothing but what the networks need (their passes, gradients, penalties, Adam, the EMA of the weights). What the trainer
+adds to the bare loop is overhead.
 """
 
 import time
@@ -16,8 +17,8 @@ import torch
 from preprocessing import machine
 from torch import nn
 
-from meagan_lib.models.transformer_gan import build_discriminator, build_generator
-from meagan_lib.training.trainer import GANConfig, GANTrainer
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gan import GAN, GANTrainer
 
 BENCH = Path(__file__).parent
 STEPS, TURNS = 100, 5
@@ -32,17 +33,16 @@ def windows(samples: int) -> np.ndarray:
 
 
 def trainer(samples: int, kind: str, device: str = "cpu") -> GANTrainer:
-    """The trainer of the quick run."""
-    config = GANConfig(batch_size=128, discriminator=kind, steps=10**6, device=device)
-    real = windows(samples)
+    """Build the trainer of the quick run."""
+    config = GAN.configure(batch_size=128, discriminator=kind, steps=10**6, device=device)
     taps = (np.hamming(25) / np.hamming(25).sum()).tolist()
-    return GANTrainer(build_generator(config, real, taps), build_discriminator(config, samples), real, config)
+    return GAN.trainer(config, TrainingData(windows(samples), taps))
 
 
 def bare_steps(t: GANTrainer, n: int) -> None:
-    """``n`` steps of relativistic loss with R1 and R2, Adam and the average, without anything else."""
+    """``n`` steps of relativistic loss with R1 and R2, Adam and the EMA, without anything else."""
     g, d, c, real = t.generator, t.discriminator, t.config, t.real
-    average, weights = list(t.ema.parameters()), list(g.parameters())
+    ema, weights = list(t.ema.parameters()), list(g.parameters())
     for _ in range(n):
         with torch.no_grad():
             fake = g(torch.randn(c.batch_size, c.latent, device=t.device))
@@ -62,7 +62,7 @@ def bare_steps(t: GANTrainer, n: int) -> None:
         t.optimisers["g"].step()
         d.requires_grad_(True)
         with torch.no_grad():
-            torch._foreach_lerp_(average, weights, 0.002)
+            torch._foreach_lerp_(ema, weights, 0.002)
     loss.item()  # a GPU is waited for
 
 
@@ -72,11 +72,11 @@ def trainer_steps(t: GANTrainer, n: int) -> None:
         row = t.train_step()
         t.step += 1
         assert all(np.isfinite(v) for v in row.values())
-        t._keep_snapshots()
+        t.keep_snapshot()
 
 
 def rates(samples: int, kind: str, device: str) -> tuple[float, float]:
-    """Steps per second of the trainer and of the bare loop, the fastest of several turns each."""
+    """Return steps per second of the trainer and of the bare loop, the fastest of several turns each."""
     t, best = trainer(samples, kind, device), {trainer_steps: 0.0, bare_steps: 0.0}
     for loop in best:
         loop(t, 10)
@@ -104,8 +104,8 @@ def timed(spent: dict[str, float], owner: object, name: str, what: str):
         yield
 
 
-def shares(samples: int, kind: str) -> dict[str, float]:
-    """Where the trainer's time goes, as shares."""
+def fractions(samples: int, kind: str) -> dict[str, float]:
+    """Where the trainer's time goes, as fractions."""
     t, spent = trainer(samples, kind), defaultdict(float)
     trainer_steps(t, 10)
     with ExitStack() as stack:
@@ -116,7 +116,7 @@ def shares(samples: int, kind: str) -> dict[str, float]:
             (torch.autograd, "grad", "gradient penalty, first derivative"),
             (t.optimisers["d"], "step", "Adam"),
             (t.optimisers["g"], "step", "Adam"),
-            (t, "update_ema", "average"),
+            (t, "update_ema", "EMA"),
         ):
             stack.enter_context(timed(spent, owner, name, what))
         started = time.perf_counter()
@@ -132,8 +132,8 @@ def tables() -> str:
     lines = [
         "# Training, measured",
         "",
-        f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the fastest "
-        f"of {TURNS} turns of {STEPS} steps.",
+        f"{machine()}, torch {torch.__version__}. One thread, batches of 128, relativistic loss with R1 and R2; the "
+        f"fastest of {TURNS} turns of {STEPS} steps.",
         "",
         "| on | window | discriminator | steps per second | bare loop | ratio |",
         "|---|---|---|---|---|---|",
@@ -146,9 +146,10 @@ def tables() -> str:
         lines.append(
             f"| {devices[device]} | {samples} samples | {kind} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} |"
         )
-    lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | share |", "|---|---|"]
+    lines += ["", "Where the time of a step goes (64 samples, convolutional):", "", "| | fraction |", "|---|---|"]
     lines += [
-        f"| {what} | {share:.1%} |" for what, share in sorted(shares(64, "convolutional").items(), key=lambda x: -x[1])
+        f"| {what} | {fraction:.1%} |"
+        for what, fraction in sorted(fractions(64, "convolutional").items(), key=lambda x: -x[1])
     ]
     return "\n".join(lines) + "\n"
 

@@ -91,7 +91,7 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
     if kept and (RESULTS / name / "scores.json").is_file():
         found = reference.compare(name, kept)
         for finding in found:
-            console.print(f"{finding.level}: {finding.told}")
+            console.print(f"{finding.level}: {finding.sentence}")
         if any(finding.holds is False for finding in found):
             failed = ", ".join(finding.level for finding in found if finding.holds is False)
             raise InputError(
@@ -448,12 +448,12 @@ def with_results(name: str) -> str:
 def sweep_summary(name: str, section: str) -> None:
     """The closing table of a sweep."""
     path = RESULTS / name / f"{section}.csv"
-    title, header, lines = sweep.module(section).summary(path)
+    title, found = sweep.module(section).summary(path)
     table = Table(title=f"Run {name}: {title}; {path.relative_to(ROOT)}", title_justify="left")
-    for column in header:
+    for column in found:
         table.add_column(column)
-    for line in lines:
-        table.add_row(*line)
+    for row in found.itertuples(index=False):
+        table.add_row(*row)
     console.print(table)
 
 

@@ -81,7 +81,7 @@ def windows(recording, detection, truth):
     return cut_windows(recording, detection, WindowConfig(), truth)
 
 
-def judged(score):
+def scored_by(score):
     """A validation score of one's own, with the ``digest`` that tells it from others."""
     score.digest = "of the tests"
     return score

@@ -24,10 +24,13 @@ from matplotlib.figure import Figure
 from onnx.reference import ReferenceEvaluator
 from safetensors.torch import save_file
 
-from meagan_lib import ROOT, InputError, training
+from meagan_lib import ROOT, InputError
 from meagan_lib.book import building, explorer
-from meagan_lib.models.transformer_gan import build_generator
-from meagan_lib.models.vae_gan import build_vae
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gan import GANConfig
+from meagan_lib.models.generators import build_generator
+from meagan_lib.models.vae_gan import VAEGANConfig, build_vae
+from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.spike_windows import SpikeWindows, Standardiser
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.files import sha256
@@ -108,9 +111,9 @@ def trained(results: Path) -> None:
     w = windows()
     w.save(results / RUN / "windows.h5")
     train = Standardiser.fit(w.of(0)).transform(w.of(0))
-    vae = build_vae(training.build_config(training.VAEGANConfig, **SMALL), train)
+    vae = build_vae(build_config(VAEGANConfig, **SMALL), TrainingData(train))
     networks = {
-        "transformer_gan/model": build_generator(training.build_config(training.GANConfig, **SMALL), train),
+        "transformer_gan/model": build_generator(build_config(GANConfig, **SMALL), TrainingData(train)),
         "vae_gan/model": vae.decoder,
         "vae_gan/encoder": vae.encoder,
     }

@@ -1,6 +1,7 @@
 """The concept notebooks: they run without complaint, exercises check themselves, students have hints for solutions."""
 
 import json
+import linecache
 import re
 import subprocess
 import sys
@@ -13,9 +14,9 @@ import yaml
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, book
 from meagan_lib.book import teaching
-from meagan_lib.book.teaching import SOLUTIONS, Interactive, for_students, spike_windows, students_path
+from meagan_lib.book.teaching import SOLUTIONS, Animated, Interactive, for_students, spike_windows, students_path
 from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
 from meagan_lib.windows.spike_windows import Split
 from meagan_lib.workflow import figures
@@ -27,45 +28,73 @@ RUN = "test-concepts"
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
     "c1_networks": [
-        ("-delta1.sum(0)", "delta1.sum(0)"),
-        (" * (1 - h**2)", ""),
-        ("delta2.T @ h", "delta2.T @ h / len(x)"),
+        ("-delta1.sum(0)", "delta1.sum(0)", "b is subtracted"),
+        (" * (1 - h**2)", "", "the derivative 1 − h² of tanh"),
+        ("delta2.T @ h, -delta2.sum(0)", "delta2.T @ h / 7, -delta2.sum(0) / 7", "the mean over the patterns"),
+        ("delta2 = (o - target)", "delta2 = (target - o)", "is it O − T or T − O?"),
     ],
     "c2_density_game": [
-        ("q * np.log(1 - d)", "p * np.log(1 - d)"),
-        ("np.log(1 - d)) * dx", "np.log(1 - d))"),
-        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))"),
+        ("q * np.log(1 - d)", "p * np.log(1 - d)", "did you weight the second term by q?"),
+        ("np.log(1 - d)) * dx", "np.log(1 - d))", "did you forget dx?"),
+        ("d = p /", "d = q /", "the logarithm of 0"),
+        ("q * np.exp(logit)", "np.exp(logit)", "did you forget to multiply by q?"),
+        ("q * np.exp(logit)", "q / (1 + np.exp(-logit))", "the sigmoid of the logit is D*"),
     ],
     "c3_losses": [
-        ("return d if loss", "return 1 / (1 - d) if loss"),
-        ("else 1 - d", "else d"),
+        ("return d if loss", "return 1 / (1 - d) if loss", "the derivative by D"),
+        ("else 1 - d", "else d", "the slope of the other loss"),
+        ("else 1 - d", "else d - 1", "the absolute value"),
         ("return 0 if loss", "return 1 if loss"),
+        ("return 0 if loss == ", "return 0 if loss != ", "the other way round"),
     ],
     "c4_mode_collapse": [
-        ("(distance < 3 * sd).mean()", "(distance < sd).mean()"),
-        (">= 0.1 * len(samples) / len(modes)", ">= 1"),
-        ("distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]", "distance.argmin(axis=1)"),
+        ("(distance < 3 * sd).mean()", "(distance < sd).mean()", "one sd instead of three"),
+        ("(distance < 3 * sd).mean()", "(distance < 3 * sd).sum()", "divide by that of all samples"),
+        (
+            "np.linalg.norm(samples[:, None] - modes, axis=2).min",
+            "abs(samples[:, None] - modes).max(2).min",
+            "coordinate",
+        ),
+        (">= 0.1 * len(samples) / len(modes)", ">= 1", "is one enough for you?"),
+        (
+            "distance.argmin(axis=1)[distance.min(axis=1) < 3 * sd]",
+            "distance.argmin(axis=1)",
+            "nearest to a mode, but not",
+        ),
     ],
     "c5_wasserstein": [
-        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p"),
-        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")'),
-        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])"),
+        ("A_eq=np.concatenate([leaving, arriving]), b_eq=np.concatenate([p, q])", "A_eq=leaving, b_eq=p", "nearest y?"),
+        ("cost = cdist(x, y)", 'cost = cdist(x, y, "sqeuclidean")', "That is W₂²"),
+        ("b_eq=np.concatenate([p, q])", "b_eq=np.concatenate([0 * p + 1 / n, 0 * q + 1 / m])", "the same weight?"),
     ],
     "c6_sinusoid_gan": [
-        (">= 0.1 * len(values) / bins", ">= 1"),
-        ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1"),
-        ("b, c, _ = fit(curves)", "c, b, _ = fit(curves)"),
+        (">= 0.1 * len(values) / bins", ">= 1", "one value does not make a bin occupied"),
+        ("if occupied(b, 0.5, 2) < 0.75", "if abs(b.mean() - 1.25) > 0.1", "did you compare means?"),
+        ("b, c, _ = fit(curves)", "c, b, _ = fit(curves)", "did you swap b and c?"),
     ],
     "c7_vae": [
-        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)"),
-        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1"),
+        ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)", "did you take the mean over"),
+        (
+            "log_variance.exp() - 1 - log_variance", "(2 * log_variance).exp() - 1 - 2 * log_variance",
+            "did you take log σ² for log σ?",
+        ),
+        ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1", "did you take σ for σ²?"),
         ("mu + (0.5 * log_variance).exp()", "mu + log_variance.exp()"),
-        ("epsilon**2 - log_variance)", "epsilon**2)"),
+        ("epsilon**2 - log_variance)", "epsilon**2)", "did you forget log σ in log q(z)?"),
     ],
-    "c8_attention": [("dim=1) @ v", "dim=0) @ v"), (" / q.shape[1] ** 0.5", ""), ("layer(x)[order]", "layer(x)")],
-    "c9_flow_matching": [("- (1 - t)) /", "+ (1 - t)) /"), ("(x - t * m)", "x"), ("v(x, k / n)", "v(x, (k + 1) / n)")],
+    "c8_attention": [
+        ("dim=1) @ v", "dim=0) @ v", "does the softmax go over keys?"),
+        (" / q.shape[1] ** 0.5", "", "did you forget to divide by √d?"),
+        ("layer(x)[order]", "layer(x)", "that asks for invariance"),
+    ],
+    "c9_flow_matching": [
+        ("- (1 - t)) /", "+ (1 - t)) /", "which sign has the covariance"),
+        ("(x - t * m)", "x", "did you forget to subtract E[x_t] from x?"),
+        ("v(x, k / n)", "v(x, (k + 1) / n)", "did you use the velocity at the end of a step?"),
+    ],
 }
-"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, and what instead."""
+"""Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
+that the notebook knows, what it says of them."""
 
 
 def solution(name: str) -> nbformat.NotebookNode:
@@ -82,7 +111,7 @@ def verdicts(monkeypatch):
 
     def run(notebook: nbformat.NotebookNode, old: str = "", new: str = "") -> list[bool]:
         found = []
-        monkeypatch.setattr(teaching, "check", lambda *given: found.append(told(*given)))
+        monkeypatch.setattr(book, "check", lambda *given, **known: found.append(told(*given, **known)))
         space = {}
         for tag in ("parameters", "setup", "exercise"):
             for source in tagged(notebook, tag):
@@ -158,10 +187,12 @@ def test_an_exercise_accepts_the_solution_and_neither_the_stub_nor_a_mistake(nam
     assert verdicts(for_students(solution(name))) == [False] * len(right)
     assert capsys.readouterr().out.count("hint: ") == len(right)
     exercises = tagged(solution(name), "exercise")
-    for old, new in MISTAKES[name]:
+    for old, new, *known in MISTAKES[name]:
         assert any(old in source for source in exercises), old
         assert not all(verdicts(solution(name), old, new)), f"{new} is taken for {old}"
-    assert all(any(old in source for old, _ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
+        told = capsys.readouterr().out
+        assert all(words in told for words in known), f"{new} instead of {old} is not met with '{known[0]}'"
+    assert all(any(old in source for old, *_ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
 
 
 @pytest.mark.parametrize("preset", ["concepts", "concepts_smoke"])
@@ -200,19 +231,54 @@ def test_the_index_names_every_notebook():
         (np.ones((2, 1)), np.ones(2), False, "shape (2, 1), where (2,) was expected"),
         (float("nan"), 1.0, False, "got      nan"),
         (None, 1.0, False, "got      None"),
+        (None, 1.0, False, "did you forget return?"),
+        (np.array([np.nan, 1]), np.ones(2), False, "the logarithm of 0 or of a negative number"),
         ("near 0", "near 1", False, "expected near 1"),
+        ({"a": 1}, 1.0, False, "a dict is given, where numbers or a text are expected"),
         ("near 1", "near 1", True, "right"),
     ],
 )
 def test_a_check_tells_what_was_expected_and_what_it_got(got, expected, right, words, capsys):
-    assert teaching.check("the question", lambda: got, expected) is right
+    assert teaching.check("the question", lambda: got, expected) == right
     told = capsys.readouterr().out
-    assert words in told and "the question" in told and "expected " in told and told.startswith(("right", "not yet"))
+    assert words in told and "the question" in told and "expected" in told and told.startswith(("right", "not yet"))
+
+
+@pytest.mark.parametrize(
+    "got, right, words",
+    [([-1, -2], False, "minus sign"), (1.5, False, "the mean"), ([1, 1], False, ""), ([1, 2], True, "")],
+)
+def test_a_check_names_the_usual_mistake_that_gives_a_wrong_answer(got, right, words, capsys):
+    mistakes = {"did you forget the minus sign?": [-1.0, -2.0], "did you take the mean?": 1.5}
+    assert teaching.check("the question", lambda: got, [1, 2], mistakes=mistakes) == right
+    told = capsys.readouterr().out
+    assert words in told and ("did you" in told) == bool(words)
+
+
+def test_an_answer_that_raises_is_told_in_one_line_and_later_checks_run(capsys):
+    cell = "def answer(x):\n    y = 2 * x\n    return helper(y)\n\n\n"
+    cell += "def helper(y):\n    return np.ones(2) @ np.ones(y)\n\n\n"
+    cell += 'check("one", lambda: answer(3), 1)\ncheck("two", lambda: 2, 2)'
+    linecache.cache["a cell"] = (len(cell), None, cell.splitlines(True), "a cell")
+    exec(compile(cell, "a cell", "exec"), {"check": teaching.check, "np": np})
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "error   one"
+    assert told[1].startswith("        line 7 of your cell, `return np.ones(2) @ np.ones(y)`: ValueError: matmul")
+    assert told[2].startswith("right   two") and "Traceback" not in "".join(told)
+
+
+def test_a_cell_that_ends_with_a_check_shows_no_stray_value():
+    cell = nbformat.v4.new_code_cell("from meagan_lib.book.teaching import check\ncheck('one', lambda: 1, 2)")
+    NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel_name="python3").execute()
+    assert [output.output_type for output in cell.outputs] == ["stream"]
 
 
 def line(height: float, colour: str) -> Figure:
+    """A line."""
     fig = Figure(figsize=(1, 1))
-    fig.subplots().axhline(height, color=colour)
+    axis = fig.subplots()
+    axis.axhline(height, color=colour)
+    axis.set_title(f"at {height:g}")
     return fig
 
 
@@ -226,13 +292,31 @@ def test_a_slider_redraws_its_picture_and_pictures_stand_in_where_there_are_none
     assert picture.layout.width == "96px" and picture.layout.align_self == "flex-start", (
         "not stretched over the notebook"
     )
-    before = bytes(picture.value)
+    assert 'alt="height 0.5, colour black. A line. at 0.5"' in picture.value
+    before = picture.value
     height.value = 0.9
     assert picture.value != before
     monkeypatch.setenv(STAGING, "somewhere")
     static = Interactive(line, height=np.linspace(0, 1, 11), colour=["red", "black", "blue"])._repr_mimebundle_()
     assert static == {"text/html": bundle["text/html"]}
     assert [f"height {h}" in static["text/html"] for h in ("0<", "0.3", "0.7", "1<")] == [True] * 4
+
+
+def test_a_play_button_steps_through_the_first_control(monkeypatch):
+    monkeypatch.delenv(STAGING, raising=False)
+    play, height, _, _ = Interactive(line, 300, height=[0, 0.5, 1], colour=["red", "black"]).sliders.children
+    assert (play.value, play.max, play.interval) == (height.index, 2, 300)
+
+
+def test_an_animated_figure_stands_still_until_it_is_unfolded(tmp_path):
+    saved = figures.SavedFigure(tmp_path / "c2_phases.png", "Four <phases>")
+    saved.png.write_bytes(b"still")
+    saved.png.with_suffix(".gif").write_bytes(b"moving")
+    shown = Animated(saved)
+    still, moving = shown._repr_html_().split("<details>")
+    assert "image/png" in still and "gif" not in still and "Four &lt;phases&gt;" in still
+    assert "image/gif" in moving and "width:100%" not in moving.replace("max-width:100%", "")
+    assert repr(shown) == repr(saved), "the book knows it by this"
 
 
 def test_a_bridge_has_windows_of_its_own_or_of_a_run_that_has_them():

@@ -6,18 +6,21 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from meagan_lib import training
 from meagan_lib.book import explorer
-from meagan_lib.models.transformer_gan import build_generator
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gan import GANConfig
+from meagan_lib.models.generators import build_generator
 from meagan_lib.windows.spike_windows import Standardiser
 from tests.conftest import spikes
 
 
 def test_a_network_that_is_told_a_label_is_exported_with_it():
     train, labels = spikes(200), np.arange(200) % 2
-    config = training.build_config(training.GANConfig, generator="convolutional", latent=8)
+    config = GANConfig(generator="convolutional", latent=8)
     taps = [0.25, 0.5, 0.25]
-    network = build_generator(config, Standardiser.fit(train).transform(train), taps, labels).eval()
+    network = build_generator(
+        config, TrainingData(Standardiser.fit(train).transform(train), taps, labels=labels)
+    ).eval()
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():

@@ -12,7 +12,6 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-import yaml
 
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.experiments import benchmark
@@ -72,19 +71,6 @@ def test_every_model_takes_part_in_the_benchmark_with_its_cost(smoke):
     assert "benchmark (2 fits)" in smoke.stdout
     back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
     np.testing.assert_array_equal(back(benchmark.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows[:n])
-
-
-@pytest.mark.parametrize("model", benchmark.THESIS)
-def test_the_benchmark_would_train_what_a_notebook_trained(smoke, model):
-    """Its config, its first weights, its training windows: then another seed is the same model."""
-    folder, notebook = RESULTS / RUN, benchmark.THESIS[model][1]
-    parameters = yaml.safe_load((folder / "params" / f"{notebook}.yaml").read_text())
-    windows = SpikeWindows.load(folder / "windows.h5")
-    data = benchmark.training_data(windows, parameters, 0)
-    kind = benchmark.model_class(model)
-    described = kind.trainer(kind.configure(0, **benchmark.options(model, parameters, windows)), data, None)._describe()
-    told = json.loads((folder / model / "config.json").read_text())
-    assert json.loads(json.dumps(described)) == {key: told[key] for key in described}
 
 
 def checked_outputs(notebook: Path) -> list[str]:

@@ -5,5 +5,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["building", "explorer", "teaching"],
-    submod_attrs={"building": [], "explorer": [], "teaching": ["COLOURS", "check", "Interactive", "spike_windows"]},
+    submod_attrs={"building": [], "explorer": [], "teaching": ["check", "Interactive", "Animated", "spike_windows"]},
 )

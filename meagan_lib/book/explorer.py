@@ -20,10 +20,13 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from meagan_lib import ROOT, InputError, plots, training
-from meagan_lib.models.transformer_gan import WindowGenerator, build_generator
-from meagan_lib.models.vae_gan import Encoder, build_vae
-from meagan_lib.windows.detection import window_lowpass
+from meagan_lib import ROOT, InputError, plots
+from meagan_lib.experiments.fitting import training_data
+from meagan_lib.models.gan import GANConfig
+from meagan_lib.models.generators import WindowGenerator, build_generator
+from meagan_lib.models.vae_gan import Encoder, VAEGANConfig, build_vae
+from meagan_lib.training import priors
+from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic
@@ -70,18 +73,18 @@ class Explorable:
     shares: np.ndarray
 
     def label(self, of: int) -> tuple[Tensor, ...]:
-        """The label as an argument of the networks, where there are classes."""
+        """Return the label as an argument of the networks, where there are classes."""
         return (torch.tensor([of]),) if self.classes else ()
 
     @torch.no_grad()
     def window(self, z: np.ndarray, label: int = 0) -> np.ndarray:
-        """The window float32 (samples,) of one z (latent,), in the amplitude unit."""
+        """Return the window float32 (samples,) of one z (latent,), in the amplitude unit."""
         made = self.generator(torch.from_numpy(np.asarray(z, np.float32))[None], *self.label(label))
         return self.centre + self.scale * made[0].numpy()
 
     @torch.no_grad()
     def encoded(self, window: np.ndarray, label: int = 0) -> np.ndarray:
-        """The encoder's mean μ float32 (latent,) for a window (samples,) in the amplitude unit."""
+        """Return the encoder's mean μ float32 (latent,) for a window (samples,) in the amplitude unit."""
         scaled = torch.from_numpy(((window - self.centre) / self.scale).astype(np.float32))[None]
         return self.encoder(scaled, *self.label(label))[0][0].numpy()
 
@@ -92,40 +95,35 @@ def available(run: str) -> list[str]:
 
 
 def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
-    """A model of a run as it was trained, from its config and its weights.
+    """Load a model of a run as it was trained, from its config and its weights.
 
     Raises
     ------
     InputError
-        A model that the run has not, or weights that do not fit their recipe.
+        A model that the run has not, or weights that do not fit their config.
     """
     if model not in available(run):
         raise InputError(f"run '{run}' has no trained {model}: make it with meagan run")
     folder = RESULTS / run / model
     fields = json.loads((folder / "config.json").read_text())["config"]
     given = yaml.safe_load((RESULTS / run / "params" / f"{NOTEBOOKS[model]}.yaml").read_text())
-    train = windows.of(Split.TRAIN)
-    normaliser = fit_normalisation(given.get("normalisation", "z_score"), train)
-    labels, of = windows.classes(given["condition"], Split.TRAIN) if given.get("condition") else (None, [])
-    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
-    scaled, encoder = normaliser.transform(train), None
+    named, condition = given.get("normalisation", "z_score"), given.get("condition", "")
+    data, encoder = training_data(windows, named, condition), None
     try:
         if model == "vae_gan":
-            vae = build_vae(
-                training.build_config(training.VAEGANConfig, **fields), scaled, taps, labels, normaliser.bounded
-            )
+            vae = build_vae(build_config(VAEGANConfig, **fields), data)
             generator, encoder = vae.decoder, vae.encoder.eval()
             encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
         else:
-            config = training.build_config(training.GANConfig, **fields)
-            generator = build_generator(config, scaled, taps, labels, normaliser.bounded)
+            generator = build_generator(build_config(GANConfig, **fields), data)
         generator.eval().load_state_dict(load_file(folder / "model.safetensors"))
     except RuntimeError as error:
         raise InputError(f"the weights of {model} in run '{run}' do not fit its config: train it again") from error
     # Of windows that were scaled one by one, the explorer shows the typical amplitude.
+    normaliser = fit_normalisation(named, windows.of(Split.TRAIN))
     zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
-    directions, shares = leading_directions(generator, fields["prior"], labels)
-    classes = [f"{given['condition']} {unit}" for _, unit in of]
+    directions, shares = leading_directions(generator, fields["prior"], data.labels)
+    classes = [f"{condition} {unit}" for _, unit in windows.classes(condition, Split.TRAIN)[1]] if condition else []
     return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, shares)
 
 
@@ -133,7 +131,7 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
 def leading_directions(
     generator: WindowGenerator, prior: str = "gaussian", labels: np.ndarray | None = None, n: int = 8192, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors (:data:`DIRECTIONS`, latent) along which windows change most on average, and the share of each.
+    """Return unit vectors (:data:`DIRECTIONS`, latent) along which windows change most, and the fraction of each.
 
     They are the left singular vectors of E[z xᵀ]. For z ~ N(0, I) that is the mean Jacobian E[∂x/∂z]ᵀ (Stein's lemma),
     whose singular values say how far a window moves; shares are of their squares. Each points to where the trough
@@ -149,9 +147,9 @@ def leading_directions(
 
 
 def _draws(generator: WindowGenerator, prior: str, labels: np.ndarray | None, n: int, seed: int) -> tuple[Tensor, ...]:
-    """z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
+    """Draw z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
     rng = torch.Generator().manual_seed(seed)
-    z = training.prior(prior, n, generator.latent, rng)
+    z = priors.prior(prior, n, generator.latent, rng)
     if labels is None:
         return (z,)
     return z, torch.from_numpy(np.asarray(labels, np.int64))[torch.randint(len(labels), (n,), generator=rng)]
@@ -170,7 +168,7 @@ class _Mean(nn.Module):
 
 
 def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
-    """A network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
+    """Export a network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
     names = ["input", "label"][: 1 + len(label)]
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
@@ -235,7 +233,7 @@ def _text(content: bytes) -> str:
 
 
 def explore(run: str = "quick") -> ipywidgets.VBox:
-    """The explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
+    """Return the explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
 
     Raises
     ------
@@ -298,15 +296,15 @@ class Widget:
         self.draw()
 
     def draw(self, _=None) -> None:
-        """A spike from the prior."""
-        self.start(training.prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
+        """Show a spike from the prior."""
+        self.start(priors.prior(self.model.prior, 1, self.model.generator.latent, self.rng)[0].numpy())
 
     def typical(self, _=None) -> None:
-        """The spike of z = 0."""
+        """Show the spike of z = 0."""
         self.start(np.zeros(self.model.generator.latent, np.float32))
 
     def encode(self, _=None) -> None:
-        """A real spike, encoded and decoded."""
+        """Show a real spike, encoded and decoded."""
         window = self.real[int(torch.randint(len(self.real), (1,), generator=self.rng))]
         self.start(self.model.encoded(window, self.label), window)
 
@@ -343,7 +341,7 @@ class Widget:
 
 
 def png(fig: Figure) -> bytes:
-    """A figure as PNG."""
+    """Return a figure as PNG."""
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

@@ -15,10 +15,12 @@ import copy
 import html
 import io
 import json
+import linecache
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets
@@ -45,8 +47,23 @@ STRIP = 4
 """Pictures shown where there are no sliders."""
 
 
-def check(question: str, got: Callable[[], object], expected: object, tolerance: float = 1e-6) -> bool:
+class Verdict(int):
+    """Whether an answer is right: true or false, of which a cell that ends with it shows nothing."""
+
+    def _ipython_display_(self) -> None: ...
+
+
+def check(
+    question: str,
+    got: Callable[[], object],
+    expected: object,
+    tolerance: float = 1e-6,
+    mistakes: Mapping[str, object] | None = None,
+) -> Verdict:
     """Print whether an exercise gives what it should, with what was expected and what it gave.
+
+    An answer that raises is told in one line, with the line of the notebook where it happened; checks after it still
+    run.
 
     Parameters
     ----------
@@ -59,30 +76,73 @@ def check(question: str, got: Callable[[], object], expected: object, tolerance:
         The answer wanted.
     tolerance
         Largest difference allowed in any number.
+    mistakes
+        What to say of a usual mistake ("did you forget to weight by q?"), and the wrong answer that it gives.
 
     Returns
     -------
-    bool
+    Verdict
         Whether the answer is right.
     """
     try:
-        answer = _plain(got())
+        given = got()
     except NotImplementedError as hint:
         print(f"to do   {question}\n        hint: {hint}")
-        return False
+        return Verdict(False)
+    except Exception as error:
+        print(f"error   {question}\n        {_place(error, got)}{type(error).__name__}: {_first_line(error)}")
+        return Verdict(False)
+    try:
+        answer = _plain(given)
+    except Exception:
+        print(f"not yet {question}\n        a {type(given).__name__} is given, where numbers or a text are expected")
+        return Verdict(False)
     expected = _plain(expected)
-    if isinstance(expected, str) or isinstance(answer, str | None):
-        right, difference = isinstance(answer, type(expected)) and answer == expected, ""
-    elif answer.shape != expected.shape:
-        right, difference = False, f"\n        shape {answer.shape}, where {expected.shape} was expected"
-    else:
-        largest = np.abs(answer - expected).max(initial=0)
-        right, difference = bool(largest <= tolerance), f" (largest difference {largest:.1g}, allowed {tolerance:.1g})"
+    right, difference = _compare(answer, expected, tolerance)
     print(
         f"{'right' if right else 'not yet':7} {question}{difference}\n"
         f"        expected {_words(expected)}\n        got      {_words(answer)}"
     )
-    return right
+    if not right and (advice := _advice(answer, tolerance, mistakes or {})):
+        print(f"        {advice}")
+    return Verdict(right)
+
+
+def _place(error: Exception, got: Callable) -> str:
+    """Name the line of the notebook in which ``got`` failed: "line 7 of your cell, `return x / y`: "."""
+    namespace = getattr(got, "__globals__", None)
+    own = [(f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_globals is namespace]
+    if not own:
+        return ""
+    frame, number = own[-1]
+    source = linecache.getline(frame.f_code.co_filename, number).strip()
+    return f"line {number} of your cell{f', `{source}`' if source else ''}: "
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")
+
+
+def _compare(answer: np.ndarray | str | None, expected: np.ndarray | str, tolerance: float) -> tuple[bool, str]:
+    """Tell whether an answer is right, and in words how far it is off."""
+    if isinstance(expected, str) or isinstance(answer, str | None):
+        return isinstance(answer, type(expected)) and answer == expected, ""
+    if answer.shape != expected.shape:
+        return False, f"\n        shape {answer.shape}, where {expected.shape} was expected"
+    largest = np.abs(answer - expected).max(initial=0)
+    return bool(largest <= tolerance), f" (largest difference {largest:.1g}, allowed {tolerance:.1g})"
+
+
+def _advice(answer: np.ndarray | str | None, tolerance: float, mistakes: Mapping[str, object]) -> str:
+    """Name the usual mistake that gives a wrong answer; empty if none does."""
+    if answer is None:
+        return "nothing came back: did you forget return?"
+    for words, wrong in mistakes.items():
+        if _compare(answer, _plain(wrong), tolerance)[0]:
+            return words
+    if isinstance(answer, np.ndarray) and not np.isfinite(answer).all():
+        return "not a finite number: did you take the logarithm of 0 or of a negative number, or divide by 0?"
+    return ""
 
 
 def _plain(answer: object) -> np.ndarray | str | None:
@@ -92,7 +152,7 @@ def _plain(answer: object) -> np.ndarray | str | None:
 
 
 def _words(answer: np.ndarray | str | None) -> str:
-    """An answer in one line: of an array, the first numbers."""
+    """Write an answer in one line: of an array, the first numbers."""
     if not isinstance(answer, np.ndarray):
         return str(answer)
     first = ", ".join(f"{number:.6g}" for number in answer.flat[:4])
@@ -103,40 +163,66 @@ class Interactive:
     """A figure to play with, as the last line of a cell: ``Interactive(draw, slope=[0.5, 1, 2])``.
 
     There is a slider for each control; where no front end shows sliders, a row of pictures instead. Both are in the
-    output, and whoever shows it takes what it can. A notebook that a run executes has the row alone.
+    output, and whoever shows it takes what it can. A notebook that a run executes has the row alone. The alternative
+    text of a picture is what ``draw`` says of itself, the values of the controls, and the titles of its axes.
 
     Parameters
     ----------
     draw
         Takes one value of each control, and gives a figure: about four inches wide, so that two go in a row.
+    play_ms
+        If given, a button plays the first control from its first value to its last, so many milliseconds at each.
     controls
         For each control its values, numbers in order or texts; it starts at the middle one.
     """
 
-    def __init__(self, draw: Callable[..., Figure], **controls: Sequence):
-        self.draw, self.controls = draw, {name: list(values) for name, values in controls.items()}
+    def __init__(self, draw: Callable[..., Figure], play_ms: int = 0, **controls: Sequence):
+        self.draw, self.play_ms = draw, play_ms
+        self.controls = {name: list(values) for name, values in controls.items()}
         self.initial = {name: values[len(values) // 2] for name, values in self.controls.items()}
         self.sliders = None if os.environ.get(figures.STAGING) else self._sliders()
 
     def _sliders(self) -> ipywidgets.VBox:
+        whole = {"layout": ipywidgets.Layout(width="34em", max_width="100%"), "style": {"description_width": "10em"}}
         sliders = {
             name: ipywidgets.SelectionSlider(
-                options=[(_value(v), v) for v in values], value=self.initial[name], description=name.replace("_", " ")
+                options=[(_value(v), v) for v in values],
+                value=self.initial[name],
+                description=name.replace("_", " "),
+                **whole,
             )
             for name, values in self.controls.items()
         }
-        first = self.draw(**self.initial)
-        size = {"width": f"{96 * first.get_figwidth():.0f}px", "max_width": "100%"}  # the box would stretch it
-        picture = ipywidgets.Image(
-            value=_png(first), format="png", layout=ipywidgets.Layout(align_self="flex-start", **size)
-        )
+        width = f"{96 * self.draw(**self.initial).get_figwidth():.0f}px"
+        layout = ipywidgets.Layout(width=width, max_width="100%", align_self="flex-start")  # the box would stretch it
+        picture = ipywidgets.HTML(self.picture(**self.initial), layout=layout)
 
         def redraw(_) -> None:
-            picture.value = _png(self.draw(**{name: slider.value for name, slider in sliders.items()}))
+            picture.value = self.picture(**{name: slider.value for name, slider in sliders.items()})
 
         for slider in sliders.values():
             slider.observe(redraw, "value")
-        return ipywidgets.VBox([*sliders.values(), picture])
+        return ipywidgets.VBox([*self._player(next(iter(sliders.values()))), *sliders.values(), picture])
+
+    def _player(self, slider: ipywidgets.SelectionSlider) -> list[ipywidgets.Play]:
+        if not self.play_ms:
+            return []
+        play = ipywidgets.Play(value=slider.index, max=len(slider.options) - 1, interval=self.play_ms)
+        ipywidgets.jslink((play, "value"), (slider, "index"))
+        return [play]
+
+    def picture(self, **values: object) -> str:
+        """HTML: the figure at these values of the controls, with an alternative text."""
+        fig = self.draw(**values)
+        where = ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in values.items())
+        titles = ". ".join(
+            " ".join(axis.get_title(loc="left").split()) for axis in fig.axes if axis.get_title(loc="left")
+        )
+        what = (self.draw.__doc__ or "").strip().split("\n")[0].rstrip(".")
+        words = html.escape(". ".join(filter(None, (where, what, titles))))
+        return (
+            f'<img style="width:100%" alt="{words}" src="data:image/png;base64,{base64.b64encode(_png(fig)).decode()}">'
+        )
 
     def row(self) -> str:
         """HTML: pictures at values of the first control from its first to its last, the others at their middle."""
@@ -144,17 +230,38 @@ class Interactive:
         shown = np.unique(np.linspace(0, len(values) - 1, STRIP).round().astype(int))
         pictures = []
         for value in (values[i] for i in shown):
-            source = base64.b64encode(_png(self.draw(**self.initial | {name: value}))).decode()
             caption = html.escape(f"{name.replace('_', ' ')} {_value(value)}")
             pictures.append(
                 f'<figure style="margin:0;width:48%"><figcaption><i>{caption}</i></figcaption>'
-                f'<img style="width:100%" alt="{caption}" src="data:image/png;base64,{source}"></figure>'
+                f"{self.picture(**self.initial | {name: value})}</figure>"
             )
         return f'<div style="display:flex;flex-wrap:wrap;max-width:900px">{"".join(pictures)}</div>'
 
     def _repr_mimebundle_(self, **_) -> dict[str, object]:
         fallback = {"text/html": self.row()}
         return fallback if self.sliders is None else self.sliders._repr_mimebundle_() | fallback
+
+
+class Animated:
+    """A saved figure that stands still, its animation folded below it; ``Animated(save_figure(...))`` ends a cell."""
+
+    def __init__(self, saved: figures.SavedFigure):
+        self.saved = saved
+
+    def __repr__(self) -> str:
+        return repr(self.saved)
+
+    def _repr_html_(self) -> str:
+        still, moving = (
+            base64.b64encode(self.saved.png.with_suffix(suffix).read_bytes()).decode() for suffix in (".png", ".gif")
+        )
+        caption = html.escape(self.saved.caption)
+        return (
+            f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{caption}" '
+            f'src="data:image/png;base64,{still}"><figcaption><i>{caption}</i></figcaption></figure>'
+            f'<details><summary>In motion</summary><img style="max-width:100%" alt="In motion: {caption}" '
+            f'src="data:image/gif;base64,{moving}"></details>'
+        )
 
 
 def _value(value: object) -> str:
@@ -186,7 +293,7 @@ def spike_windows(run: str = "") -> SpikeWindows:
 
 
 def for_students(solution: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The students' version of a solution's notebook: hints instead of solutions, everything else the same."""
+    """Make the students' version of a solution's notebook: hints instead of solutions, everything else the same."""
     notebook = copy.deepcopy(solution)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:

@@ -1,20 +1,25 @@
 """The ablation: what each piece of advice of chapter 1.3.5 does to the Transformer-GAN, on recordings and seeds.
 
-A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed. Notebook 02 reads the
-table that is kept in ``data/``.
+A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed. Notebook 02 reads
+the table that is kept in ``data/``.
 """
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.evaluation.statistics import SIGNIFICANT, paired, q_values
+from meagan_lib.evaluation import metrics
 from meagan_lib.experiments import sweep
+from meagan_lib.experiments.fitting import training_data
+from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
+from meagan_lib.models.gan import GAN
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser, fit_normalisation
 from meagan_lib.workflow.progress import by_step
 
 TABLE = ROOT / "data" / "ablation.csv"
@@ -28,28 +33,20 @@ DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "options": {}, "va
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the sweep.
-
-    Attributes
-    ----------
-    group, name
-        Under which heading it stands, and what it is called; names are unique.
-    against
-        Name of the variant that it differs from in one thing.
-    options
-        Fields of :class:`~meagan_lib.training.trainer.GANConfig` that it changes in the shared config.
-    normalisation
-        A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`.
-    moment_matching
-        Whether its windows go through :func:`meagan_lib.experiments.generation.moment_matching` before they are judged.
-    """
+    """One line of the sweep."""
 
     group: str
+    """The heading under which it stands."""
     name: str
+    """What it is called; names are unique."""
     against: str = ""
+    """Name of the variant that it differs from in one thing."""
     options: dict = field(default_factory=dict)
+    """Fields of :class:`~meagan_lib.models.gan.GANConfig` that it changes in the shared config."""
     normalisation: str = "z_score"
+    """A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`."""
     moment_matching: bool = False
+    """Whether its windows go through :func:`~meagan_lib.experiments.generation.moment_matching` before the scores."""
 
     @property
     def slug(self) -> str:
@@ -58,15 +55,13 @@ class Variant:
 
 
 def variants(section: Mapping) -> list[Variant]:
-    """The variants of a section ``ablation`` of parameters, checked.
+    """Return the variants of a section ``ablation`` of parameters, checked.
 
     Raises
     ------
     InputError
-        A variant with an unknown option, a name that stands twice, or a rival that is not there.
+        A variant with an unknown option, a name that stands twice, or nothing to compare it with.
     """
-    from meagan_lib.training.trainer import GANConfig, build_config
-
     sweep.check("ablation", section, DECLARED)
     found = []
     for given in section["variants"]:
@@ -74,7 +69,7 @@ def variants(section: Mapping) -> list[Variant]:
             found.append(Variant(**given))
         except TypeError as error:
             raise InputError(f"ablation.variants: {given} is no variant ({error})") from error
-        build_config(GANConfig, **dict(section["options"]) | found[-1].options)
+        GAN.configure(options=dict(section["options"]) | found[-1].options)
     names, slugs = [v.name for v in found], [v.slug for v in found]
     if len(set(slugs)) < len(slugs):
         raise InputError(f"ablation.variants: '{max(names, key=names.count)}' stands there twice")
@@ -85,38 +80,19 @@ def variants(section: Mapping) -> list[Variant]:
 
 
 def cases(section: Mapping) -> list[str]:
-    """A job for the training windows themselves, and one for each variant."""
+    """Return a job for the training windows themselves, and one for each variant."""
     return ["reach", *(v.slug for v in variants(section))]
 
 
-def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
-    """Train one variant with one seed on :class:`~meagan_lib.windows.spike_windows.SpikeWindows` and score it on test windows.
+def train(windows: SpikeWindows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
+    """Train one variant with one seed, and score it on test windows.
 
     Returns the scores by name, ``steps`` done, ``seconds`` of training, and ``diverged``: the step of a divergence, or
     nothing.
     """
-    from meagan_lib import training
-    from meagan_lib.evaluation import metrics
-    from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
-    from meagan_lib.models.transformer_gan import build_discriminator, build_generator
-    from meagan_lib.windows.detection import window_lowpass
-    from meagan_lib.windows.spike_windows import Split, Standardiser, fit_normalisation
-
-    real = {split: windows.of(split) for split in Split}
-    judge, normaliser = Standardiser.fit(real[Split.TRAIN]), fit_normalisation(variant.normalisation, real[Split.TRAIN])
-    test, seen = judge.transform(real[Split.TEST]), judge.transform(real[Split.TRAIN])
-    context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    shared = {"seed": seed, "patch": windows.samples_of(section["patch_ms"])} | section["options"]
-    config = training.build_config(training.GANConfig, **shared | variant.options)
-    taps = window_lowpass(windows.detection, windows.sampling_rate_hz)
-    own = normaliser.transform(real[Split.TRAIN])
-    trainer = training.GANTrainer(
-        build_generator(config, own, taps, bounded=normaliser.bounded),
-        build_discriminator(config, windows.n_samples),
-        own,
-        config,
-        validate=metrics.Validation.of(windows, variant.normalisation, seed),
-    )
+    patch, options = windows.samples_of(section["patch_ms"]), dict(section["options"]) | variant.options
+    config = GAN.configure(seed, patch=patch, options=options)
+    trainer = GAN.trainer(config, training_data(windows, variant.normalisation, seed=seed))
     started, diverged = time.monotonic(), ""
     try:
         trainer.train(by_step())
@@ -125,34 +101,38 @@ def train(windows, variant: Variant, section: Mapping, seed: int) -> dict[str, o
     row = {"steps": trainer.step, "seconds": round(time.monotonic() - started, 1), "diverged": diverged}
     if diverged:
         return row | dict.fromkeys(METRICS, "")
-    a, n = halves(test, int(section["n_windows"]), seed)
-    made = normaliser.inverse(trainer.sample(n, seed))
-    if variant.moment_matching:
-        made = moment_matching(normaliser.inverse(trainer.sample(MATCHING_WINDOWS, seed + 1)), real[Split.TRAIN])(made)
-    return row | metrics.values(a, judge.transform(made), context, METRICS)
+    train = windows.of(Split.TRAIN)
+    normaliser = fit_normalisation(variant.normalisation, train)
+
+    def draw(n: int, seed: int) -> np.ndarray:
+        return normaliser.inverse(trainer.sample(n, seed))
+
+    match = moment_matching(draw(MATCHING_WINDOWS, seed + 1), train) if variant.moment_matching else lambda drawn: drawn
+    return row | scores(windows, lambda n: match(draw(n, seed)), section, seed)
 
 
-def halves(test: np.ndarray, n_windows: int, seed: int) -> tuple[np.ndarray, int]:
-    """Half A of the test windows (n, samples), at most ``n_windows`` of it, and their number."""
-    n = min(n_windows, len(test) // 2)
-    return test[np.random.default_rng(seed).permutation(len(test))[:n]], n
+def scores(windows: SpikeWindows, draw: Callable[[int], np.ndarray], section: Mapping, seed: int) -> dict[str, float]:
+    """Score windows (n, samples), ``draw`` of n, against half A of the test windows, at most ``n_windows`` of it."""
+    scale = Standardiser.fit(windows.of(Split.TRAIN))
+    train, test = (scale.transform(windows.of(split)) for split in (Split.TRAIN, Split.TEST))
+    n = min(int(section["n_windows"]), len(test) // 2)
+    half = test[np.random.default_rng(seed).permutation(len(test))[:n]]
+    context = metrics.Context.fit(train, windows.sampling_rate_hz, seed=seed)
+    return metrics.values(half, scale.transform(draw(n)), context, METRICS)
 
 
-def reach(windows, section: Mapping, seed: int) -> dict[str, object]:
-    """Scores of the training windows themselves: what a perfect copy of their distribution would get."""
-    from meagan_lib.evaluation import metrics
-    from meagan_lib.windows.spike_windows import Split, Standardiser
+def reach(windows: SpikeWindows, section: Mapping, seed: int) -> dict[str, object]:
+    """Score the training windows themselves: what a perfect copy of their distribution would get."""
 
-    judge = Standardiser.fit(windows.of(Split.TRAIN))
-    seen, test = (judge.transform(windows.of(split)) for split in (Split.TRAIN, Split.TEST))
-    a, n = halves(test, int(section["n_windows"]), seed)
-    drawn = seen[np.random.default_rng(seed).permutation(len(seen))[:n]]
-    context = metrics.Context.fit(seen, windows.sampling_rate_hz, seed=seed)
-    return {"steps": 0, "seconds": 0.0, "diverged": ""} | metrics.values(a, drawn, context, METRICS)
+    def draw(n: int) -> np.ndarray:
+        train = windows.of(Split.TRAIN)
+        return train[np.random.default_rng(seed).permutation(len(train))[:n]]
+
+    return {"steps": 0, "seconds": 0.0, "diverged": ""} | scores(windows, draw, section, seed)
 
 
 def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
-    """Scores of one variant, or of the training windows themselves, with every seed."""
+    """Return the scores of one variant, or of the training windows themselves, with every seed."""
     if case == "reach":
         who, found = Variant("", "reach"), [reach(windows, section, seed) for seed in section["seeds"]]
     else:
@@ -162,59 +142,14 @@ def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
     return [about | {"seed": seed} | row for seed, row in zip(section["seeds"], found)]
 
 
-def load(path: Path | str = TABLE) -> list[dict[str, object]]:
-    """Rows of a table of the ablation: scores as numbers, NaN where training diverged.
-
-    Raises
-    ------
-    InputError
-        No such table.
-    """
-    return sweep.load(path, "ablation", dict.fromkeys(METRICS, float) | {"seed": int})
+def load(path: Path | str = TABLE) -> pd.DataFrame:
+    """Read a table of the ablation: a row for each recording, variant and seed, NaN where training diverged."""
+    return sweep.load(path, "ablation", METRICS)
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What a variant does to C2ST AUC on one recording, against its rival: the lower the better."""
-
-    data: str
-    group: str
-    variant: str
-    against: str
-    mean: float
-    """C2ST AUC of the variant, mean over the seeds that did not diverge."""
-    difference: float
-    """``mean`` minus that of the rival."""
-    p: float
-    """Of the paired t-test over the seeds: one seed gives both the same first weights and the same test windows."""
-    diverged: int
-    """Seeds that diverged."""
-    q: float = float("nan")
-    """``p`` corrected for all effects of the table."""
-
-    @property
-    def verdict(self) -> str:
-        """``helps``, ``hurts``, ``not significant`` (q ≥ 0.05, or not defined) or ``diverges``."""
-        if self.diverged:
-            return "diverges"
-        return "not significant" if not self.q < SIGNIFICANT else "helps" if self.difference < 0 else "hurts"
-
-
-def effects(rows: list[dict[str, object]]) -> list[Effect]:
-    """Every variant that has a rival against it, on every recording, in the order of the table."""
-    seeds: dict[tuple[str, str], dict[int, float]] = {}
-    about: dict[tuple[str, str], dict] = {}
-    for row in rows:
-        seeds.setdefault((row["data"], row["variant"]), {})[row["seed"]] = row["c2st_auc"]
-        about[row["data"], row["variant"]] = row
-    found = []
-    for (data, variant), mine in seeds.items():
-        if rival := about[data, variant]["against"]:
-            lost = int(np.isnan(list(mine.values())).sum())
-            pair = paired(mine, seeds[data, rival])
-            group = about[data, variant]["group"]
-            found.append(Effect(data, group, variant, rival, pair.mean, pair.difference, pair.p, lost))
-    return [replace(effect, q=float(q)) for effect, q in zip(found, q_values([effect.p for effect in found]))]
+def effects(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each variant does to C2ST AUC, the lower the better, as :func:`sweep.comparisons` describes it."""
+    return sweep.comparisons(table, ["data", "variant"], "c2st_auc", higher_is_better=False)
 
 
 READINGS = {
@@ -227,32 +162,21 @@ READINGS = {
     "helps on one recording, hurts on the other": lambda v: "helps" in v,
     "no significant difference": lambda v: True,
 }
+"""Sentences on a variant, and whether one holds of its verdicts on all recordings; the first that does counts."""
 
 
-def reading(found: Iterable[Effect]) -> dict[str, list[str]]:
-    """What the table says: variants, each with its rival, under a sentence of ``READINGS``, over all recordings."""
-    verdicts: dict[str, set[str]] = {}
-    for effect in found:
-        verdicts.setdefault(f"{effect.variant} (against {effect.against})", set()).add(effect.verdict)
+def reading(found: pd.DataFrame) -> dict[str, list[str]]:
+    """Return what :func:`effects` say over all recordings: under each sentence its variants."""
     said: dict[str, list[str]] = {sentence: [] for sentence in READINGS}
-    for variant, its in verdicts.items():
-        said[next(sentence for sentence, holds in READINGS.items() if holds(its))].append(variant)
+    for (variant, against), verdicts in found.groupby(["variant", "against"], sort=False)["verdict"].agg(set).items():
+        sentence = next(sentence for sentence, holds in READINGS.items() if holds(verdicts))
+        said[sentence].append(f"{variant} (against {against})")
     return {sentence: names for sentence, names in said.items() if names}
 
 
-def counted(found: Sequence[Effect]) -> str:
-    """How many effects were tested, and how many are significant: alone, and after the correction for their number."""
-    alone, both = sum(e.p < SIGNIFICANT for e in found), sum(e.q < SIGNIFICANT for e in found)
-    tested = sum(np.isfinite(e.p) for e in found)
-    return f"{tested} paired t-tests over seeds: {alone} with p < {SIGNIFICANT:g}, {both} with q < {SIGNIFICANT:g}"
-
-
-def summary(path: Path) -> tuple[str, list[str], list[list[str]]]:
-    """Title, header and lines of the closing table: what each variant does to C2ST AUC."""
+def summary(path: Path) -> tuple[str, pd.DataFrame]:
+    """Return title and closing table of the command: what each variant does to C2ST AUC."""
     found = effects(load(path))
-    lines = []
-    for variant in dict.fromkeys(e.variant for e in found):
-        its = [e for e in found if e.variant == variant]
-        lines.append([variant, its[0].against, *(f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in its)])
-    title = f"C2ST AUC of trees, mean over seeds ({counted(found)})"
-    return title, ["variant", "against", *dict.fromkeys(e.data for e in found)], lines
+    found["cell"] = [f"{e.mean:.3f} ({e.difference:+.3f}, {e.verdict})" for e in found.itertuples()]
+    table = found.set_index(["variant", "against", "data"])["cell"].unstack(sort=False)
+    return f"C2ST AUC of trees, mean over seeds ({sweep.counted(found)})", table.reset_index()

@@ -1,9 +1,9 @@
-"""The benchmark: rivals of the two models of the thesis, and all of them with several seeds.
+"""The benchmark: baselines of the two models of the thesis, and all of them with several seeds.
 
 One job of the graph fits one model with one seed and leaves ``results/<run>/benchmark/<model>/<seed>/``: the model,
-``synthetic.h5`` in the layout of ``windows.h5``, and ``cost.json``. The seed of notebooks 02 and 03 is theirs: what they
-made is taken, not made again. The graph and the command import this module each time: what computes is imported where
-it is used.
+``synthetic.h5`` in the layout of ``windows.h5``, and ``cost.json``. The seed of notebooks 02 and 03 is theirs: their
+windows are taken, not drawn again. The graph and the command import this module each time: what computes is imported
+where it is used.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from meagan_lib import InputError, did_you_mean
+from meagan_lib import InputError, choose
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, library_inputs
 from meagan_lib.workflow.files import sha256, write_json
 
 if TYPE_CHECKING:
-    from meagan_lib.models.contract import Model, TrainingData
+    from meagan_lib.models.contract import Model
     from meagan_lib.windows.spike_windows import SpikeWindows
 
 SECTION = "benchmark"
@@ -35,19 +35,17 @@ BASELINES = {
     "dcgan": "meagan_lib.models.dcgan:DCGAN",
     "tts_gan": "meagan_lib.models.tts_gan:TTSGAN",
     "flow_matching": "meagan_lib.models.flow_matching:FlowMatching",
-    "plain_transformer_gan": "meagan_lib.models.transformer_gan:GAN",
+    "plain_transformer_gan": "meagan_lib.models.gan:GAN",
     "plain_vae_gan": "meagan_lib.models.vae_gan:VAEGAN",
 }
-"""Module and class of each rival. A name, not an import: an edit of one concerns its own jobs alone."""
-THESIS = {
-    "transformer_gan": ("meagan_lib.models.transformer_gan:GAN", "02_transformer_gan"),
-    "vae_gan": ("meagan_lib.models.vae_gan:VAEGAN", "03_vae_gan"),
-}
-"""Module and class of the models of the thesis, and the notebook whose parameters are their recipe."""
+"""Module and class of each baseline. A name, not an import: an edit of one concerns its own jobs alone."""
+THESIS = {"transformer_gan": "02_transformer_gan", "vae_gan": "03_vae_gan"}
+"""The models of the thesis, and the notebook whose parameters are their options."""
+MODELS = BASELINES | {"transformer_gan": "meagan_lib.models.gan:GAN", "vae_gan": "meagan_lib.models.vae_gan:VAEGAN"}
 PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
 """The models of the thesis without a Gaussian under the generator, as its headings describe them."""
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
-"""Rivals with a Transformer whose tokens last as long as those of a model of the thesis."""
+"""Baselines with a Transformer whose tokens last as long as those of a model of the thesis."""
 DECLARED = {
     "models": ["gaussian"],
     "seeds": [0],
@@ -58,65 +56,61 @@ DECLARED = {
     "tts_gan_steps": 4500,
     "flow_matching_steps": 7600,
 }
-"""Parameters of the benchmark, with their defaults: the rivals, the seeds of the models of the thesis and those of the
-rivals (where none are named, the same), the looks at the validation windows of rivals with a network, their steps."""
+"""Parameters of the benchmark, with their defaults: the baselines, the seeds of the models of the thesis and those of
+the baselines (where none are named, the same), the validations of baselines with a network, their steps."""
 
 
 def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
-    """Contents of the benchmark's files of parameters by name, from the sections of a run.
+    """Return contents of the benchmark's files of parameters by name, from the sections of a run.
 
-    ``benchmark`` has the rivals, the seeds, those of the rivals where they are others, and the notebooks' own;
-    ``benchmark/<rival>`` what the jobs of one rival depend on, so that nothing else makes them stale.
+    ``benchmark`` has the baselines, the seeds, those of the baselines where they are others, and the notebooks' own;
+    ``benchmark/<baseline>`` what the jobs of one baseline depend on, so that nothing else makes them stale.
 
     Raises
     ------
     InputError
-        A parameter or rival that is not known, with the nearest name; one that is named twice; a budget below 1;
+        A parameter or baseline that is not known, with the nearest name; one that is named twice; a budget below 1;
         several seeds without the one that a notebook has.
     """
-    own = {model: int(parameters[notebook]["seed"]) for model, (_, notebook) in THESIS.items()}
+    own = {model: int(parameters[notebook]["seed"]) for model, notebook in THESIS.items()}
     default = DECLARED | {"models": [], "seeds": sorted(set(own.values())), "baseline_seeds": []}
     section = default | check_names_and_types(SECTION, parameters.get(SECTION, {}), DECLARED)
-    models, seeds, baseline_seeds = section["models"], section["seeds"], section["baseline_seeds"]
-    for model in models:
+    for model in section["models"]:
         if model in THESIS:
             raise InputError(f"benchmark.models: {model} takes part in any case; name its baselines")
-        if model not in BASELINES:
-            near = did_you_mean(model, BASELINES)
-            raise InputError(f"benchmark.models has no baseline '{model}'{near}; there are {', '.join(BASELINES)}")
-    for what, given in (("models", models), ("seeds", seeds), ("baseline_seeds", baseline_seeds)):
-        if twice := [item for item in given if given.count(item) > 1]:
-            raise InputError(f"benchmark.{what}: {twice[0]} stands there twice")
+        choose("the baseline in benchmark.models", model, BASELINES)
     for name, value in section.items():
-        if type(value) is int and value < 1:
+        if isinstance(value, list) and len(set(value)) < len(value):
+            raise InputError(f"benchmark.{name}: {max(value, key=value.count)} stands there twice")
+        if isinstance(value, int) and value < 1:
             raise InputError(f"benchmark.{name} is {value}: it must be 1 or more")
+    seeds = section["seeds"]
     for model, seed in own.items():
         if seed not in seeds and len(seeds) != 1:  # of one seed each, no two need be the same
-            notebook = THESIS[model][1]
             raise InputError(
-                f"benchmark.seeds are {seeds}, and the seed of {notebook} is {seed}: both models have the same seeds, so "
-                f"add it to benchmark.seeds or take one of them for {notebook}.seed"
+                f"benchmark.seeds are {seeds}, and the seed of {THESIS[model]} is {seed}: both models have the same "
+                f"seeds, so add it to benchmark.seeds or take one of them for {THESIS[model]}.seed"
             )
-    files = {SECTION: {"models": models, "seeds": seeds, "own": own}}
-    if baseline_seeds:
-        files[SECTION]["baseline_seeds"] = baseline_seeds
-    for model in models:
-        if model in PLAIN:
-            theirs = parameters[THESIS[PLAIN[model]][1]]
-            files[f"{SECTION}/{model}"] = {k: v for k, v in theirs.items() if k not in ("name", "seed", "stamp")} | {
-                "options": dict(theirs["options"]) | {"on_gaussian": False}
-            }
-            continue
-        steps = section.get(f"{model}_steps")
-        files[f"{SECTION}/{model}"] = {"steps": steps, "validations": section["validations"]} if steps else {}
-    for model, like in TOKENS_OF.items():
-        if model in models:
-            files[f"{SECTION}/{model}"]["patch_ms"] = parameters[THESIS[like][1]]["patch_ms"]
-    return files
+    whole = {"models": section["models"], "seeds": seeds, "own": own}
+    if section["baseline_seeds"]:
+        whole["baseline_seeds"] = section["baseline_seeds"]
+    return {SECTION: whole} | {f"{SECTION}/{model}": _budget(model, section, parameters) for model in section["models"]}
+
+
+def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> dict[str, object]:
+    """Return what the jobs of one baseline depend on."""
+    if model in PLAIN:
+        of_notebook = parameters[THESIS[PLAIN[model]]]
+        given = {name: value for name, value in of_notebook.items() if name not in ("name", "seed", "stamp")}
+        return given | {"options": dict(of_notebook["options"]) | {"on_gaussian": False}}
+    steps = section.get(f"{model}_steps")
+    given = {"steps": steps, "validations": section["validations"]} if steps else {}
+    like = TOKENS_OF.get(model)
+    return given | ({"patch_ms": parameters[THESIS[like]]["patch_ms"]} if like else {})
 
 
 def settings(run: str) -> dict:
-    """Models, seeds and own seeds of the benchmark of a run, as :func:`prepared` told them.
+    """Return models, seeds and own seeds of the benchmark of a run, as :func:`prepared` wrote them.
 
     Raises
     ------
@@ -130,7 +124,7 @@ def settings(run: str) -> dict:
 
 
 def entries(run: str) -> list[tuple[str, int]]:
-    """Model and seed of everything that takes part, the models of the thesis first.
+    """Return model and seed of everything that takes part, the models of the thesis first.
 
     Where there is one seed, a model of the thesis has that of its notebook.
     """
@@ -141,76 +135,38 @@ def entries(run: str) -> list[tuple[str, int]]:
 
 
 def is_own(run: str, model: str, seed: int) -> bool:
-    """Whether a notebook makes it, and no job of the benchmark."""
+    """Say whether a notebook trains it, and no job of the benchmark."""
     return settings(run)["own"].get(model) == seed
 
 
 def jobs(run: str) -> list[tuple[str, int]]:
-    """Model and seed of every job."""
+    """Return model and seed of every job."""
     return [entry for entry in entries(run) if not is_own(run, *entry)]
 
 
 def place(run: str, model: str, seed: int) -> Path:
-    """The folder of a fitted model and its windows."""
+    """Return the folder of a fitted model and its windows."""
     return RESULTS / run / model if is_own(run, model, seed) else RESULTS / run / SECTION / model / str(seed)
 
 
 def parameters_of(model: str) -> str:
-    """Name of the file of parameters that the jobs of a model read."""
-    return THESIS[model][1] if model in THESIS else f"{SECTION}/{model}"
+    """Return the name of the file of parameters that the jobs of a model read."""
+    return THESIS.get(model, f"{SECTION}/{model}")
 
 
 def library(model: str) -> list[str]:
-    """Modules of the library that the jobs of a model use, as paths from the checkout."""
-    module = (THESIS[model][0] if model in THESIS else BASELINES[model]).partition(":")[0]
+    """Return the modules of the library that the jobs of a model use, as paths from the checkout."""
+    module, _, _ = MODELS[model].partition(":")
     return sorted({*library_inputs("meagan_lib.experiments.benchmark"), *library_inputs(module)})
 
 
-def options(model: str, parameters: Mapping[str, object], windows: "SpikeWindows") -> dict[str, object]:
-    """Options of a model's ``fit``: the budget of a rival, the config that a notebook makes of its parameters.
-
-    A token that lasts ``patch_ms`` becomes a number of samples at the rate of the ``windows``.
-    """
-    if not (validations := parameters.get("validations")):
-        return {}
-    known = model_class(model).Config.__dataclass_fields__
-    given = {name: value for name, value in parameters.items() if name in known and name != "seed"}
-    if "patch_ms" in parameters:
-        given["patch"] = windows.samples_of(parameters["patch_ms"])
-    steps = int(given["steps"])
-    looked = {"validate_every": max(steps // validations, 1), "checkpoint_every": max(steps // 20, 1)}
-    return given | looked | dict(parameters.get("options", {}))
-
-
 def model_class(model: str) -> type["Model"]:
-    """The class of a model."""
-    return resolve_name(THESIS[model][0] if model in THESIS else BASELINES[model])
-
-
-def training_data(windows: "SpikeWindows", parameters: Mapping[str, object], seed: int) -> "TrainingData":
-    """What a model is fitted to: windows normalised, labelled and judged as in notebooks 02 and 03.
-
-    ``parameters`` are those of a notebook; without ``normalisation`` and ``condition`` windows are z-scores without
-    labels, and without ``validations`` nothing judges them.
-    """
-    from meagan_lib.evaluation.metrics import Validation
-    from meagan_lib.models.contract import TrainingData
-    from meagan_lib.windows.detection import window_lowpass
-    from meagan_lib.windows.spike_windows import Split, fit_normalisation
-
-    named = str(parameters.get("normalisation", "z_score"))
-    normaliser, condition = fit_normalisation(named, windows.of(Split.TRAIN)), parameters.get("condition")
-    return TrainingData(
-        normaliser.transform(windows.of(Split.TRAIN)),
-        window_lowpass(windows.detection, windows.sampling_rate_hz),
-        Validation.of(windows, named, seed) if parameters.get("validations") else None,
-        windows.classes(condition, Split.TRAIN)[0] if condition else None,
-        normaliser.bounded,
-    )
+    """Return the class of a model."""
+    return resolve_name(MODELS[model])
 
 
 SYNTHETIC, MATCHED = "synthetic.h5", "moment_matched.h5"
-"""Windows of a model as it makes them, which are what is quoted, and those of a network after moment matching."""
+"""Windows of a model as it draws them, which are what is quoted, and those of a network after moment matching."""
 KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", SYNTHETIC, MATCHED, "cost.json")
 """Files of a job that its receipt lists."""
 
@@ -219,34 +175,30 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     """Fit one model with one seed, draw its windows, and return the receipt."""
     from threadpoolctl import threadpool_limits
 
+    from meagan_lib.experiments.fitting import fit_options, training_data
     from meagan_lib.experiments.generation import draw_synthetic
     from meagan_lib.windows.spike_windows import SpikeWindows
 
-    started, folder = time.monotonic(), place(run, model, seed)
+    started, folder, kind = time.monotonic(), place(run, model, seed), model_class(model)
     folder.mkdir(parents=True, exist_ok=True)
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
-    data, given = training_data(windows, parameters, seed), options(model, parameters, windows)
-    if given:
+    fitted_with = parameters.get("normalisation", "z_score"), parameters.get("condition", "")
+    is_network = hasattr(kind, "Config")
+    if is_network:
         import torch
 
         torch.set_num_threads(1)
     with threadpool_limits(1):
-        clock = time.process_time()
-        fitted = model_class(model).fit(data, seed, folder, **given)
+        data = training_data(windows, *fitted_with, seed if is_network else None)
+        options, clock = fit_options(kind.Config, parameters, windows) if is_network else {}, time.process_time()
+        fitted = kind.fit(data, seed, folder, **options)
         seconds = round(time.process_time() - clock, 1)
-        cost = {
-            "trained": fitted.n_parameters,
-            "steps": 0,
-            "windows": len(data.train),
-            "seconds": seconds,
-            "threads": 1,
-        }
         fitted.save(folder)
-        fitted_with = str(parameters.get("normalisation", "z_score")), str(parameters.get("condition", ""))
         draw_synthetic(fitted, windows, *fitted_with, seed + 2).save(folder / SYNTHETIC)
-        if given:  # a network
+        if is_network:
             draw_synthetic(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)
-    if given:
+    cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
+    if is_network:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
     receipt = {
@@ -260,7 +212,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
 
 
 def synthetic(run: str, file: str = SYNTHETIC) -> dict[str, dict[int, "SpikeWindows"]]:
-    """Windows of every model of a run, model → seed → windows; of ``MATCHED`` those of the networks."""
+    """Load the windows of every model of a run, model → seed → windows; of ``MATCHED`` those of the networks."""
     from meagan_lib.windows.spike_windows import SpikeWindows
 
     found: dict[str, dict[int, SpikeWindows]] = {}
@@ -272,27 +224,23 @@ def synthetic(run: str, file: str = SYNTHETIC) -> dict[str, dict[int, "SpikeWind
 
 
 def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
-    """What every model of a run took, model → seed → cost.
-
-    A cost has ``parameters`` of what makes windows, ``trained`` with those of its opponents and helpers, ``steps``,
-    ``windows`` that were shown, repeats counted, ``seconds`` of CPU time and ``threads``.
-    """
+    """Return what every model of a run took, model → seed → :func:`meagan_lib.training.checkpoints.cost`."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     for model, seed in entries(run):
         path = place(run, model, seed) / "cost.json"
         if not path.is_file():
-            raise InputError(f"run '{run}' does not tell what {model} with seed {seed} took: make it with meagan run")
+            raise InputError(f"run '{run}' does not say what {model} with seed {seed} took: make it with meagan run")
         found.setdefault(model, {})[seed] = json.loads(path.read_text())
     return found
 
 
 def load(run: str, model: str, seed: int) -> "Model":
-    """A fitted rival of a run, or a model of the thesis with a seed that is not the notebook's."""
+    """Load a fitted baseline of a run, or a model of the thesis with a seed that is not the notebook's."""
     return model_class(model).load(place(run, model, seed))
 
 
 def main() -> int:
-    """``python -m meagan_lib.experiments.benchmark RUN PARAMETERS.yaml MODEL SEED``: a job of the graph."""
+    """Do a job of the graph: ``python -m meagan_lib.experiments.benchmark RUN PARAMETERS.yaml MODEL SEED``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("parameters", type=Path)

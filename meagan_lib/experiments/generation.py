@@ -1,6 +1,6 @@
 """Windows drawn from a fitted model: the gate that real windows went through, and moment matching.
 
-One treatment for all: every model's windows are asked by the same :class:`Gate`, and every network is shown without and
+One treatment for all: every model's windows go through the same :class:`Gate`, and every network is shown without and
 with :func:`moment_matching`.
 """
 
@@ -56,7 +56,7 @@ class Gate:
 
     @classmethod
     def of(cls, windows: SpikeWindows) -> "Gate":
-        """The rule that the training windows of ``windows`` went through."""
+        """Return the rule that the training windows of ``windows`` went through."""
         train, kept, rule = windows.of(Split.TRAIN), windows.split == Split.TRAIN, windows.detection
         aligned = np.zeros(windows.n_samples, bool)
         aligned[train.argmin(axis=1)] = True
@@ -121,7 +121,7 @@ class Sampler(Protocol):
     """What draws windows: a fitted model, or a trainer."""
 
     def sample(self, n: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), normalised, with labels (n,) where it was told any."""
+        """Draw windows float32 (n, samples), normalised, with labels (n,) where it was trained with any."""
 
 
 def draw_synthetic(
@@ -132,7 +132,7 @@ def draw_synthetic(
     seed: int = 0,
     matched: bool = False,
 ) -> SpikeWindows:
-    """Draw windows from a model that was fitted to the training windows of ``windows``; what passes the gate is marked.
+    """Draw windows from a model that was fitted to the training windows of ``windows``; mark what passes the gate.
 
     As many as there are test windows, and more until as many pass (at most ``MOST_DRAWN`` times that); with labels as
     often as among the training windows.
@@ -144,31 +144,46 @@ def draw_synthetic(
     matched
         Whether windows go through :func:`moment_matching`.
     """
-    normaliser = fit_normalisation(normalisation, windows.of(Split.TRAIN))
+    train = windows.of(Split.TRAIN)
+    normaliser = fit_normalisation(normalisation, train)
     labels, classes = windows.classes(condition, Split.TRAIN) if condition else (None, None)
 
-    def generate(n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        asked = None if labels is None else labels[np.random.default_rng(seed).integers(len(labels), size=n)]
-        return normaliser.inverse(model.sample(n, seed, *([] if asked is None else [asked]))), asked
+    def draw(n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        own = None if labels is None else labels[np.random.default_rng(seed).integers(len(labels), size=n)]
+        return normaliser.inverse(model.sample(n, seed, *([] if own is None else [own]))), own
 
     gate, n = Gate.of(windows), int((windows.split == Split.TEST).sum())
-    match = None
-    if matched:
-        match = moment_matching(generate(MATCHING_WINDOWS, seed + 1)[0], windows.of(Split.TRAIN))
-    parts, passed, drawn, wanted = [], 0, 0, n
+    match = moment_matching(draw(MATCHING_WINDOWS, seed + 1)[0], train) if matched else lambda drawn: drawn
+    parts, n_passed, n_drawn, wanted = [], 0, 0, n
     while wanted > 0:
-        made, asked = generate(wanted, seed + 10_000 * len(parts))
-        made = match(made) if match else made
-        parts.append((made, gate.passes(made), asked))
-        passed, drawn = passed + int(parts[-1][1].sum()), drawn + wanted
-        wanted = min(int(1.1 * (n - passed) * drawn / max(passed, 1)) + 1, MOST_DRAWN * n - drawn) if passed < n else 0
-    made, passes, asked = (None if column[0] is None else np.concatenate(column) for column in zip(*parts))
-    columns = {} if asked is None else {{"unit": "label", "channel": "channel"}[condition]: classes[asked, 1]}
-    return windows.synthetic(made, passes=passes, **columns)
+        drawn, own = draw(wanted, seed + 10_000 * len(parts))
+        drawn = match(drawn)
+        parts.append((drawn, gate.passes(drawn), own))
+        n_passed, n_drawn = n_passed + int(parts[-1][1].sum()), n_drawn + wanted
+        more = min(int(1.1 * (n - n_passed) * n_drawn / max(n_passed, 1)) + 1, MOST_DRAWN * n - n_drawn)
+        wanted = more if n_passed < n else 0
+    drawn, passes, own = (None if column[0] is None else np.concatenate(column) for column in zip(*parts))
+    columns = {} if own is None else {{"unit": "label", "channel": "channel"}[condition]: classes[own, 1]}
+    return windows.synthetic(drawn, passes=passes, **columns)
+
+
+def draw_by_class(
+    model: Sampler, windows: SpikeWindows, normalisation: str, condition: str, seed: int = 0, most: int = 8
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return real test windows and 500 that a conditional model draws, of the classes with ``most`` training windows.
+
+    Both are class → windows (·, samples).
+    """
+    labels, classes = windows.classes(condition, Split.TRAIN)
+    own = windows.classes_among(condition, Split.TEST, classes)
+    inverse = fit_normalisation(normalisation, windows.of(Split.TRAIN)).inverse
+    largest = {f"{condition} {classes[k, 1]}": k for k in np.argsort(-np.bincount(labels), kind="stable")[:most]}
+    real = {name: windows.of(Split.TEST)[own == k] for name, k in largest.items()}
+    return real, {name: inverse(model.sample(500, seed, np.full(500, k))) for name, k in largest.items()}
 
 
 def moment_matching(generated: np.ndarray, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The linear map of windows (·, samples) that gives ``generated`` the mean and covariance of ``train``.
+    """Return the linear map of windows (·, samples) that gives ``generated`` the mean and covariance of ``train``.
 
     Of all such maps it moves windows least (:func:`~meagan_lib.models.gaussian.gaussian_transport`). The hundredth of
     either that lies farthest out is not counted. ``generated`` are windows of their own, not those that are mapped.
@@ -179,5 +194,5 @@ def moment_matching(generated: np.ndarray, train: np.ndarray) -> Callable[[np.nd
 
 
 def matching_parameters(samples: int) -> int:
-    """Numbers that moment matching of windows of ``samples`` fits: a symmetric matrix and a shift."""
+    """Count the numbers that moment matching of windows of ``samples`` fits: a symmetric matrix and a shift."""
     return samples * (samples + 1) // 2 + samples

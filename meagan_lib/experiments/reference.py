@@ -9,6 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from meagan_lib.workflow.files import write_json
 
 FILE = "reference.json"
 NOT_BITS = ("config.json", "cost.json")
-"""Products that tell of the sources and of seconds, which may change while all results stay."""
+"""Products that depend on the sources and on seconds, which may change while all results stay."""
 
 
 def keep(run: str) -> Path:
@@ -43,17 +44,14 @@ def keep(run: str) -> Path:
 
 
 def _state(run: str) -> dict:
-    """Fingerprint, machine, seconds, parameters, digests and scores of a finished run."""
+    """Return fingerprint, machine, seconds, parameters, digests and scores of a finished run."""
     folder = RESULTS / run
     if not (folder / "scores.json").is_file():
         raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
-    receipts = {  # where its products lie, in the folder of the run → receipt
-        path: (
-            path.parents[1].relative_to(folder) if path.parent.name == "receipts" else Path(),
-            json.loads(path.read_text()),
-        )
-        for path in (*sorted(folder.rglob("receipts/*.json")), *sorted(folder.glob("benchmark/*/*/receipt.json")))
-    }
+    # The folder in which the products of a receipt lie, and the receipt.
+    own = [(Path(), path) for path in sorted(folder.glob("benchmark/*/*/receipt.json"))]
+    files = [(path.parents[1].relative_to(folder), path) for path in sorted(folder.rglob("receipts/*.json"))] + own
+    receipts = [(where, json.loads(path.read_text())) for where, path in files]
     return {
         "fingerprint": {
             "torch": torch.__version__,
@@ -61,16 +59,14 @@ def _state(run: str) -> dict:
             "cpu": torch.backends.cpu.get_cpu_capability(),
         },
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True), "processor": platform.machine()},
-        "seconds": {
-            f"{receipt['notebook']} {where.name}".strip(): receipt["seconds"] for where, receipt in receipts.values()
-        },
+        "seconds": {f"{receipt['notebook']} {where.name}".strip(): receipt["seconds"] for where, receipt in receipts},
         "parameters": {
             str(path.relative_to(folder / "params").with_suffix("")): yaml.safe_load(path.read_text())
             for path in sorted((folder / "params").rglob("*.yaml"))
         },
         "digests": {
             str(where / product): digest
-            for where, receipt in receipts.values()
+            for where, receipt in receipts
             for product, digest in receipt["products"].items()
             if Path(product).name not in NOT_BITS
         },
@@ -80,11 +76,11 @@ def _state(run: str) -> dict:
 
 
 class Finding(NamedTuple):
-    """What one level says: whether it holds (None: it cannot be asked), and the sentence."""
+    """What one level says: whether it holds (None: it cannot be compared), and the sentence."""
 
     level: str
     holds: bool | None
-    told: str
+    sentence: str
 
 
 def compare(run: str, kept: Mapping) -> list[Finding]:
@@ -94,27 +90,27 @@ def compare(run: str, kept: Mapping) -> list[Finding]:
 
 
 def load(run: str) -> dict | None:
-    """The reference that stands beside the figures of a run, or None."""
+    """Load the reference that stands beside the figures of a run, or None."""
     path = figures.folder(run) / FILE
     return json.loads(path.read_text()) if path.is_file() else None
 
 
 def _bits(now: Mapping, kept: Mapping) -> Finding:
-    for what in ("fingerprint", "parameters"):
-        if now[what] != kept[what]:
-            other = [f"{name} {value}" for name, value in kept[what].items() if now[what].get(name) != value]
-            told = f"another {what}: {'; '.join(other)[:200]}" if what == "fingerprint" else "other parameters"
-            return Finding("bits", None, f"not asked, for the reference has {told}")
-    differing = sorted(name for name, digest in kept["digests"].items() if now["digests"].get(name) != digest)
-    if differing:
-        return Finding(
-            "bits", False, f"{len(differing)} of {len(kept['digests'])} files differ: {', '.join(differing)}"
-        )
-    return Finding("bits", True, f"all {len(kept['digests'])} files are the same")
+    if now["fingerprint"] != kept["fingerprint"]:
+        other = [
+            f"{name} {value}" for name, value in kept["fingerprint"].items() if now["fingerprint"].get(name) != value
+        ]
+        return Finding("bits", None, f"not compared, for the reference has another fingerprint: {'; '.join(other)}")
+    if now["parameters"] != kept["parameters"]:
+        return Finding("bits", None, "not compared, for the reference has other parameters")
+    files, digests = len(kept["digests"]), now["digests"]
+    if differing := sorted(name for name, digest in kept["digests"].items() if digests.get(name) != digest):
+        return Finding("bits", False, f"{len(differing)} of {files} files differ: {', '.join(differing)}")
+    return Finding("bits", True, f"all {files} files are the same")
 
 
 def _scores(now: Mapping, kept: Mapping) -> Finding:
-    """Two scores agree that differ by no more than both 95 % intervals allow; one in twenty may not, by chance."""
+    """Compare: scores agree that differ by no more than both 95 % intervals allow; one in twenty may not, by chance."""
     outside, n = [], 0
     for model in kept:
         for metric, old in kept[model].items():
@@ -126,16 +122,16 @@ def _scores(now: Mapping, kept: Mapping) -> Finding:
             if abs(new["value"] - old["value"]) > half:
                 outside.append(f"{model} {metric} {new['value']:.3g} ({old['value']:.3g})")
     allowed = int(scipy.stats.binom.ppf(0.999, n, 0.05))
-    told = f"{n - len(outside)} of {n} agree within their 95 % intervals, {allowed} may differ by chance"
-    return Finding("scores", len(outside) <= allowed, told + (f"; not {', '.join(outside)}" if outside else ""))
+    sentence = f"{n - len(outside)} of {n} agree within their 95 % intervals, {allowed} may differ by chance"
+    return Finding("scores", len(outside) <= allowed, sentence + (f"; not {', '.join(outside)}" if outside else ""))
 
 
 def _statements(now: Mapping, kept: Mapping) -> Finding:
-    """Each model that is significantly better than another in the reference must not be worse."""
+    """Compare orders: a model that is significantly better than another in the reference must not be worse."""
     models = [model for model in kept if model != REACH]
     names = [name for name in LEADING if name in kept[REACH]]
-    asked = [(one, other, name) for i, one in enumerate(models) for other in models[i + 1 :] for name in names]
-    before = {each: lead for each, lead in compare_models(kept, asked).items() if lead.significant}
+    pairs = [(one, other, name) for one, other in combinations(models, 2) for name in names]
+    before = {each: lead for each, lead in compare_models(kept, pairs).items() if lead.significant}
     after = compare_models(now, [each for each in before if set(each[:2]) <= set(now)])
     turned = []
     for (one, other, name), lead in before.items():

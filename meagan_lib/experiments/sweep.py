@@ -5,7 +5,7 @@ A sweep is a module of the library with a section of its name in the parameters,
 - ``COLUMNS``, those of its table after ``data``, the recording;
 - ``cases(section)``, names of the jobs of a recording, as files have them, of a section that is checked;
 - ``rows(windows, case, section)``, what such a job finds: rows of the table;
-- ``summary(path)``, title, header and lines of the closing table of the command.
+- ``load(path)``, the table, and ``summary(path)``, title and closing table of the command.
 """
 
 import argparse
@@ -14,10 +14,12 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+import numpy as np
 import yaml
 
 from meagan_lib import ROOT, InputError
@@ -25,28 +27,31 @@ from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, part
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SECTIONS = ("ablation", "utility")
 
 
 def module(section: str) -> ModuleType:
-    """The module behind a section."""
+    """Return the module behind a section."""
     return importlib.import_module(f"meagan_lib.experiments.{section}")
 
 
 def section_in(names: Iterable[str]) -> str:
-    """Which of ``names`` is the section of a sweep; nothing where none is."""
+    """Return which of ``names`` is the section of a sweep; nothing where none is."""
     return next(iter(set(SECTIONS) & set(names)), "")
 
 
 def asked(run: str) -> tuple[str, dict]:
-    """Section and parameters of the sweep that a run was last asked for; empty where it is none."""
+    """Return section and parameters of the sweep that a run was last asked for; empty where it is none."""
     folder = RESULTS / run / "params"
     section = section_in(path.stem for path in folder.glob("*.yaml"))
     return section, yaml.safe_load((folder / f"{section}.yaml").read_text()) if section else {}
 
 
 def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
-    """Parameters of notebook 01 for each recording of the sweep, by label; each is a run within the run ``name``."""
+    """Return parameters of notebook 01 for each recording, by label; each is a run within the run ``name``."""
     first = dict(parameters[merging.FIRST]) | {"name": name}
     if not isinstance(first["recording"], list):
         first["recording"] = [first["recording"]]
@@ -57,7 +62,7 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
 
 
 def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
-    """Raise when a section has a parameter that is not ``declared``, of another type, or a number below what makes sense.
+    """Refuse a section with a parameter that is not ``declared``, of another type, or a number below what makes sense.
 
     Raises
     ------
@@ -67,7 +72,7 @@ def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
     given = {key: value for key, value in section.items() if key != "labels"}
     for key, value in check_names_and_types(name, given, declared).items():
         numbers = value if isinstance(value, list) else [value]
-        if not numbers or key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers):
+        if not numbers or (key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers)):
             raise InputError(f"{name}.{key} is {value}: it must be 1 or more")
 
 
@@ -107,8 +112,8 @@ def gather(run: str, name: str, receipts: Iterable[Mapping]) -> dict:
     return receipt
 
 
-def load(path: Path | str, name: str, kinds: Mapping[str, type]) -> list[dict[str, object]]:
-    """Rows of a table of the sweep ``name``, where columns of ``kinds`` are numbers, NaN where there is none.
+def load(path: Path | str, name: str, scores: Iterable[str]) -> "pd.DataFrame":
+    """Read a table of the sweep ``name``, whose columns ``scores`` are NaN where training diverged.
 
     A relative path is one of the checkout.
 
@@ -117,19 +122,59 @@ def load(path: Path | str, name: str, kinds: Mapping[str, type]) -> list[dict[st
     InputError
         No such table.
     """
-    path = Path(path) if Path(path).is_absolute() else ROOT / path
+    import pandas as pd
+
+    path = ROOT / path
     if not path.is_file():
         raise InputError(f"there is no table {path} of the {name}: check the path, or make it with meagan run {name}")
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [row | {column: kind(row[column] or "nan") for column, kind in kinds.items()} for row in rows]
+    return pd.read_csv(path, keep_default_na=False, na_values={score: ["", "nan"] for score in scores})
+
+
+def comparisons(table: "pd.DataFrame", by: Sequence[str], score: str, higher_is_better: bool) -> "pd.DataFrame":
+    """Compare each case of a table with the one that its column ``against`` names, by paired t-tests over the seeds.
+
+    Parameters
+    ----------
+    table
+        A row for each case and seed, in which ``by`` are the columns of a case, its name the last.
+    score
+        The column that is compared.
+
+    Returns
+    -------
+    A row for each case that has something to be compared with, in the order of the table: ``mean`` over the seeds,
+    ``difference`` from the other, ``p`` of the paired t-test (one seed gives both the same first weights and the same
+    windows), ``q`` corrected for all rows, ``diverged``, the seeds without a score, and ``verdict``: ``helps``,
+    ``hurts``, ``not significant`` (q ≥ 0.05, or not defined) or ``diverges``.
+    """
+    from meagan_lib.evaluation.statistics import SIGNIFICANT, paired, q_values
+
+    by = list(by)
+    of = {case: rows.set_index("seed")[score].to_dict() for case, rows in table.groupby(by, sort=False)}
+    found = table[table["against"] != ""].drop_duplicates(by).reset_index(drop=True)
+    cases = list(found[[*by, "against"]].itertuples(index=False, name=None))
+    pairs = [paired(of[case[:-1]], of[*case[:-2], case[-1]]) for case in cases]
+    for column in ("mean", "difference", "p"):
+        found[column] = [getattr(pair, column) for pair in pairs]
+    found["diverged"] = [int(np.isnan(list(of[case[:-1]].values())).sum()) for case in cases]
+    found["q"] = q_values(found["p"])
+    helps = (found["difference"] > 0) == higher_is_better
+    conditions = [found["diverged"] > 0, ~(found["q"] < SIGNIFICANT), helps]
+    found["verdict"] = np.select(conditions, ["diverges", "not significant", "helps"], "hurts")
+    return found
+
+
+def counted(found: "pd.DataFrame") -> str:
+    """Say how many comparisons were tested, and how many are significant: alone, and corrected for their number."""
+    from meagan_lib.evaluation.statistics import SIGNIFICANT
+
+    alone, both = ((found[column] < SIGNIFICANT).sum() for column in ("p", "q"))
+    tested, level = found["p"].count(), f"{SIGNIFICANT:g}"
+    return f"{tested} paired t-tests over seeds: {alone} with p < {level}, {both} with q < {level}"
 
 
 def main() -> int:
-    """``python -m meagan_lib.experiments.sweep SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``: a job of the graph.
-
-    Without a case: the job that gathers them.
-    """
+    """Do a job of the graph: ``SECTION RUN PARAMETERS.yaml [--recording LABEL --case CASE]``, or gather all cases."""
     parser = argparse.ArgumentParser()
     parser.add_argument("section", choices=SECTIONS)
     parser.add_argument("run")

@@ -1,8 +1,4 @@
-"""Rivals without a network: quick to fit, and the first that must be beaten."""
-
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Self
+"""Baselines without a network: quick to fit, and the first that must be beaten."""
 
 import numpy as np
 from scipy.linalg import toeplitz
@@ -13,37 +9,31 @@ from meagan_lib.models.gaussian import Gaussian
 
 
 def principal_axes(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (samples,), principal axes (samples, samples) as columns and deviations (samples,), the strongest first."""
+    """Return mean (samples,), principal axes (samples, samples) in columns, deviations (samples,); strongest first."""
     gaussian = Gaussian(windows)
     variance, axes = np.linalg.eigh(gaussian.covariance)
     return gaussian.mean, axes[:, ::-1], np.sqrt(variance[::-1].clip(0))
 
 
 class PCAGaussian(ArrayModel):
-    """A Gaussian along the first principal axes, and noise for what they leave.
+    """A Gaussian along the first ``n_components`` principal axes, and noise for what they leave.
 
-    x = x̄ + V Λ^½ z + s (I − V Vᵀ) ε with z ~ N(0, I), V the axes and Λ the variances along them, and ε noise within the
-    band; s gives the rest its variance. Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, where ε is white.
+    x = x̄ + V Λ^½ z + s (I − V Vᵀ) ε with z ~ N(0, I), V the axes and Λ the variances along them, and ε noise within
+    the band; s gives the rest its variance. Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, where ε is white.
     """
 
-    def __init__(self, windows: np.ndarray, n_components: int, lowpass: Sequence[float]):
-        """Fit to windows (n, samples)."""
-        self.mean, axes, deviations = principal_axes(windows)
+    def __init__(self, data: TrainingData, seed: int = 0, n_components: int = 10):
+        self.mean, axes, deviations = principal_axes(data.train)
         self.axes, self.deviations = axes[:, :n_components], deviations[:n_components]
-        self.lowpass = np.asarray(lowpass, dtype=np.float64)
+        self.lowpass = np.asarray(data.lowpass, dtype=np.float64)
         spread = np.convolve(self.lowpass, self.lowpass)[len(self.lowpass) - 1 :]  # of ε: its autocovariance
         covariance = toeplitz(np.pad(spread, (0, len(self.mean)))[: len(self.mean)] / spread[0])
         left = np.trace(covariance) - np.trace(self.axes.T @ covariance @ self.axes)
         self.noise = np.array(np.sqrt((deviations[n_components:] ** 2).sum() / max(left, 1e-12)))
 
-    @classmethod
-    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10) -> Self:
-        """The model of ``data``; ``n_components``: principal axes that are kept."""
-        return cls(data.train, n_components, data.lowpass)
-
     @property
     def n_parameters(self) -> int:
-        """Of the mean, of a covariance of rank k (directions and variances), and the scale of the noise."""
+        """Numbers of the mean, of a covariance of rank k (directions and variances), and the scale of the noise."""
         samples, k = self.axes.shape
         return samples + samples * k - k * (k - 1) // 2 + 1
 
@@ -57,11 +47,11 @@ class PCAGaussian(ArrayModel):
 
 
 class MixtureOfGaussians(ArrayModel):
-    """A mixture of Gaussians along the first principal axes, a Gaussian along the others.
+    """A mixture of Gaussians along the first ``n_components`` principal axes, a Gaussian along the others.
 
-    The number of parts is the one of 1, 2, 4, … at which the Bayesian information criterion is lowest (Schwarz 1978,
-    doi:10.1214/aos/1176344136). All axes at once would leave it too few: a part of a mixture over 64 samples alone has
-    2145 numbers.
+    The number of parts is the one of 1, 2, 4, … ``most_parts`` at which the Bayesian information criterion is lowest
+    (Schwarz 1978, doi:10.1214/aos/1176344136). All axes at once would leave it too few: a part of a mixture over 64
+    samples alone has 2145 numbers.
 
     Attributes
     ----------
@@ -69,8 +59,8 @@ class MixtureOfGaussians(ArrayModel):
         (tried, 2): number of parts, and the criterion as a mean over the windows, in nats.
     """
 
-    def __init__(self, windows: np.ndarray, n_components: int, most_parts: int, seed: int):
-        """Fit to windows (n, samples)."""
+    def __init__(self, data: TrainingData, seed: int = 0, n_components: int = 10, most_parts: int = 64):
+        windows = data.train
         self.mean, axes, deviations = principal_axes(windows)
         self.colouring = axes * deviations
         n_components = min(n_components, int((deviations > 1e-6 * deviations[0]).sum()))  # the others do not vary
@@ -87,19 +77,9 @@ class MixtureOfGaussians(ArrayModel):
         self.roots = np.linalg.cholesky(best.covariances_)
         self.bic = np.stack([2.0 ** np.arange(len(mixtures)), criterion], axis=1)
 
-    @classmethod
-    def fit(
-        cls, data: TrainingData, seed: int = 0, folder: Path | None = None, n_components: int = 10, most_parts: int = 64
-    ) -> Self:
-        """The model of ``data``.
-
-        ``n_components``: principal axes along which there is a mixture; ``most_parts``: no more are tried.
-        """
-        return cls(data.train, n_components, most_parts, seed)
-
     @property
     def n_parameters(self) -> int:
-        """Of the Gaussian over all axes, and of the mixture's weights, means and covariances."""
+        """Numbers of the Gaussian over all axes, and of the mixture's weights, means and covariances."""
         samples, (parts, k) = len(self.mean), self.means.shape
         return samples + samples * (samples + 1) // 2 + parts - 1 + parts * k + parts * k * (k + 1) // 2
 
@@ -116,18 +96,13 @@ class MixtureOfGaussians(ArrayModel):
 class Bootstrap(ArrayModel):
     """Training windows drawn with replacement, each with a little noise: what learning by heart would get.
 
-    A score is no proof of a model unless it beats this one where copying does not count.
+    ``jitter`` is the standard deviation of the noise, as a z-score. A score is no proof of a model unless it beats this
+    one where copying does not count.
     """
 
-    def __init__(self, windows: np.ndarray, jitter: float, lowpass: Sequence[float]):
-        """Keep windows (n, samples); ``jitter`` is the standard deviation of the noise."""
-        self.windows, self.jitter = np.asarray(windows, np.float32), np.array(jitter)
-        self.lowpass = np.asarray(lowpass, dtype=np.float64)
-
-    @classmethod
-    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, jitter: float = 0.05) -> Self:
-        """The model of ``data``; ``jitter``: standard deviation of the noise, as a z-score."""
-        return cls(data.train, jitter, data.lowpass)
+    def __init__(self, data: TrainingData, seed: int = 0, jitter: float = 0.05):
+        self.windows, self.jitter = np.asarray(data.train, np.float32), np.array(jitter)
+        self.lowpass = np.asarray(data.lowpass, dtype=np.float64)
 
     @property
     def n_parameters(self) -> int:

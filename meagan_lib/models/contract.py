@@ -21,12 +21,12 @@ class TrainingData:
     train
         Training windows float32 (n, samples), normalised.
     lowpass
-        Taps (odd,) of the filter that the recording went through: nothing that is made needs power above it.
+        Taps (odd,) of the filter that the recording went through: no generated window needs power above its band.
     validate
-        Judges generated windows (m, samples) by validation windows: lower is better; its ``digest`` tells by which. A
-        training that looks at itself asks it; None: it does not.
+        Score of generated windows (m, samples) on validation windows: lower is better; its ``digest`` identifies these.
+        It chooses among the weights of a training; None: the last are kept.
     labels
-        Of the windows, int (n,) from 0, for a model that is told them.
+        Of the windows, int (n,) from 0, for a conditional model.
     bounded
         Whether the normalisation keeps windows within [−1, 1].
     """
@@ -37,14 +37,24 @@ class TrainingData:
     labels: np.ndarray | None = None
     bounded: bool = False
 
+    @property
+    def samples(self) -> int:
+        """Length of a window."""
+        return self.train.shape[1]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of the labels; 0 without labels."""
+        return 0 if self.labels is None else int(self.labels.max()) + 1
+
 
 class Model(ABC):
-    """A generative model of windows. There are only fitted ones: :meth:`fit` and :meth:`load` make them."""
+    """A generative model of windows. There are only fitted ones, of :meth:`fit` or :meth:`load`."""
 
     @classmethod
     @abstractmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None) -> Self:
-        """The model of ``data``; a subclass has options of its own besides.
+        """Fit a model to ``data``; a subclass has options of its own besides.
 
         ``seed`` is that of the first weights and of every draw; a long training leaves its checkpoints in ``folder``,
         and resumes them.
@@ -70,7 +80,12 @@ class Model(ABC):
 
 
 class ArrayModel(Model):
-    """A model that is its attributes, each an array."""
+    """A model that is its attributes, each an array, computed of the data, the seed and its own options."""
+
+    @classmethod
+    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
+        """Fit a model to ``data``; nothing is left in ``folder``."""
+        return cls(data, seed, **options)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors``."""
@@ -86,7 +101,7 @@ class ArrayModel(Model):
 
 
 def band_noise(n: int, samples: int, lowpass: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-    """White Gaussian noise through the low-pass with these taps (odd,), scaled to variance 1, float64 (n, samples).
+    """Draw white Gaussian noise through a low-pass with these taps (odd,), scaled to variance 1, float64 (n, samples).
 
     Noise that was measured has no power above the band either: white noise on a window would give it away.
     """

@@ -9,9 +9,7 @@ is least where v is the mean velocity of all ways that pass x_t. No discriminato
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +17,9 @@ from torch import Tensor, nn
 from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
+from meagan_lib.models.generators import convolution_matrix
 from meagan_lib.models.neural import NeuralModel
-from meagan_lib.models.transformer_gan import TransformerEncoder, convolution_matrix, n_classes
+from meagan_lib.models.transformer import TransformerEncoder
 from meagan_lib.training.trainer import Trainer, TrainingConfig, seeded
 
 
@@ -45,49 +44,39 @@ class FlowConfig(TrainingConfig):
 class Flow(nn.Module):
     """Draws of a Gaussian (batch, samples) → windows (batch, samples), along a learned velocity.
 
-    Nothing on the way has power above the band of the recording: it starts at x₀ = x̄ + W z, a draw from ``gaussian``,
-    the mean and covariance of the training windows, and the velocity is filtered with the taps (odd,) of ``lowpass``,
-    like the signal of a generator. From white noise, with velocities that are not filtered, windows of the simulation
-    were told from real ones at once.
+    Nothing on the way has power above the band of the recording: it starts at x₀ = x̄ + W z, a draw from the Gaussian
+    with the mean and covariance of the training windows, and the velocity goes through the low-pass of the data, like
+    the signal of a generator. From white noise, with velocities that are not filtered, windows of the simulation were
+    recognised at once.
 
-    With ``classes`` the way starts from the mean of the class, and the velocity is told the label (batch,).
+    Where the data have labels, the way starts from the mean of the class, and the velocity depends on the label
+    (batch,).
     """
 
-    def __init__(
-        self,
-        samples: int,
-        lowpass: Sequence[float],
-        gaussian: Gaussian,
-        patch: int,
-        width: int,
-        depth: int,
-        heads: int,
-        ode_steps: int,
-        classes: int = 0,
-    ):
+    def __init__(self, config: FlowConfig, data: TrainingData):
         super().__init__()
-        self.latent, self.samples, self.patch, self.ode_steps = samples, samples, patch, ode_steps
-        self.uncut = samples + len(lowpass) - 1
-        self.tokens = math.ceil(self.uncut / patch)
-        self.register_buffer("lowpass", convolution_matrix(lowpass, samples), persistent=False)
+        c, gaussian = config, Gaussian.fit(data)
+        self.latent, self.samples, self.patch, self.ode_steps = data.samples, data.samples, c.patch, c.ode_steps
+        self.uncut = data.samples + len(data.lowpass) - 1
+        self.tokens = math.ceil(self.uncut / c.patch)
+        self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.samples), persistent=False)
         self.register_buffer("mean", torch.tensor(gaussian.mean, dtype=torch.float32))
-        self.register_buffer("colouring", torch.tensor(gaussian.colouring(samples), dtype=torch.float32))
-        frequencies = torch.logspace(0, 3, width // 2)
-        self.register_buffer("frequencies", frequencies, persistent=False)
-        self.embed = nn.Linear(patch, width)
-        self.time = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.classes = nn.Embedding(classes, width) if classes else None
-        self.encoder = TransformerEncoder(self.tokens, width, depth, heads, expansion=2)
-        self.head = nn.Linear(width, patch)
+        self.register_buffer("colouring", torch.tensor(gaussian.colouring(data.samples), dtype=torch.float32))
+        self.register_buffer("frequencies", torch.logspace(0, 3, c.width // 2), persistent=False)
+        self.embed = nn.Linear(c.patch, c.width)
+        self.time = nn.Sequential(nn.Linear(c.width, 2 * c.width), nn.GELU(), nn.Linear(2 * c.width, c.width))
+        self.classes = nn.Embedding(data.n_classes, c.width) if data.n_classes else None
+        self.encoder = TransformerEncoder(self.tokens, c.width, c.depth, c.heads, expansion=2)
+        self.head = nn.Linear(c.width, c.patch)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def start(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """x₀ of z, both (batch, samples)."""
+        """Return x₀ of z, both (batch, samples)."""
         return (self.mean if label is None else self.mean[label]) + z @ self.colouring.T
 
     def velocity(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
-        """v(x, t), of x (batch, samples) at times t (batch, 1): (batch, samples)."""
+        """Return v(x, t) (batch, samples), of x (batch, samples) at times t (batch, 1)."""
         angles = t * self.frequencies  # (batch, width / 2)
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))  # (batch, width)
         if label is not None:
@@ -98,13 +87,12 @@ class Flow(nn.Module):
         return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut] @ self.lowpass
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Windows of z, both (batch, samples): dx/dt = v(x, t) by the midpoint rule, from t = 0 to t = 1."""
-        told = () if label is None else (label,)
-        x, h = self.start(z, *told), 1 / self.ode_steps
+        """(batch, samples) → (batch, samples): dx/dt = v(x, t) by the midpoint rule, from t = 0 to t = 1."""
+        x, h = self.start(z, label), 1 / self.ode_steps
         for i in range(self.ode_steps):
             t = torch.full((len(x), 1), i * h, device=x.device)
-            halfway = x + 0.5 * h * self.velocity(x, t, *told)
-            x = x + h * self.velocity(halfway, t + 0.5 * h, *told)
+            halfway = x + 0.5 * h * self.velocity(x, t, label)
+            x = x + h * self.velocity(halfway, t + 0.5 * h, label)
         return x
 
 
@@ -113,20 +101,20 @@ class FlowTrainer(Trainer):
 
     COLUMNS = ("step", "loss", "gradient", "learning_rate")
 
-    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+    def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the one optimiser."""
         return {"flow": torch.optim.Adam(self.generator.parameters(), self.config.learning_rate, fused=True)}
 
     def train_step(self) -> dict[str, float]:
-        """One step down the loss, then move the average."""
-        rate = self.config.learning_rate * self._cosine(self.step, self.config.steps)
-        for group in self.optimisers["flow"].param_groups:
-            group["lr"] = rate
+        """Do one step down the loss, then move the EMA."""
+        rate = self.config.learning_rate * self.cosine(self.step, self.config.steps)
+        self.set_rate("flow", rate)
         x1, *label = self.real_batch()
         x0 = self.generator.start(self.latent(len(x1)), *label)
         t = torch.rand(len(x1), 1, generator=self.rng).to(self.device)
         velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
-        norm = self._descend(loss, "flow")
+        norm = self.descend(loss, "flow")
         self.update_ema()
         return {"loss": loss.item(), "gradient": norm, "learning_rate": rate}
 
@@ -135,10 +123,11 @@ class FlowMatching(NeuralModel):
     """Windows at the end of the way."""
 
     Config = FlowConfig
+    Trainer = FlowTrainer
 
     @classmethod
     def build(cls, config: FlowConfig, data: TrainingData) -> Flow:
-        """The untrained flow, which leaves every draw of the Gaussian where it is.
+        """Build the untrained flow, which leaves every draw of the Gaussian where it is.
 
         Raises
         ------
@@ -147,18 +136,4 @@ class FlowMatching(NeuralModel):
         """
         if data.bounded:
             raise InputError("flow matching knows no bounds: give it z-scores")
-        c, classes = config, n_classes(data.labels)
-        gaussian = Gaussian(data.train, data.labels)
-        return seeded(
-            lambda: Flow(
-                data.train.shape[1], data.lowpass, gaussian, c.patch, c.width, c.depth, c.heads, c.ode_steps, classes
-            ),
-            c.seed,
-        )
-
-    @classmethod
-    def trainer(cls, config: FlowConfig, data: TrainingData, folder: Path | None) -> FlowTrainer:
-        """What descends the loss."""
-        return FlowTrainer(
-            cls.build(config, data), data.train, config, validate=data.validate, labels=data.labels, folder=folder
-        )
+        return seeded(lambda: Flow(config, data), config.seed)

@@ -1,4 +1,4 @@
-"""The Gaussian of the training windows, which is a rival and what the networks stand on, and the way between two."""
+"""The Gaussian of the training windows: a baseline, and what the networks are built on; the map between two."""
 
 from pathlib import Path
 from typing import Self
@@ -31,17 +31,17 @@ class Gaussian(ArrayModel):
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None) -> Self:
-        """The Gaussian of ``data``."""
+        """Fit the Gaussian to ``data``."""
         return cls(data.train, data.labels)
 
     @property
     def n_parameters(self) -> int:
-        """Of the mean and the symmetric covariance."""
+        """Numbers of the mean and the symmetric covariance."""
         samples = len(self.covariance)
         return self.mean.size + samples * (samples + 1) // 2
 
     def colouring(self, latent: int) -> np.ndarray:
-        """W (samples, latent) with W Wᵀ = the covariance, or its best approximation when ``latent`` < samples.
+        """Return W (samples, latent) with W Wᵀ = the covariance, or its best approximation when ``latent`` < samples.
 
         z ~ N(0, I) makes mean + W z a draw from the Gaussian. The columns are principal axes, the strongest first.
         """
@@ -50,23 +50,24 @@ class Gaussian(ArrayModel):
         return np.pad(scaled, ((0, 0), (0, latent - scaled.shape[1])))
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), with labels (n,) of a Gaussian that was told them."""
+        """Draw windows float32 (n, samples), with labels (n,) where it was fitted with any."""
         rng, mean = np.random.default_rng(seed), self.mean if labels is None else self.mean[labels]
         around = rng.multivariate_normal(np.zeros(len(self.covariance)), self.covariance, size=n, method="eigh")
         return (mean + around).astype(np.float32)
 
 
-def without_farthest(windows: np.ndarray, share: float) -> np.ndarray:
-    """Windows (n, samples) but for the ``share`` that lie farthest from their median: artefacts weigh as squares."""
+def without_farthest(windows: np.ndarray, fraction: float) -> np.ndarray:
+    """Leave out the ``fraction`` of windows (n, samples) farthest from their median: artefacts weigh as squares."""
     distance = np.linalg.norm(windows - np.median(windows, axis=0), axis=1)
-    return windows[distance <= np.quantile(distance, 1 - share)]
+    return windows[distance <= np.quantile(distance, 1 - fraction)]
 
 
 def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A (samples, samples) and b (samples,): x → A x + b gives ``source`` the mean and covariance of ``target``.
+    """Return A (samples, samples), b (samples,): x → A x + b gives ``source`` the mean and covariance of ``target``.
 
-    Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between Gaussians):
-    A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X.
+    Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between
+    Gaussians): A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982,
+    doi:10.1016/0047-259X(82)90077-X.
     """
 
     def root(matrix: np.ndarray) -> np.ndarray:

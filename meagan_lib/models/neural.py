@@ -1,4 +1,4 @@
-"""Models whose windows a network makes: trained by a :class:`~meagan_lib.training.trainer.Trainer`, kept as weights."""
+"""Models whose windows a network generates: trained by a :mod:`~meagan_lib.training.trainer`, kept as weights."""
 
 import json
 from abc import abstractmethod
@@ -14,16 +14,18 @@ from torch import nn
 
 from meagan_lib import InputError
 from meagan_lib.models.contract import Model, TrainingData
-from meagan_lib.training.trainer import Trainer, TrainingConfig, build_config, generate, n_parameters
+from meagan_lib.training.checkpoints import n_parameters
+from meagan_lib.training.priors import generate
+from meagan_lib.training.trainer import Trainer, TrainingConfig, build_config
 from meagan_lib.workflow.files import atomic, write_json
 from meagan_lib.workflow.progress import by_step
 
 BUDGET = ("steps", "validate_every", "snapshots", "log_every", "checkpoint_every", "device")
-"""What may be changed in a published config: how long it is trained, and how often it is looked at."""
+"""What may be changed in a published config: how long it is trained, and how often it is validated."""
 
 
 class NeuralModel(Model):
-    """A model whose windows a network makes of random numbers.
+    """A model whose windows a network generates from random numbers.
 
     Attributes
     ----------
@@ -35,7 +37,8 @@ class NeuralModel(Model):
         What else building the network takes: ``samples``, ``lowpass``, ``classes``, ``bounded``.
     """
 
-    Config: type[TrainingConfig] = TrainingConfig
+    Config: type[TrainingConfig]
+    Trainer: type[Trainer]
     PUBLISHED: Mapping[str, object] = {}
     """Of a published config: where it differs from ``Config()``."""
 
@@ -45,64 +48,68 @@ class NeuralModel(Model):
     @classmethod
     @abstractmethod
     def build(cls, config: TrainingConfig, data: TrainingData) -> nn.Module:
-        """The network that is kept, untrained."""
+        """Build the network that is kept, untrained."""
 
     @classmethod
-    @abstractmethod
-    def trainer(cls, config: TrainingConfig, data: TrainingData, folder: Path | None) -> Trainer:
-        """What trains it, from the first weights on."""
+    def networks(cls, config: TrainingConfig, data: TrainingData) -> tuple[nn.Module, ...]:
+        """Build all networks that are trained, in the order in which ``Trainer`` takes them."""
+        return (cls.build(config, data),)
 
     @classmethod
-    def configure(cls, seed: int = 0, **options: object) -> TrainingConfig:
-        """The config with ``options``, each a field of ``Config``.
+    def configure(
+        cls, seed: int = 0, validations: int = 0, options: Mapping[str, object] | None = None, **fields: object
+    ) -> TrainingConfig:
+        """Build a config of ``fields`` of ``Config``, over which ``options``, more of them, have the last word.
+
+        Steps between ``validations`` and between checkpoints follow from the number of steps.
 
         Raises
         ------
         InputError
             An unknown option, or one that a published config leaves no choice in.
         """
-        for name in options:
-            if cls.PUBLISHED and name not in BUDGET:
-                raise InputError(f"{cls.__name__} is a published config: of it only {', '.join(BUDGET)} can be changed")
-        return build_config(cls.Config, **cls.PUBLISHED | options | {"seed": seed})
+        if validations:
+            steps = int(fields.get("steps", cls.Config.steps))
+            spread = {"validate_every": max(steps // validations, 1), "checkpoint_every": max(steps // 20, 1)}
+            fields = spread | fields
+        fields = fields | dict(options or {})
+        if cls.PUBLISHED and not set(fields) <= set(BUDGET):
+            raise InputError(f"{cls.__name__} is a published config: of it only {', '.join(BUDGET)} can be changed")
+        return build_config(cls.Config, **cls.PUBLISHED | fields | {"seed": seed})
+
+    @classmethod
+    def trainer(cls, config: TrainingConfig, data: TrainingData, folder: Path | None = None) -> Trainer:
+        """Return the trainer of a model, with its first weights; files of the training appear in ``folder``."""
+        about = dict(validate=data.validate, labels=data.labels, folder=folder)
+        return cls.Trainer(*cls.networks(config, data), data.train, config, **about)
 
     @classmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
-        """Train on ``data``; ``options`` are fields of ``Config``, such as ``steps``."""
+        """Train on ``data``; ``options`` are those of :meth:`configure`, such as ``steps``."""
         config = cls.configure(seed, **options)
         trainer = cls.trainer(config, data, folder)
         trainer.train(by_step())
-        classes = 0 if data.labels is None else int(data.labels.max()) + 1
-        about = {
-            "samples": data.train.shape[1],
-            "lowpass": [float(tap) for tap in data.lowpass],
-            "classes": classes,
-            "bounded": data.bounded,
-        }
+        lowpass = [float(tap) for tap in data.lowpass]
+        about = {"samples": data.samples, "lowpass": lowpass, "classes": data.n_classes, "bounded": data.bounded}
         return cls(cls.kept(trainer), config, about)
-
-    @property
-    def prior(self) -> str:
-        """Where z comes from: a name of ``training.PRIORS``."""
-        return "gaussian"
 
     @classmethod
     def kept(cls, trainer: Trainer) -> nn.Module:
-        """The network with the weights that validation chose."""
+        """Return the network with the weights that validation chose."""
         return trainer.best_generator()
 
     @property
     def generator(self) -> nn.Module:
-        """What makes windows: z (batch, latent) → (batch, samples)."""
+        """The network z (batch, latent) → (batch, samples)."""
         return self.network
 
     @property
     def n_parameters(self) -> int:
-        """Of the network that makes windows, with the Gaussian that it stands on."""
+        """Numbers fitted of the generator, with the Gaussian that it is built on."""
         return n_parameters(self.generator)
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), with labels (n,) of a model that was told them.
+        """Draw windows float32 (n, samples), with labels (n,) where the model has classes.
 
         Raises
         ------
@@ -110,12 +117,11 @@ class NeuralModel(Model):
             No labels for a model with classes.
         """
         if self.about["classes"] and labels is None:
-            raise InputError("this model was told labels: say of which you want windows")
-        labels = None if labels is None else torch.from_numpy(np.ascontiguousarray(labels, np.int64))
+            raise InputError("this model was trained with labels: say of which you want windows")
         rng = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):  # for dropout, where it stays on
             torch.manual_seed(seed)
-            return generate(self.generator, n, rng, of=self.prior, labels=labels)
+            return generate(self.generator, n, rng, getattr(self.config, "prior", self.Trainer.prior), labels)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``model.json``."""
@@ -129,9 +135,7 @@ class NeuralModel(Model):
         about = json.loads((Path(folder) / "model.json").read_text())
         config = build_config(cls.Config, **about.pop("config"))
         labels = np.array([0, about["classes"] - 1]) if about["classes"] else None
-        like = TrainingData(
-            np.zeros((2, about["samples"]), np.float32), about["lowpass"], None, labels, about["bounded"]
-        )
-        network = cls.build(config, like)
+        windows = np.zeros((2, about["samples"]), np.float32)
+        network = cls.build(config, TrainingData(windows, about["lowpass"], None, labels, about["bounded"]))
         network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
         return cls(network, config, about)

@@ -4,6 +4,7 @@ What a GAN does depends on its first weights, so that one training says little: 
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +25,10 @@ class SideBySide(nn.Module):
         How many networks.
     sizes
         Numbers in each layer, from the input to the output.
-    activation
-        After every layer but the last.
-    output
-        After the last layer.
+    activation, output
+        After every layer but the last; after the last.
     dropout
-        Share of each hidden layer that training leaves out at random.
+        Fraction of each hidden layer that training leaves out at random.
     """
 
     def __init__(
@@ -37,22 +36,24 @@ class SideBySide(nn.Module):
         n: int,
         sizes: Sequence[int],
         activation: Callable[[Tensor], Tensor] = torch.relu,
-        output: Callable[[Tensor], Tensor] = nn.Identity(),
+        output: Callable[[Tensor], Tensor] | None = None,
         dropout: float = 0.0,
     ):
         super().__init__()
         self.n, self.latent, self.activation, self.output = n, sizes[0], activation, output
         self.dropout = nn.Dropout(dropout)
-        layers = list(zip(sizes, sizes[1:]))
+        layers = list(pairwise(sizes))
         self.weights = nn.ParameterList(torch.randn(n, i, o) * (2 / (i + o)) ** 0.5 for i, o in layers)
         self.biases = nn.ParameterList(torch.zeros(n, 1, o) for _, o in layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(rows, inputs) → (rows, outputs), or (rows,) with one output."""
         missing = -len(x) % self.n  # rows that the last turn lacks
         h = nn.functional.pad(x, (0, 0, 0, missing)).reshape(-1, self.n, x.shape[1]).transpose(0, 1)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases)):
             if layer:
                 h = self.dropout(self.activation(h))
             h = torch.baddbmm(bias, h, weight)  # (n, rows / n, outputs)
-        out = self.output(h).transpose(0, 1).flatten(0, 1)[: len(x)]
+        h = self.output(h) if self.output else h
+        out = h.transpose(0, 1).flatten(0, 1)[: len(x)]
         return out[:, 0] if out.shape[1] == 1 else out

@@ -1,27 +1,44 @@
-"""The VAE-GAN of chapter 1.4.1 and 3 (reconstruction: the thesis' chapter 3 is known by its headings only).
+"""The VAE-GAN of chapters 1.4.1 and 3 (a reconstruction: the thesis' chapter 3 is known by its headings only).
 
 Encoder: a mirror of the discriminator, to μ and log σ². Decoder: the Transformer-GAN's own generator, so that the
 comparison of chapter 4 is one of training, not of capacity. Source: Larsen et al. 2016 (arXiv:1512.09300).
 """
 
+import copy
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData, band_noise
+from meagan_lib.models.discriminators import ConvolutionStack
+from meagan_lib.models.gan import GANConfig, GANTrainer, build_discriminator
+from meagan_lib.models.generators import Generator, GeneratorConfig, build_generator
 from meagan_lib.models.neural import NeuralModel
-from meagan_lib.models.transformer_gan import (
-    ConvolutionStack,
-    Generator,
-    build_discriminator,
-    build_generator,
-    n_classes,
-)
-from meagan_lib.training.trainer import GeneratorConfig, VAEGANConfig, VAEGANTrainer, seeded
+from meagan_lib.training import losses
+from meagan_lib.training.trainer import Trainer, frozen, seeded
+
+
+@dataclass(frozen=True)
+class VAEGANConfig(GANConfig):
+    """The config of a VAE-GAN: stage 1 trains the VAE alone, stage 2 is adversarial."""
+
+    vae_steps: int = 1000
+    """Steps of stage 1."""
+    vae_learning_rate: float = 1e-3
+    beta: float = 1.0
+    """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
+    reconstruction_fraction: float = 0.25
+    """Fraction of a batch of stage 2 that the decoder reconstructs from windows; the rest comes from the prior."""
+    kl_warmup_fraction: float = 0.5
+    """Fraction of stage 1 over which the weight of the KL term grows from 0 to 1."""
+    feature_weight: float = 0.1
+    """λ: weight of feature matching between windows and their reconstructions in stage 2."""
+    encoder_rate_fraction: float = 0.1
+    """The encoder's learning rate in stage 2, as a fraction of the generator's."""
 
 
 class Encoder(nn.Module):
@@ -50,7 +67,7 @@ class Encoder(nn.Module):
         return mu, log_variance
 
     def layers(self) -> list[tuple[str, str, int]]:
-        """What each step gives: in words, its shape, its number of values."""
+        """Return what each step gives: in words, its shape, its number of values."""
         dense, both = self.hidden[0].out_features, self.head.out_features
         return [
             ("strided\nconvolutions", str(self.convolutions.features), self.convolutions.features),
@@ -60,7 +77,7 @@ class Encoder(nn.Module):
 
 
 def reparameterise(mu: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """z = μ + σ ⊙ ε with ε ~ N(0, I) (thesis 1.4.1); σ = exp(½ log σ²)."""
+    """Draw z = μ + σ ⊙ ε with ε ~ N(0, I) (thesis 1.4.1); σ = exp(½ log σ²)."""
     noise = torch.randn(mu.shape, generator=generator).to(mu.device)
     return mu + torch.exp(0.5 * log_variance) * noise
 
@@ -74,7 +91,7 @@ class VAE(nn.Module):
         self.log_noise = nn.Parameter(torch.zeros(()))
 
     def layers(self, samples: int) -> tuple[list[tuple[str, str, int]], int]:
-        """From window to window: what each step gives in words, its shape, its number of values; and which one is z."""
+        """Return what each step from window to window gives: in words, shape, number of values; and which one is z."""
         encoder = [("window $x$", str(samples), samples), *self.encoder.layers()]
         z = ("$z = \\mu + \\sigma \\odot \\varepsilon$", str(self.decoder.latent), self.decoder.latent)
         decoder = [
@@ -84,21 +101,163 @@ class VAE(nn.Module):
         return [*encoder, z, *decoder], len(encoder)
 
 
-def build_vae(
-    config: GeneratorConfig,
-    train: np.ndarray,
-    lowpass: Sequence[float] = (1.0,),
-    labels: np.ndarray | None = None,
-    bounded: bool = False,
-) -> VAE:
-    """The VAE of a config, its decoder the generator that the Transformer-GAN would have; arguments as there."""
-    decoder = build_generator(config, train, lowpass, labels, bounded)
-    return seeded(lambda: VAE(Encoder(train.shape[1], config.latent, classes=n_classes(labels)), decoder), config.seed)
+def build_vae(config: GeneratorConfig, data: TrainingData) -> VAE:
+    """Build the VAE of a config for the windows of ``data``; its decoder is the generator that a GAN would have."""
+    decoder = build_generator(config, data)
+    return seeded(lambda: VAE(Encoder(data.samples, config.latent, classes=data.n_classes), decoder), config.seed)
+
+
+def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *label: Tensor) -> dict[str, float]:
+    """Do one of ``steps`` that descend −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) on windows (batch, samples).
+
+    w grows from 0 to 1, and the learning rate falls along a cosine. The trainer has a ``vae``.
+    """
+    c, vae = trainer.config, trainer.vae
+    warmup = min(1.0, (trainer.step + 1) / max(c.kl_warmup_fraction * steps, 1))
+    trainer.set_rate("vae", learning_rate * trainer.cosine(trainer.step, steps))
+    mu, log_variance = vae.encoder(x, *label)
+    mean = vae.decoder(reparameterise(mu, log_variance, trainer.rng), *label)
+    nll = losses.gaussian_nll(x, mean, vae.log_noise)
+    kl = losses.gaussian_kl(mu, log_variance)
+    trainer.descend(nll + warmup * c.beta * kl, "vae")
+    return {"nll": nll.item(), "kl": kl.item(), "noise": vae.log_noise.exp().item()}
+
+
+class VAEGANTrainer(GANTrainer):
+    """Train a VAE-GAN through the same loop: stage 1 the VAE alone, stage 2 against the discriminator.
+
+    Stage 1 descends −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) (thesis 1.4.1), w growing from 0 to 1.
+    Stage 2: the discriminator sees real windows against reconstructions and prior samples; the decoder descends the
+    adversarial loss + λ · feature matching, the encoder β KL + feature matching at a lower rate.
+
+    Parameters as for :class:`~meagan_lib.training.trainer.Trainer`; D(x) = ``logits(features(x))``.
+    """
+
+    COLUMNS = (*GANTrainer.COLUMNS, "nll", "kl", "noise", "feature_loss")
+    STATE = (*GANTrainer.STATE, "pretrained")
+
+    def __init__(self, vae: VAE, discriminator: nn.Module, real: np.ndarray, config: VAEGANConfig, **options):
+        if config.prior != "gaussian":
+            raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
+        if config.steps < 1:
+            raise InputError("steps is 0: samples come from the adversarial stage, so it needs at least one step")
+        self.vae, self.pretrained = vae, {}
+        super().__init__(vae.decoder, discriminator, real, config, **options)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both stages."""
+        return self.config.vae_steps + self.config.steps
+
+    @property
+    def stage_step(self) -> int:
+        """Steps of stage 2 done."""
+        return max(self.step - self.config.vae_steps, 0)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the VAE, whose decoder is the generator, and the discriminator."""
+        return {"vae": self.vae, "discriminator": self.discriminator}
+
+    def companions(self) -> dict[str, nn.Module]:
+        """Return the encoder."""
+        return {"encoder": self.vae.encoder}
+
+    def best_vae(self) -> VAE:
+        """Return the VAE with the decoder that validation chose and the encoder of that step."""
+        vae = self.pretrained_vae()
+        vae.decoder.load_state_dict(self.best)
+        vae.encoder.load_state_dict(self.best_companions["encoder"])
+        return vae
+
+    def pretrained_vae(self) -> VAE:
+        """Return the VAE as stage 1 left it."""
+        vae = copy.deepcopy(self.vae).cpu().eval()
+        vae.load_state_dict(self.pretrained)
+        return vae
+
+    def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers of the players, of stage 1 and of the encoder in stage 2."""
+        c = self.config
+        return super().build_optimisers() | {
+            "vae": torch.optim.Adam(self.vae.parameters(), c.vae_learning_rate, fused=True),
+            "encoder": self.build_optimiser(self.vae.encoder, c.g_learning_rate * c.encoder_rate_fraction),
+        }
+
+    def train_step(self) -> dict[str, float]:
+        """Do one step of the stage that the run is in."""
+        if self.step < self.config.vae_steps:
+            return self.vae_step(*self.real_batch())
+        if self.stage_step == 0:
+            self.ema.load_state_dict(self.generator.state_dict())
+            self.pretrained = copy.deepcopy(self.vae.state_dict())
+        self.set_rates(self.stage_step)
+        for _ in range(self.config.d_steps):
+            real, *label = self.real_batch()
+            with torch.no_grad():
+                fake = self.generator(self.mixed_latent(real, *label)[0], *label)
+            row = self.discriminator_step(real, fake, *label)
+        return row | self.generator_step(*self.real_batch())
+
+    def vae_step(self, x: Tensor, *label: Tensor) -> dict[str, float]:
+        """Descend −ELBO on windows (batch, samples): stage 1."""
+        return elbo_step(self, self.config.vae_steps, self.config.vae_learning_rate, x, *label)
+
+    def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw z of the reconstructions in a batch, then of its prior samples; and return μ, log σ² of the former."""
+        n = max(round(self.config.reconstruction_fraction * len(x)), 1)
+        mu, log_variance = self.vae.encoder(x[:n], *(y[:n] for y in label))
+        z = torch.cat([reparameterise(mu, log_variance, self.rng), self.latent(len(x) - n)])
+        return z, mu, log_variance
+
+    def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
+        """Descend the decoder's and the encoder's losses, each its own, then move the EMA."""
+        z, mu, log_variance = self.mixed_latent(real, *label)
+        fake, n = self.generator(z, *label), len(mu)
+        with frozen(self.discriminator):
+            features = self.discriminator.features(torch.cat([real, fake]))
+            of_real, of_fake = features.split([len(real), len(fake)])
+            on_real, on_fake = (self.discriminator.logits(f, *label) for f in (of_real.detach(), of_fake))
+            adversarial = self.loss.generator(on_real, on_fake)
+            matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
+            kl = losses.gaussian_kl(mu, log_variance)
+            self.assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
+            self.assign_gradients("g", adversarial + self.config.feature_weight * matching)
+        norms = {name: self.update(name) for name in ("encoder", "g")}
+        self.update_ema()
+        return {
+            "g_loss": adversarial.item(),
+            "g_gradient": norms["g"],
+            "feature_loss": matching.item(),
+            "kl": kl.item(),
+        }
+
+    def assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
+        """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""
+        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"]]
+        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, retain_graph=retain_graph)):
+            p.grad = gradient
+
+
+class VAEGAN(NeuralModel):
+    """The VAE-GAN as a model of the benchmark: windows of its decoder, of z from the prior."""
+
+    Config = VAEGANConfig
+    Trainer = VAEGANTrainer
+
+    @classmethod
+    def build(cls, config: VAEGANConfig, data: TrainingData) -> Generator:
+        """Build the untrained decoder."""
+        return build_vae(config, data).decoder
+
+    @classmethod
+    def networks(cls, config: VAEGANConfig, data: TrainingData) -> tuple[nn.Module, ...]:
+        """Build the VAE and the discriminator."""
+        return build_vae(config, data), build_discriminator(config, data)
 
 
 @torch.no_grad()
 def encode(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """μ and log σ² (n, latent) of windows (n, samples), with labels (n,) where there are classes."""
+    """Encode: μ and log σ² (n, latent) of windows (n, samples), with labels (n,) where there are classes."""
     parts = _batches(windows, labels)
     mu, log_variance = zip(*(vae.encoder(*part) for part in parts))
     return torch.cat(mu).numpy(), torch.cat(log_variance).numpy()
@@ -106,27 +265,27 @@ def encode(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> t
 
 @torch.no_grad()
 def decode(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """The decoder's mean (n, samples) of latent vectors (n, latent)."""
+    """Return the decoder's mean (n, samples) of latent vectors (n, latent)."""
     return torch.cat([vae.decoder(*part) for part in _batches(z, labels)]).numpy()
 
 
 def reconstruct(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """Windows (n, samples) encoded and decoded again: the decoder's mean of μ, nothing drawn."""
+    """Encode windows (n, samples) and decode them again: the decoder's mean of μ, nothing drawn."""
     return decode(vae, encode(vae, windows, labels)[0], labels)
 
 
 def traverse(vae: VAE, latent: int, values: np.ndarray, label: int | None = None) -> np.ndarray:
-    """The decoder's means (steps, samples) as one latent number takes ``values`` (steps,) and all others are 0."""
+    """Return the decoder's means (steps, samples): one latent number takes ``values`` (steps,), all others are 0."""
     z = np.zeros((len(values), vae.decoder.latent), np.float32)
     z[:, latent] = values
     return decode(vae, z, None if label is None else np.full(len(values), label))
 
 
 def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Draws from p(x|z), of the decoder's means (n, samples): noise of the scale s that the ELBO learned is added.
+    """Draw from p(x|z), of the decoder's means (n, samples): add noise of the scale s that the ELBO learned.
 
     The likelihood that was trained, N(mean, s² I), has white noise. Real windows have no power above their band, and
-    white noise would be told from theirs at once: this noise went through the decoder's low-pass, and has the same s.
+    white noise would give these away at once: this noise went through the decoder's low-pass, and has the same s.
     """
     samples, uncut = vae.decoder.samples, vae.decoder.uncut
     taps = vae.decoder.lowpass[: uncut - samples + 1, 0].cpu().numpy()
@@ -137,7 +296,7 @@ def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
 def aggregate_posterior(
     vae: VAE, windows: np.ndarray, n: int, seed: int = 0, labels: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Latent vectors (n, latent) of q(z) = E_x q(z|x), and their labels (n,) where windows have labels.
+    """Draw latent vectors (n, latent) of q(z) = E_x q(z|x), and their labels (n,) where windows have labels.
 
     Windows are drawn at random, and each gives one draw of its posterior.
 
@@ -151,12 +310,12 @@ def aggregate_posterior(
 
 
 def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
-    """KL(q(z_i|x) ‖ N(0, 1)) in nats of each latent number (latent,), mean over windows: 0 where it is not used."""
+    """Return KL(q(z_i|x) ‖ N(0, 1)) of each latent number in nats, (latent,), mean over windows: 0 where unused."""
     return 0.5 * (mu**2 + np.exp(log_variance) - 1 - log_variance).mean(axis=0)
 
 
 def active_units(mu: np.ndarray, threshold: float = 0.01) -> np.ndarray:
-    """Which latent numbers carry something of the window: Var_x(μ_i) above ``threshold``, bool (latent,).
+    """Say which latent numbers carry something of the window: Var_x(μ_i) above ``threshold``, bool (latent,).
 
     Burda et al. 2016, arXiv:1509.00519; where none does, the posterior has collapsed.
     """
@@ -168,28 +327,3 @@ def _batches(rows: np.ndarray, labels: np.ndarray | None, size: int = 1000):
     if labels is not None:
         tensors.append(torch.from_numpy(np.asarray(labels, dtype=np.int64)))
     return zip(*(t.split(size) for t in tensors))
-
-
-class VAEGAN(NeuralModel):
-    """The VAE-GAN as a model of the benchmark: windows of its decoder, of z from the prior."""
-
-    Config = VAEGANConfig
-
-    @classmethod
-    def build(cls, config: VAEGANConfig, data: TrainingData) -> Generator:
-        """The untrained decoder."""
-        return build_vae(config, data.train, data.lowpass, data.labels, data.bounded).decoder
-
-    @classmethod
-    def trainer(cls, config: VAEGANConfig, data: TrainingData, folder: Path | None) -> VAEGANTrainer:
-        """Of encoder, decoder and discriminator."""
-        return VAEGANTrainer(
-            build_vae(config, data.train, data.lowpass, data.labels, data.bounded),
-            reparameterise,
-            build_discriminator(config, data.train.shape[1], data.labels),
-            data.train,
-            config,
-            validate=data.validate,
-            labels=data.labels,
-            folder=folder,
-        )

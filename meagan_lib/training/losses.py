@@ -33,7 +33,7 @@ def bce_discriminator(
 
 
 def saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """E log(1 − D(G(z))): the generator of the minimax game (thesis, eq. 1.1), which saturates where D is sure."""
+    """E log(1 − D(G(z))): the generator of the minimax game (thesis, eq. 1.1), which saturates where D is confident."""
     return -softplus(fake).mean()
 
 
@@ -108,12 +108,12 @@ def squared_gradient_norm(logits: Tensor, x: Tensor) -> Tensor:
     return gradient.square().flatten(1).sum(1).mean()
 
 
-def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-    """E (‖∇ D(x̂)‖ − 1)² at x̂ = share · x + (1 − share) · G(z), the norm over the whole window (WGAN-GP).
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, t: Tensor) -> Tensor:
+    """E (‖∇ D(x̂)‖ − 1)² at x̂ = t x + (1 − t) G(z), the norm over the whole window (WGAN-GP).
 
-    Gulrajani et al. 2017, arXiv:1704.00028. ``share`` (batch, 1) is uniform in [0, 1]; weight it with λ = 10.
+    Gulrajani et al. 2017, arXiv:1704.00028. ``t`` (batch, 1) is uniform in [0, 1]; weight it with λ = 10.
     """
-    between = (share * real + (1 - share) * fake).requires_grad_()
+    between = (t * real + (1 - t) * fake).requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 

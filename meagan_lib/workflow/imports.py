@@ -27,10 +27,14 @@ def _files(dotted: str) -> set[Path]:
     path = ROOT.joinpath(*dotted.split("."))
     if path.with_suffix(".py").is_file():
         return {path.with_suffix(".py")}
-    if path.is_dir():
-        return {path / f"{module}.py" for module in offered(path).values()}
-    module = offered(path.parent).get(path.name) if (path.parent / "__init__.py").is_file() else None
-    return {path.parent / f"{module}.py"} if module else set()
+    package = path if path.is_dir() else path.parent
+    if not (package / "__init__.py").is_file():
+        return set()
+    table = offered(package)
+    if not table:  # such as plots, whose __init__.py imports what it offers
+        return {package / "__init__.py"}
+    modules = table.values() if path.is_dir() else [table[path.name]] if path.name in table else []
+    return {package / f"{module}.py" for module in modules}
 
 
 @cache

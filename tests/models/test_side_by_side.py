@@ -19,10 +19,10 @@ def alone(networks: SideBySide, i: int) -> nn.Sequential:
 
 def networks(outputs: int, n: int = 3, dropout: float = 0.0) -> SideBySide:
     torch.manual_seed(0)
-    made = SideBySide(n, [4, 16, 16, outputs], nn.LeakyReLU(0.2), torch.tanh, dropout)
-    for bias in made.biases:
+    networks = SideBySide(n, [4, 16, 16, outputs], nn.LeakyReLU(0.2), torch.tanh, dropout)
+    for bias in networks.biases:
         nn.init.normal_(bias)
-    return made
+    return networks
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, 9])

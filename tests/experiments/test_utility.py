@@ -1,6 +1,7 @@
-"""Utility: who takes part, what a classifier is trained on, what a generator may see, and what a table of gains says."""
+"""Utility: who takes part, what a classifier is trained on, what a generator sees, what a table of gains says."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from meagan_lib import InputError
 from meagan_lib.experiments import augmentation, sweep, utility
 from meagan_lib.experiments.augmentation import ALONE, LABELS, gains
 from meagan_lib.experiments.utility import GENERATORS, Labelled, Setting, choose_units, draw_labelled, predict, score
-from meagan_lib.training.trainer import VAEGANTrainer
+from meagan_lib.models.vae_gan import VAEGANTrainer
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from tests.conftest import spikes
 
@@ -107,27 +108,27 @@ def test_copies_of_the_real_windows_change_nothing():
     real, other, asked = (labelled(n, seed, apart=0.3) for n, seed in ((6, 0), (6, 2), (40, 1)))
     copies = Labelled(np.tile(real.windows, (3, 1)), np.tile(real.labels, 3))
     alone = predict(real, None, 0.0, asked.windows)
-    for share in (0.3, 0.5, 1.0):
-        np.testing.assert_array_equal(predict(real, copies, share, asked.windows), alone)
+    for fraction in (0.3, 0.5, 1.0):
+        np.testing.assert_array_equal(predict(real, copies, fraction, asked.windows), alone)
     assert not np.array_equal(predict(real, other, 0.5, asked.windows), alone)
     heavier = SVC(C=40, gamma=1 / 32).fit(real.windows / real.windows.std(), real.labels)
     assert not np.array_equal(heavier.predict(asked.windows / real.windows.std()), alone), "weight makes no difference"
 
 
 def test_the_scores_are_those_of_scikit_learn():
-    real, made, test = (labelled(n, seed, apart=0.3) for n, seed in ((8, 0), (30, 1), (40, 2)))
+    real, drawn, test = (labelled(n, seed, apart=0.3) for n, seed in ((8, 0), (30, 1), (40, 2)))
 
     def f1(machine: SVC, train: Labelled, asked: Labelled, weight: float = 1.0) -> float:
         z = (train.windows - real.windows.mean()) / real.windows.std()
         machine.fit(z, train.labels, np.full(len(z), weight))
-        told = machine.predict((asked.windows - real.windows.mean()) / real.windows.std())
-        return f1_score(asked.labels, told, average="macro")
+        predicted = machine.predict((asked.windows - real.windows.mean()) / real.windows.std())
+        return f1_score(asked.labels, predicted, average="macro")
 
-    machine, found = SVC(C=10, gamma=1 / 32), score(real, made, test)
+    machine, found = SVC(C=10, gamma=1 / 32), score(real, drawn, test)
     assert score(real, None, test)["f1"] == pytest.approx(f1(machine, real, test))
-    assert found["trts"] == pytest.approx(f1(machine, real, made))
-    assert found["tstr"] == pytest.approx(f1(machine, made, test, 8 / 30))
-    false = Labelled(made.windows, (made.labels + 1) % 3)
+    assert found["trts"] == pytest.approx(f1(machine, real, drawn))
+    assert found["tstr"] == pytest.approx(f1(machine, drawn, test, 8 / 30))
+    false = Labelled(drawn.windows, (drawn.labels + 1) % 3)
     assert score(real, false, test)["tstr"] < 0.3 < score(real, false, test)["f1"] < found["f1"]
 
 
@@ -151,10 +152,10 @@ def test_classical_augmentation_moves_scales_and_adds_noise_to_windows_of_the_cl
 
 def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
     few, labels = labelled(8), np.repeat([0, 1, 2], 20_000)
-    made = GENERATORS["gaussian"].make(few, labels, setting())
+    drawn = GENERATORS["gaussian"][0](few, labels, setting())
     within = few.windows - np.stack([few.windows[few.labels == k].mean(axis=0) for k in range(3)])[few.labels]
     for k in range(3):
-        own = made[labels == k]
+        own = drawn[labels == k]
         np.testing.assert_allclose(own.mean(axis=0), few.windows[few.labels == k].mean(axis=0), atol=0.15)
         assert np.abs(np.cov(own.T) - within.T @ within / (len(within) - 3)).max() < 0.05 * within.var(axis=0).max()
 
@@ -171,12 +172,12 @@ def test_the_gaussian_has_the_means_of_the_classes_and_one_covariance():
 )
 def test_a_generator_needs_nothing_but_the_few_windows_and_gives_the_same_bits_twice(name, fields):
     few, labels = labelled(6), np.repeat([0, 1, 2], 30)
-    make = GENERATORS[name].make
-    made = make(few, labels, setting(**fields))
-    np.testing.assert_array_equal(made, make(few, labels, setting(**fields)))
-    assert made.shape == (90, 32) and made.dtype == np.float32
-    assert not np.array_equal(made, make(few, labels, setting(seed=1, **fields)))
-    assert score(few, Labelled(made, labels), few)["trts"] > 0.6
+    make, _ = GENERATORS[name]
+    drawn = make(few, labels, setting(**fields))
+    np.testing.assert_array_equal(drawn, make(few, labels, setting(**fields)))
+    assert drawn.shape == (90, 32) and drawn.dtype == np.float32
+    assert not np.array_equal(drawn, make(few, labels, setting(seed=1, **fields)))
+    assert score(few, Labelled(drawn, labels), few)["trts"] > 0.6
 
 
 def test_pre_training_sees_the_unlabelled_windows_once_and_varies_the_few(monkeypatch):
@@ -185,12 +186,12 @@ def test_pre_training_sees_the_unlabelled_windows_once_and_varies_the_few(monkey
     begun = []
     train = VAEGANTrainer.train
     monkeypatch.setattr(VAEGANTrainer, "train", lambda self: (begun.append(len(self.real)), train(self)))
-    made = Labelled(utility.pretrained_vae_gan(few, labels, start), labels)
-    np.testing.assert_array_equal(utility.pretrained_vae_gan(few, labels, start), made.windows)
-    assert begun == [600] and score(few, made, few)["trts"] > 0.6
+    drawn = Labelled(utility.pretrained_vae_gan(few, labels, start), labels)
+    np.testing.assert_array_equal(utility.pretrained_vae_gan(few, labels, start), drawn.windows)
+    assert begun == [600] and score(few, drawn, few)["trts"] > 0.6
     of_one = utility.pretrained_vae_gan(Labelled(few.windows[::6], few.labels[::6]), labels, start)
     for k in range(3):  # windows of one spike are nearer to one another than those of six
-        assert of_one[labels == k].var(axis=0).sum() < made.windows[labels == k].var(axis=0).sum()
+        assert of_one[labels == k].var(axis=0).sum() < drawn.windows[labels == k].var(axis=0).sum()
 
 
 def test_a_case_is_scored_for_every_n_and_gathered(tmp_path, monkeypatch):
@@ -199,16 +200,16 @@ def test_a_case_is_scored_for_every_n_and_gathered(tmp_path, monkeypatch):
     recording({-1: (5, 5), 0: (8, 10), 1: (9, 10), 2: (9, 12), 4: (30, 11)}).save(path)
     cases = [case for case in utility.cases(SECTION) if "pretrained" not in case]
     sweep.gather("run", "utility", [sweep.execute("run", "utility", "a", case, SECTION) for case in cases])
-    rows = utility.load(tmp_path / "run" / "utility.csv")
+    rows = utility.load(tmp_path / "run" / "utility.csv").to_dict("records")
     assert [(r["generator"], r["seed"], r["n"]) for r in rows] == [
         (*case.split("-")[:1], int(case[-1]), n) for case in cases for n in (5, 8)
     ]
     assert {r["units"] for r in rows} == {3} and all(0 < r["f1"] <= 1 for r in rows)
     assert all(np.isnan(r["tstr"]) == np.isnan(r["trts"]) == (r["generator"] == ALONE) for r in rows)
-    title, header, lines = utility.summary(tmp_path / "run" / "utility.csv")
-    assert header[2:] == ["n = 5", "n = 8"] and len(lines) == 4 and {len(line) for line in lines} == {4}
+    _, closing = utility.summary(tmp_path / "run" / "utility.csv")
+    assert list(closing)[2:] == ["n = 5", "n = 8"] and len(closing) == 4 and not closing.isna().any(axis=None)
     alone = np.mean([r["f1"] for r in rows if r["generator"] == ALONE and r["n"] == 8])
-    assert lines[0] == ["a", ALONE, lines[0][2], f"{alone:.3f}"]
+    assert list(closing.iloc[0])[:2] == ["a", ALONE] and closing.iloc[0]["n = 8"] == f"{alone:.3f}"
 
 
 def test_a_divergence_is_a_row_without_scores():
@@ -228,7 +229,8 @@ def test_planted_gains_are_found_and_said():
         for n in (5, 50)
         for seed, by in enumerate(its)
     ]
-    found = {(gain.generator, gain.n): gain for gain in gains(table)}
+    table = gains(pd.DataFrame(table))
+    found = {(gain.generator, gain.n): gain for gain in table.itertuples()}
     assert {key: gain.verdict for key, gain in found.items()} == {
         ("gaussian", 5): "helps",
         ("gaussian", 50): "hurts",
@@ -237,7 +239,7 @@ def test_planted_gains_are_found_and_said():
     }
     assert found["gaussian", 5].difference == pytest.approx(0.1, abs=1e-3)
     assert found["gaussian", 5].mean == pytest.approx(0.6, abs=1e-3)
-    said = augmentation.reading(found.values())
+    said = augmentation.reading(table)
     assert said == {
         "helps": ["Gaussian, shared covariance on a: n = 5 (+0.100)"],
         "hurts": ["Gaussian, shared covariance on a: n = 50 (-0.100)"],
@@ -259,6 +261,6 @@ def test_gains_are_corrected_for_all_that_were_tested():
         for name in ("gaussian", "vae_gan", "classical")
         for (n, s), f1 in alone.items()
     ]
-    found = gains(table)
-    assert [gain.q for gain in found] == pytest.approx(scipy.stats.false_discovery_control([gain.p for gain in found]))
-    assert any(gain.p < 0.05 <= gain.q and gain.verdict == "not significant" for gain in found)
+    found = gains(pd.DataFrame(table))
+    assert list(found["q"]) == pytest.approx(scipy.stats.false_discovery_control(found["p"]))
+    assert any(gain.p < 0.05 <= gain.q and gain.verdict == "not significant" for gain in found.itertuples())

@@ -1,8 +1,9 @@
-"""The ablation: what a variant is, what a table of scores says, and that one variant is trained, scored and gathered."""
+"""The ablation: what a variant is, what a table of scores says; one variant is trained, scored and gathered."""
 
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
@@ -58,7 +59,7 @@ def test_planted_differences_are_found_and_noise_is_not():
     planted = {"base": 0.60, "better": 0.50, "worse": 0.75, "alike": 0.602}
     rows = [row(name, i, auc + n) for name, auc in planted.items() for i, n in enumerate(own[name])]
     rows += [row("lost", i, np.nan if i else 0.6) for i in range(3)]
-    found = {e.variant: e for e in effects(rows)}
+    found = {e.variant: e for e in effects(pd.DataFrame(rows)).itertuples()}
     assert {name: e.verdict for name, e in found.items()} == {
         "better": "helps",
         "worse": "hurts",
@@ -71,12 +72,13 @@ def test_planted_differences_are_found_and_noise_is_not():
 def test_the_reading_follows_the_scores():
     def table(first, second):
         noise = {"base": (0.0, 0.01, -0.01), "x": (0.01, -0.01, 0.0)}
-        return [
+        rows = [
             row(name, i, auc + n, data)
             for data, by in (("a", first), ("b", second))
             for name, auc in by.items()
             for i, n in enumerate(noise[name])
         ]
+        return pd.DataFrame(rows)
 
     said = {
         next(iter(reading(effects(table({"base": 0.6, "x": one}, {"base": 0.6, "x": two})))))
@@ -91,7 +93,8 @@ def test_a_variant_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch
     windows.save(tmp_path / "run" / "recordings" / "a" / "windows.h5")
     receipts = [sweep.execute("run", "ablation", "a", case, SECTION) for case in ("reach", "hinge_bare")]
     sweep.gather("run", "ablation", receipts)
-    rows = load(tmp_path / "run" / "ablation.csv")
+    table = load(tmp_path / "run" / "ablation.csv")
+    rows = table.to_dict("records")
     assert [(r["variant"], r["seed"]) for r in rows] == [(v, s) for v in ("reach", "hinge, bare") for s in (0, 1)]
     assert all(0 < r[m] < 5 for r in rows for m in METRICS) and {r["against"] for r in rows} == {"", "relativistic"}
     with open(tmp_path / "run" / "ablation.csv", newline="") as file:
@@ -111,12 +114,13 @@ def test_an_effect_is_significant_after_the_correction_for_all_that_were_tested(
     base, rng = [0.60, 0.61, 0.59], np.random.default_rng(0)
     moved = np.add(base, [0.02, 0.03, 0.022])
     rows = [row("base", i, auc) for i, auc in enumerate(base)] + [row("x", i, auc) for i, auc in enumerate(moved)]
-    (alone,) = effects(rows)
+    (alone,) = effects(pd.DataFrame(rows)).itertuples()
     assert 0.01 < alone.p < 0.05 and alone.q == alone.p and alone.verdict == "hurts"
     rows += [row(f"n{k}", i, auc + rng.normal(0, 0.02)) for k in range(20) for i, auc in enumerate(base)]
-    found = effects(rows)
-    assert found[0].p == alone.p and found[0].q > 0.05 and found[0].verdict == "not significant"
-    assert [e.q for e in found] == pytest.approx(scipy.stats.false_discovery_control([e.p for e in found]))
-    told = ablation.counted(found)
-    assert told.startswith("21 paired t-tests over seeds: ")
-    assert told.endswith(f"{sum(e.q < 0.05 for e in found)} with q < 0.05")
+    found = effects(pd.DataFrame(rows))
+    first = found.iloc[0]
+    assert first["p"] == alone.p and first["q"] > 0.05 and first["verdict"] == "not significant"
+    assert list(found["q"]) == pytest.approx(scipy.stats.false_discovery_control(found["p"]))
+    sentence = sweep.counted(found)
+    assert sentence.startswith("21 paired t-tests over seeds: ")
+    assert sentence.endswith(f"{sum(found['q'] < 0.05)} with q < 0.05")

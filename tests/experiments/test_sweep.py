@@ -1,4 +1,4 @@
-"""Sweeps: the graph has a job for every recording and case, and what an earlier run of the name left is no part of it."""
+"""Sweeps: the graph has a job for every recording and case, and nothing of an earlier run of the name."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from meagan_lib import ROOT, InputError, cli
 from meagan_lib.experiments import sweep, utility
 from meagan_lib.windows import merging
 from tests.conftest import forget
-from tests.test_utility import SECTION
+from tests.experiments.test_utility import SECTION
 
 
 def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
@@ -33,11 +33,11 @@ def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
             f"run={run}",
             "--nolock",
         ]
-        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-        assert told.returncode == 0, told.stderr
-        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
+        done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        counts = dict(line.split()[:2] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
         jobs = tuple(counts.get(rule) for rule in (merging.FIRST, "case", "sweep"))
-        assert jobs == ("2", str(2 * len(utility.cases(SECTION))), "1"), told.stdout
+        assert jobs == ("2", str(2 * len(utility.cases(SECTION))), "1"), done.stdout
     finally:
         forget(run)
 

@@ -1,16 +1,21 @@
-"""The benchmark: what takes part, what a job depends on, that a fit leaves what notebook 04 reads."""
+"""The benchmark: what takes part, what a job depends on, what a fit leaves for notebook 04; scores over seeds."""
 
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 import yaml
 from conftest import spikes
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meagan_lib import ROOT, InputError, cli
+from meagan_lib.evaluation.statistics import over_seeds, paired, q_values
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
+from meagan_lib.experiments.fitting import fit_options
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from tests.conftest import forget
@@ -22,7 +27,7 @@ ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_s
 @pytest.mark.parametrize(
     "wrong, sentence",
     [
-        ({"models": ["gm"]}, "no baseline 'gm': did you mean 'gmm'"),
+        ({"models": ["gm"]}, "'gm' is not known: did you mean 'gmm'"),
         ({"models": ["vae_gan"]}, "takes part in any case"),
         ({"models": ["gmm", "gmm"]}, "gmm stands there twice"),
         ({"models": "gmm"}, "benchmark.models is a list"),
@@ -67,33 +72,34 @@ def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monke
     files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
     changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
     assert changed == {"03_vae_gan", "benchmark"}
-    (told,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
-    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(told))
+    (content,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
+    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(content))
     assert benchmark.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
     assert benchmark.jobs("x") == [("gaussian", 0), ("vae", 0)]
     assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
 
 
-def test_tokens_of_a_rival_last_as_long_as_those_of_the_model_that_it_is_like():
+def test_tokens_of_a_baseline_last_as_long_as_those_of_the_model_that_it_is_like():
     found = prepared(NOTEBOOKS | {"benchmark": {"models": ["vae", "flow_matching", "tts_gan"]}})
     patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
     assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
     for model in ("vae", "flow_matching"):
-        assert benchmark.options(model, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
+        config = benchmark.model_class(model).Config
+        assert fit_options(config, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
             patches[model]
         )
 
 
-def test_an_edit_of_a_rival_concerns_its_own_jobs_alone():
+def test_an_edit_of_a_baseline_concerns_its_own_jobs_alone():
     def concerned(module):
         return [
             model for model in (*THESIS, *BASELINES) if f"meagan_lib/models/{module}.py" in benchmark.library(model)
         ]
 
-    for rival in ("dcgan", "tts_gan", "flow_matching", "vae"):
-        assert concerned(rival) == [rival]
+    for baseline in ("dcgan", "tts_gan", "flow_matching", "vae"):
+        assert concerned(baseline) == [baseline]
         assert not any(
-            f"models/{rival}.py" in path
+            f"models/{baseline}.py" in path
             for n in execution.NOTEBOOKS.glob("0*.ipynb")
             for path in execution.library_inputs(n.stem)
         )
@@ -126,14 +132,14 @@ def run(tmp_path, monkeypatch):
     recorded().save(tmp_path / "run" / "windows.h5")
     asked = {"models": ["bootstrap", "vae"], "seeds": [0, 3], "validations": 1, "vae_steps": 2}
     parameters = {"02_transformer_gan": {"seed": 0}, "03_vae_gan": {"seed": 3, "patch_ms": 0.4}, "benchmark": asked}
-    for name, given in prepared(parameters).items():
+    for name, content in prepared(parameters).items():
         path = tmp_path / "run" / "params" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(given))
+        path.write_text(yaml.safe_dump(content))
     return tmp_path / "run"
 
 
-def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
+def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_trained_again(run):
     assert len(benchmark.entries("run")) == 8
     assert benchmark.jobs("run") == [
         ("transformer_gan", 3),
@@ -144,7 +150,7 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_made_again(run):
     assert benchmark.place("run", "vae_gan", 0) == run / "benchmark" / "vae_gan" / "0"
 
 
-def test_rivals_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
+def test_baselines_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
     asked = ASKED | {"seeds": [0, 1, 2], "baseline_seeds": [1]}
     (run / "params" / "benchmark.yaml").write_text(
         yaml.safe_dump(prepared(NOTEBOOKS | {"benchmark": asked})["benchmark"])
@@ -180,9 +186,7 @@ def test_fits_leave_models_windows_and_costs(run):
         for file in ("synthetic.h5", "cost.json"):
             (folder / file).write_bytes((run / "benchmark" / "transformer_gan" / "3" / file).read_bytes())
     found, costs = benchmark.synthetic("run"), benchmark.costs("run")
-    assert {model: list(by_seed) for model, by_seed in found.items()} == dict.fromkeys(
-        (*THESIS, "bootstrap", "vae"), [0, 3]
-    )
+    assert list(found) == [*THESIS, "bootstrap", "vae"] and all(list(by_seed) == [0, 3] for by_seed in found.values())
     for model, by_seed in found.items():
         assert min(len(w.accepted) for w in by_seed.values()) >= 200 and {
             w.amplitude_unit for w in by_seed.values()
@@ -200,21 +204,23 @@ def test_fits_leave_models_windows_and_costs(run):
     np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
 
 
-def test_options_of_a_model_of_the_thesis_are_those_of_its_notebook():
-    given = yaml.safe_load((ROOT / "params" / "quick.yaml").read_text())
-    for model, (_, notebook) in THESIS.items():
-        found = benchmark.options(model, given[notebook] | {"options": {"heads": 2}}, recorded())
-        assert found["patch"] == recorded().samples_of(0.4)
-        assert (
-            found["heads"] == 2
-            and found["validate_every"] == given[notebook]["steps"] // given[notebook]["validations"]
-        )
-        named = {"steps", "batch_size", "loss", "gamma", "d_learning_rate", "g_learning_rate", "ema", "patch"}
-        named |= {"vae_steps", "generator", "beta", "feature_weight"} if model == "vae_gan" else set()
-        assert set(found) == named | {"heads", "validate_every", "checkpoint_every"}
+def test_options_of_a_model_are_the_parameters_that_its_config_has():
+    given = {
+        "name": "run",
+        "seed": 3,
+        "steps": 40,
+        "validations": 8,
+        "patch_ms": 0.4,
+        "options": {"heads": 2, "steps": 20},
+    }
+    model = benchmark.model_class("transformer_gan")
+    options = fit_options(model.Config, given, recorded())
+    config = model.configure(1, **options)
+    assert (config.seed, config.steps, config.heads, config.patch) == (1, 20, 2, recorded().samples_of(0.4))
+    assert (config.validate_every, config.checkpoint_every) == (5, 2), "they follow from the steps of the parameters"
 
 
-def test_the_graph_has_a_job_for_every_rival_and_seed():
+def test_the_graph_has_a_job_for_every_baseline_and_seed():
     name = "test-benchmark"
     forget(name)
     try:
@@ -233,9 +239,77 @@ def test_the_graph_has_a_job_for_every_rival_and_seed():
             f"run={name}",
             "--nolock",
         ]
-        told = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-        assert told.returncode == 0, told.stderr
-        counts = dict(line.split()[:2] for line in (told.stdout + told.stderr).splitlines() if len(line.split()) == 2)
+        done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        counts = dict(line.split()[:2] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
         assert counts["fit"] == str(len(BASELINES) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
     finally:
         forget(name)
+
+
+values = st.lists(st.floats(-10, 10).map(lambda v: round(v, 3)), min_size=3, max_size=8)
+
+
+@given(values)
+def test_the_interval_over_seeds_is_that_of_scipy(x):
+    found = over_seeds(x)
+    assert found.n == len(x) and found.mean == pytest.approx(np.mean(x), abs=1e-9)
+    if np.std(x) > 1e-6:
+        low, high = scipy.stats.ttest_1samp(x, 0).confidence_interval(0.95)
+        assert found.interval == pytest.approx((low, high), abs=1e-6)
+
+
+@given(values, values, st.floats(-5, 5))
+def test_a_paired_comparison_is_that_of_scipy_signed_and_blind_to_what_seeds_share(x, y, shift):
+    a, b = dict(enumerate(x)), dict(enumerate(y))
+    n = min(len(x), len(y))
+    differences = np.subtract(x[:n], y[:n])
+    if differences.std() < 1e-3:
+        return
+    found, back = paired(a, b), paired(b, a)
+    reference = scipy.stats.ttest_rel(x[:n], y[:n])
+    assert found.p == pytest.approx(reference.pvalue, abs=1e-9) and found.n == n
+    assert found.interval == pytest.approx(tuple(reference.confidence_interval(0.95)), abs=1e-6)
+    assert found.cohens_dz == pytest.approx(reference.statistic / np.sqrt(n))
+    assert (back.difference, back.cohens_dz, back.hedges_g) == pytest.approx(
+        (-found.difference, -found.cohens_dz, -found.hedges_g)
+    )
+    shared = paired({s: v + shift * s for s, v in a.items()}, {s: v + shift * s for s, v in b.items()})
+    assert shared.difference == pytest.approx(found.difference, abs=1e-6)
+
+
+def test_the_effect_size_has_no_bias():
+    """Hedges' g of draws whose true effect is 1 is 1 in the mean; Cohen's d_z of five seeds is a quarter too large."""
+    rng = np.random.default_rng(0)
+    found = [paired(dict(enumerate(x)), dict.fromkeys(range(5), 0.0)) for x in rng.normal(1, 1, (1000, 5))]
+    assert np.mean([f.hedges_g for f in found]) == pytest.approx(1, abs=0.08)
+    assert np.mean([f.cohens_dz for f in found]) == pytest.approx(1.25, abs=0.1)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_differences_that_are_constant_but_for_rounding_have_no_p(scale):
+    values = np.random.default_rng(0).uniform(0.4, 0.9, 5) * scale
+    found = paired(dict(enumerate(values + 0.1 * scale)), dict(enumerate(values)))
+    assert (
+        found.difference == pytest.approx(0.1 * scale) and np.isnan([found.p, found.cohens_dz, *found.interval]).all()
+    )
+
+
+def test_a_seed_without_a_score_makes_no_pair():
+    found = paired({0: 0.5, 1: 0.7, 2: 0.65, 3: np.nan}, {2: 0.6, 1: 0.61, 0: 0.45, 3: 0.1})
+    assert found.n == 3 and found.mean == pytest.approx(np.mean([0.5, 0.7, 0.65]))
+    assert found.p == pytest.approx(scipy.stats.ttest_1samp([0.05, 0.09, 0.05], 0).pvalue)
+    nothing = paired({3: np.nan}, {3: 0.1})
+    assert nothing.n == 0 and np.isnan([nothing.difference, nothing.mean, nothing.p]).all()
+
+
+def test_q_is_that_of_scipy_and_what_is_not_defined_is_no_test():
+    q = q_values([0.01, np.nan, 0.04, 0.03])
+    np.testing.assert_allclose(q[[0, 2, 3]], scipy.stats.false_discovery_control([0.01, 0.04, 0.03]))
+    assert np.isnan(q[1]) and np.isnan(q_values([np.nan])).all() and len(q_values([])) == 0
+
+
+def test_one_seed_says_nothing_of_others():
+    assert np.isnan(over_seeds([0.6]).interval).all()
+    alone = paired({0: 0.6, 1: 0.7}, {0: 0.5, 2: 0.5})
+    assert alone.difference == pytest.approx(0.1) and alone.n == 1 and np.isnan([alone.p, alone.hedges_g]).all()

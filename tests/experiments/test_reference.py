@@ -58,14 +58,14 @@ def test_the_same_run_holds_on_every_level(run):
     assert kept["seconds"] == {"01": 1.0, "vae": 2.0} and kept["parameters"] == {"01": {"seed": 0}}
 
 
-def test_other_bits_are_named_and_not_asked_for_elsewhere(run):
+def test_other_bits_are_named_and_not_compared_elsewhere(run):
     change(run / "receipts" / "01.json", lambda r: r["products"].update({"windows.h5": "zz"}))
     finding = reference.compare("a", reference.load("a"))[0]
-    assert finding.holds is False and "windows.h5" in finding.told
+    assert finding.holds is False and "windows.h5" in finding.sentence
     kept = reference.load("a")
     for what, value in (("fingerprint", {"cpu": "AVX2"}), ("parameters", {"01": {"seed": 1}})):
         finding = reference.compare("a", copy.deepcopy(kept) | {what: value})[0]
-        assert finding.holds is None and "not asked" in finding.told
+        assert finding.holds is None and "not compared" in finding.sentence
 
 
 def test_one_score_may_differ_by_chance_and_many_may_not(run):
@@ -85,7 +85,7 @@ def test_an_order_that_was_significant_must_not_turn(run):
     assert held(run)["statements"] is True
     change(run / "scores.json", lambda s: s["gaussian"].update({"c2st_auc": score(0.58)}))
     (finding,) = [f for f in reference.compare("a", reference.load("a")) if f.level == "statements"]
-    assert finding.holds is False and "vae_gan before gaussian on C2ST AUC" in finding.told
+    assert finding.holds is False and "vae_gan before gaussian on C2ST AUC" in finding.sentence
 
 
 def test_a_model_that_is_missing_does_not_pass(run):

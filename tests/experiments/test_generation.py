@@ -92,30 +92,30 @@ class Half:
 
     def sample(self, n, seed, labels=None):
         rng = np.random.default_rng(seed)
-        made = self.real[rng.integers(len(self.real), size=n)]
+        drawn = self.real[rng.integers(len(self.real), size=n)]
         wrong = rng.random(n) >= self.right
-        made[wrong] = np.roll(made[wrong], 2, axis=1)
-        return made
+        drawn[wrong] = np.roll(drawn[wrong], 2, axis=1)
+        return drawn
 
 
 def test_windows_are_drawn_until_as_many_pass_as_there_are_test_windows(windows):
     z = Standardiser.fit(windows.of(Split.TRAIN)).transform(windows.of(Split.TRAIN))
     n = len(windows.of(Split.TEST))
-    made = draw_synthetic(Half(z), windows, seed=1)
-    assert made.passes.mean() == pytest.approx(0.5, abs=0.15) and n <= len(made.accepted) < 1.6 * n
-    np.testing.assert_array_equal(made.passes, Gate.of(windows).passes(made.windows))
+    drawn = draw_synthetic(Half(z), windows, seed=1)
+    assert drawn.passes.mean() == pytest.approx(0.5, abs=0.15) and n <= len(drawn.accepted) < 1.6 * n
+    np.testing.assert_array_equal(drawn.passes, Gate.of(windows).passes(drawn.windows))
     assert draw_synthetic(Half(z, 1.0), windows).passes.all() and len(draw_synthetic(Half(z, 1.0), windows)) == n
     none = draw_synthetic(Half(z, 0.0), windows)
     assert len(none) == MOST_DRAWN * n and not none.passes.any(), "it ends where nothing passes"
-    assert len(none.accepted) == len(none), "and what never passes is judged as it is"
+    assert len(none.accepted) == len(none), "and what never passes is scored_by as it is"
 
 
 def test_which_windows_pass_is_stored_with_them(windows, tmp_path):
     z = Standardiser.fit(windows.of(Split.TRAIN)).transform(windows.of(Split.TRAIN))
-    made = draw_synthetic(Half(z), windows, seed=1)
-    made.save(tmp_path / "synthetic.h5")
+    drawn = draw_synthetic(Half(z), windows, seed=1)
+    drawn.save(tmp_path / "synthetic.h5")
     again = SpikeWindows.load(tmp_path / "synthetic.h5")
-    np.testing.assert_array_equal(again.passes, made.passes)
+    np.testing.assert_array_equal(again.passes, drawn.passes)
     windows.save(tmp_path / "windows.h5")
     real = SpikeWindows.load(tmp_path / "windows.h5")
     assert real.passes is None and len(real.accepted) == len(real)
@@ -123,9 +123,9 @@ def test_which_windows_pass_is_stored_with_them(windows, tmp_path):
 
 def test_matched_windows_have_the_mean_and_covariance_of_the_training_windows():
     train, generated = spikes(4000, 16), 0.5 * spikes(8000, 16, seed=1) + 3
-    made = moment_matching(generated[:4000], train)(generated[4000:])
-    np.testing.assert_allclose(made.mean(axis=0), train.mean(axis=0), atol=0.05)
-    np.testing.assert_allclose(np.cov(made.T), np.cov(train.T), atol=0.2)
+    drawn = moment_matching(generated[:4000], train)(generated[4000:])
+    np.testing.assert_allclose(drawn.mean(axis=0), train.mean(axis=0), atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(train.T), atol=0.2)
     assert np.abs(moment_matching(train, train)(train) - train).max() < 1e-3, "what needs nothing is left as it is"
 
 
@@ -140,8 +140,8 @@ def test_moment_matching_is_fitted_to_windows_that_are_not_judged(windows, monke
     noisy.sample = lambda n, seed: (
         z[:1] + np.random.default_rng(seed).standard_normal((n, z.shape[1])).astype(np.float32)
     )
-    made = draw_synthetic(noisy, windows, matched=True)
-    assert len(seen["fitted"]) == 10_000 and not np.isin(made.windows[:, 0], seen["fitted"][:, 0]).any()
+    drawn = draw_synthetic(noisy, windows, matched=True)
+    assert len(seen["fitted"]) == 10_000 and not np.isin(drawn.windows[:, 0], seen["fitted"][:, 0]).any()
 
 
 def test_the_noise_of_the_gate_is_that_of_the_electrodes_that_gave_training_windows():

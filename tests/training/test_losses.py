@@ -46,9 +46,9 @@ def test_the_gradient_penalty_of_a_linear_discriminator_is_analytic():
 
 
 def test_the_gradient_penalty_is_taken_between_real_and_generated_windows():
-    real, fake, share = torch.ones(4, 2), -torch.ones(4, 2), torch.tensor([[0.0], [0.25], [0.5], [1.0]])
-    penalty = losses.gradient_penalty(lambda x: 0.5 * x.square().sum(1), real, fake, share)  # ∇D(x) = x
-    norms = (2 * share - 1).abs().squeeze(1) * 2**0.5
+    real, fake, t = torch.ones(4, 2), -torch.ones(4, 2), torch.tensor([[0.0], [0.25], [0.5], [1.0]])
+    penalty = losses.gradient_penalty(lambda x: 0.5 * x.square().sum(1), real, fake, t)  # ∇D(x) = x
+    norms = (2 * t - 1).abs().squeeze(1) * 2**0.5
     torch.testing.assert_close(penalty, (norms - 1).square().mean())
 
 

@@ -1,0 +1,44 @@
+"""What a model is fitted to and with which options: the same for the notebooks, the benchmark and the sweeps."""
+
+from collections.abc import Mapping
+
+from meagan_lib.evaluation.metrics import Validation
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.windows.detection import window_lowpass
+from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
+
+
+def training_data(
+    windows: SpikeWindows, normalisation: str = "z_score", condition: str = "", seed: int | None = None
+) -> TrainingData:
+    """Return what a model is fitted to: normalised training windows, their labels, the low-pass, the validation.
+
+    Parameters
+    ----------
+    normalisation
+        A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`.
+    condition
+        ``unit`` or ``channel``, the classes of the labels; empty: no labels.
+    seed
+        Of the trees that validate; None: nothing does.
+    """
+    train = windows.of(Split.TRAIN)
+    normaliser = fit_normalisation(normalisation, train)
+    return TrainingData(
+        normaliser.transform(train),
+        window_lowpass(windows.detection, windows.sampling_rate_hz),
+        None if seed is None else Validation.of(windows, normalisation, seed),
+        windows.classes(condition, Split.TRAIN)[0] if condition else None,
+        normaliser.bounded,
+    )
+
+
+def fit_options(config: type, parameters: Mapping[str, object], windows: SpikeWindows) -> dict[str, object]:
+    """Return options of a model's ``configure``, of the parameters of its notebook or its baseline.
+
+    Fields of ``config`` are taken, the seed apart, ``validations``, and ``options``. A token that lasts ``patch_ms``
+    becomes a number of samples at the rate of the ``windows``.
+    """
+    known = (set(config.__dataclass_fields__) - {"seed"}) | {"validations", "options"}
+    options = {name: value for name, value in parameters.items() if name in known}
+    return options | ({"patch": windows.samples_of(parameters["patch_ms"])} if "patch_ms" in parameters else {})

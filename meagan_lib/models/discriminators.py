@@ -1,0 +1,148 @@
+"""Discriminators window → logit: strided convolutions beside a dense view of the whole window, or a Transformer.
+
+A label, where there are classes, is projected on the features (Miyato & Koyama 2018, arXiv:1802.05637).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from meagan_lib.models.transformer import TransformerEncoder
+
+
+class ConvolutionStack(nn.Sequential):
+    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU.
+
+    With ``batch_norm`` every convolution but the first is normalised over the batch. A discriminator has real and
+    generated windows in one batch, and sees them normalised together.
+    """
+
+    def __init__(self, samples: int, channels: tuple[int, ...], dropout: float = 0.0, batch_norm: bool = False):
+        layers: list[nn.Module] = [nn.Unflatten(1, (1, samples))]
+        length, previous = samples, 1
+        for i, channel in enumerate(channels):
+            layers.append(nn.Conv1d(previous, channel, 5, stride=2, padding=2))
+            if batch_norm and i:
+                layers.append(nn.BatchNorm1d(channel))
+            layers.append(nn.LeakyReLU(0.2))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            length, previous = (length + 1) // 2, channel
+        super().__init__(*layers, nn.Flatten())
+        self.features = length * previous
+
+
+class Discriminator(nn.Module):
+    """What discriminators share: features f of a window → its logit w · f + b, positive says real.
+
+    With ``classes`` a label y adds e(y) · f, e(y) a row of parameters: does this window suit its label?
+    """
+
+    def __init__(self, features: int, classes: int = 0):
+        super().__init__()
+        self.head = nn.Linear(features, 1)
+        self.classes = nn.Embedding(classes, features) if classes else None
+
+    def features(self, x: Tensor) -> Tensor:
+        """Windows (batch, samples) → (batch, features)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, samples), and labels (batch,) where there are classes → (batch,)."""
+        return self.logits(self.features(x), label)
+
+    def logits(self, features: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, features), and labels (batch,) where there are classes → (batch,)."""
+        logit = self.head(features).squeeze(1)
+        return logit if self.classes is None else logit + (self.classes(label) * features).sum(1)
+
+
+class ConvolutionalDiscriminator(Discriminator):
+    """Windows (batch, samples) → logits (batch,).
+
+    Convolutions see local shape, a dense branch sees the window as a whole.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        width: int = 128,
+        channels: tuple[int, ...] = (16, 32, 64),
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        classes: int = 0,
+    ):
+        super().__init__(2 * width, classes)
+        self.convolutions = ConvolutionStack(samples, channels, dropout, batch_norm)
+        self.local = nn.Sequential(nn.Linear(self.convolutions.features, width), nn.LeakyReLU(0.2))
+        self.whole = nn.Sequential(nn.Linear(samples, width), nn.LeakyReLU(0.2))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(batch, samples) → the last layer before the logit, (batch, 2 · width)."""
+        return torch.cat([self.local(self.convolutions(x)), self.whole(x)], dim=1)
+
+    def outline(self) -> list[tuple[str, str]]:
+        """Return what each step does, and the shape of what it gives."""
+        dense = self.local[0].out_features
+        return [
+            ("window $x$", str(self.whole[0].in_features)),
+            ("strided\nconvolutions", str(self.convolutions.features)),
+            ("dense:\nlocal shape", str(dense)),
+            ("both,\nside by side", str(2 * dense)),
+            ("logit", "1"),
+        ]
+
+    def bypass(self) -> tuple[str, str, int] | None:
+        """Return label and shape of what goes past the convolutions, and the step of the outline that it joins."""
+        return "dense:\nthe whole", str(self.whole[0].out_features), 3
+
+
+class TransformerDiscriminator(Discriminator):
+    """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
+
+    Patches of samples become tokens, positions are added, Transformer blocks let them see one another; the logit is
+    that of the mean token. Every derivative exists, for :func:`attention` is written out: gradient penalties need the
+    second.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        patch: int = 4,
+        width: int = 64,
+        depth: int = 2,
+        heads: int = 4,
+        expansion: int = 2,
+        positions: str = "sinusoidal",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        classes: int = 0,
+    ):
+        super().__init__(width, classes)
+        self.samples, self.patch, self.tokens = samples, patch, math.ceil(samples / patch)
+        self.embed = nn.Linear(patch, width)
+        self.encoder = TransformerEncoder(self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(batch, samples) → the mean token, (batch, width)."""
+        x = nn.functional.pad(x, (0, self.tokens * self.patch - x.shape[1]))
+        return self.encoder(self.embed(x.view(len(x), self.tokens, self.patch))).mean(dim=1)
+
+    def outline(self) -> list[tuple[str, str]]:
+        """Return what each step does, and the shape of what it gives."""
+        tokens = f"{self.tokens} × {self.embed.out_features}"
+        return [
+            ("window $x$", str(self.samples)),
+            ("patches", f"{self.tokens} × {self.patch}"),
+            ("linear map,\n+ positions", tokens),
+            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            ("mean\ntoken", str(self.embed.out_features)),
+            ("logit", "1"),
+        ]
+
+    def bypass(self) -> None:
+        """Return None: nothing goes past the blocks."""
+
+
+DISCRIMINATORS = {"convolutional": ConvolutionalDiscriminator, "transformer": TransformerDiscriminator}

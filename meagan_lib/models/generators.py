@@ -1,0 +1,202 @@
+"""Generators z → window: a Transformer or transposed convolutions, on a Gaussian, low-passed as recordings are.
+
+A reconstruction: the thesis' chapter 3 is known by its headings only. A Transformer as generator of signals: Li et al.
+2022, TTS-GAN (arXiv:2202.02691).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from meagan_lib import choose
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gaussian import Gaussian
+from meagan_lib.models.transformer import TransformerEncoder
+from meagan_lib.training.trainer import TrainingConfig, seeded
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(TrainingConfig):
+    """A training with one of these generators: that of a GAN, or the decoder of a VAE."""
+
+    generator: str = "transformer"
+    """``transformer`` or ``convolutional``."""
+    latent: int = 64
+    """Numbers in z."""
+    patch: int = 8
+    """Samples that one token of the generator becomes."""
+    width: int = 64
+    """Numbers of a token."""
+    depth: int = 3
+    """Transformer blocks of the generator."""
+    heads: int = 4
+    """Heads of its attention."""
+    positions: str = "sinusoidal"
+    """``sinusoidal`` or ``learned``."""
+    on_gaussian: bool = True
+    """Whether the generator adds to a draw from the Gaussian of the training windows, or stands alone."""
+    g_dropout: float = 0.0
+    """Fraction of a layer's outputs that training leaves out at random."""
+    g_batch_norm: bool = False
+    """Batch normalisation, in place of layer normalisation."""
+
+
+def convolution_matrix(taps: Sequence[float], samples: int) -> Tensor:
+    """Return M (samples + taps − 1, samples): x @ M filters x with symmetric ``taps``, where these lie within x."""
+    matrix = torch.zeros(samples + len(taps) - 1, samples)
+    for i, tap in enumerate(taps):
+        matrix.diagonal(-i)[:samples] = tap
+    return matrix
+
+
+class WindowGenerator(nn.Module):
+    """z (batch, latent) → windows (batch, samples), normalised: what all generators share.
+
+    A network of its own, ``signal``, generates a signal that is somewhat longer than a window. It is added to x̄ + W z,
+    a draw from the Gaussian with the mean and the covariance of the training windows. That is fixed and the last map of
+    the network starts at zero: untrained, G *is* that Gaussian, and the game is about what a Gaussian leaves out.
+    Without it (``on_gaussian``) the signal stands alone.
+
+    Real windows were cut from a low-passed recording. ``lowpass`` of the data, the taps (odd,) of that filter, is the
+    fixed last layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away.
+    A single tap filters nothing.
+
+    Where the data have labels, a label (batch,) is an input, and the Gaussian has a mean for each class. Where they are
+    bounded, to [−1, 1], the network ends in tanh; z-scores need none.
+    """
+
+    def __init__(self, config: GeneratorConfig, data: TrainingData):
+        super().__init__()
+        self.samples, self.latent, self.bounded = data.samples, config.latent, data.bounded
+        self.n_classes, self.on_gaussian = data.n_classes, config.on_gaussian
+        self.uncut = data.samples + len(data.lowpass) - 1
+        self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.samples), persistent=False)
+        if self.on_gaussian:
+            # The Gaussian lives before the tanh: it fits artanh(x).
+            gaussian = Gaussian(np.arctanh(data.train.clip(-0.999, 0.999)) if data.bounded else data.train, data.labels)
+            means = np.broadcast_to(gaussian.mean, (max(data.n_classes, 1), data.samples))
+            self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
+            self.register_buffer("colouring", torch.tensor(gaussian.colouring(config.latent), dtype=torch.float32))
+
+    def start_at_the_gaussian(self, last: nn.Module) -> None:
+        """Set the ``last`` map of the network to zero, where there is a Gaussian to add to."""
+        if self.on_gaussian:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        raise NotImplementedError
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples)."""
+        x = self.signal(z, label) @ self.lowpass
+        if self.on_gaussian:
+            x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
+        return x.tanh() if self.bounded else x
+
+    def steps(self) -> list[tuple[str, str]]:
+        """Return what each step of the network does before the low-pass, and the shape of what it gives."""
+        raise NotImplementedError
+
+    def outline(self) -> list[tuple[str, str]]:
+        """Return what each step does, and the shape of what it gives."""
+        last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
+        samples = str(self.samples)
+        cut = "low-pass,\ncut: $T(z)$" if self.uncut > self.samples else "cut: $T(z)$"
+        return [("random\nnumbers $z$", str(self.latent)), *self.steps(), (cut, samples), (last, samples)]
+
+    def bypass(self) -> tuple[str, str, int] | None:
+        """Return label and shape of what goes past the network, and the step of the outline that it joins."""
+        joins = len(self.outline()) - 1
+        return ("Gaussian:\n$\\bar{x} + W z$", str(self.samples), joins) if self.on_gaussian else None
+
+
+class Generator(WindowGenerator):
+    """The Transformer generator.
+
+    One linear map turns z into tokens, one for each patch of samples; positions are added, and the label as a row of
+    its own; Transformer blocks let the patches see one another; one linear map turns each token into its patch.
+    """
+
+    EXPANSION = 2
+    """Width of an MLP's hidden layer, as a multiple of a token's."""
+
+    def __init__(self, config: GeneratorConfig, data: TrainingData):
+        super().__init__(config, data)
+        c, self.width, self.tokens = config, config.width, math.ceil(self.uncut / config.patch)
+        self.embed = nn.Linear(c.latent, self.tokens * c.width)
+        self.classes = nn.Embedding(data.n_classes, c.width) if data.n_classes else None
+        self.encoder = TransformerEncoder(
+            self.tokens, c.width, c.depth, c.heads, self.EXPANSION, c.positions, c.g_dropout, c.g_batch_norm
+        )
+        self.head = nn.Linear(c.width, c.patch)
+        self.start_at_the_gaussian(self.head)
+
+    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        tokens = self.embed(z).view(len(z), self.tokens, self.width)
+        if self.classes is not None:
+            tokens = tokens + self.classes(label)[:, None]
+        return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut]
+
+    def steps(self) -> list[tuple[str, str]]:
+        """Return what each step of the network does before the low-pass, and the shape of what it gives."""
+        tokens = f"{self.tokens} × {self.width}"
+        return [
+            ("linear map,\n+ positions" + ("\n+ label" if self.n_classes else ""), tokens),
+            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            ("linear map\nto patches", f"{self.tokens} × {self.head.out_features}"),
+        ]
+
+
+class ConvolutionalGenerator(WindowGenerator):
+    """The generator of a DCGAN in one dimension: a linear map, then transposed convolutions, each twice as long.
+
+    Radford et al. 2016, arXiv:1511.06434. The label is added to the first feature map, a number for each channel.
+    """
+
+    CHANNELS = (96, 64, 32)
+
+    def __init__(self, config: GeneratorConfig, data: TrainingData):
+        super().__init__(config, data)
+        channels, self.length = self.CHANNELS, math.ceil(self.uncut / 2 ** len(self.CHANNELS))
+        self.embed = nn.Linear(config.latent, channels[0] * self.length)
+        self.classes = nn.Embedding(data.n_classes, channels[0]) if data.n_classes else None
+        layers: list[nn.Module] = []
+        for before, after in zip(channels, (*channels[1:], channels[-1])):
+            norm = [nn.BatchNorm1d(before)] if config.g_batch_norm else []
+            drop = [nn.Dropout(config.g_dropout)] if config.g_dropout else []
+            layers += [*norm, nn.LeakyReLU(0.2), *drop, nn.ConvTranspose1d(before, after, 4, stride=2, padding=1)]
+        self.trunk = nn.Sequential(*layers, nn.LeakyReLU(0.2))
+        self.head = nn.Conv1d(channels[-1], 1, 5, padding=2)
+        self.start_at_the_gaussian(self.head)
+
+    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        x = self.embed(z).view(len(z), self.CHANNELS[0], self.length)
+        if self.classes is not None:
+            x = x + self.classes(label)[:, :, None]
+        return self.head(self.trunk(x)).squeeze(1)[:, : self.uncut]
+
+    def steps(self) -> list[tuple[str, str]]:
+        """Return what each step of the network does before the low-pass, and the shape of what it gives."""
+        channels, longest = self.CHANNELS, self.length * 2 ** len(self.CHANNELS)
+        return [
+            ("linear map" + ("\n+ label" if self.n_classes else ""), f"{channels[0]} × {self.length}"),
+            (f"{len(channels)} transposed\nconvolutions", f"{channels[-1]} × {longest}"),
+            ("convolution", str(longest)),
+        ]
+
+
+GENERATORS = {"transformer": Generator, "convolutional": ConvolutionalGenerator}
+
+
+def build_generator(config: GeneratorConfig, data: TrainingData) -> WindowGenerator:
+    """Build the generator of a config for the windows of ``data``; its weights depend on ``config.seed`` alone."""
+    choose("generator", config.generator, GENERATORS)
+    return seeded(lambda: GENERATORS[config.generator](config, data), config.seed)

@@ -1,0 +1,129 @@
+"""The Transformer (thesis 1.3.2): positions, self-attention, blocks, the encoder, and maps of its attention.
+
+Sources: Vaswani et al. 2017 (arXiv:1706.03762); pre-norm blocks: Xiong et al. 2020 (arXiv:2002.04745).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from meagan_lib import InputError, choose
+
+
+def sinusoidal_positions(length: int, width: int) -> Tensor:
+    """Encode positions, (length, width): PE(pos, 2i) = sin(pos / 10000^(2i/width)), PE(pos, 2i+1) = cos(…)."""
+    position = torch.arange(length, dtype=torch.float32)[:, None]
+    frequency = torch.exp(-math.log(10_000.0) * torch.arange(0, width, 2) / width)
+    encoding = torch.empty(length, width)
+    encoding[:, 0::2] = torch.sin(position * frequency)
+    encoding[:, 1::2] = torch.cos(position * frequency)
+    return encoding
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Return softmax(Q Kᵀ / √d) V and the weights of the softmax; Q, K and V are (batch, heads, tokens, d).
+
+    Written out, so that the weights can be seen and every derivative exists, the second ones too. The scores are
+    kept as (keys, queries): over a short last axis torch's softmax takes five times as long.
+    """
+    scores = key @ query.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    weights = torch.softmax(scores, dim=-2).transpose(-2, -1)
+    return weights @ value, weights
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over (batch, tokens, width)."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, tokens, width) → the same, and the weights (batch, heads, tokens, tokens)."""
+        batch, tokens, width = x.shape
+        qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, tokens, d)
+        mixed, weights = attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, width)), weights
+
+
+class TokenBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (batch, tokens, width): each feature over all tokens of all windows of the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
+        return super().forward(x.flatten(0, 1)).view_as(x)
+
+
+class Block(nn.Module):
+    """Pre-norm Transformer encoder block: attention, then an MLP, each added to its input."""
+
+    def __init__(self, width: int, heads: int, expansion: int, dropout: float = 0.0, batch_norm: bool = False):
+        super().__init__()
+        norm = TokenBatchNorm if batch_norm else nn.LayerNorm
+        self.norm_attention = norm(width)
+        self.attention = SelfAttention(width, heads)
+        self.norm_mlp = norm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
+        x = x + self.dropout(self.attention(self.norm_attention(x))[0])
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+
+POSITIONS = ("sinusoidal", "learned")
+
+
+class TransformerEncoder(nn.Module):
+    """Positions, then Transformer blocks and a last normalisation: tokens (batch, tokens, width) → the same.
+
+    ``positions``: ``sinusoidal``, fixed, or ``learned``, a row of parameters for each token.
+    """
+
+    def __init__(
+        self,
+        tokens: int,
+        width: int,
+        depth: int,
+        heads: int,
+        expansion: int,
+        positions: str = "sinusoidal",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ):
+        super().__init__()
+        choose("positions", positions, POSITIONS)
+        if width % heads:
+            raise InputError(f"{heads} heads cannot share a width of {width}: choose a divisor of it")
+        if positions == "learned":
+            self.positions = nn.Parameter(0.02 * torch.randn(tokens, width))
+        else:
+            self.register_buffer("positions", sinusoidal_positions(tokens, width), persistent=False)
+        self.blocks = nn.Sequential(*(Block(width, heads, expansion, dropout, batch_norm) for _ in range(depth)))
+        self.norm = TokenBatchNorm(width) if batch_norm else nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
+        return self.norm(self.blocks(tokens + self.positions))
+
+
+@torch.no_grad()
+def attention_maps(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Tensor:
+    """Return the weights of every self-attention while ``generator`` turns z (batch, latent) into windows.
+
+    (blocks, batch, heads, tokens, tokens): the last axis is what a token looks at, over which weights sum to 1.
+    """
+    maps: list[Tensor] = []
+    blocks = generator.encoder.blocks
+    hooks = [b.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])) for b in blocks]
+    try:
+        generator(z, label)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.stack(maps)

@@ -1,0 +1,127 @@
+"""What a training leaves on disk: the fingerprint of its run, its checkpoint and the files of its results."""
+
+import csv
+import json
+from dataclasses import asdict
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from meagan_lib.workflow.files import atomic, write_json
+from meagan_lib.workflow.imports import sources_hash
+
+if TYPE_CHECKING:
+    from meagan_lib.training.trainer import Trainer
+
+
+def fingerprint(trainer: "Trainer") -> dict:
+    """Return everything that the bits of a run depend on."""
+    used = {type(trainer).__module__, *(type(network).__module__ for network in trainer.networks().values())}
+    if trainer.validate is not None:
+        used.add(type(trainer.validate).__module__)
+    labels = b"" if trainer.real_labels is None else trainer.real_labels.cpu().numpy().tobytes()
+    return {
+        "config": asdict(trainer.config),
+        "start": {
+            name: sha256(_bytes(network.state_dict())).hexdigest() for name, network in trainer.networks().items()
+        },
+        "data": sha256(trainer.real.cpu().numpy().tobytes() + labels).hexdigest(),
+        "validated_by": None if trainer.validate is None else trainer.validate.digest,
+        "sources": sources_hash(used),
+        "torch": torch.__version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _bytes(tensors: dict[str, Tensor]) -> bytes:
+    return safetensors.save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def save(trainer: "Trainer", run: dict) -> None:
+    """Write ``checkpoint.pt``: the whole state of a training, and the fingerprint of its ``run``."""
+    state = {
+        "fingerprint": json.dumps(run, sort_keys=True),
+        "rng": trainer.rng.get_state(),
+        "dropout": torch.get_rng_state(),
+        "networks": {name: network.state_dict() for name, network in trainer.networks().items()},
+        "optimisers": {name: optimiser.state_dict() for name, optimiser in trainer.optimisers.items()},
+        "ema": trainer.ema.state_dict(),
+        "attributes": {name: getattr(trainer, name) for name in trainer.STATE},
+    }
+    with atomic(trainer.folder / "checkpoint.pt") as temporary:
+        torch.save(state, temporary)
+
+
+def resume(trainer: "Trainer", run: dict) -> None:
+    """Bring a trainer to the state of the checkpoint in its folder, where that is one of the same ``run``."""
+    path = trainer.folder and trainer.folder / "checkpoint.pt"
+    if not path or not path.is_file():
+        return
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["fingerprint"] != json.dumps(run, sort_keys=True):
+            return
+    except Exception:  # a checkpoint of another version or a damaged one: start anew
+        return
+    for name, network in trainer.networks().items():
+        network.load_state_dict(state["networks"][name])
+    for name, optimiser in trainer.optimisers.items():
+        optimiser.load_state_dict(state["optimisers"][name])
+    trainer.ema.load_state_dict(state["ema"])
+    trainer.rng.set_state(state["rng"])
+    torch.set_rng_state(state["dropout"])
+    vars(trainer).update(state["attributes"])
+
+
+def save_results(trainer: "Trainer", run: dict) -> None:
+    """Write the weights that were chosen, ``config.json``, ``cost.json`` and ``history.csv``."""
+    for name, weights in {"model": trainer.best, **trainer.best_companions}.items():
+        with atomic(trainer.folder / f"{name}.safetensors") as temporary:
+            temporary.write_bytes(_bytes(weights))
+    chosen = {"best_step": trainer.best_step, "validation": trainer.validation}
+    write_json(trainer.folder / "config.json", run | chosen)
+    write_json(trainer.folder / "cost.json", cost(trainer))
+    with atomic(trainer.folder / "history.csv") as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, trainer.COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(trainer.history)
+
+
+def cost(trainer: "Trainer") -> dict[str, float]:
+    """Return what a training took.
+
+    ``parameters`` that were fitted, of the network that generates windows, ``trained`` those of all networks,
+    ``steps``, training ``windows`` shown, repeats counted, ``seconds`` of CPU time, validations included, and
+    ``threads``.
+    """
+    return {
+        "parameters": n_parameters(trainer.generator),
+        "trained": n_parameters(*trainer.networks().values()),
+        "steps": trainer.step,
+        "windows": trainer.step * trainer.config.batch_size,
+        "seconds": round(trainer.seconds, 1),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def n_parameters(*networks: nn.Module) -> int:
+    """Count the numbers that were fitted in ``networks``, each once.
+
+    They are the weights, the running means and variances of batch normalisation, and the Gaussian that a network is
+    built on: its buffers ``mean`` and ``colouring`` W (samples, k) count as mean and covariance of rank k, samples +
+    samples · k − k (k − 1)/2.
+    """
+    modules = {id(m): m for network in networks for m in network.modules()}.values()
+    count = sum(p.numel() for p in {id(p): p for m in modules for p in m.parameters(recurse=False)}.values())
+    for module in modules:
+        own = dict(module.named_buffers(recurse=False))
+        count += sum(own[name].numel() for name in ("mean", "running_mean", "running_var") if own.get(name) is not None)
+        if "colouring" in own:
+            samples, k = own["colouring"].shape
+            k = min(samples, k)
+            count += samples * k - k * (k - 1) // 2
+    return count
