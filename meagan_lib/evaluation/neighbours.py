@@ -82,8 +82,11 @@ def mode_occupancy(real: Array, fake: Array, context: Context) -> Statistic:
 
     Modes that are dropped or inflated show here.
     """
-    a, b = context.clusters(real), context.clusters(fake)
-    size = context.kmeans.n_clusters
+    return occupancy_divergence(context.clusters(real), context.clusters(fake), context.kmeans.n_clusters)
+
+
+def occupancy_divergence(a: np.ndarray, b: np.ndarray, size: int) -> Statistic:
+    """Compute the Jensen–Shannon divergence, in bits, of how many of a (n,) and of b (m,) have each of the labels."""
 
     def statistic(i: np.ndarray, j: np.ndarray) -> float:
         counts = (np.bincount(a[i], minlength=size), np.bincount(b[j], minlength=size))
