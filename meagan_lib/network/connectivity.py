@@ -99,8 +99,6 @@ class Connectivity:
     ----------
     sttc
         (electrodes, electrodes), NaN where an electrode is silent.
-    excess
-        (electrodes, electrodes): by how much ``sttc`` exceeds the mean of the surrogates, in standard deviations.
     q
         (electrodes, electrodes): lowest false discovery rate at which the pair is called connected; 1 on the diagonal.
     alpha
@@ -108,7 +106,6 @@ class Connectivity:
     """
 
     sttc: np.ndarray
-    excess: np.ndarray
     q: np.ndarray
     alpha: float
 
@@ -186,7 +183,6 @@ def functional_connectivity(
     for one in surrogates():
         false += len(values) - np.searchsorted(np.sort(exceeds(one)), values - 1e-9)
     lowest = np.minimum.accumulate(false / n / exceeding)
-    excess, q = np.zeros_like(observed), np.ones_like(observed)
-    excess[varied] = (observed[varied] - mean) / spread
+    q = np.ones_like(observed)
     q[varied] = np.where(own > 0, np.minimum(lowest[np.searchsorted(values, own)], 1), 1) if len(own) else 1
-    return Connectivity(observed, excess + excess.T, np.minimum(q, q.T), alpha)
+    return Connectivity(observed, np.minimum(q, q.T), alpha)

@@ -13,10 +13,10 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.metrics import shape_features
 from meagan_lib.network.bursts import electrode_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.spike_trains import SpikeTrains, sources
+from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FEATURES = {
@@ -194,12 +194,6 @@ class FuzzyGroups:
         """
         away = self.distances(x)
         return np.where(away.min(axis=1) > limit, len(self.centre), away.argmin(axis=1))
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return memberships (m, groups) of others (m, features): u ∝ d^(−2 / (m − 1)), d the distance to a centre."""
-        squared = np.maximum(self.distances(x) ** 2, 1e-24)
-        u = (squared.min(axis=1, keepdims=True) / squared) ** (1 / (self.fuzziness - 1))
-        return u / u.sum(axis=1, keepdims=True)
 
 
 def fuzzy_c_means(

@@ -10,9 +10,12 @@ from scipy.stats import binomtest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from meagan_lib.evaluation.metrics import Metric, Statistic, occupancy_divergence, shape_features
+from meagan_lib.evaluation.context import Statistic
+from meagan_lib.evaluation.metrics import Metric
+from meagan_lib.evaluation.neighbours import occupancy_divergence
 from meagan_lib.evaluation.scores import by_event, evaluate
 from meagan_lib.network.groups import choose_groups
+from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 MOST_TRAIN, MOST_TEST = 1500, 2000

@@ -1,11 +1,13 @@
 """The gate: the rule by which detection and cutting accepted the real windows, asked of any window."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 READ_OFF = 0.999
@@ -79,6 +81,10 @@ class Gate:
         highest = depth / max(self.threshold_mad, 1e-9) * (1 + 1e-6)
         lowest = second_trough(windows, self.dead) / self.guard_mad * (1 - 1e-6)
         return accepted & (np.searchsorted(self.noise_mad, highest) > np.searchsorted(self.noise_mad, lowest))
+
+    def on(self, standardiser: Standardiser) -> Callable[[np.ndarray], np.ndarray]:
+        """Return :meth:`passes` for windows that a standardiser has transformed."""
+        return lambda windows: self.passes(standardiser.inverse(windows))
 
 
 def second_trough(windows: np.ndarray, dead: int) -> np.ndarray:

@@ -261,43 +261,6 @@ def results_folder(run: str) -> Path:
     return folder
 
 
-def progress_bar(label: str) -> Callable[[object], None]:
-    """A callback of a trainer: a bar for whoever sits before the notebook, a note when papermill executes it."""
-    from tqdm.auto import tqdm
-
-    if os.environ.get(figures.STAGING):
-        return run_progress.by_step()
-    bar = tqdm(desc=label)
-
-    def update(trainer) -> None:
-        bar.total = trainer.total_steps
-        bar.update(trainer.step - bar.n)
-
-    return update
-
-
-def live_curves(model: str, every_s: float = 5.0) -> Callable[[object], None]:
-    """A callback of a trainer: its curves, drawn anew every few seconds for whoever sits before the notebook."""
-    if os.environ.get(figures.STAGING):
-        return lambda trainer: None
-    from IPython.display import display
-
-    from meagan_lib import plots
-
-    picture, drawn = display(display_id=True), time.monotonic()
-
-    def update(trainer) -> None:
-        nonlocal drawn
-        if picture and trainer.validation and time.monotonic() - drawn > every_s:
-            curves = plots.training_curves(
-                trainer.history_columns(), trainer.validation_scores(), trainer.best_step, model
-            )
-            picture.update(curves)
-            drawn = time.monotonic()
-
-    return update
-
-
 def _die_with(parent: int) -> None:
     """End this process when ``parent`` has died, so that a killed run leaves nothing behind that still writes."""
 

@@ -28,16 +28,16 @@ def needs(source: str) -> list[str]:
     return stated[1].strip().split(", ") if stated else []
 
 
-def provide(what: str, given: bool = True, why_not: str = "this run has none") -> None:
-    """State whether the run has ``what`` cells below may need, and if it is not ``given``, why."""
-    _lacking[what] = "" if given else why_not
-    if not given:
+def provide(what: str, given: bool = True, why_not: str = "") -> None:
+    """State whether the run has ``what`` cells below may need, and if it is not ``given``, ``why_not``, printed."""
+    _lacking[what] = "" if given else why_not or "this run has none"
+    if why_not and not given:
         print(f"What needs {what} is left out: {why_not}.")
     from IPython import get_ipython
 
     shell = get_ipython()
-    if shell and _say_instead not in shell.input_transformers_cleanup:
-        shell.input_transformers_cleanup.append(_say_instead)
+    if shell and say_instead not in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.append(say_instead)
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def optional(what: str) -> Iterator[None]:
         provide(what)
 
 
-def _say_instead(lines: list[str]) -> list[str]:
+def say_instead(lines: list[str]) -> list[str]:
     """Return the lines of a cell as they are, or, where it needs what is lacking, a line that prints so."""
     for what in needs("".join(lines)):
         if why_not := _lacking.get(what, "no cell above has provided it"):

@@ -310,9 +310,9 @@ def test_matlab_cells_of_spike_times_are_read_whatever_their_version(tmp_path, v
         read_spikes(a_matlab_file(path, version, spikes=samples, Fs=10_000.0)).frame, trains.frame
     )
     events = [np.stack([-np.arange(1.0, 1 + len(t)), t, t], axis=1) if len(t) else t for t in TRAINS]
-    told = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
-    np.testing.assert_array_equal(told.frame, trains.frame)
-    assert told.amplitude.tolist() == [-1, -2, -3, -1]
+    result = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
+    np.testing.assert_array_equal(result.frame, trains.frame)
+    assert result.amplitude.tolist() == [-1, -2, -3, -1]
 
 
 @pytest.mark.parametrize("version", [5, 7])
@@ -389,3 +389,12 @@ def test_a_time_must_be_above_zero():
     for ms in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="must be above zero"):
             trains_of([1]).frames(ms)
+
+
+def test_the_busiest_electrodes_are_taken_in_their_order():
+    trains = trains_of([1, 2], [1, 2, 3, 4], [5], [1, 2, 3])
+    assert trains.by_activity.tolist() == [1, 3, 0, 2]
+    assert trains.busiest(2 / trains.duration_s, 9).names == ["0", "1", "3"]
+    assert trains.busiest(0.1, 2).names == ["1", "3"]
+    with pytest.raises(InputError, match="fewer than two electrodes fire 80 Hz or more"):
+        trains.busiest(80.0, 9)

@@ -75,6 +75,8 @@ def test_planted_communities_are_found_and_are_more_than_chance():
     found = measure_topology(adjacency[np.ix_(order, order)], 5)
     assert adjusted_rand_score(planted[order], found.community) > 0.95
     assert found.modularity > found.random_modularity.max() + 0.1
+    assert (np.diff(found.community[found.order]) >= 0).all()
+    assert found.table.loc["modularity"].tolist() == [found.modularity, found.random_modularity.mean()]
     assert np.bincount(found.community).tolist() == sorted(np.bincount(found.community), reverse=True)
     assert communities(graph(adjacency), 3)[1] == communities(graph(adjacency), 3)[1]
 

@@ -18,8 +18,8 @@ from meagan_lib import InputError
 from meagan_lib.network.spike_files import is_treated, treated
 from meagan_lib.recordings import opening
 from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.formats import READERS
 from meagan_lib.recordings.opening import (
-    READERS,
     amplitude_unit,
     holds_windows,
     intracellular_frames,
