@@ -166,8 +166,7 @@ def test_a_raster_has_the_busiest_on_top_and_lies_within_the_recording(planted):
     two = replace(trains, electrode=(np.arange(len(trains.frame)) % 5 > 0).astype(int), names=["quiet", "busy"])
     own, network = electrode_bursts(two, 4), network_bursts(two)
     data, (start, end) = raster(two, own, network, spans, length_s=20.0)
-    np.testing.assert_allclose(data["share"].sum(axis=1), 1)
-    assert data["justified"].tolist() == [True]
+    assert start >= 0 and end == pytest.approx(start + 20) and end <= two.duration_s
     assert np.bincount(data["electrode"])[0] > np.bincount(data["electrode"])[1]
     assert ((data["time_s"] >= start) & (data["time_s"] < end)).all() and len(data["planted_s"]) == len(spans)
     assert raster(two, own, network, spans, length_s=1e3)[1] == (0, two.duration_s)
