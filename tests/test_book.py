@@ -176,6 +176,12 @@ def folder(request):
     return Path(os.environ.get("MEAGAN_BOOK") or request.getfixturevalue("made")).resolve()
 
 
+def test_a_link_to_a_heading_as_jupyter_knows_it_becomes_one_of_the_book():
+    assert building.linked("[2.1](#2.1-The-windows,-normalised), [x](#One-step-by-hand)", []) == (
+        "[2.1](#21-the-windows-normalised), [x](#one-step-by-hand)"
+    )
+
+
 def test_chapters_are_what_a_run_has_executed_in_order_and_the_concepts(results):
     assert [(c.document, c.title) for c in building.chapters(RUN)] == [
         ("01_preprocessing", "1 · Windows"),

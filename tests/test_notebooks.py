@@ -1,6 +1,7 @@
 """Parameters are strict, sources are stripped, and the graph knows which module a notebook needs."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -231,7 +232,6 @@ def test_normalising_takes_out_timings():
 
 
 def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
-    import re
     import tomllib
 
     def plain(name):
@@ -245,3 +245,11 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     given = dict(line.split("==") for line in conda if "==" in line)
     assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}
     assert pins["torch"] == "2.13.0"
+
+
+@pytest.mark.parametrize("notebook", ALL + LESSONS)
+def test_a_link_to_a_heading_leads_to_one(notebook):
+    cells = json.loads(find_notebook(notebook).read_text())["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    headings = {heading.replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([^)\s]+)\)", text)) <= headings

@@ -23,7 +23,7 @@ def run_cells(tmp_path, monkeypatch):
         names = {"display": lambda shown: None}
         for cell in nbformat.read(execution.find_notebook("01_preprocessing"), as_version=4).cells:
             if cell.cell_type == "code":
-                exec("".join(sections._say_instead(cell.source.splitlines(keepends=True))), names)
+                exec("".join(sections.say_instead(cell.source.splitlines(keepends=True))), names)
                 if "parameters" in cell.metadata.get("tags", []):
                     names |= {"min_train_windows": 0} | parameters
         return names | {"saved": saved}
