@@ -97,7 +97,7 @@ def test_every_command_that_a_reader_is_told_is_understood(rehearsal, tmp_path, 
                 assert (ROOT / arguments[0]).is_file()
                 check_parameters(Path(arguments[0]).stem, parameters)
             elif program in ("python", "jupyter"):
-                assert arguments[0] == "-m" or arguments[0] == "lab" or (ROOT / arguments[0]).is_file()
+                assert arguments[0] in ("-m", "-c", "lab") or (ROOT / arguments[0]).is_file()
             else:
                 pytest.fail(f"{command}: what is {program}?")
 
