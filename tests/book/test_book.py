@@ -1,6 +1,6 @@
 """The book: made from whatever a run holds, complete in itself, and good in a real browser.
 
-``MEAGAN_BOOK=results/<run>/book pytest tests/test_book.py`` looks at every page of a book of yours as well.
+``MEAGAN_BOOK=results/<run>/book pytest tests/book/test_book.py`` looks at every page of a book of yours as well.
 """
 
 import base64
