@@ -9,12 +9,12 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError, workflow
-from meagan_lib.cli import resolve
 from meagan_lib.evaluation import metrics, planted_failures
 from meagan_lib.evaluation.scores import METRICS, score_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.models.baselines import MixtureOfGaussians
 from meagan_lib.models.contract import TrainingData
+from meagan_lib.parameters import resolve
 from meagan_lib.windows import features
 from meagan_lib.windows.spike_windows import LEAST
 from meagan_lib.workflow import execution, sections
@@ -73,7 +73,10 @@ def test_the_number_of_windows_that_a_refusal_advises_works_to_the_end(run_noteb
 
 def test_a_single_known_cell_leaves_the_probe_out(run_notebooks, capsys):
     assert "vae_gan_samples" in run_notebooks({"windows": spikes(360, 24), "label": np.zeros(360, int)}, FEW, only="13")
-    assert "Left out: this needs cells to tell apart (too few windows of two known cells or more" in capsys.readouterr().out
+    assert (
+        "Left out: this needs cells to tell apart (too few windows of two known cells or more"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_condition_that_no_test_window_has_is_refused_with_advice_that_works(run_notebooks):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from rich.console import Console
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.vae import PlainVAE
-from meagan_lib.workflow import board, execution, figures, notebook, progress
+from meagan_lib.workflow import board, execution, figures, graph, notebook, progress
 from tests.conftest import forget, spikes
 
 
@@ -213,28 +214,28 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
     forget(run)
 
     def stopped(arguments):
-        folder = cli.RESULTS / run
+        folder = execution.RESULTS / run
         for path in ("receipts/01_preprocessing.json", "benchmark/vae/0/receipt.json"):
             receipt = folder / path
             receipt.parent.mkdir(parents=True)
             receipt.write_text("{}")
         if how == "interrupted":
-            os.kill(os.getpid(), cli.signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
         (folder / "receipts" / "02_transformer_gan.failed").write_text("training diverged\n")
         raise SystemExit(1)
 
     monkeypatch.setitem(sys.modules, "snakemake.cli", SimpleNamespace(main=stopped))
-    handler = cli.signal.getsignal(cli.signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
     try:
-        (cli.RESULTS / run).mkdir(parents=True)
+        (execution.RESULTS / run).mkdir(parents=True)
         with pytest.raises(KeyboardInterrupt if how == "interrupted" else InputError) as error:
-            cli.run_graph(run, 1)
+            graph.run_graph(run, 1)
         told = capsys.readouterr().out
         assert "01_preprocessing, 1 fit" in told and f"results/{run}" in told and f"figures/{run}" in told
         if how == "failed":
             assert "stopped in 02_transformer_gan" in told and str(error.value) == "training diverged"
     finally:
-        cli.signal.signal(cli.signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, handler)
         forget(run)
 
 
