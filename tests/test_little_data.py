@@ -9,7 +9,7 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError, workflow
-from meagan_lib.evaluation import metrics, planted_failures
+from meagan_lib.evaluation import distances, metrics, planted_failures
 from meagan_lib.evaluation.scores import METRICS, score_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.models.baselines import MixtureOfGaussians
@@ -100,7 +100,7 @@ def test_the_least_windows_give_every_score_whatever_their_labels(labels):
         return
     context = metrics.Context.fit(train, 20_000.0)
     assert 0 <= metrics.Validation(validation, context)(made) <= 1
-    assert 0 < metrics.mmd_permutation_p(test[:5], made[:5]) <= 1
+    assert 0 < distances.mmd_permutation_p(test[:5], made[:5]) <= 1
     assert (
         len(planted_failures.planted_failures(test, train, 20_000.0, 1000, 2, 0)) == len(planted_failures.FAILURES) + 1
     )

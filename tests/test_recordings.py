@@ -14,7 +14,7 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
-from meagan_lib.network.spike_trains import is_treated, treated
+from meagan_lib.network.spike_files import is_treated, treated
 from meagan_lib.recordings import opening
 from meagan_lib.recordings.opening import (
     READERS,

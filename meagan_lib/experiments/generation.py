@@ -89,6 +89,10 @@ class Gate:
         lowest = second_trough(windows, self.dead) / self.guard_mad * (1 - 1e-6)
         return accepted & (np.searchsorted(self.noise_mad, highest) > np.searchsorted(self.noise_mad, lowest))
 
+    def on(self, standardiser: Standardiser) -> Callable[[np.ndarray], np.ndarray]:
+        """Return :meth:`passes` for windows that a standardiser has transformed."""
+        return lambda windows: self.passes(standardiser.inverse(windows))
+
 
 def _counted(groups: np.ndarray) -> np.ndarray:
     """Position (n,) of each row within its group, whose rows stand together."""

@@ -7,14 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["cutting", "detection", "features", "imported", "merging", "spike_windows", "streaming"],
     submod_attrs={
         "cutting": ["Isolation", "WindowConfig", "cut_windows", "isolated", "contaminated", "contamination_curves"],
-        "detection": [
-            "DetectionConfig",
-            "Peaks",
-            "filtered_traces",
-            "window_lowpass",
-            "segment_spans",
-            "score_detection",
-        ],
+        "detection": ["DetectionConfig", "Peaks", "filtered_traces", "segment_spans", "score_detection"],
         "features": ["shape_features"],
         "imported": ["open_windows"],
         "merging": [],

@@ -1,9 +1,12 @@
 """Encoder, decoder and what is read off the latent space."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.vae_gan import (
     VAE,
@@ -20,8 +23,10 @@ from meagan_lib.models.vae_gan import (
     reparameterise,
     traverse,
 )
+from meagan_lib.training import losses
 from meagan_lib.training.losses import gaussian_kl
 from tests.models.test_generators import plain
+from tests.training.test_trainer import VAEGAN_CONFIG, vae_gan
 
 
 def test_reparameterisation_recovers_mean_and_deviation():
@@ -95,3 +100,54 @@ def test_a_traversal_moves_one_latent_number():
     z = np.zeros((5, 4), np.float32)
     z[:, 2] = values
     np.testing.assert_array_equal(traverse(vae, 2, values), decode(vae, z))
+
+
+def test_the_prior_of_a_vae_gan_is_gaussian():
+    with pytest.raises(InputError, match="KL term"):
+        vae_gan(replace(VAEGAN_CONFIG, prior="uniform"))
+
+
+def test_a_vae_gan_needs_its_adversarial_stage():
+    with pytest.raises(InputError, match="at least one step"):
+        vae_gan(replace(VAEGAN_CONFIG, steps=0))
+
+
+def test_stage_two_trains_decoder_and_encoder_and_not_the_noise_scale():
+    trainer = vae_gan()
+    trainer.step = VAEGAN_CONFIG.vae_steps
+    before = {name: p.clone() for name, p in trainer.vae.named_parameters()}
+    trainer.train_step()
+    changed = {name for name, p in trainer.vae.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == set(before) - {"log_noise"}
+
+
+def test_each_term_of_the_vae_gan_trains_the_networks_that_it_should():
+    """Parameters that a term reaches, as sets: no term may reach more than its own networks."""
+    trainer = vae_gan()
+    vae, discriminator = trainer.vae, trainer.discriminator
+    of = {
+        name: {id(p) for p in n.parameters()}
+        for name, n in (("encoder", vae.encoder), ("decoder", vae.decoder), ("discriminator", discriminator))
+    }
+    x = trainer.real[:8]
+
+    def reached(loss) -> set[int]:
+        everything = [*vae.parameters(), *discriminator.parameters()]
+        gradients = torch.autograd.grad(loss, everything, allow_unused=True, retain_graph=True)
+        return {id(p) for p, g in zip(everything, gradients) if g is not None and g.abs().sum() > 0}
+
+    mu, log_variance = vae.encoder(x)
+    z = reparameterise(mu, log_variance, trainer.rng)
+    assert reached(losses.gaussian_kl(mu, log_variance)) == of["encoder"]
+    nll = reached(losses.gaussian_nll(x, vae.decoder(z), vae.log_noise))
+    assert nll == of["encoder"] | of["decoder"] | {id(vae.log_noise)}
+    matching = reached(
+        losses.feature_matching(discriminator.features(x).detach(), discriminator.features(vae.decoder(z)))
+    )
+    assert of["encoder"] <= matching and not matching & {id(vae.log_noise), id(discriminator.head.weight)}
+    before = {id(p): p.detach().clone() for p in [*vae.parameters(), *discriminator.parameters()]}
+    trainer.step = VAEGAN_CONFIG.vae_steps
+    trainer.set_rates(0)
+    trainer.generator_step(*trainer.real_batch())
+    moved = {id(p) for p in [*vae.parameters(), *discriminator.parameters()] if not torch.equal(p, before[id(p)])}
+    assert moved == of["encoder"] | of["decoder"]
