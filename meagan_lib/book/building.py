@@ -19,6 +19,7 @@ from pathlib import Path
 import jinja2
 import nbformat
 import numpy as np
+import pandas as pd
 import yaml
 
 import meagan_lib
@@ -187,15 +188,15 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "parameters": parameters(run),
         "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
-        "labels": {name: metric.label for name, metric in METRICS.items()},
-        "models": plots.LABELS,
+        "table": table,
+        "by_model": by_model,
+        "every_score": every_score,
         "receipts": receipts(run),
         "modules": modules(),
         "explorable": explorer.available(run),
         "told": told(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
-        "number": number,
         "code": code,
         "literal": literal,
         "escaped": escaped,
@@ -374,9 +375,45 @@ def public(content: dict, run: str) -> dict:
     return json.loads(without_folders(json.dumps(content), run))
 
 
-def number(value: float | None) -> str:
-    """A score in three decimals; a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
+ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
+"""Which way a score is better."""
+
+
+def heading(metric: str) -> str:
+    """Return the label of a metric with an arrow for what is better."""
+    known = METRICS.get(metric)
+    return f"{known.label} {ARROWS[known.better]}" if known else metric.replace("_", " ")
+
+
+def by_model(found: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Return the floor and the value of every score, a row for each model."""
+    values = {
+        plots.LABELS.get(m, m.replace("_", " ")): {k: s["value"] for k, s in of.items()} for m, of in found.items()
+    }
+    floor = {metric: score.get("floor") for by_metric in found.values() for metric, score in by_metric.items()}
+    frame = pd.DataFrame.from_dict({"floor": floor} | values, orient="index", dtype=float)
+    return frame.rename(columns=heading).rename_axis("model").reset_index()
+
+
+def every_score(found: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Return all that is known of every score: value, interval, floor, reach, ratio, number of seeds."""
+    rows = []
+    for model, by_metric in found.items():
+        for metric, score in by_metric.items():
+            interval = "{:.3f} to {:.3f}".format(*score["interval"]) if score.get("interval") else None
+            known = {"value": score["value"], "95 % interval": interval, "floor": score.get("floor")}
+            known |= {"reach": score.get("reach"), "value / reach": score.get("ratio")}
+            names = {"model": plots.LABELS.get(model, model.replace("_", " ")), "score": heading(metric)}
+            rows.append(names | known | {"seeds": len(score.get("seeds", [0]))})
+    return pd.DataFrame(rows)
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Return a table as HTML in Markdown: sortable, three decimals, a dash where there is nothing."""
+    shown = frame.to_html(
+        classes="sortable", index=False, border=0, justify="unset", na_rep="–", float_format="{:.3f}".format
+    )
+    return f'```{{raw}} html\n<div class="table-wrapper" tabindex="0">{shown}</div>\n```\n'
 
 
 def parameters(run: str) -> dict[str, dict]:
