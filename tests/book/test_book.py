@@ -288,7 +288,7 @@ def test_links_and_pictures_lead_somewhere_and_nothing_comes_from_elsewhere(fold
                     continue
                 target = (folder / name).parent / unquote(address.partition("?")[0]) if address else folder / name
                 document = os.path.relpath(target, folder)
-                if not target.exists() or anchor and anchor not in anchors.get(document, {anchor}):
+                if not target.exists() or (anchor and anchor not in anchors.get(document, {anchor})):
                     found.append(f"{name} leads to {element[attribute]}, which is not there")
     assert found == []
 

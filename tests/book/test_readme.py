@@ -353,7 +353,8 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
     tools.mkdir()
     fake = {
         "git": f'mkdir -p "$5" && cp {ROOT}/constraints.txt "$5"',
-        "uv": f"mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin && cp {ROOT}/figures/locust/pca.png figures/colab",
+        "uv": f"mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin "
+        f"&& cp {ROOT}/figures/locust/pca.png figures/colab",
         "meagan": "true",
     }
     for name, does in fake.items():
