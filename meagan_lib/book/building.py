@@ -19,12 +19,11 @@ from pathlib import Path
 import jinja2
 import nbformat
 import numpy as np
-import pandas as pd
 import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import explorer
+from meagan_lib.book import explorer, tables
 from meagan_lib.evaluation.scores import METRICS
 from meagan_lib.windows import merging
 from meagan_lib.workflow import figures
@@ -188,9 +187,9 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "parameters": parameters(run),
         "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
-        "table": table,
-        "by_model": by_model,
-        "every_score": every_score,
+        "table": tables.table,
+        "by_model": tables.by_model,
+        "every_score": tables.every_score,
         "receipts": receipts(run),
         "modules": modules(),
         "explorable": explorer.available(run),
@@ -373,47 +372,6 @@ def literal(value: object) -> str:
 def public(content: dict, run: str) -> dict:
     """Return what JSON or YAML holds, :func:`without_folders`."""
     return json.loads(without_folders(json.dumps(content), run))
-
-
-ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
-"""Which way a score is better."""
-
-
-def heading(metric: str) -> str:
-    """Return the label of a metric with an arrow for what is better."""
-    known = METRICS.get(metric)
-    return f"{known.label} {ARROWS[known.better]}" if known else metric.replace("_", " ")
-
-
-def by_model(found: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return the floor and the value of every score, a row for each model."""
-    values = {
-        plots.LABELS.get(m, m.replace("_", " ")): {k: s["value"] for k, s in of.items()} for m, of in found.items()
-    }
-    floor = {metric: score.get("floor") for by_metric in found.values() for metric, score in by_metric.items()}
-    frame = pd.DataFrame.from_dict({"floor": floor} | values, orient="index", dtype=float)
-    return frame.rename(columns=heading).rename_axis("model").reset_index()
-
-
-def every_score(found: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return all that is known of every score: value, interval, floor, reach, ratio, number of seeds."""
-    rows = []
-    for model, by_metric in found.items():
-        for metric, score in by_metric.items():
-            interval = "{:.3f} to {:.3f}".format(*score["interval"]) if score.get("interval") else None
-            known = {"value": score["value"], "95 % interval": interval, "floor": score.get("floor")}
-            known |= {"reach": score.get("reach"), "value / reach": score.get("ratio")}
-            names = {"model": plots.LABELS.get(model, model.replace("_", " ")), "score": heading(metric)}
-            rows.append(names | known | {"seeds": len(score.get("seeds", [0]))})
-    return pd.DataFrame(rows)
-
-
-def table(frame: pd.DataFrame) -> str:
-    """Return a table as HTML in Markdown: sortable, three decimals, a dash where there is nothing."""
-    shown = frame.to_html(
-        classes="sortable", index=False, border=0, justify="unset", na_rep="–", float_format="{:.3f}".format
-    )
-    return f'```{{raw}} html\n<div class="table-wrapper" tabindex="0">{shown}</div>\n```\n'
 
 
 def parameters(run: str) -> dict[str, dict]:
