@@ -152,7 +152,7 @@ def belongs(run: str) -> bool:
 def print_table(frame: "pd.DataFrame", title: str, dim: str = "") -> None:
     """Print a table with its index as the first column, numbers to the right; rows of index ``dim`` are dim."""
     table = Table(title=title, title_justify="left")
-    table.add_column(frame.index.name or "", overflow="fold")
+    table.add_column(frame.index.name or "", no_wrap=True)
     for column, kind in frame.dtypes.items():
         table.add_column(column, justify="left" if kind.kind == "O" else "right", overflow="fold")
     for row in frame.itertuples():
