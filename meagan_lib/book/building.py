@@ -24,7 +24,7 @@ import yaml
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import explorer, tables
-from meagan_lib.evaluation.scores import METRICS
+from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.windows import merging
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from meagan_lib import plots
-from meagan_lib.evaluation.scores import METRICS
+from meagan_lib.evaluation.metrics import METRICS
 
 ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
 """Which way a score is better."""

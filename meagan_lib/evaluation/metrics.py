@@ -19,7 +19,8 @@ import numpy as np
 from meagan_lib.evaluation import classifiers, distances, memorisation, neighbours
 from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.windows.features import Array
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser, fit_normalisation
+from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 Better = Literal["lower", "higher", "near the floor"]
 

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "augmentation": [],
         "benchmark": [],
         "fitting": ["training_data"],
-        "generation": ["Gate", "draw_synthetic", "draw_by_class", "moment_matching", "matching_parameters"],
+        "generation": ["draw_synthetic", "draw_by_class", "moment_matching", "matching_parameters"],
         "reference": [],
         "sweep": ["counted"],
         "utility": [],

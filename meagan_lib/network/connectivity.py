@@ -9,7 +9,7 @@ from numba import njit
 
 from meagan_lib import InputError
 from meagan_lib.network.spike_trains import SpikeTrains
-from meagan_lib.windows.streaming import default_threads
+from meagan_lib.windows.filtering import default_threads
 
 
 def tiled(trains: SpikeTrains, reach: int) -> np.ndarray:

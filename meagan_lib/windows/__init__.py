@@ -1,25 +1,26 @@
-"""Spike windows: detected, cut, split into training, validation and test, normalised, merged."""
+"""Spike windows: detected, cut, split into training, validation and test, normalised, merged; and the gate."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cutting", "detection", "features", "imported", "merging", "spike_windows", "streaming"],
+    submodules=["features", "merging", "streaming"],
     submod_attrs={
-        "cutting": ["Isolation", "WindowConfig", "cut_windows", "isolated", "contaminated", "contamination_curves"],
-        "detection": ["DetectionConfig", "Peaks", "filtered_traces", "segment_spans", "score_detection"],
-        "features": ["shape_features"],
-        "imported": ["open_windows"],
-        "merging": [],
-        "spike_windows": [
-            "Split",
-            "SpikeWindows",
-            "intervals_ms",
-            "spike_counts",
-            "require_enough",
-            "Standardiser",
-            "fit_normalisation",
+        "contamination": ["isolated", "contaminated", "contamination_curves"],
+        "cutting": ["Isolation", "WindowConfig", "cut_windows"],
+        "detection": [
+            "DetectionConfig",
+            "Peaks",
+            "filtered_traces",
+            "window_lowpass",
+            "segment_spans",
+            "score_detection",
         ],
-        "streaming": [],
+        "features": ["shape_features"],
+        "gate": ["Gate"],
+        "imported": ["open_windows"],
+        "normalisation": ["Standardiser", "fit_normalisation"],
+        "spike_windows": ["Split", "SpikeWindows", "intervals_ms", "spike_counts"],
+        "splits": ["require_enough"],
     },
 )

@@ -18,9 +18,10 @@ from meagan_lib.evaluation import classifiers, context, distances, neighbours
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS, Validation
 from meagan_lib.evaluation.planted_failures import shrunk
-from meagan_lib.models.baselines import Gaussian
+from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.windows.features import shape_features
-from meagan_lib.windows.spike_windows import Split, fit_normalisation
+from meagan_lib.windows.normalisation import fit_normalisation
+from meagan_lib.windows.spike_windows import Split
 
 RATE = 20_000.0
 REAL, OTHER, TRAIN = spikes(600, seed=1), spikes(600, seed=2), spikes(1000, seed=3)

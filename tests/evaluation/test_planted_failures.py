@@ -10,7 +10,7 @@ from meagan_lib.evaluation import planted_failures
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.memorisation import distance_to_train
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.experiments.generation import Gate
+from meagan_lib.windows.gate import Gate
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(750, seed=1), spikes(1000, seed=3)

@@ -24,7 +24,7 @@ from meagan_lib.workflow.execution import (
     library_inputs,
     normalise,
 )
-from tests.test_formats import write_nwb
+from tests.recordings.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 PRESETS = sorted(path.stem for path in PARAMS.glob("*.yaml"))
