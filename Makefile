@@ -25,7 +25,7 @@ test: $(READY)
 	@$(VENV)/bin/python -m pytest
 
 lab: $(READY)
-	@$(VENV)/bin/jupyter lab notebooks
+	@$(VENV)/bin/python -c "import meagan_lib, jupyterlab.labapp as lab; lab.main()" notebooks
 
 bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py

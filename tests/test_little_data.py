@@ -9,13 +9,13 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError, workflow
-from meagan_lib.cli import resolve
 from meagan_lib.evaluation import distances, metrics, planted_failures
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import score_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.models.baselines import MixtureOfGaussians
 from meagan_lib.models.contract import TrainingData
+from meagan_lib.parameters import resolve
 from meagan_lib.windows import features
 from meagan_lib.windows.splits import LEAST
 from meagan_lib.workflow import execution, sections

@@ -4,6 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["building", "explorer", "teaching"],
-    submod_attrs={"building": [], "explorer": [], "teaching": ["check", "Interactive", "Animated", "spike_windows"]},
+    submodules=["building", "explorer", "tables", "teaching"],
+    submod_attrs={
+        "building": [],
+        "explorer": [],
+        "tables": [],
+        "teaching": ["check", "Interactive", "Animated", "spike_windows"],
+    },
 )

@@ -23,7 +23,7 @@ import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import explorer
+from meagan_lib.book import explorer, tables
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.windows import merging
 from meagan_lib.workflow import figures
@@ -142,7 +142,7 @@ def build(run: str, strict: bool = False) -> Path:
 
 
 def chapters(run: str) -> list[Chapter]:
-    """The executed notebooks of a run, then those of the concepts, each in the order of their names."""
+    """Return the executed notebooks of a run, then those of the concepts, each in the order of their names."""
     found = []
     for owner in dict.fromkeys((run, CONCEPTS)):
         for path in sorted((RESULTS / owner / "notebooks").glob("*.ipynb")):
@@ -187,15 +187,15 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "parameters": parameters(run),
         "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
-        "labels": {name: metric.label for name, metric in METRICS.items()},
-        "models": plots.LABELS,
+        "table": tables.table,
+        "by_model": tables.by_model,
+        "every_score": tables.every_score,
         "receipts": receipts(run),
         "modules": modules(),
         "explorable": explorer.available(run),
         "told": told(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
-        "number": number,
         "code": code,
         "literal": literal,
         "escaped": escaped,
@@ -212,7 +212,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
 
 
 def within(source: str, pages: Path) -> str:
-    """Markdown of ``book/pages`` as a book can hold it: kept pictures it links to are copied into the folder ``pages``.
+    """Return Markdown of ``book/pages`` as a book can hold it: kept pictures are copied into the folder ``pages``.
 
     Links to other files of the project, right where the page lies, become their words.
     """
@@ -254,7 +254,7 @@ def without_folders(text: str, run: str) -> str:
 
 
 def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat.NotebookNode, list[Picture]]:
-    """An executed notebook as the book of ``run`` shows it, and its figures.
+    """Return an executed notebook as the book of ``run`` shows it, and its figures.
 
     Figures become files with a number, a caption and a page of their own; the code of cells that draw or import is
     folded; the cell of parameters has the values that the run used; other notebooks are linked; equations are numbered.
@@ -288,14 +288,14 @@ def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat
 
 
 def with_values(source: str, used: Mapping[str, str]) -> str:
-    """The cell of parameters, ``name = value  # meaning`` line by line, with the values that were ``used``."""
+    """Return the cell of parameters, ``name = value  # meaning`` line by line, with the values ``used``."""
     return re.sub(r"^(\w+) = (.*?)(?=  # |$)", lambda m: f"{m[1]} = {used.get(m[1], m[2])}", source, flags=re.MULTILINE)
 
 
 def linked(source: str, among: list[Chapter]) -> str:
-    """Markdown in which notebooks of the book are links, named in words ("notebook 2") or by their file.
+    """Return Markdown in which notebooks of the book, named in words ("notebook 2") or by file, are links.
 
-    Links to headings have the form that Jupyter knows, ``#2.3-Training``, and get the one of the book, ``#23-training``.
+    Links to headings have Jupyter's form, ``#2.3-Training``, and get that of the book, ``#23-training``.
     """
     documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
 
@@ -313,7 +313,7 @@ def linked(source: str, among: list[Chapter]) -> str:
 
 
 def numbered(source: str, document: str, before: int) -> tuple[str, int]:
-    """Markdown whose displayed equations are tagged "2.1", "2.2" …, and how many there are now.
+    """Return Markdown whose displayed equations are tagged "2.1", "2.2" …, and how many there are now.
 
     Those with a tag of their own keep it, and those of several lines go without.
     """
@@ -331,7 +331,7 @@ def numbered(source: str, document: str, before: int) -> tuple[str, int]:
 
 
 def figure(picture: Picture) -> str:
-    """A figure in a chapter: with a number, its caption, and the way to its page."""
+    """Return a figure in a chapter as Markdown: with a number, its caption, and the way to its page."""
     page = f"/figures/{picture.name}.md"
     links = f"[Data, code, provenance; the same from your own recording]({page})"
     if picture.file(".gif"):
@@ -343,7 +343,7 @@ def figure(picture: Picture) -> str:
 
 
 def shown(picture: Picture | None) -> str:
-    """A picture on another page than its chapter's, without a number of its own; nothing where there is none."""
+    """Return a picture on another page than its chapter's, without a number of its own; nothing where there is none."""
     if picture is None:
         return ""
     return (
@@ -353,40 +353,35 @@ def shown(picture: Picture | None) -> str:
 
 
 def escaped(text: str) -> str:
-    """Plain text as Markdown."""
+    """Return plain text as Markdown."""
     return re.sub(r"([\\`*_\[\]<>$|])", r"\\\1", text)
 
 
 def code(text: str) -> str:
-    """Any text as code in Markdown: in more backticks than it has itself."""
+    """Return any text as code in Markdown: in more backticks than it has itself."""
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     room = " " if "`" in text else ""
     return f"{ticks}{room}{' '.join(text.splitlines())}{room}{ticks}"
 
 
 def literal(value: object) -> str:
-    """A parameter as code in a Markdown table."""
+    """Return a parameter as code in a Markdown table."""
     return code(json.dumps(value, ensure_ascii=False)).replace("|", r"\|")
 
 
 def public(content: dict, run: str) -> dict:
-    """What JSON or YAML holds, :func:`without_folders`."""
+    """Return what JSON or YAML holds, :func:`without_folders`."""
     return json.loads(without_folders(json.dumps(content), run))
 
 
-def number(value: float | None) -> str:
-    """A score in three decimals; a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
-
-
 def parameters(run: str) -> dict[str, dict]:
-    """Parameters of each notebook of a run."""
+    """Return the parameters of each notebook of a run."""
     files = sorted((RESULTS / run / "params").glob("*.yaml"))
     return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
 
 
 def told(run: str) -> str:
-    """The recordings and the seed of a run, in words."""
+    """Name the recordings and the seed of a run."""
     first = parameters(run).get(merging.FIRST, {})
     recordings = first.get("recording", [])
     several = isinstance(recordings, list)
@@ -395,12 +390,12 @@ def told(run: str) -> str:
 
 
 def receipts(run: str) -> list[dict]:
-    """Receipts of the notebooks of a run."""
+    """Return the receipts of the notebooks of a run."""
     return [json.loads(path.read_text()) for path in sorted((RESULTS / run / "receipts").glob("*.json"))]
 
 
 def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
-    """Scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none.
+    """Return the scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none.
 
     ``moment_matching.json`` has those of the networks after moment matching.
     """
@@ -410,12 +405,12 @@ def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
 
 
 def in_order(content: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:
-    """``content`` in the order of the ``known`` keys; others come last."""
+    """Return ``content`` in the order of the ``known`` keys; others come last."""
     places = {key: i for i, key in enumerate(known)}
     return {key: content[key] for key in sorted(content, key=lambda key: places.get(key, len(places)))}
 
 
 def modules() -> list[str]:
-    """Names of all modules of the library."""
+    """Return the names of all modules of the library."""
     found = pkgutil.walk_packages(meagan_lib.__path__, "meagan_lib.")
     return sorted(module.name for module in found if not module.ispkg)

@@ -31,7 +31,7 @@ RESULTS = ROOT / "results"
 
 
 def find_notebook(name: str) -> Path:
-    """The source of a notebook, by its stem.
+    """Return the source of a notebook, by its stem.
 
     Raises
     ------
@@ -45,13 +45,13 @@ def find_notebook(name: str) -> Path:
 
 
 def code_cells(notebook: Path) -> list[tuple[list[str], str]]:
-    """Tags and source of each code cell."""
+    """Return tags and source of each code cell."""
     cells = json.loads(notebook.read_text())["cells"]
     return [(c["metadata"].get("tags", []), "".join(c["source"])) for c in cells if c["cell_type"] == "code"]
 
 
 def declared_parameters(notebook: Path) -> dict[str, object]:
-    """Names and default values of the cell tagged ``parameters``: literals only, one a line."""
+    """Return names and default values of the cell tagged ``parameters``: literals only, one a line."""
     for tags, source in code_cells(notebook):
         if "parameters" in tags:
             statements = ast.parse(source).body
@@ -60,7 +60,7 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
 
 
 def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, object]:
-    """``given``, where each name is declared by the notebook and each value has the declared type.
+    """Return ``given``, where each name is declared by the notebook and each value has the declared type.
 
     An int serves as a float; the items of a list have the type of the declared ones.
 
@@ -73,7 +73,7 @@ def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, ob
 
 
 def check_names_and_types(owner: str, given: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, object]:
-    """``given``, where each name is ``declared`` and each value has the type of the declared one.
+    """Return ``given``, where each name is ``declared`` and each value has the type of the declared one.
 
     Raises
     ------
@@ -109,11 +109,11 @@ def _article(value: object) -> str:
 
 
 def library_inputs(notebook: str) -> list[str]:
-    """Modules of the library that a notebook uses, directly or through others, as paths from the checkout.
+    """Return the modules of the library that a notebook uses, directly or through others, as paths.
 
     An edit of one of these can change what the notebook gives; an edit of any other cannot, nor of ``progress``, which
-    they all import. A job that is a module of the library, such as ``meagan_lib.windows.merging``, counts as a notebook that
-    imports it.
+    they all import. A job that is a module of the library, such as ``meagan_lib.windows.merging``, counts as a notebook
+    that imports it.
     """
     if notebook.startswith("meagan_lib."):
         source = f"import {notebook}"
@@ -123,7 +123,7 @@ def library_inputs(notebook: str) -> list[str]:
 
 
 def part(run: str, label: str) -> str:
-    """The run within ``run`` that prepares one of its several recordings: ``<run>/recordings/<label>``.
+    """Name the run within ``run`` that prepares one of its several recordings: ``<run>/recordings/<label>``.
 
     It is a run like any other, with parameters, windows, figures and receipts of its own.
     """
@@ -131,7 +131,7 @@ def part(run: str, label: str) -> str:
 
 
 def executed(notebook: str, run: str, suffix: str = "ipynb") -> Path:
-    """Where an executed notebook lies: all of a run in one folder, those of a :func:`part` with its label."""
+    """Return where an executed notebook lies: all of a run in one folder, those of a :func:`part` with its label."""
     whole, _, label = run.partition("/recordings/")
     return RESULTS / whole / "notebooks" / ".".join(filter(None, (notebook, label, suffix)))
 
@@ -149,7 +149,7 @@ def execute(
     ------
     InputError
         Bad parameters, bad input met by the notebook, a registered figure or product that was not made, or any other
-        failure of the notebook, told in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
+        failure of the notebook, in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
     """
     import nbformat
     import papermill
@@ -212,7 +212,7 @@ def execute(
 def normalise(notebook: "NotebookNode") -> "NotebookNode":
     """Take out what differs between two runs of the same: timings, paths, random cell ids."""
     notebook.metadata.pop("papermill", None)
-    for i, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if "injected-parameters" in cell.metadata.get("tags", []):
@@ -221,14 +221,14 @@ def normalise(notebook: "NotebookNode") -> "NotebookNode":
 
 
 def to_html(notebook: "NotebookNode") -> str:
-    """An executed notebook as one HTML page."""
+    """Return an executed notebook as one HTML page."""
     from nbconvert import HTMLExporter
 
     return HTMLExporter(embed_images=True).from_notebook_node(notebook)[0]
 
 
 def _sentence(error: Exception, failed: Path) -> str:
-    """What went wrong in a notebook: the library's own sentence, or the error and where to look."""
+    """Say what went wrong in a notebook: the library's own sentence, or the error and where to look."""
     name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
     if name == "InputError":
         return value
@@ -292,19 +292,20 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and is_disk_full(error, complaint.parent):
             shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
-            told = DISK_FULL
+            sentence = DISK_FULL
         elif isinstance(error, InputError):
-            told = f"recording {label}: {error}" if label else str(error)
+            sentence = f"recording {label}: {error}" if label else str(error)
         else:
             traceback.print_exc()
-            told = f"{title} stopped with {type(error).__name__}: {error} (traceback in {log_file.relative_to(ROOT)})"
-        complaint.write_text(f"{told}\n")
+            where = f"traceback in {log_file.relative_to(ROOT)}"
+            sentence = f"{title} stopped with {type(error).__name__}: {error} ({where})"
+        complaint.write_text(f"{sentence}\n")
         return 1
     return 0
 
 
 def main() -> int:
-    """``python -m meagan_lib.workflow.execution NOTEBOOK RUN PARAMETERS.yaml``: one job of the graph."""
+    """Do one job of the graph: ``python -m meagan_lib.workflow.execution NOTEBOOK RUN PARAMETERS.yaml``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("notebook")
     parser.add_argument("run")

@@ -62,12 +62,12 @@ class SavedFigure:
 
 @cache
 def registry() -> dict[str, Entry]:
-    """All registered figures, by id."""
+    """Return all registered figures, by id."""
     return {id: Entry(**fields) for id, fields in yaml.safe_load(REGISTRY_FILE.read_text()).items()}
 
 
 def entry(id: str) -> Entry:
-    """The registered figure ``id``.
+    """Return the registered figure ``id``.
 
     Raises
     ------
@@ -83,12 +83,12 @@ def entry(id: str) -> Entry:
 
 
 def figures_of(notebook: str) -> list[str]:
-    """Ids of the figures that a notebook (its stem) must produce."""
+    """Return the ids of the figures that a notebook (its stem) must produce."""
     return [id for id, e in registry().items() if e.notebook == notebook]
 
 
 def folder(run: str) -> Path:
-    """Where the figures of a run lie."""
+    """Return where the figures of a run lie."""
     return ROOT / "figures" / run
 
 
@@ -159,7 +159,7 @@ def settle_layout(fig: Figure) -> None:
 
 
 def data_sha256(data: dict[str, np.ndarray]) -> str:
-    """Hash of named arrays: their names, shapes, types and values."""
+    """Hash named arrays: their names, shapes, types and values."""
     digest = hashlib.sha256()
     for name in sorted(data):
         array = np.asarray(data[name])
@@ -168,14 +168,15 @@ def data_sha256(data: dict[str, np.ndarray]) -> str:
 
 
 def manifest(run: str) -> dict[str, dict]:
-    """What is known of each figure of a run; empty when there is none."""
+    """Return what is known of each figure of a run; empty when there is none."""
     path = folder(run) / "manifest.json"
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[str]:
-    """Move a notebook's staged figures to ``figures/<run>/`` and enter them, with their ``provenance``, in the
-    manifest; returns their ids.
+    """Move a notebook's staged figures to ``figures/<run>/`` and return their ids.
+
+    They are entered in the manifest with their ``provenance``.
 
     Raises
     ------
@@ -224,7 +225,7 @@ def withdraw(run: str, notebook: str, keep: Container[str] = ()) -> None:
 
 
 def parts(run: str) -> list[str]:
-    """Runs within a run that have figures: one for each of several recordings (``<run>/recordings/<label>``)."""
+    """Return the runs within a run that have figures: one for each recording (``<run>/recordings/<label>``)."""
     return [f"{run}/recordings/{path.parent.name}" for path in sorted(folder(run).glob("recordings/*/manifest.json"))]
 
 
@@ -236,7 +237,7 @@ def _locked(path: Path):
 
 
 def verify(run: str) -> list[str]:
-    """Figures of a run whose files differ from its manifest, each told in a sentence; empty when all is well."""
+    """Return a sentence for each figure of a run whose files differ from its manifest; empty when all is well."""
     complaints = []
     for id, line in manifest(run).items():
         npz = folder(run) / f"{id}.npz"

@@ -15,10 +15,10 @@ DISK_FULL = "the disk is full: free some space and run again; what was finished 
 
 
 def is_disk_full(error: Exception, folder: Path) -> bool:
-    """Whether a failed write failed for want of space. Libraries word it in their own ways, torch not at all."""
-    told = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    """Return whether a failed write failed for want of space. Libraries word it in their own ways, torch not at all."""
+    stated = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     folder = next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
-    return told or shutil.disk_usage(folder).free < 2**16
+    return stated or shutil.disk_usage(folder).free < 2**16
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def write_json(path: Path | str, content: object) -> None:
 
 
 def sha256(path: Path | str) -> str:
-    """Hexadecimal SHA-256 of a file; of a folder, that of the names and hashes of its files."""
+    """Return the hexadecimal SHA-256 of a file; of a folder, that of the names and hashes of its files."""
     path = Path(path)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())

@@ -52,7 +52,7 @@ def imported(source: str) -> frozenset[Path]:
 
 
 def dependencies(source: str, harmless: Collection[Path] = ()) -> list[Path]:
-    """Return the files of the library that a piece of Python depends on, without the ``harmless`` that others import."""
+    """Return the files of the library that a piece of Python depends on, less the ``harmless`` that others import."""
     found: set[Path] = set()
     waiting = set(imported(source))
     while waiting:

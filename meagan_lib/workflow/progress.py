@@ -23,48 +23,52 @@ if TYPE_CHECKING:
 NOTE = "MEAGAN_PROGRESS"
 """Environment variable: the note of this job."""
 SHOWN = "MEAGAN_PROGRESS_SHOWN"
-"""Environment variable: somebody looks at the notes, and jobs need not say anything themselves."""
+"""Environment variable: the notes are shown, and jobs need not print anything themselves."""
 FOLDER = ".progress"
 EVERY_S = 0.4
 """How often a note is written, and looked at."""
 
 
-def note(**told: object) -> None:
-    """Write what is ``told`` into the note of this job, where it has one: ``stage``, ``done`` and ``total`` of it,
-    ``unit`` of those, ``left_s`` to its end, or how the job ``ended``."""
+def note(**fields: object) -> None:
+    """Write ``fields`` into the note of this job, where it has one.
+
+    They are ``stage``, ``done`` and ``total`` of it, ``unit`` of those, ``left_s`` to its end, how it ``ended``.
+    """
     if path := os.environ.get(NOTE):
         with suppress(OSError, InputError):  # a note that cannot be written is no reason to stop
-            write_json(path, (read(Path(path)) or {}) | told)
+            write_json(path, (read(Path(path)) or {}) | fields)
 
 
 def read(path: Path) -> dict | None:
-    """What a note tells; nothing where it is gone or spoilt."""
+    """Return what a note holds, or nothing where it is gone or spoilt."""
     with suppress(OSError, ValueError):
         return json.loads(path.read_text())
     return None
 
 
 def unfinished(folder: Path) -> list[str]:
-    """Titles of the jobs of the run in ``folder`` that began and did not come to an end."""
+    """Return the titles of the jobs of the run in ``folder`` that began and did not come to an end."""
     notes = [read(path) or {} for path in sorted((folder / FOLDER).glob("*.json"))]
-    return [told["title"] for told in notes if "title" in told and "ended" not in told]
+    return [note["title"] for note in notes if "title" in note and "ended" not in note]
 
 
 @contextmanager
 def noted(title: str, folder: Path) -> Iterator[None]:
-    """Keep a note of the job ``title`` of the run in ``folder`` until the block ends, and say aloud when it begins and
-    ends where nobody looks at notes."""
+    """Keep a note of the job ``title`` of the run in ``folder`` until the block ends.
+
+    Where nobody looks at notes, print when the job begins and ends.
+    """
     path, started = folder / FOLDER / f"{title.replace(' ', '_')}.json", time.monotonic()
-    aloud = SHOWN not in os.environ
+    printing = SHOWN not in os.environ
 
     def end(how: str) -> None:
         words = f"{title} {how} {time.monotonic() - started:.0f} s"
         note(ended=words)
-        if aloud:
+        if printing:
             print(f"  {words}", flush=True)
 
     os.environ[NOTE] = str(path)
-    if aloud:
+    if printing:
         print(f"  {title} …", flush=True)
     note(title=title, pid=os.getpid())
     try:
@@ -79,7 +83,7 @@ def noted(title: str, folder: Path) -> Iterator[None]:
 
 
 def by_cell(notebook: Path) -> Callable[..., None]:
-    """A callback for each cell that is executed: the heading that it stands under, and how many cells are done."""
+    """Return a callback of papermill that notes the heading a cell stands under, and how many cells are done."""
     import nbformat
 
     places, heading = {}, ""
@@ -99,22 +103,22 @@ def by_cell(notebook: Path) -> Callable[..., None]:
 
 
 def pace(unit: str) -> Callable[[float, float], None]:
-    """A function that notes how much is ``done`` of a ``total``, and how long the rest will take at the pace so far."""
-    first = told = None
+    """Return a function that notes how much is ``done`` of a ``total``, and the time left at the pace so far."""
+    first = last = None
 
     def update(done: float, total: float) -> None:
-        nonlocal first, told
+        nonlocal first, last
         now = time.monotonic()
         first = first or (done, now)  # a training that is resumed does not begin at 0
-        if told is None or now - told >= EVERY_S or done >= total:
+        if last is None or now - last >= EVERY_S or done >= total:
             left = (now - first[1]) / (done - first[0]) * (total - done) if done > first[0] else None
             note(done=int(done), total=int(total), unit=unit, left_s=left)
-            told = now
+            last = now
 
     return update if NOTE in os.environ else lambda done, total: None
 
 
 def by_step() -> Callable[[object], None]:
-    """A callback of a trainer that notes its steps."""
+    """Return a callback of a trainer that notes its steps."""
     tell = pace("step")
     return lambda trainer: tell(trainer.step, trainer.total_steps)

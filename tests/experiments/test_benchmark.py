@@ -9,12 +9,14 @@ import yaml
 from conftest import spikes
 from hypothesis import strategies as st
 
-from meagan_lib import ROOT, InputError, cli
+from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
 from meagan_lib.experiments.fitting import fit_options
+from meagan_lib.parameters import check, resolve
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
+from meagan_lib.workflow.graph import write_if_changed
 from tests.conftest import forget
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
@@ -42,7 +44,7 @@ def test_a_wrong_benchmark_is_refused_with_one_sentence(wrong, sentence):
 
 
 def test_the_benchmark_is_asked_for_as_notebooks_are():
-    files = cli.check("x", cli.resolve("smoke", [], ["benchmark.models=[gmm, dcgan]", "benchmark.dcgan_steps=5"]))
+    files = check("x", resolve("smoke", [], ["benchmark.models=[gmm, dcgan]", "benchmark.dcgan_steps=5"]))
     found = {path.relative_to(execution.RESULTS / "x" / "params").as_posix(): given for path, given in files.items()}
     assert found["benchmark.yaml"] == {
         "models": ["gmm", "dcgan"],
@@ -66,11 +68,11 @@ def test_one_more_model_or_seed_or_budget_concerns_no_other_job():
 
 def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "RESULTS", tmp_path)
-    files = {seed: cli.check("x", cli.resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
+    files = {seed: check("x", resolve("smoke", [], [f"03_vae_gan.seed={seed}"])) for seed in (0, 1)}
     changed = {path.stem for path, given in files[0].items() if files[1][path] != given}
     assert changed == {"03_vae_gan", "benchmark"}
     (content,) = [given for path, given in files[1].items() if path.stem == "benchmark"]
-    cli.write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(content))
+    write_if_changed(tmp_path / "x" / "params" / "benchmark.yaml", yaml.safe_dump(content))
     assert benchmark.entries("x") == [("transformer_gan", 0), ("vae_gan", 1), ("gaussian", 0), ("vae", 0)]
     assert benchmark.jobs("x") == [("gaussian", 0), ("vae", 0)]
     assert benchmark.place("x", "vae_gan", 1) == tmp_path / "x" / "vae_gan"
@@ -221,8 +223,8 @@ def test_the_graph_has_a_job_for_every_baseline_and_seed():
     name = "test-benchmark"
     forget(name)
     try:
-        for path, section in cli.check(name, cli.resolve("full", [], [])).items():
-            cli.write_if_changed(path, yaml.safe_dump(section))
+        for path, section in check(name, resolve("full", [], [])).items():
+            write_if_changed(path, yaml.safe_dump(section))
         graph = [
             sys.executable,
             "-m",

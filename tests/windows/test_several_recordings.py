@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from meagan_lib import ROOT, InputError, cli
+from meagan_lib.parameters import check, resolve
 from meagan_lib.recordings.simulation import SimulationConfig, simulate
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.graph import write_if_changed
 from tests.conftest import forget, meagan
 
 MANY = "test-many"
@@ -43,8 +45,8 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
 
     # The graph as far as the merge: what follows it is the run of a single recording.
     before = receipts[0].stat().st_mtime_ns
-    for path, parameters in cli.check(MANY, cli.resolve("smoke", [a, b], asked)).items():
-        cli.write_if_changed(path, yaml.safe_dump(parameters))
+    for path, parameters in check(MANY, resolve("smoke", [a, b], asked)).items():
+        write_if_changed(path, yaml.safe_dump(parameters))
     graph = [
         sys.executable,
         "-m",

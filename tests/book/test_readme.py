@@ -17,7 +17,7 @@ import typer.testing
 import yaml
 from PIL import Image
 
-from meagan_lib import ROOT, cli, plots
+from meagan_lib import ROOT, cli, parameters, plots
 from meagan_lib.book import building, explorer
 from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
@@ -28,7 +28,7 @@ from meagan_lib.plots import LABELS
 from meagan_lib.recordings import opening
 from meagan_lib.windows import merging
 from meagan_lib.windows.detection import DetectionConfig, lowpass_taps
-from meagan_lib.workflow import figures
+from meagan_lib.workflow import figures, graph
 from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
 BOOK = ROOT / "book" / "pages"
@@ -65,7 +65,9 @@ def rehearsal(tmp_path, monkeypatch):
     """The command line with nothing computed, and recordings that all can be read."""
     asked = []
     monkeypatch.setattr(cli, "RESULTS", tmp_path)
-    for name in ("run_graph", "summary", "sweep_summary"):
+    monkeypatch.setattr(graph, "RESULTS", tmp_path)
+    monkeypatch.setattr(parameters, "RESULTS", tmp_path)
+    for name in ("run_graph", "summary"):
         monkeypatch.setattr(cli, name, lambda *_, name=name: asked.append(name))
     monkeypatch.setattr(building, "build", lambda run: tmp_path / run / "book" / "index.html")
     monkeypatch.setattr(building, "chapters", lambda run: [])
@@ -97,7 +99,7 @@ def test_every_command_that_a_reader_is_told_is_understood(rehearsal, tmp_path, 
                 assert (ROOT / arguments[0]).is_file()
                 check_parameters(Path(arguments[0]).stem, parameters)
             elif program in ("python", "jupyter"):
-                assert arguments[0] == "-m" or arguments[0] == "lab" or (ROOT / arguments[0]).is_file()
+                assert arguments[0] in ("-m", "-c", "lab") or (ROOT / arguments[0]).is_file()
             else:
                 pytest.fail(f"{command}: what is {program}?")
 
@@ -114,7 +116,7 @@ def test_links_of_the_pages_lead_somewhere_and_their_pictures_are_there():
                 continue
             path = (home / target).resolve()
             registered = path.stem in figures.registry() and path.parent.parent == ROOT / "figures"
-            assert path.exists() or registered and not shown, f"{name} points to {target}"
+            assert path.exists() or (registered and not shown), f"{name} points to {target}"
             if shown:
                 Image.open(path).verify()
 
@@ -351,7 +353,8 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
     tools.mkdir()
     fake = {
         "git": f'mkdir -p "$5" && cp {ROOT}/constraints.txt "$5"',
-        "uv": f"mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin && cp {ROOT}/figures/locust/pca.png figures/colab",
+        "uv": f"mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin "
+        f"&& cp {ROOT}/figures/locust/pca.png figures/colab",
         "meagan": "true",
     }
     for name, does in fake.items():

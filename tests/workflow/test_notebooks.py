@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError, cli
+from meagan_lib import ROOT, InputError, cli, parameters
 from meagan_lib.book.teaching import CONCEPTS, SOLUTIONS
-from meagan_lib.cli import PARAMS, check, default_name, resolve
-from meagan_lib.experiments import benchmark
+from meagan_lib.parameters import OF_NO_NOTEBOOK, PARAMS, check, declared, default_name, in_full, of_preset, resolve
 from meagan_lib.windows import merging
+from meagan_lib.workflow import graph
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
     check_names_and_types,
@@ -27,11 +27,13 @@ from meagan_lib.workflow.execution import (
 from tests.recordings.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+PRESETS = sorted(path.stem for path in PARAMS.glob("*.yaml"))
 LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]
 
 
 def test_kernels_and_fits_do_not_wait_for_what_reads_notebooks():
-    code = "import sys, meagan_lib.experiments.benchmark, meagan_lib.cli; print(*{'nbformat', 'papermill'} & set(sys.modules))"
+    modules = "sys, meagan_lib.experiments.benchmark, meagan_lib.cli"
+    code = f"import {modules}; print(*{{'nbformat', 'papermill', 'pandas'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == ""
 
@@ -57,23 +59,52 @@ except nbformat.ValidationError:
     assert done.stdout.strip() == "refused False", done.stderr
 
 
-@pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
-def test_a_preset_gives_every_parameter_of_every_notebook_and_no_other(preset):
-    content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
-    assert check_names_and_types("merge", content.pop("merge"), merging.DECLARED) == merging.DECLARED
-    assert list(check_names_and_types("benchmark", content.pop("benchmark"), benchmark.DECLARED)) == list(
-        benchmark.DECLARED
-    )
-    assert sorted(content) == ALL
-    for notebook, given in content.items():
-        assert list(given) == list(declared_parameters(find_notebook(notebook)))
-        assert check_parameters(notebook, given) == given
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_states_what_it_changes_and_gives_every_parameter(preset):
+    stated, found = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text()), of_preset(preset)
+    assert list(found) == list(stated)
+    for section, given in found.items():
+        default = declared(section)
+        assert sorted(given) == sorted(default)
+        one = {"recording": given["recording"][0]} if isinstance(given.get("recording"), list) else {}
+        assert check_names_and_types(section, given | one, default) == given | one
+        assert [name for name, value in stated[section].items() if value == default[name]] == [], "stated twice"
+        assert section in OF_NO_NOTEBOOK or given["name"] == preset
 
 
 def test_the_defaults_of_the_notebooks_are_the_quick_run():
-    content = yaml.safe_load((PARAMS / "quick.yaml").read_text())
-    for notebook in ALL:
-        assert declared_parameters(find_notebook(notebook)) == content[notebook]
+    stated, of_quick = yaml.safe_load((PARAMS / "quick.yaml").read_text()), of_preset("quick")
+    assert [section for section in stated if section not in OF_NO_NOTEBOOK] == ALL
+    assert all(declared_parameters(find_notebook(notebook)) == of_quick[notebook] for notebook in ALL)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_all_parameters_are_printed_as_yaml_with_what_they_mean(preset):
+    printed = in_full(preset)
+    assert yaml.safe_load(printed) == of_preset(preset)
+    assert preset != "quick" or "  threshold_mad: 5.0  # depth of a spike, in noise levels\n" in printed
+
+
+@pytest.mark.parametrize(
+    "override, sentence",
+    [
+        ("02_transformer_gan.looks=3", "has no parameter 'looks': it is now called 'validations'"),
+        ("02_transformer_gan.recipe={}", "has no parameter 'recipe': it is now called 'options'"),
+        ("01_preprocessing.split_shares=[1.0]", "has no parameter 'split_shares': it is now called 'split_fractions'"),
+        ("benchmark.rival_seeds=[0]", "has no parameter 'rival_seeds': it is now called 'baseline_seeds'"),
+        ("contest.models=[gmm]", "run smoke has no 'contest': it is now called 'benchmark'"),
+    ],
+)
+def test_a_parameter_by_its_old_name_is_refused_with_the_new_one(override, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check("x", resolve("smoke", [], [override]))
+
+
+def test_a_preset_with_a_section_by_its_old_name_is_refused_with_the_new_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(parameters, "PARAMS", tmp_path)
+    (tmp_path / "mine.yaml").write_text("contest:\n  models: [gmm]\n")
+    with pytest.raises(InputError, match=r"params/mine.yaml: there is no 'contest': it is now called 'benchmark'"):
+        resolve("mine", [], [])
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name():
@@ -120,7 +151,8 @@ def test_overrides_and_names():
 def test_a_path_with_brackets_is_told_as_it_is(tmp_path, monkeypatch, capsys):
     for name in ("run_graph", "summary"):
         monkeypatch.setattr(cli, name, lambda *_: None)
-    monkeypatch.setattr(cli, "RESULTS", tmp_path)
+    for module in (graph, parameters):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
     path = tmp_path / "[red]:bug:.npz"
     np.savez(path, windows=np.zeros((9, 9)), sampling_rate_hz=1)
     cli.run("smoke", recording=[str(path)], name="x", set_=[], cores=1)
@@ -237,7 +269,7 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     def plain(name):
         return re.sub(r"[-_.]+", "-", name).lower()
 
-    pins = dict(l.split("==") for l in (ROOT / "constraints.txt").read_text().splitlines() if "==" in l)
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
     pins = {plain(name): version for name, version in pins.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {plain(n) for n in sum(project["optional-dependencies"].values(), project["dependencies"])}

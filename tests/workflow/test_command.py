@@ -8,6 +8,7 @@ import pytest
 
 from meagan_lib import ROOT, cli
 from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.graph import engine_error
 from tests.conftest import forget, meagan
 
 
@@ -110,7 +111,7 @@ def test_an_error_of_the_engine_is_told_as_it_is(monkeypatch):
     ],
 )
 def test_the_error_is_found_in_the_log_of_the_engine(log, told):
-    assert cli.engine_error(log) == told
+    assert engine_error(log) == told
 
 
 def test_a_job_that_breaks_leaves_its_error_and_not_a_guess():

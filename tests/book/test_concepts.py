@@ -17,11 +17,12 @@ from nbclient import NotebookClient
 from meagan_lib import ROOT, InputError, book
 from meagan_lib.book import teaching
 from meagan_lib.book.teaching import SOLUTIONS, Animated, Interactive, for_students, spike_windows, students_path
-from meagan_lib.cli import PARAMS, check, resolve, write_if_changed
+from meagan_lib.parameters import check, of_preset, resolve
 from meagan_lib.windows.spike_windows import Split
 from meagan_lib.workflow import figures
-from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, check_parameters, declared_parameters, find_notebook
+from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, declared_parameters, find_notebook
 from meagan_lib.workflow.figures import STAGING
+from meagan_lib.workflow.graph import write_if_changed
 from tests.conftest import forget
 
 RUN = "test-concepts"
@@ -130,7 +131,7 @@ def lessons(tmp_path_factory):
     One kernel does them all, for its start takes longest; nothing of a concept is left when the next one starts.
     """
     staging, cells = tmp_path_factory.mktemp("staging"), []
-    for name, given in yaml.safe_load((PARAMS / "concepts_smoke.yaml").read_text()).items():
+    for name, given in of_preset("concepts_smoke").items():
         for cell in nbformat.read(find_notebook(name), as_version=4).cells:
             cell.id = f"{name}-{cell.id}"
             cells.append(cell)
@@ -196,14 +197,9 @@ def test_an_exercise_accepts_the_solution_and_neither_the_stub_nor_a_mistake(nam
     assert all(any(old in source for old, *_ in MISTAKES[name]) for source in exercises), "an exercise without mistake"
 
 
-@pytest.mark.parametrize("preset", ["concepts", "concepts_smoke"])
-def test_the_concepts_have_all_their_parameters_and_their_defaults_are_the_run(preset):
-    content = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())
-    assert sorted(content) == NAMES
-    for name, given in content.items():
-        declared = declared_parameters(find_notebook(name))
-        assert list(given) == list(declared) and check_parameters(name, given) == given
-        assert preset != "concepts" or given == declared | {"name": "concepts"}
+def test_the_defaults_of_the_concepts_are_their_run():
+    run = {"name": "concepts"}
+    assert of_preset("concepts") == {name: declared_parameters(find_notebook(name)) | run for name in NAMES}
 
 
 def test_a_run_of_concepts_takes_parameters_and_no_recording():

@@ -1,0 +1,229 @@
+"""Parameters of a run: a preset states what it changes, the command what it changes in that, and bad ones are refused.
+
+A file ``params/<preset>.yaml`` has a section for each notebook that the run executes, and for its merge, benchmark or
+sweep. A section holds only what differs from the defaults: those of the notebook's cell of parameters, or the table
+``DECLARED`` of the module behind a section.
+"""
+
+import ast
+import os
+import tokenize
+from io import StringIO
+from pathlib import Path
+
+import yaml
+
+from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib.experiments import benchmark, sweep
+from meagan_lib.windows import merging
+from meagan_lib.workflow.execution import (
+    NOTEBOOKS,
+    RESULTS,
+    check_names_and_types,
+    check_parameters,
+    code_cells,
+    declared_parameters,
+    find_notebook,
+    part,
+)
+
+PARAMS = ROOT / "params"
+NETWORK = "05_organoid_network"
+OF_NO_NOTEBOOK = ("merge", benchmark.SECTION, *sweep.SECTIONS)
+
+
+def declared(section: str) -> dict[str, object]:
+    """Return names and defaults of the parameters of a section: a notebook, the merge, the benchmark or a sweep."""
+    if section == "merge":
+        return merging.DECLARED
+    if section in OF_NO_NOTEBOOK:
+        return (benchmark if section == benchmark.SECTION else sweep.module(section)).DECLARED
+    return declared_parameters(find_notebook(section))
+
+
+def of_preset(preset: str) -> dict[str, dict]:
+    """Return all parameters of a run, section by section: the defaults, and what ``params/<preset>.yaml`` changes.
+
+    Raises
+    ------
+    InputError
+        No such preset, or a file that is not YAML or has a section that does not exist.
+    """
+    presets = {path.stem: path for path in sorted(PARAMS.glob("*.yaml"))}
+    if preset not in presets:
+        raise InputError(f"no run '{preset}'{did_you_mean(preset, presets)}; params/ has {', '.join(presets)}")
+    changes = read_yaml(presets[preset].read_text(), f"params/{preset}.yaml")
+    known = [*(path.stem for path in sorted(NOTEBOOKS.rglob("*.ipynb"))), *OF_NO_NOTEBOOK]
+    for section in changes:
+        if section not in known:
+            raise InputError(f"params/{preset}.yaml: there is no '{section}'{did_you_mean(section, known)}")
+    run = {"name": preset}
+    return {
+        section: declared(section) | (run if section not in OF_NO_NOTEBOOK else {}) | (given or {})
+        for section, given in changes.items()
+    }
+
+
+def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
+    """Return the parameters of a preset with the recordings and the overrides ``section.name=value`` of the command.
+
+    A single recording is a text, several are a list.
+
+    Raises
+    ------
+    InputError
+        An unknown preset, section or form of an override.
+    """
+    parameters = of_preset(preset)
+    if recordings and merging.FIRST not in parameters:
+        raise InputError(
+            f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
+            f"--set {next(iter(parameters))}.windows=NAME"
+        )
+    if "" in recordings:
+        raise InputError("--recording is empty: give a file, a name of data/catalogue.yaml, or 'simulated'")
+    if recordings:
+        parameters[merging.FIRST]["recording"] = [absolute(recording) for recording in recordings]
+    for override in overrides:
+        target, equals, value = override.partition("=")
+        section, dot, parameter = target.partition(".")
+        if not (equals and dot):
+            raise InputError(
+                f"--set {override}: write it as notebook.parameter=value, such as 02_transformer_gan.steps=500"
+            )
+        if parameter == "name":
+            raise InputError(f"--set {override}: all notebooks of a run share its name, so give it with --name")
+        if section not in parameters:
+            raise InputError(
+                f"--set {override}: run {preset} has no '{section}'{did_you_mean(section, parameters)}; "
+                f"it has {', '.join(parameters)}"
+            )
+        parameters[section][parameter] = read_yaml(value, f"--set {override}") if value else ""
+    if spikes := parameters.get(NETWORK, {}).get("spikes"):
+        parameters[NETWORK]["spikes"] = absolute(str(spikes))
+    first = parameters.get(merging.FIRST, {})
+    if first.get("recording") == []:
+        raise InputError("parameter 01_preprocessing.recording is an empty list: name at least one recording")
+    if isinstance(first.get("recording"), list) and len(first["recording"]) == 1:
+        first["recording"] = first["recording"][0]
+    return parameters
+
+
+def absolute(path: str) -> str:
+    """Return a path of the caller's folder as an absolute one; what is none, such as a name of the catalogue, stays."""
+    found = Path(os.path.expanduser(path))  # pathlib's own raises without a home
+    return str(found.resolve()) if found.exists() else path
+
+
+def read_yaml(text: str, owner: str) -> object:
+    """Read YAML.
+
+    Raises
+    ------
+    InputError
+        Text that is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" in line {place.line + 1}, column {place.column + 1}" if place else ""
+        raise InputError(f"{owner} is not YAML: {getattr(error, 'problem', None) or error}{where}") from error
+
+
+def in_full(preset: str) -> str:
+    """Return all parameters of a preset as YAML, with the comments of the notebooks: a file of ``params/`` in full."""
+    lines = []
+    for section, given in of_preset(preset).items():
+        lines.append(f"{section}:")
+        meanings = {} if section in OF_NO_NOTEBOOK else comments(section)
+        for name, value in given.items():
+            text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
+            words = f"  # {meanings[name]}" if name in meanings else ""
+            lines.append(f"  {name}: {text.removesuffix(chr(10)).removesuffix(chr(10) + '...')}{words}")
+    return "\n".join(lines)
+
+
+def comments(notebook: str) -> dict[str, str]:
+    """Return what the cell of parameters of a notebook says of each of them."""
+    (source,) = [source for tags, source in code_cells(find_notebook(notebook)) if "parameters" in tags]
+    names = {statement.lineno: statement.targets[0].id for statement in ast.parse(source).body}
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    return {names[t.start[0]]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+
+
+def default_name(preset: str, recordings: list[str]) -> str:
+    """Name a run after its recording where one is given, after the first of several, or else after its preset."""
+    if not recordings:
+        return preset
+    return merging.labels(recordings)[0] + (f"_and_{len(recordings) - 1}_more" if len(recordings) > 1 else "")
+
+
+def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
+    """Return the files of parameters that the graph of run ``name`` reads, with their contents.
+
+    Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run. So has
+    each baseline of the benchmark.
+
+    Raises
+    ------
+    InputError
+        An unknown parameter, a value of another type, or a recording that cannot be used.
+    """
+    section = sweep.section_in(parameters)
+    checked = check_sweep(name, parameters, section) if section else check_notebooks(name, parameters)
+    return {RESULTS / run / "params" / f"{file}.yaml": given for (run, file), given in checked.items()}
+
+
+def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[tuple[str, str], dict]:
+    """Check the parameters of a sweep: notebook 01 for each recording, and the section; (run, file) → contents."""
+    prepared = sweep.prepared(parameters, name)
+    given = parameters[section] | {"labels": list(prepared)}
+    sweep.module(section).cases(given)
+    firsts = {
+        (part(name, label), merging.FIRST): check_parameters(merging.FIRST, its) for label, its in prepared.items()
+    }
+    return firsts | {(name, section): given}
+
+
+def check_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
+    """Check the parameters of a run of notebooks, and open what they name; (run, file) → contents."""
+    notebooks = {s: given | {"name": name} for s, given in parameters.items() if s not in OF_NO_NOTEBOOK}
+    first = notebooks.get(merging.FIRST)
+    parts = merging.parts(first) if first else {}
+    if parts:
+        notebooks[merging.FIRST] = first | {"recording": "one of several"}
+    checked = {(name, notebook): check_parameters(notebook, given) for notebook, given in notebooks.items()}
+    if not first:
+        return checked
+    if (least := first["min_train_windows"]) < 1:
+        raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
+    merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
+    checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
+    refuse_spikes_early(notebooks.get(NETWORK, {}))
+    if parts:
+        each = {label: check_parameters(merging.FIRST, its) for label, its in parts.items()}
+        checked |= {(part(name, label), merging.FIRST): its for label, its in each.items()}
+        merging.refuse_early(parts, merge["split_by"])
+        checked[name, merging.FIRST] = first | merge
+    elif first["recording"] != "simulated":
+        from meagan_lib.recordings.opening import holds_windows, open_recording
+        from meagan_lib.windows.imported import require_readable
+
+        if holds_windows(first["recording"]):  # bad input is refused before anything starts
+            require_readable(first["recording"])
+        else:
+            open_recording(first["recording"], well=first.get("well") or None, stream=first.get("stream") or None)
+    return checked
+
+
+def refuse_spikes_early(network: dict) -> None:
+    """Raise before a run what notebook 05 would refuse at its end: the file of spikes, or the name of a treatment."""
+    spikes, treatment = network.get("spikes"), network.get("treatment")
+    if spikes or treatment:
+        from meagan_lib.network import spike_files
+
+        if spikes:
+            spike_files.read_spikes(spikes)
+        if treatment:
+            spike_files.require_treated(treatment)

@@ -1,0 +1,152 @@
+"""The graph of a run: Snakemake in this process, one command at a time, and what a killed run left cleared away."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+from contextlib import contextmanager, redirect_stderr, suppress
+from pathlib import Path
+
+import psutil
+import yaml
+from rich.console import Console
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.workflow import board, figures, progress
+from meagan_lib.workflow.execution import RESULTS, executed, part
+from meagan_lib.workflow.files import DISK_FULL, atomic
+
+console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
+
+
+@contextmanager
+def exclusive(name: str):
+    """Let one command at a time work on a run; a killed one leaves no lock behind, for the kernel keeps it."""
+    folder = RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"run '{name}' is already going: waiting for it to end")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def remove_stale(name: str) -> None:
+    """Clear what a killed run left, and the receipts of results that have gone missing."""
+    results, pictures = RESULTS / name, figures.folder(name)
+    for leftover in [*results.rglob(".*.part"), *pictures.glob(".*.part")]:
+        leftover.unlink()
+    shutil.rmtree(results / ".staging", ignore_errors=True)
+    for path in [*results.glob("receipts/*.json"), *results.glob("*/*/*/receipt.json")]:
+        try:
+            receipt = json.loads(path.read_text())
+            made = [results / p for p in receipt["products"]]
+            made += [pictures / f"{id}.png" for id in receipt["figures"]]
+            if receipt["notebook"] == path.stem:  # the merge of several recordings is no notebook
+                made.append(executed(path.stem, name))
+        except (ValueError, KeyError):
+            made = [path / "unreadable"]
+        if not all(file.exists() for file in made):
+            path.unlink()
+    for folder in results.glob("recordings/*/"):
+        remove_stale(part(name, folder.name))
+
+
+def write_parameters(name: str, files: dict[Path, dict]) -> None:
+    """Write files of parameters with their contents, and remove what another kind of run of this name had."""
+    for path, given in files.items():
+        write_if_changed(path, yaml.safe_dump(given))
+    for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
+        left.unlink()
+
+
+def write_if_changed(path: Path, content: str) -> None:
+    """Write a file only when its content is new: its time is what tells the graph that a parameter changed."""
+    if not path.is_file() or path.read_text() != content:
+        with atomic(path) as temporary:
+            temporary.write_text(content)
+
+
+def run_graph(name: str, cores: int) -> None:
+    """Run the Snakemake graph in this process; its own output goes to ``results/<name>/snakemake.log``.
+
+    Raises
+    ------
+    InputError
+        When a notebook failed, with its sentence.
+    """
+    from snakemake.cli import main as snakemake
+
+    def complaints() -> list[Path]:
+        folder = RESULTS / name
+        return [*sorted(folder.glob("recordings/*/receipts/*.failed")), *sorted(folder.glob("receipts/*.failed"))]
+
+    for old in complaints():
+        old.unlink()
+    log = RESULTS / name / "snakemake.log"
+    # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
+    flags = "--quiet host reason rules --nolock --rerun-incomplete --rerun-triggers mtime --keep-going"
+    arguments = ["--cores", str(cores), "--config", f"run=!!str {name}", *flags.split()]
+    os.chdir(ROOT)
+    interrupted = []
+
+    def remember(number, frame):  # Snakemake answers an interrupt by itself and only says that it failed
+        interrupted.append(number)
+        for job in psutil.Process().children(recursive=True):  # they resume from their checkpoints
+            with suppress(psutil.NoSuchProcess):
+                job.terminate()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, remember)
+    with board.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
+        try:
+            snakemake(arguments)
+        except (SystemExit, KeyboardInterrupt) as end:
+            code = getattr(end, "code", 130)
+        killed = progress.unfinished(RESULTS / name)
+    if not (interrupted or code):
+        return
+    failed = {path: path.read_text().strip() for path in complaints()}
+    stopped, done = ", ".join([path.stem for path in failed] or killed), with_results(name)
+    kept = f"results of {done} are in results/{name} and figures/{name}" if done else "there are no results yet"
+    console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
+    if interrupted:
+        raise KeyboardInterrupt
+    if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
+        raise InputError(DISK_FULL)
+    if sentences := "; ".join(filter(None, dict.fromkeys(failed.values()))):
+        raise InputError(sentences)
+    reason = (
+        f"{', '.join(killed)} was stopped from outside, perhaps for want of memory: run again, or with --cores 1"
+        if killed
+        else f"the workflow engine, Snakemake, stopped with {engine_error(log.read_text())}"
+    )
+    raise InputError(f"{reason}; the log is {log.relative_to(ROOT)}")
+
+
+def engine_error(log: str) -> str:
+    r"""Find the first error in the log of Snakemake and return it as one line; without one, the last line of the log.
+
+    >>> engine_error('Building DAG of jobs...\nWorkflowError:\nNo rules.\n\nDone.')
+    'WorkflowError: No rules.'
+    """
+    error = re.search(r"^[\w.]*(?:Error|Exception)\b.*(?:\n.+)*", log, re.MULTILINE)
+    lines = [line.strip() for line in (error[0] if error else log).splitlines() if line.strip()]
+    return " ".join(lines if error else lines[-1:]) or "no word of why"
+
+
+def with_results(name: str) -> str:
+    """Say which jobs of a run have left results."""
+    results = RESULTS / name
+    sections = [path.stem for path in (results / "params").glob("*.yaml")]
+    counted = [
+        ("recording", list(results.glob("recordings/*/receipts/*.json"))),
+        ("fit", list(results.glob("*/*/*/receipt.json"))),
+        ("case", [path for section in sections for path in results.glob(f"{section}/*/*.json")]),
+    ]
+    done = [path.stem for path in sorted(results.glob("receipts/*.json"))]
+    return ", ".join(done + [f"{len(found)} {what}{'s' * (len(found) > 1)}" for what, found in counted if found])
