@@ -5,6 +5,7 @@ implementation on some of the same pairs, where it is installed.
 """
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def published_seconds(job: tuple[int, float, int], n_pairs: int = 100) -> float 
         for e in range(n_pairs + 1)
     ]
     processor = time.process_time()
-    for a, b in zip(own, own[1:]):
+    for a, b in pairwise(own):
         spike_time_tiling_coefficient(a, b, dt=WITHIN_MS * pq.ms)
     return (time.process_time() - processor) / n_pairs
 
@@ -65,8 +66,8 @@ def table(threads: int = 2) -> str:
     lines = [
         "# Functional connectivity, measured",
         "",
-        f"{machine()}. Spike time tiling coefficient of all pairs within ± {WITHIN_MS:g} ms, threads: {threads}; spikes "
-        f"burst together. By the clock, the machine may have had other work; of the processor is the sum over the "
+        f"{machine()}. Spike time tiling coefficient of all pairs within ± {WITHIN_MS:g} ms, threads: {threads}; "
+        f"spikes burst together. By the clock, the machine may have been under load; of the processor is the sum over the "
         f"threads. The published implementation was timed on 100 pairs, and its time for all pairs is that of one, "
         f"times their number.",
         "",

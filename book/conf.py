@@ -1,4 +1,4 @@
-"""Sphinx' configuration of the book. The pages are assembled by ``meagan_lib.book.building``, which also starts Sphinx."""
+"""Sphinx' configuration of the book. ``meagan_lib.book.building`` assembles the pages and starts Sphinx."""
 
 import inspect
 

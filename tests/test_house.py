@@ -1,4 +1,4 @@
-"""The house: what each wing may import, modules that can be read at one sitting, notebooks that enter by the door, ruff."""
+"""The house: what a wing may import, modules that can be read at one sitting, notebooks that import from wings, ruff."""
 
 import ast
 import json
@@ -47,7 +47,7 @@ def test_a_wing_imports_what_the_table_allows(wing):
 
 
 def test_imports_run_one_way():
-    """Each wing in its turn, when all that it may import has had its own: nothing is left over, so there is no circle."""
+    """Take wings away whose imports are gone, again and again: nothing is left over, so there is no circle."""
     left = {wing: may - {wing} for wing, may in rules().items() if wing != "book"}
     while ready := [wing for wing, may in left.items() if not may & set(left)]:
         for wing in ready:
