@@ -67,9 +67,9 @@ def table(threads: int = 2) -> str:
         "# Functional connectivity, measured",
         "",
         f"{machine()}. Spike time tiling coefficient of all pairs within ± {WITHIN_MS:g} ms, threads: {threads}; "
-        f"spikes burst together. By the clock, the machine may have been under load; of the processor is the sum over the "
-        f"threads. The published implementation was timed on 100 pairs, and its time for all pairs is that of one, "
-        f"times their number.",
+        f"spikes burst together. By the clock, the machine may have been under load; of the processor is the sum "
+        f"over threads. The published implementation was timed on 100 pairs, its time for all pairs is that "
+        f"of one times their number.",
         "",
         "| electrodes | rate | length | pairs | by the clock | of the processor | elephant, a pair | elephant, all |",
         "|---|---|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""The house: what a wing may import, modules that can be read at one sitting, notebooks that import from wings, ruff."""
+"""The house: what a wing may import, modules at one sitting, notebooks that import from wings, ruff."""
 
 import ast
 import json
