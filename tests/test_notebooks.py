@@ -3,19 +3,16 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 import yaml
-from matplotlib.figure import Figure
 
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.book.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.cli import PARAMS, check, default_name, resolve
 from meagan_lib.experiments import benchmark
-from meagan_lib.models.gan import GANTrainer
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
@@ -24,10 +21,8 @@ from meagan_lib.workflow.execution import (
     declared_parameters,
     find_notebook,
     library_inputs,
-    live_curves,
     normalise,
 )
-from meagan_lib.workflow.figures import STAGING
 from tests.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -250,27 +245,3 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     given = dict(line.split("==") for line in conda if "==" in line)
     assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}
     assert pins["torch"] == "2.13.0"
-
-
-def test_live_curves_are_drawn_for_a_reader_and_not_for_papermill(monkeypatch):
-    import IPython.display
-
-    shown = []
-    picture = SimpleNamespace(update=shown.append)
-    monkeypatch.setattr(IPython.display, "display", lambda *_, **__: picture)
-    history = {c: np.arange(3.0) for c in GANTrainer.COLUMNS}
-    trainer = SimpleNamespace(
-        step=2,
-        total_steps=4,
-        best_step=2,
-        validation=[{}],
-        history_columns=lambda: history,
-        validation_scores=lambda: np.array([[1, 0.7], [2, 0.6]]),
-    )
-    monkeypatch.setenv(STAGING, "somewhere")
-    live_curves("transformer_gan", every_s=0)(trainer)
-    assert not shown
-    monkeypatch.delenv(STAGING)
-    live_curves("transformer_gan", every_s=0)(trainer)
-    live_curves("transformer_gan", every_s=60)(trainer)
-    assert [type(figure) for figure in shown] == [Figure]

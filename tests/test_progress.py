@@ -17,7 +17,7 @@ from rich.console import Console
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.vae import PlainVAE
-from meagan_lib.workflow import board, execution, figures, progress
+from meagan_lib.workflow import board, execution, figures, notebook, progress
 from tests.conftest import forget, spikes
 
 
@@ -103,7 +103,8 @@ def test_a_fit_and_a_notebook_tell_their_steps_and_a_note_changes_no_weight(note
     with_note = PlainVAE.fit(data, 0, steps=6, patch=4)
     assert (note()["done"], note()["total"], note()["unit"]) == (6, 6, "step")
     monkeypatch.setenv(figures.STAGING, "somewhere")
-    execution.progress_bar("VAE")(SimpleNamespace(step=2, total_steps=4))
+    with notebook.progress_bar(None, "VAE") as tell:
+        tell(SimpleNamespace(step=2, total_steps=4))
     assert (note()["done"], note()["total"]) == (2, 4)
     monkeypatch.delenv(progress.NOTE)
     np.testing.assert_array_equal(with_note.sample(9, 1), PlainVAE.fit(data, 0, steps=6, patch=4).sample(9, 1))

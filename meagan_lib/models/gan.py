@@ -80,17 +80,14 @@ class GANTrainer(Trainer):
     Parameters as for :class:`~meagan_lib.training.trainer.Trainer`.
     """
 
-    COLUMNS = (
-        *("step", "d_loss", "g_loss", "d_real", "d_fake"),
-        *("penalty", "d_gradient", "g_gradient", "d_learning_rate", "g_learning_rate"),
+    COLUMNS = tuple(
+        "step d_loss g_loss d_real d_fake penalty d_gradient g_gradient d_learning_rate g_learning_rate".split()
     )
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig, **options):
-        for what, known in (
-            *(("loss", losses.LOSSES), ("optimiser", OPTIMISERS), ("prior", PRIORS)),
-            *(("d_schedule", SCHEDULES), ("g_schedule", SCHEDULES)),
-        ):
-            choose(what, getattr(config, what), known)
+        known = {"loss": losses.LOSSES, "optimiser": OPTIMISERS, "prior": PRIORS}
+        for what, names in (known | {"d_schedule": SCHEDULES, "g_schedule": SCHEDULES}).items():
+            choose(what, getattr(config, what), names)
         if (config.smooth_labels or config.flip_labels) and config.loss not in LABELLED:
             raise InputError(
                 f"the loss {config.loss} knows no labels to smooth or flip: choose one of {', '.join(LABELLED)}"

@@ -1,6 +1,6 @@
 """Draw the figures of the lessons c1 to c5: arrays in, a figure out, nothing computed but what a picture needs.
 
-One section for each lesson, in the order of its figures; it is long because it is the drawing of five notebooks.
+Long because it draws five lessons: a section for each, in the order of its figures.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Figures of the lessons c6 to c9: arrays in, a figure out."""
+"""Draw the figures of the lessons c6 to c9: arrays in, a figure out.
+
+Long because it draws four lessons, one after another.
+"""
 
 from collections.abc import Mapping, Sequence
 

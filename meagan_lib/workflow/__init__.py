@@ -4,13 +4,15 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["board", "execution", "figures", "files", "imports", "progress"],
+    submodules=["board", "execution", "figures", "files", "imports", "notebook", "progress", "sections"],
     submod_attrs={
         "board": [],
-        "execution": ["results_folder", "progress_bar", "live_curves"],
+        "execution": ["results_folder"],
         "figures": ["save_figure"],
         "files": ["write_json"],
         "imports": [],
+        "notebook": ["live_curves", "progress_bar", "show"],
         "progress": [],
+        "sections": ["optional", "provide"],
     },
 )

@@ -21,6 +21,7 @@ from meagan_lib.workflow import figures
 from meagan_lib.workflow import progress as run_progress
 from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
 from meagan_lib.workflow.imports import dependencies
+from meagan_lib.workflow.sections import remove_left_out
 
 if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
     from nbformat import NotebookNode
@@ -142,6 +143,7 @@ def execute(
 
     Executed notebooks go to ``results/<run>/notebooks/`` as ``.ipynb`` and ``.html``, figures to ``figures/<run>/``,
     the receipt (seconds, hashes of the ``products``) to ``results/<run>/receipts/``: all of them only on success.
+    Cells for which the run lacks something are left out (:mod:`meagan_lib.workflow.sections`).
 
     Raises
     ------
@@ -181,7 +183,7 @@ def execute(
             if draft.is_file():
                 os.replace(draft, failed)
             raise InputError(_sentence(error, failed)) from error
-    content = normalise(nbformat.read(draft, as_version=4))
+    content = normalise(remove_left_out(nbformat.read(draft, as_version=4)))
     seconds = time.monotonic() - started
 
     missing = [p for p in products if not (results / p).is_file()]
@@ -257,43 +259,6 @@ def results_folder(run: str) -> Path:
     folder = RESULTS / run
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def progress_bar(label: str) -> Callable[[object], None]:
-    """A callback of a trainer: a bar for whoever sits before the notebook, a note when papermill executes it."""
-    from tqdm.auto import tqdm
-
-    if os.environ.get(figures.STAGING):
-        return run_progress.by_step()
-    bar = tqdm(desc=label)
-
-    def update(trainer) -> None:
-        bar.total = trainer.total_steps
-        bar.update(trainer.step - bar.n)
-
-    return update
-
-
-def live_curves(model: str, every_s: float = 5.0) -> Callable[[object], None]:
-    """A callback of a trainer: its curves, drawn anew every few seconds for whoever sits before the notebook."""
-    if os.environ.get(figures.STAGING):
-        return lambda trainer: None
-    from IPython.display import display
-
-    from meagan_lib import plots
-
-    picture, drawn = display(display_id=True), time.monotonic()
-
-    def update(trainer) -> None:
-        nonlocal drawn
-        if picture and trainer.validation and time.monotonic() - drawn > every_s:
-            curves = plots.training_curves(
-                trainer.history_columns(), trainer.validation_scores(), trainer.best_step, model
-            )
-            picture.update(curves)
-            drawn = time.monotonic()
-
-    return update
 
 
 def _die_with(parent: int) -> None:

@@ -1,0 +1,118 @@
+"""A reader of a notebook sees source, bar and curves; every notebook runs twice in one kernel."""
+
+import json
+
+import nbformat
+import pytest
+import yaml
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from meagan_lib.cli import resolve
+from meagan_lib.experiments import benchmark
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, find_notebook
+from tests.conftest import forget
+from tests.test_little_data import SHORT
+
+RUN = "test-twice"
+TRAINER = """
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.gan import GAN
+from meagan_lib.models.generators import Generator
+from meagan_lib.training.losses import LOSSES
+from meagan_lib.workflow import live_curves, progress_bar, show
+
+data = TrainingData(np.random.default_rng(0).standard_normal((50, 16)).astype(np.float32))
+config = GAN.configure(0, steps=6, latent=4, width=8, depth=1, heads=2, batch_size=4, log_every=1)
+"""
+TRAIN = """
+trainer = GAN.trainer(config, data, Path({folder!r}))
+with progress_bar(trainer, "GAN") as bar:
+    trainer.train(bar, live_curves("transformer_gan", every_s=0))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory) -> list[nbformat.NotebookNode]:
+    """Executed cells: set up, show, train, train again, train with another number of steps, executed by papermill."""
+    train = TRAIN.format(folder=str(tmp_path_factory.mktemp("gan")))
+    cells = [
+        TRAINER,
+        "show(Generator.signal, LOSSES['hinge'].generator)",
+        train,
+        train,
+        "config = replace(config, steps=8)\n" + train,
+        f"import os\nos.environ['{figures.STAGING}'] = 'somewhere'\nconfig = replace(config, steps=9)\n" + train,
+    ]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(figures.STAGING, raising=False)
+        return NotebookClient(notebook, kernel_name="python3").execute().cells
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def bundles(cell: nbformat.NotebookNode, kind: str) -> list:
+    return [output.data[kind] for output in cell.outputs if kind in output.get("data", {})]
+
+
+def test_source_is_shown_highlighted_as_it_runs_with_its_place(seen):
+    first, second = bundles(seen[1], "text/markdown")
+    assert first.startswith("```python\n# meagan_lib/models/generators.py · Generator.signal\ndef signal(self, z")
+    assert first.endswith("\n```") and "\n    return self.head(" in first
+    assert "losses.py · wasserstein_generator\ndef wasserstein_generator(real" in second, "the function that runs"
+
+
+def test_curves_arrive_as_a_picture_and_a_bar_of_steps_as_a_widget(seen):
+    (picture,) = bundles(seen[2], "image/png")
+    assert picture.startswith("iVBORw0KGgo"), "the base64 of a PNG, drawn again in its place"
+    (bar,) = bundles(seen[2], "application/vnd.jupyter.widget-view+json")
+    assert "0/6" in bundles(seen[2], "text/plain")[0] or bar["model_id"]
+    assert "already" not in printed(seen[2])
+
+
+def test_a_finished_training_is_loaded_and_says_so_and_another_one_says_what_it_replaces(seen):
+    assert "already trained, loaded from" in printed(seen[3]) and not bundles(seen[3], "image/png")
+    assert "holds a training with steps 6, now 8" in printed(seen[4]) and "takes its place" in printed(seen[4])
+    assert "already" not in printed(seen[4]) and bundles(seen[4], "image/png")
+
+
+def test_papermill_sees_neither_bar_nor_curves(seen):
+    assert not seen[5].outputs
+
+
+def test_every_notebook_runs_twice_in_one_kernel():
+    """A cell that binds the name of a parameter or of an earlier result again stops the second time."""
+    forget(RUN)
+    given = resolve("smoke", [], ["benchmark.models=[gaussian]", "01_preprocessing.min_train_windows=50"])
+    given["01_preprocessing"] |= {"duration_s": 6.0}
+    for file, section in benchmark.prepared(given).items():
+        path = RESULTS / RUN / "params" / f"{file}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(section))
+    cells = []
+    for name in [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]:
+        own = given[name] | SHORT.get(name, {}) | {"name": RUN, "stamp": ""}
+        if name.startswith("04"):
+            fit = "from meagan_lib.experiments import benchmark\n"
+            cells.append(new_code_cell(f"{fit}benchmark.execute({RUN!r}, 'gaussian', 0, {{}})"))
+        for _ in range(2):
+            for cell in nbformat.read(find_notebook(name), as_version=4).cells:
+                if cell.cell_type == "code":
+                    cells.append(new_code_cell(cell.source))
+                if "parameters" in cell.metadata.get("tags", []):
+                    cells.append(new_code_cell("\n".join(f"{key} = {value!r}" for key, value in own.items())))
+        cells.append(new_code_cell("%reset -f"))
+    try:
+        NotebookClient(new_notebook(cells=cells), kernel_name="python3", timeout=300).execute()
+        assert json.loads((figures.folder(RUN) / "manifest.json").read_text())
+    finally:
+        forget(RUN)
