@@ -22,7 +22,8 @@ LARGE_S = (6, 12, 24)
 
 def write_recording(path: Path, n_channels: int, seconds: int) -> None:
     """A BRW 3.x file: a second of coloured noise with a spike a second on each channel, over and over, shifted."""
-    from meagan_lib.recordings.simulation import CHIP_ELECTRODES, create_brw
+    from meagan_lib.recordings.brw import CHIP_ELECTRODES
+    from meagan_lib.recordings.simulation import create_brw
 
     rng = np.random.default_rng(0)
     second = rng.standard_normal((RATE, n_channels), dtype=np.float32)

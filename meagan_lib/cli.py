@@ -280,12 +280,12 @@ def refuse_spikes_early(network: dict) -> None:
     """Raise before a run what notebook 05 would refuse at its end: the file of spikes, or the name of a treatment."""
     spikes, treatment = network.get("spikes"), network.get("treatment")
     if spikes or treatment:
-        from meagan_lib.network import spike_trains
+        from meagan_lib.network import spike_files
 
         if spikes:
-            spike_trains.read_spikes(spikes)
+            spike_files.read_spikes(spikes)
         if treatment:
-            spike_trains.require_treated(treatment)
+            spike_files.require_treated(treatment)
 
 
 def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[Path, dict]:

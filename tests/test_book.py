@@ -31,7 +31,8 @@ from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import build_generator
 from meagan_lib.models.vae_gan import VAEGANConfig, build_vae
 from meagan_lib.training.trainer import build_config
-from meagan_lib.windows.spike_windows import SpikeWindows, Standardiser
+from meagan_lib.windows.normalisation import Standardiser
+from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.files import sha256
 from tests.browser import CHROMIUM, browser

@@ -75,7 +75,8 @@ MISTAKES = {
     "c7_vae": [
         ("- 1 - log_variance).sum(1)", "- 1 - log_variance).mean(1)", "did you take the mean over"),
         (
-            "log_variance.exp() - 1 - log_variance", "(2 * log_variance).exp() - 1 - 2 * log_variance",
+            "log_variance.exp() - 1 - log_variance",
+            "(2 * log_variance).exp() - 1 - 2 * log_variance",
             "did you take log σ² for log σ?",
         ),
         ("log_variance.exp() - 1", "(0.5 * log_variance).exp() - 1", "did you take σ for σ²?"),

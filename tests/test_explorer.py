@@ -10,7 +10,7 @@ from meagan_lib.book import explorer
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import build_generator
-from meagan_lib.windows.spike_windows import Standardiser
+from meagan_lib.windows.normalisation import Standardiser
 from tests.conftest import spikes
 
 

@@ -10,13 +10,14 @@ from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError, workflow
 from meagan_lib.cli import resolve
-from meagan_lib.evaluation import metrics, planted_failures
-from meagan_lib.evaluation.scores import METRICS, score_models
+from meagan_lib.evaluation import distances, metrics, planted_failures
+from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.evaluation.scores import score_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.models.baselines import MixtureOfGaussians
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.windows import features
-from meagan_lib.windows.spike_windows import LEAST
+from meagan_lib.windows.splits import LEAST
 from meagan_lib.workflow import execution, sections
 from tests.conftest import spikes
 
@@ -73,7 +74,10 @@ def test_the_number_of_windows_that_a_refusal_advises_works_to_the_end(run_noteb
 
 def test_a_single_known_cell_leaves_the_probe_out(run_notebooks, capsys):
     assert "vae_gan_samples" in run_notebooks({"windows": spikes(360, 24), "label": np.zeros(360, int)}, FEW, only="13")
-    assert "Left out: this needs cells to tell apart (too few windows of two known cells or more" in capsys.readouterr().out
+    assert (
+        "Left out: this needs cells to tell apart (too few windows of two known cells or more"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_condition_that_no_test_window_has_is_refused_with_advice_that_works(run_notebooks):
@@ -97,7 +101,7 @@ def test_the_least_windows_give_every_score_whatever_their_labels(labels):
         return
     context = metrics.Context.fit(train, 20_000.0)
     assert 0 <= metrics.Validation(validation, context)(made) <= 1
-    assert 0 < metrics.mmd_permutation_p(test[:5], made[:5]) <= 1
+    assert 0 < distances.mmd_permutation_p(test[:5], made[:5]) <= 1
     assert (
         len(planted_failures.planted_failures(test, train, 20_000.0, 1000, 2, 0)) == len(planted_failures.FAILURES) + 1
     )

@@ -23,7 +23,7 @@ from meagan_lib.workflow.execution import (
     library_inputs,
     normalise,
 )
-from tests.test_formats import write_nwb
+from tests.recordings.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(folder.glob("*.ipynb"))]

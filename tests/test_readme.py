@@ -23,7 +23,7 @@ from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
 from meagan_lib.experiments.generation import matching_parameters
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.network import spike_trains
+from meagan_lib.network import spike_files
 from meagan_lib.plots import LABELS
 from meagan_lib.recordings import opening
 from meagan_lib.windows import merging
@@ -72,7 +72,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     monkeypatch.setattr(opening, "holds_windows", lambda recording: False)
     monkeypatch.setattr(opening, "open_recording", lambda *_, **__: asked.append("opened"))
-    monkeypatch.setattr(spike_trains, "read_spikes", lambda path: asked.append("read"))
+    monkeypatch.setattr(spike_files, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked
 

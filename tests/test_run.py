@@ -15,7 +15,8 @@ import pytest
 
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.experiments import benchmark
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
+from meagan_lib.windows.normalisation import Standardiser
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import sha256

@@ -24,7 +24,7 @@ import yaml
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import explorer
-from meagan_lib.evaluation.scores import METRICS
+from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.windows import merging
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part
@@ -293,7 +293,10 @@ def with_values(source: str, used: Mapping[str, str]) -> str:
 
 
 def linked(source: str, among: list[Chapter]) -> str:
-    """Markdown in which notebooks of the book are links, named in words ("notebook 2") or by their file."""
+    """Markdown in which notebooks of the book are links, named in words ("notebook 2") or by their file.
+
+    Links to headings have the form that Jupyter knows, ``#2.3-Training``, and get the one of the book, ``#23-training``.
+    """
     documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
 
     def by_file(match: re.Match) -> str:
@@ -304,6 +307,7 @@ def linked(source: str, among: list[Chapter]) -> str:
         stem = next((stem for stem in documents if stem.startswith(f"{int(match[1]):02}_")), None)
         return f"[{match[0]}](/chapters/{documents[stem]}.ipynb)" if stem else match[0]
 
+    source = re.sub(r"(?<=\]\(#)[^)\s]+(?=\))", lambda anchor: re.sub(r"[^\w-]", "", anchor[0].lower()), source)
     source = re.sub(r"(?<!!)\[([^\]]+)\]\([^)]*?([^/)]+)\.ipynb\)", by_file, source)
     return re.sub(r"(?<![\w\[`/])[Nn]otebook (\d)(?![\w`\]])", by_number, source)
 

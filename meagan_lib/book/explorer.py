@@ -27,7 +27,8 @@ from meagan_lib.models.generators import WindowGenerator, build_generator
 from meagan_lib.models.vae_gan import Encoder, VAEGANConfig, build_vae
 from meagan_lib.training import priors
 from meagan_lib.training.trainer import build_config
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
+from meagan_lib.windows.normalisation import fit_normalisation
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic
 

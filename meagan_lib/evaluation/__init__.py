@@ -1,26 +1,25 @@
-"""Evaluation: scores of generated windows beside their floor, copies, planted failures, statistics."""
+"""Evaluation: scores of generated windows beside floor and reach, copies, planted failures, statistics over seeds."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["memorisation", "metrics", "planted_failures", "scores", "statistics"],
+    submodules=["classifiers", "distances", "memorisation", "metrics", "neighbours", "planted_failures"],
     submod_attrs={
-        "memorisation": ["METRICS"],
-        "metrics": ["METRICS"],
-        "planted_failures": ["planted_failures"],
+        "context": ["Context"],
+        "metrics": ["METRICS", "Validation"],
         "scores": [
-            "METRICS",
             "REACH",
-            "evaluate",
-            "by_event",
-            "score_models",
-            "excesses",
-            "seed_by_seed",
+            "best_models",
             "beyond",
+            "by_event",
             "copies",
-            "answer",
+            "evaluate",
+            "excesses",
+            "headline",
+            "score_models",
+            "seed_by_seed",
         ],
-        "statistics": ["SIGNIFICANT", "q_values", "told_p"],
+        "statistics": ["SIGNIFICANT", "q_values"],
     },
 )

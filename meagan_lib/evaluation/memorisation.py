@@ -2,33 +2,33 @@
 
 These are the only metrics that look at the training windows. ``real`` is held out as everywhere: what is asked is
 whether generated windows lie nearer to the training windows than new real ones do. Only that side counts as bad;
-windows that lie too far from them are the concern of :mod:`meagan_lib.evaluation.metrics`.
+windows that lie too far from them are the concern of the other metrics.
 """
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from meagan_lib.evaluation.metrics import Context, Metric, Statistic, mann_whitney_u
+from meagan_lib.evaluation.classifiers import mann_whitney_u
+from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.windows.features import Array
 
 LEAST_IN_CELL = 20
 """Windows that a cell needs on either side to count in :func:`c_t`."""
-NEAREST_SHARE = 0.05
 
 
 def nearest_in_train(windows: Array, train: Array, k: int = 1) -> tuple[Array, np.ndarray]:
-    """Distance and index, each (n,), of the ``k``-th nearest training window of each window (n, samples), exactly."""
+    """Find distance and index, each (n,), of the ``k``-th nearest training window of each of (n, samples), exactly."""
     distance, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(train).kneighbors(windows)
     return distance[:, -1], index[:, -1]
 
 
 def distance_to_train(windows: Array, train: Array) -> Array:
-    """Euclidean distance (n,) from each window (n, samples) to the nearest training window, computed exactly."""
+    """Compute the Euclidean distance (n,) from each window (n, samples) to the nearest training window, exactly."""
     return nearest_in_train(windows, train)[0]
 
 
 def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:
-    """How often a generated window lies nearer to the training windows than a test window does, and its standard error.
+    """Return how often a generated window is nearer to the training windows than a test window, and its standard error.
 
     P(d_generated < d_test) + ½ P(=), of distances (n,) and (m,) from :func:`distance_to_train`: ½ where the model is as
     far from its training windows as new real ones are, towards 1 where it copies. The Mann–Whitney statistic behind
@@ -68,7 +68,7 @@ def c_t(real: Array, fake: Array, context: Context) -> Statistic:
 
 
 def authenticity(real: Array, fake: Array, context: Context) -> Statistic:
-    """Share of generated windows that are further from their nearest training window than that one is from the others.
+    """Fraction of generated windows that are further from their nearest training window than that is from the others.
 
     0 for copies. Alaa et al. 2022, arXiv:2102.08921.
     """
@@ -79,13 +79,13 @@ def authenticity(real: Array, fake: Array, context: Context) -> Statistic:
     return lambda i, j: float(authentic[j].mean())
 
 
-def share_nearest(real: Array, fake: Array, context: Context, share: float = NEAREST_SHARE) -> Statistic:
-    """Share of generated windows that lie nearer to a training window than the nearest 5 % of the test windows do.
+def fraction_nearest(real: Array, fake: Array, context: Context, fraction: float = 0.05) -> Statistic:
+    """Fraction of generated windows that lie nearer to a training window than the nearest 5 % of the test windows do.
 
-    0.05 for new windows, 1 for copies; with ``share`` 0, nearer than any test window.
+    0.05 for new windows, 1 for copies; with ``fraction`` 0, nearer than any test window.
     """
     d_r, d_g = (context.nearest(windows)[0][:, 0] for windows in (real, fake))
-    return lambda i, j: float((d_g[j] < np.quantile(d_r[i], share)).mean())
+    return lambda i, j: float((d_g[j] < np.quantile(d_r[i], fraction)).mean())
 
 
 def distance_ratio(real: Array, fake: Array, context: Context) -> Statistic:
@@ -97,11 +97,3 @@ def distance_ratio(real: Array, fake: Array, context: Context) -> Statistic:
     distance, _ = context.nearest(fake)
     ratio = distance[:, 0] / np.maximum(distance[:, 1], np.finfo(float).tiny)
     return lambda i, j: float(ratio[j].mean())
-
-
-METRICS: dict[str, Metric] = {
-    "distance_ratio": Metric(distance_ratio, "nearest / second nearest", "memorisation", "higher"),
-    "c_t": Metric(c_t, "C_T", "memorisation", "higher", signed=True),
-    "authenticity": Metric(authenticity, "authenticity", "memorisation", "higher"),
-    "share_nearest": Metric(share_nearest, "nearer than 95 % of test", "memorisation"),
-}

@@ -1,4 +1,4 @@
-"""Scores over seeds: what another seed would change, and whether two models differ by more."""
+"""Scores over seeds: whether two models differ by more than another seed would change."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,73 +7,75 @@ import numpy as np
 import scipy.stats
 from scipy.special import gammaln
 
-
-@dataclass(frozen=True)
-class OverSeeds:
-    """A score over seeds.
-
-    Attributes
-    ----------
-    mean
-        Of ``n`` seeds.
-    interval
-        95 % interval of the mean, by Student's t; NaN for a single seed, which says nothing of others.
-    n
-        Number of seeds.
-    """
-
-    mean: float
-    interval: tuple[float, float]
-    n: int
-
-
-def over_seeds(values: Sequence[float]) -> OverSeeds:
-    """Mean of a score's values, one for each seed, with its interval; NaN where there is none."""
-    x = np.asarray(values, dtype=np.float64)
-    mean, n = float(x.mean()) if len(x) else float("nan"), len(x)
-    half = float(scipy.stats.t.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return OverSeeds(mean, (mean - half, mean + half), n)
+SIGNIFICANT = 0.05
+"""A difference is significant where its q is below: of all that are, at most this fraction is expected to be chance."""
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Paired:
-    """One model against another over the seeds that both have.
+    """One model against another over the seeds that both have; NaN where something is not defined.
 
     Attributes
     ----------
     difference
-        Mean of the first model's value minus the second's; ``interval`` is its 95 % interval, by Student's t.
-    p
-        Of the paired t-test.
+        Mean of the first model's value minus the second's.
     mean
         Of the first model's values.
+    n
+        Number of pairs.
+    interval
+        95 % interval of the difference, by Student's t.
+    p
+        Of the paired t-test.
     cohens_dz
         The difference over the standard deviation of the differences (Cohen 1988).
     hedges_g
         The same without the bias of few seeds: times J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m = n − 1 (Hedges 1981,
         doi:10.3102/10769986006002107).
-    n
-        Number of pairs.
     q
         ``p`` after :func:`q_values` of all that was compared; NaN for one alone.
     """
 
     difference: float
-    interval: tuple[float, float]
-    p: float
     mean: float
-    cohens_dz: float
-    hedges_g: float
     n: int
-    q: float = float("nan")
+    interval: tuple[float, float] = (NAN, NAN)
+    p: float = NAN
+    cohens_dz: float = NAN
+    hedges_g: float = NAN
+    q: float = NAN
+
+    def __str__(self) -> str:
+        """Effect size, p and q in words; empty where they are not defined."""
+        if not np.isfinite(self.p):
+            return ""
+        tests = [format_p(self.p), *([format_p(self.q, "q")] if np.isfinite(self.q) else [])]
+        return ",  ".join([f"g = {self.hedges_g:+.1f}".replace("-", "−"), *tests])
 
 
-SIGNIFICANT = 0.05
-"""A difference is significant where its q is below: of all that are, at most this share is expected to be chance."""
+def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
+    """Compare two models by a score, seed → value, over the seeds that both have, NaN left out.
+
+    All but the means is NaN for fewer than two pairs, and where all pairs differ by the same, but for rounding.
+    """
+    seeds = [seed for seed in sorted(set(first) & set(second)) if np.isfinite([first[seed], second[seed]]).all()]
+    a, b = (np.array([model[seed] for seed in seeds], dtype=np.float64) for model in (first, second))
+    n = len(seeds)
+    if not n:
+        return Paired(NAN, NAN, 0)
+    difference, mean = float((a - b).mean()), float(a.mean())
+    spread = float(np.std(a - b, ddof=1)) if n > 1 else 0.0
+    if spread <= 1e-9 * np.abs(np.r_[a, b]).max():
+        return Paired(difference, mean, n)
+    d, m, test = difference / spread, n - 1, scipy.stats.ttest_rel(a, b)
+    unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else NAN
+    interval = tuple(float(end) for end in test.confidence_interval())
+    return Paired(difference, mean, n, interval, float(test.pvalue), d, float(d * unbiased))
 
 
 def q_values(p: Sequence[float]) -> np.ndarray:
-    """p-values (n,) of everything that was tested, corrected for their number; NaN stays NaN and counts as no test.
+    """Correct the p-values (n,) of everything that was tested for their number; NaN stays NaN and counts as no test.
 
     Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
     """
@@ -84,24 +86,6 @@ def q_values(p: Sequence[float]) -> np.ndarray:
     return q
 
 
-def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
-    """Compare two models by a score, seed → value, over the seeds that both have, NaN left out.
-
-    All but the means is NaN for fewer than two pairs, and where all pairs differ by the same, but for rounding.
-    """
-    seeds = [seed for seed in sorted(set(first) & set(second)) if np.isfinite([first[seed], second[seed]]).all()]
-    a, b = (np.array([model[seed] for seed in seeds], dtype=np.float64) for model in (first, second))
-    summary, spread, n = over_seeds(a - b), float(np.std(a - b, ddof=1)) if len(seeds) > 1 else 0.0, len(seeds)
-    mean = float(a.mean()) if n else float("nan")
-    if spread <= 1e-9 * np.abs(np.r_[a, b]).max(initial=0):
-        nan = float("nan")
-        return Paired(summary.mean, (nan, nan), nan, mean, nan, nan, n)
-    d, m = summary.mean / spread, n - 1
-    unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else float("nan")
-    p = float(scipy.stats.ttest_rel(a, b).pvalue)
-    return Paired(summary.mean, summary.interval, p, mean, d, float(d * unbiased), n)
-
-
-def told_p(p: float, name: str = "p") -> str:
-    """A p-value, or a q-value, in words: p = 0.013, p < 0.001."""
+def format_p(p: float, name: str = "p") -> str:
+    """Write a p-value, or a q-value, in words: p = 0.013, p < 0.001."""
     return f"{name} < 0.001" if p < 0.001 else f"{name} = {p:.3f}"

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "fitting": ["training_data"],
-        "generation": ["Gate", "draw_by_class", "draw_synthetic", "moment_matching", "matching_parameters"],
+        "generation": ["draw_synthetic", "draw_by_class", "moment_matching", "matching_parameters"],
         "sweep": ["counted"],
     },
 )

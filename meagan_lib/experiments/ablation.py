@@ -19,7 +19,8 @@ from meagan_lib.experiments import sweep
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
 from meagan_lib.models.gan import GAN
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser, fit_normalisation
+from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.progress import by_step
 
 TABLE = ROOT / "data" / "ablation.csv"

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from meagan_lib.evaluation.metrics import Validation
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.windows.detection import window_lowpass
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, fit_normalisation
+from meagan_lib.windows.normalisation import fit_normalisation
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 
 def training_data(

@@ -19,7 +19,8 @@ import torch
 import yaml
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.scores import LEADING, METRICS, REACH
+from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.evaluation.scores import LEADING, REACH
 from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS

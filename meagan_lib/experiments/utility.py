@@ -33,7 +33,8 @@ from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
 from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.detection import window_lowpass
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
+from meagan_lib.windows.normalisation import Standardiser
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 COLUMNS = ("generator", "n", "seed", "units", "seconds", "diverged", *SCORES)
 DECLARED = {"seeds": [0], "n": [5], "units": 10, "n_test": 200, "n_made": 300, "patch_ms": 0.4, "generators": {}}

@@ -4,13 +4,33 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["bursts", "connectivity", "groups", "spike_trains", "topology", "treatment"],
+    submodules=[
+        "bursts",
+        "connectivity",
+        "groups",
+        "spike_files",
+        "spike_trains",
+        "spike_types",
+        "topology",
+        "treatment",
+    ],
     submod_attrs={
-        "bursts": ["log_histogram", "electrode_bursts", "pooled_intervals_ms", "network_bursts", "summary", "score"],
-        "connectivity": ["sttc", "functional_connectivity"],
+        "bursts": [
+            "begin_in_planted",
+            "electrode_bursts",
+            "interval_histograms",
+            "network_bursts",
+            "pooled_intervals_ms",
+            "raster",
+            "score",
+            "summary",
+        ],
+        "connectivity": ["functional_connectivity", "sttc"],
         "groups": [],
-        "spike_trains": [],
-        "topology": ["topology"],
+        "spike_files": ["read_spikes", "require_treated", "treated"],
+        "spike_trains": ["from_windows"],
+        "spike_types": ["compare_spike_types"],
+        "topology": ["measure_topology"],
         "treatment": [],
     },
 )

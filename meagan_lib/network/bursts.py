@@ -12,17 +12,17 @@ BINS_PER_DECADE = 10
 LONGEST_MS = 100.0
 """No interval within an electrode's burst is longer (Chiappalone et al. 2005, doi:10.1016/j.neucom.2004.10.094)."""
 VOID = 0.15
-"""How deep a valley must be: by which share its bottom lies below the lower of the peaks on its sides."""
+"""How deep a valley must be: the fraction by which its bottom lies below the lower of the peaks on its sides."""
 SIDE = 0.1
-"""Share of the intervals that must lie on either side of a valley."""
+"""Fraction of the intervals that must lie on either side of a valley."""
 ENOUGH = 200
-"""Intervals from which a histogram is judged: from so many on, Poisson trains hardly ever show such a valley."""
+"""Least number of intervals in a histogram: from so many on, Poisson trains hardly ever show such a valley."""
 POOL_S, LEAST_POOL = 0.3, 10
-"""Of the whole network, as many spikes make an interval as come in this time on average, and so many at least."""
+"""In the whole network an interval spans as many spikes as come in this time on average, and at least so many."""
 
 
 def log_histogram(intervals_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (bins + 1,) in ms, even in their logarithm, and counts (bins,) of the intervals above zero."""
+    """Count the intervals above zero: edges (bins + 1,) in ms, even in their logarithm, and counts (bins,)."""
     intervals_ms = intervals_ms[intervals_ms > 0]
     if not len(intervals_ms):
         return np.array([1.0, 10.0]), np.zeros(1, int)
@@ -34,10 +34,10 @@ def log_histogram(intervals_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def valley_ms(intervals_ms: np.ndarray) -> float:
-    """The interval in ms that parts the two humps of the histogram of log-intervals; NaN where it has one.
+    """Find the interval in ms that parts the two peaks of the histogram of log-intervals; NaN where it has one.
 
-    Of the smoothed histogram, the deepest bottom between two peaks, if it is deep enough (``VOID``) and has enough
-    intervals on either side (``SIDE``). After Selinger et al. 2007 and Pasquale et al. 2010
+    It is the deepest bottom between two peaks of the smoothed histogram, if it is deep enough (``VOID``) and has
+    enough intervals on either side (``SIDE``). After Selinger et al. 2007 and Pasquale et al. 2010
     (doi:10.1007/s10827-009-0175-1).
     """
     edges, counts = log_histogram(intervals_ms)
@@ -82,11 +82,11 @@ class Bursts:
 
 
 def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
-    """Bursts of each electrode: ``least`` spikes or more, no two neighbours further apart than its threshold.
+    """Find the bursts of each electrode: ``least`` spikes or more, no two neighbours further apart than its threshold.
 
     The threshold is the valley of the electrode's histogram of log-intervals. Where there is none, nothing in the data
-    parts bursts from the rest, and a quarter of its mean interval stands in: an interval that a train without a
-    pattern has now and then, but hardly three times in a row. In either case it is ``LONGEST_MS`` at most.
+    parts bursts from the rest, and a quarter of the mean interval stands in: a train without a pattern has such an
+    interval now and then, but hardly three times in a row. In either case it is ``LONGEST_MS`` at most.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
 
 
 def _runs(joined: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """First and last of ``least`` or more neighbours that are ``joined`` (neighbours − 1,) to one another."""
+    """Find first and last of ``least`` or more neighbours that are ``joined`` (neighbours − 1,) to one another."""
     change = np.diff(np.r_[0, joined.astype(np.int8), 0])
     first, last = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
     long = last - first + 1 >= least
@@ -122,22 +122,22 @@ def _runs(joined: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _marks(first: np.ndarray, last: np.ndarray, n: int) -> np.ndarray:
-    """Which bool (n,) lie in one of the runs first … last."""
+    """Mark those of n that lie in one of the runs first … last: bool (n,)."""
     return np.cumsum(np.bincount(first, minlength=n + 1) - np.bincount(last + 1, minlength=n + 1))[:n] > 0
 
 
 def pooled_intervals_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
-    """Time (m,) in ms that N spikes in a row take, whichever electrodes they are on, and N. None crosses a break.
+    """Return the time (m,) in ms that N spikes in a row take, on whichever electrodes, and N. None crosses a break.
 
     N grows with the network, so that the time is about ``POOL_S`` on average: single intervals of a thousand
-    electrodes tell nothing.
+    electrodes say nothing.
     """
     intervals, n = _pooled_ms(trains)
     return intervals[np.isfinite(intervals)], n
 
 
 def _pooled_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
-    """The same, of every N spikes in a row: ∞ where a break lies among them."""
+    """Return the same of every N spikes in a row: ∞ where a break lies among them."""
     n = max(round(len(trains.frame) / trains.duration_s * POOL_S), LEAST_POOL)
     frame = np.sort(trains.frame)
     first, last = frame[: max(len(frame) - n + 1, 0)], frame[n - 1 :]
@@ -146,10 +146,10 @@ def _pooled_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
 
 
 def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
-    """Bursts of the network: spikes, of whichever electrode, around which N spikes take less than a threshold.
+    """Find the bursts of the network: spikes, of any electrode, around which N spikes take less than a threshold.
 
-    The ISI_N of Bakkum et al. 2013 (doi:10.3389/fncom.2013.00193), with N from :func:`pooled_intervals_ms`, half of the
-    N spikes before the one that is judged and half after, so that a burst does not begin before its time. The
+    This is the ISI_N of Bakkum et al. 2013 (doi:10.3389/fncom.2013.00193), with N from :func:`pooled_intervals_ms`,
+    half of the N spikes before the one in question and half after, so that a burst does not begin too early. The
     threshold is the valley of their log-histogram, or, where there is none, a third of their mean, which a network
     without a pattern hardly reaches. Bursts that are no further apart than the threshold are one; fewer than N / 2
     spikes, or than ``least_electrodes`` electrodes, are none.
@@ -186,7 +186,7 @@ def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
 
 @dataclass(frozen=True)
 class Summary:
-    """What bursts are like: their number, rate, medians of duration and pause, spikes in one and in all of them."""
+    """Number and rate of bursts, medians of their duration, pause and spikes, and the fraction of spikes in them."""
 
     n: int
     per_minute: float
@@ -198,11 +198,11 @@ class Summary:
     spikes: float
     """Median number of spikes in a burst."""
     share: float
-    """Share of all spikes that lie in a burst."""
+    """Fraction of all spikes that lie in a burst."""
 
 
 def summary(bursts: Bursts, trains: SpikeTrains) -> Summary:
-    """The :class:`Summary` of bursts found in ``trains``."""
+    """Summarise bursts found in ``trains``."""
     per_s = trains.sampling_rate_hz
     owners = 1 if len(bursts.threshold_ms) == 1 else max((trains.counts > 0).sum(), 1)
     same = (np.diff(bursts.electrode) == 0) & (np.diff(trains.stretch_of(bursts.span[:, 0])) == 0)
@@ -226,9 +226,9 @@ class BurstScore:
     """Found bursts against planted ones."""
 
     recall: float
-    """Share of planted bursts that are found; NaN without any."""
+    """Fraction of planted bursts that are found; NaN without any."""
     precision: float
-    """Share of found bursts that were planted; NaN without any."""
+    """Fraction of found bursts that were planted; NaN without any."""
     overlap: float
     """Time in both found and planted bursts, over time in either."""
     onset_ms: float
@@ -236,7 +236,7 @@ class BurstScore:
 
 
 def score(found: np.ndarray, planted: np.ndarray, n_frames: int, sampling_rate_hz: float) -> BurstScore:
-    """How well bursts (n, 2) match planted ones (m, 2), all as first frame and end.
+    """Compare bursts (n, 2) with planted ones (m, 2), all as first frame and end.
 
     A found and a planted burst are a pair when they overlap, each in one pair only, in order of time.
     """
@@ -259,3 +259,50 @@ def score(found: np.ndarray, planted: np.ndarray, n_frames: int, sampling_rate_h
         float((a & b).sum() / either) if either else np.nan,
         float(np.median(onset)) * 1000 / sampling_rate_hz if onset else np.nan,
     )
+
+
+def begin_in_planted(bursts: Bursts, planted: np.ndarray) -> float:
+    """Return the fraction of bursts that begin within a planted one (m, 2), first frame and end; NaN without bursts."""
+    first = bursts.span[:, :1]
+    return float(((first >= planted[:, 0]) & (first < planted[:, 1])).any(axis=1).mean())
+
+
+def raster(
+    trains: SpikeTrains, own: Bursts, network: Bursts, planted: np.ndarray, length_s: float = 20.0
+) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
+    """Return what a raster shows, and from when to when (s): ``length_s`` around the median burst of the network.
+
+    Electrodes are numbered from the busiest; ``planted`` (m, 2) are bursts as first frame and end.
+    """
+    rate_hz, end_s = trains.sampling_rate_hz, trains.n_frames / trains.sampling_rate_hz
+    length_s = min(end_s, length_s)
+    middle = np.median(network.span[:, 0]) / rate_hz if len(network.span) else end_s / 2
+    start = float(np.clip(middle - length_s / 2, 0, end_s - length_s))
+    shown = (trains.frame >= start * rate_hz) & (trains.frame < (start + length_s) * rate_hz)
+    return {
+        "time_s": trains.frame[shown] / rate_hz,
+        "electrode": np.argsort(trains.by_activity)[trains.electrode[shown]],
+        "in_burst": own.inside[shown],
+        "network_s": network.span / rate_hz,
+        "planted_s": planted / rate_hz,
+    }, (start, start + length_s)
+
+
+def interval_histograms(trains: SpikeTrains, own: Bursts, chance: SpikeTrains) -> dict[str, np.ndarray]:
+    """Return histograms of log-intervals of the electrodes, from the busiest, and the intervals of the network.
+
+    ``edges_ms`` (bins + 1,), ``share`` (electrodes, bins) of an electrode's intervals, ``threshold_ms`` and
+    ``justified`` (electrodes,) of its bursts, and ``pooled_ms`` beside ``chance_ms``, those of trains by ``chance``.
+    """
+    intervals, owner = trains.intervals()
+    intervals = intervals * (1000 / trains.sampling_rate_hz)
+    edges, _ = log_histogram(intervals)
+    counts = np.stack([np.histogram(intervals[owner == e], edges)[0] for e in trains.by_activity])
+    return {
+        "edges_ms": edges,
+        "share": counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
+        "threshold_ms": own.threshold_ms[trains.by_activity],
+        "justified": own.justified[trains.by_activity],
+        "pooled_ms": pooled_intervals_ms(trains)[0],
+        "chance_ms": pooled_intervals_ms(chance)[0],
+    }

@@ -1,4 +1,4 @@
-"""Functional connectivity: which electrodes fire together more often than their rates alone would make them."""
+"""Functional connectivity: which electrodes fire together more often than their rates alone explain."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ from numba import njit
 
 from meagan_lib import InputError
 from meagan_lib.network.spike_trains import SpikeTrains
-from meagan_lib.windows.streaming import default_threads
+from meagan_lib.windows.filtering import default_threads
 
 
 def tiled(trains: SpikeTrains, reach: int) -> np.ndarray:
-    """T of Cutts & Eglen: share (electrodes,) of the recorded time that lies within ``reach`` frames of a spike."""
+    """Return T of Cutts & Eglen: fraction (electrodes,) of recorded time within ``reach`` frames of a spike."""
     frame, run = trains.frame, trains.runs
     start, end = trains.stretches[trains.stretch].T
     first, last = np.diff(run, prepend=-1) > 0, np.diff(run, append=len(run)) > 0
@@ -23,9 +23,9 @@ def tiled(trains: SpikeTrains, reach: int) -> np.ndarray:
 
 
 def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> np.ndarray:
-    """Spike time tiling coefficient (electrodes, electrodes) of every pair, in [−1, 1]; NaN where one has no spike.
+    """Compute the spike time tiling coefficient (electrodes, electrodes), in [−1, 1]; NaN where one has no spike.
 
-    STTC = ½ [(P_A − T_B) / (1 − P_A T_B) + (P_B − T_A) / (1 − P_B T_A)], where P_A is the share of A's spikes that
+    STTC = ½ [(P_A − T_B) / (1 − P_A T_B) + (P_B − T_A) / (1 − P_B T_A)], where P_A is the fraction of A's spikes that
     have a spike of B within ``within_ms`` and T_A is :func:`tiled`; a term whose P and T are 1 is 1. It is 1 for equal
     trains, about 0 for independent ones, and, unlike a correlation, does not depend on the rates (Cutts & Eglen 2014,
     doi:10.1523/JNEUROSCI.2767-14.2014). Times are whole frames: the same pair of spikes counts wherever it stands. No
@@ -43,7 +43,7 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
     order = np.argsort(own, kind="stable")
     frame, electrode = own[order], trains.electrode[order]
     first = np.searchsorted(frame, own - reach)
-    counts, offsets, share = trains.counts, trains.offsets, tiled(trains, reach)
+    counts, offsets, fraction = trains.counts, trains.offsets, tiled(trains, reach)
     hits, result = np.zeros((n, n), np.int32), np.full((n, n), np.nan)
     threads = threads or default_threads()
     tiles = [slice(i, min(i + 64, n)) for i in range(0, n, 64)]
@@ -52,7 +52,7 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
         _count(own, offsets, frame, electrode, first, reach, tile.start, tile.stop, hits)
 
     def combine(tile: slice) -> None:
-        _combine(hits, counts, share, tile.start, tile.stop, result)
+        _combine(hits, counts, fraction, tile.start, tile.stop, result)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(count, tiles))
@@ -80,51 +80,43 @@ def _count(own, offsets, frame, electrode, first, reach, start, stop, hits):
 
 
 @njit(cache=True, nogil=True)
-def _combine(hits, counts, share, start, stop, result):
-    """Rows start … stop of the coefficient, from the spikes that are near one another."""
+def _combine(hits, counts, fraction, start, stop, result):
+    """Compute rows start … stop of the coefficient from the spikes that are near one another."""
     for a in range(start, stop):
         for b in range(hits.shape[1]):
             if counts[a] and counts[b]:
                 p_a, p_b = hits[a, b] / counts[a], hits[b, a] / counts[b]
-                one = 1.0 if p_a * share[b] == 1 else (p_a - share[b]) / (1 - p_a * share[b])
-                two = 1.0 if p_b * share[a] == 1 else (p_b - share[a]) / (1 - p_b * share[a])
+                one = 1.0 if p_a * fraction[b] == 1 else (p_a - fraction[b]) / (1 - p_a * fraction[b])
+                two = 1.0 if p_b * fraction[a] == 1 else (p_b - fraction[a]) / (1 - p_b * fraction[a])
                 result[a, b] = 0.5 * (one + two)
 
 
 @dataclass(frozen=True)
 class Connectivity:
-    """Coefficients of all pairs beside what jittered trains give.
+    """Coefficients of all pairs beside those of jittered trains.
 
     Attributes
     ----------
     sttc
         (electrodes, electrodes), NaN where an electrode is silent.
-    excess
-        (electrodes, electrodes): by how much ``sttc`` exceeds the mean of the surrogates, in standard deviations.
     q
         (electrodes, electrodes): lowest false discovery rate at which the pair is called connected; 1 on the diagonal.
     alpha
-        The false discovery rate that is accepted: share of the connections that are none.
+        The false discovery rate that is accepted: fraction of the connections found that are none.
     """
 
     sttc: np.ndarray
-    excess: np.ndarray
     q: np.ndarray
     alpha: float
 
     @property
     def adjacency(self) -> np.ndarray:
-        """Which pairs bool (electrodes, electrodes) are connected."""
+        """Return which pairs are connected, bool (electrodes, electrodes)."""
         return self.q <= self.alpha
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Mean coefficient (electrodes,) of each electrode with the others that fire; NaN where there is none."""
-        return mean_with_others(self.sttc)
 
 
 def mean_with_others(coefficients: np.ndarray) -> np.ndarray:
-    """Mean (electrodes,) of each electrode's coefficients with the others (electrodes, electrodes), without NaN."""
+    """Average each electrode's coefficients (electrodes, electrodes) with the others, without NaN: (electrodes,)."""
     others = np.isfinite(coefficients) & ~np.eye(len(coefficients), dtype=bool)
     total = np.where(others, coefficients, 0).sum(axis=1)
     return total / np.where(others.any(axis=1), others.sum(axis=1), np.nan)
@@ -139,7 +131,7 @@ def functional_connectivity(
     seed: int = 0,
     threads: int | None = None,
 ) -> Connectivity:
-    """Which pairs fire together within ``within_ms`` more often than trains with all spikes moved by ``jitter_ms``.
+    """Find pairs that fire together within ``within_ms`` more often than in trains jittered by ``jitter_ms``.
 
     Surrogates keep the rate of each electrode on times longer than the jitter, and lose all that is finer. Each pair is
     standardised by its own mean and spread over the trains and their surrogates, plus half the median spread, so that
@@ -156,7 +148,7 @@ def functional_connectivity(
     """
     if 1 / (1 + n_surrogates) > alpha:
         raise InputError(
-            f"with {n_surrogates} surrogates no connection is surer than {1 / (1 + n_surrogates):.3g}: for alpha = "
+            f"with {n_surrogates} surrogates no q-value is below {1 / (1 + n_surrogates):.3g}: for alpha = "
             f"{alpha:g} take n_surrogates = {int(np.ceil(1 / alpha)) - 1} or more"
         )
     if not jitter_ms > within_ms:
@@ -176,11 +168,11 @@ def functional_connectivity(
         squares += one**2
     mean = total / n
     spread = np.sqrt(np.maximum(squares / n - mean**2, 0))
-    told = np.triu(spread > 1e-9, 1)  # pairs that never differ, or never meet, tell nothing
-    mean, spread = mean[told], spread[told] + (0.5 * np.median(spread[told]) if told.any() else 0)
+    varied = np.triu(spread > 1e-9, 1)  # pairs that never differ, or never meet, say nothing
+    mean, spread = mean[varied], spread[varied] + (0.5 * np.median(spread[varied]) if varied.any() else 0)
 
     def exceeds(coefficients: np.ndarray) -> np.ndarray:
-        own = coefficients[told]
+        own = coefficients[varied]
         return np.where(own > 0, (own - mean) / spread, -np.inf)
 
     # The surrogates are made a second time: memory does not hold them all for a whole chip.
@@ -191,7 +183,6 @@ def functional_connectivity(
     for one in surrogates():
         false += len(values) - np.searchsorted(np.sort(exceeds(one)), values - 1e-9)
     lowest = np.minimum.accumulate(false / n / exceeding)
-    excess, q = np.zeros_like(observed), np.ones_like(observed)
-    excess[told] = (observed[told] - mean) / spread
-    q[told] = np.where(own > 0, np.minimum(lowest[np.searchsorted(values, own)], 1), 1) if len(own) else 1
-    return Connectivity(observed, excess + excess.T, np.minimum(q, q.T), alpha)
+    q = np.ones_like(observed)
+    q[varied] = np.where(own > 0, np.minimum(lowest[np.searchsorted(values, own)], 1), 1) if len(own) else 1
+    return Connectivity(observed, np.minimum(q, q.T), alpha)

@@ -1,7 +1,8 @@
-"""Electrodes by what they do: features, fuzzy groups of them, and whether the groups hold in time not seen."""
+"""Groups of electrodes: features, fuzzy groups of them, and whether the groups hold in unseen time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
@@ -12,10 +13,10 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.metrics import shape_features
 from meagan_lib.network.bursts import electrode_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.spike_trains import SpikeTrains, sources
+from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FEATURES = {
@@ -30,13 +31,13 @@ FEATURES = {
 }
 """Features of an electrode, and their names in words."""
 LEAST = 10
-"""Electrodes from which groups are sought."""
+"""Least number of electrodes to be grouped."""
 MOST = 2000
-"""Rows that the silhouette looks at: it compares all with all."""
+"""Most rows of the silhouette, which compares all with all."""
 
 
 def interval_features(trains: SpikeTrains) -> dict[str, np.ndarray]:
-    """``cv`` and ``cv2`` (electrodes,) of the intervals of each electrode; NaN below three intervals.
+    """Compute ``cv`` and ``cv2`` (electrodes,) of the intervals of each electrode; NaN below three intervals.
 
     CV: standard deviation over mean. CV2 = mean of 2 |I₂ − I₁| / (I₂ + I₁) over neighbouring intervals, which a slow
     drift of the rate does not raise (Holt et al. 1996, doi:10.1152/jn.1996.75.5.1806). Both are 1 for a Poisson train,
@@ -66,14 +67,14 @@ def channel_features(
     recording: int = 0,
     span: tuple[int, int] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Features (electrodes,) of each electrode, by the names of ``FEATURES``; NaN where there are too few spikes.
+    """Compute features (electrodes,) by the names of ``FEATURES``; NaN where there are too few spikes.
 
     Parameters
     ----------
     within_ms
         Window of the mean STTC with all other electrodes.
     least
-        Spikes of a burst; the burst index is the share of an electrode's spikes that lie in one.
+        Spikes of a burst; the burst index is the fraction of an electrode's spikes that lie in one.
     windows, recording, span
         Windows of the same ``recording``, whose channels are the names of the electrodes, from the frame span[0] to
         the frame span[1]: they give the shape of the mean spike. Without them there are no features of shape, and
@@ -86,7 +87,7 @@ def channel_features(
         features = {"log_rate": np.where(silent, np.nan, np.log10(trains.rate_hz))} | interval_features(trains)
     features["burst_index"] = np.where(silent, np.nan, np.bincount(trains.electrode, inside, n) / counts)
     if len(trains.frame) and np.isfinite(trains.amplitude).all():
-        size = [np.median(np.abs(trains.amplitude[a:b])) if b > a else np.nan for a, b in _slices(trains.offsets)]
+        size = [np.median(np.abs(trains.amplitude[a:b])) if b > a else np.nan for a, b in pairwise(trains.offsets)]
         features["log_amplitude"] = np.log10(np.maximum(size, 1e-12))
     if windows is not None:
         features |= _shapes(windows, [int(name) for name in trains.names], recording, span)
@@ -94,14 +95,10 @@ def channel_features(
     return {name: features[name] for name in FEATURES if name in features}
 
 
-def _slices(offsets: np.ndarray) -> zip:
-    return zip(offsets[:-1], offsets[1:])
-
-
 def _shapes(
     windows: SpikeWindows, channels: Sequence[int], recording: int, span: tuple[int, int] | None
 ) -> dict[str, np.ndarray]:
-    """Trough to peak and half-width (channels,) in ms of the mean window of each channel; NaN without a window."""
+    """Measure trough to peak and half-width (channels,) in ms of each channel's mean window; NaN without one."""
     first, end = span or (0, np.inf)
     here = np.flatnonzero((windows.recording == recording) & (windows.frame >= first) & (windows.frame < end))
     here = here[np.argsort(sources(windows)[here], kind="stable")]
@@ -119,7 +116,7 @@ def _shapes(
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of those electrodes that have all of them, over the whole recording and in each block of time.
+    """Features of the electrodes that have all of them, over the whole recording and in each block of time.
 
     Attributes
     ----------
@@ -130,7 +127,7 @@ class FeatureTable:
     blocks
         (blocks, electrodes, features), not standardised.
     usable
-        bool (all electrodes,): those that the rows stand for.
+        bool (all electrodes,): those of the rows.
     """
 
     names: list[str]
@@ -147,12 +144,11 @@ def feature_table(
     windows: SpikeWindows | None = None,
     recording: int = 0,
 ) -> FeatureTable:
-    """:func:`channel_features` of the whole recording and of ``n_blocks`` equal blocks of its time."""
+    """Tabulate :func:`channel_features` of the whole recording and of ``n_blocks`` equal blocks of its time."""
     whole = channel_features(trains, within_ms, least, windows, recording)
-    edges = trains.block_edges(n_blocks)
     parts = [
         channel_features(trains.between(*span), within_ms, least, windows, recording, span)
-        for span in zip(edges[:-1], edges[1:])
+        for span in pairwise(trains.block_edges(n_blocks))
     ]
     blocks = np.stack([np.stack([part[name] for name in whole], axis=1) for part in parts])
     values = np.stack(list(whole.values()), axis=1)
@@ -184,30 +180,26 @@ class FuzzyGroups:
 
     @property
     def label(self) -> np.ndarray:
-        """The group int64 (n,) in which each has most membership."""
+        """Return the group int64 (n,) in which each has most membership."""
         return self.membership.argmax(axis=1)
 
     def distances(self, x: np.ndarray) -> np.ndarray:
-        """Distance (m, groups) of each row of ``x`` (m, features) from each centre."""
+        """Compute the distance (m, groups) of each row of ``x`` (m, features) from each centre."""
         return cdist(x, self.centre)
 
-    def assign(self, x: np.ndarray, reach: float) -> np.ndarray:
-        """The nearest group int64 (m,) of each row of ``x`` (m, features); one beyond the last where none is within
-        ``reach``."""
-        away = self.distances(x)
-        return np.where(away.min(axis=1) > reach, len(self.centre), away.argmin(axis=1))
+    def assign(self, x: np.ndarray, limit: float) -> np.ndarray:
+        """Find the nearest group int64 (m,) of each row of ``x`` (m, features).
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Membership (m, groups) of others (m, features): u_i ∝ d_i^(−2 / (m − 1)), d the distance to a centre."""
-        squared = np.maximum(self.distances(x) ** 2, 1e-24)
-        u = (squared.min(axis=1, keepdims=True) / squared) ** (1 / (self.fuzziness - 1))
-        return u / u.sum(axis=1, keepdims=True)
+        Rows further than ``limit`` from every centre are outside, one beyond the last group.
+        """
+        away = self.distances(x)
+        return np.where(away.min(axis=1) > limit, len(self.centre), away.argmin(axis=1))
 
 
 def fuzzy_c_means(
     x: np.ndarray, n_groups: int, fuzziness: float = 2.0, seed: int = 0, n_starts: int = 5
 ) -> FuzzyGroups:
-    """Groups of the rows of ``x`` (n, features), of several random starts the one with the least objective.
+    """Group the rows of ``x`` (n, features); of several random starts the one with the least objective is kept.
 
     J = Σ_n Σ_i u_ni^m ‖x_n − v_i‖² is minimised in the memberships u and the centres v in turn (Bezdek 1981), by
     scikit-fuzzy.
@@ -237,11 +229,11 @@ INDICES = {
     "xie_beni": ("Xie–Beni index", False),
     "silhouette": ("silhouette", True),
 }
-"""What tells how many groups there are: name in words, and whether higher is better."""
+"""Indices for the number of groups: name in words, and whether higher is better."""
 
 
 def indices(groups: FuzzyGroups, x: np.ndarray) -> dict[str, float]:
-    """How good groups of ``x`` (n, features) are.
+    """Rate groups of ``x`` (n, features) by the ``INDICES``.
 
     ``partition``: (c Σ u² / n − 1) / (c − 1), 1 for hard groups, 0 for none (Dave 1996). ``xie_beni``: spread within
     groups over the least distance between two (Xie & Beni 1991). ``silhouette``: by how much nearer each is to its own
@@ -249,17 +241,17 @@ def indices(groups: FuzzyGroups, x: np.ndarray) -> dict[str, float]:
     """
     u, c, label = groups.membership, len(groups.centre), groups.label
     within = (u**groups.fuzziness * groups.distances(x) ** 2).sum()
-    told = 1 < len(np.unique(label[:MOST])) < len(x)
+    several = 1 < len(np.unique(label[:MOST])) < len(x)
     return {
         "partition": float((c * (u**2).sum(axis=1).mean() - 1) / (c - 1)),
         "xie_beni": float(within / (len(x) * max(pdist(groups.centre, "sqeuclidean").min(), 1e-12))),
-        "silhouette": float(silhouette_score(x[:MOST], label[:MOST])) if told else -1.0,
+        "silhouette": float(silhouette_score(x[:MOST], label[:MOST])) if several else -1.0,
     }
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How many groups, and why.
+    """The chosen number of groups, and why.
 
     ``groups`` of the chosen number; ``n_groups`` (k,) those tried, from 2; ``values``: index → (k,); ``votes``: index →
     the number that it prefers.
@@ -272,7 +264,7 @@ class Choice:
 
 
 def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: int = 0) -> Choice:
-    """As many groups of ``x`` (n, features) as most of the ``INDICES`` prefer; of equally many, the fewest.
+    """Group ``x`` (n, features) into as many groups as most of the ``INDICES`` prefer; the fewest in a tie.
 
     Raises
     ------
@@ -293,25 +285,25 @@ def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: in
 
 
 def _cloud(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many rows as ``x`` from the Gaussian that has its mean and covariance: no groups at all."""
+    """Draw as many rows as ``x`` from the Gaussian with its mean and covariance: no groups at all."""
     return rng.multivariate_normal(x.mean(axis=0), np.cov(x, rowvar=False), len(x), method="eigh")
 
 
 def resampled_agreement(
-    x: np.ndarray, n_groups: int, fuzziness: float, n: int, rng: np.random.Generator, share: float = 0.8
+    x: np.ndarray, n_groups: int, fuzziness: float, n: int, rng: np.random.Generator, fraction: float = 0.8
 ) -> np.ndarray:
-    """Adjusted Rand index (n,) between groups of all rows and groups of a random ``share`` of them."""
+    """Compute the adjusted Rand index (n,) between groups of all rows and groups of a random ``fraction``."""
     label = fuzzy_c_means(x, n_groups, fuzziness).label
     agreement = np.empty(n)
     for i in range(n):
-        kept = rng.permutation(len(x))[: max(round(share * len(x)), n_groups)]
+        kept = rng.permutation(len(x))[: max(round(fraction * len(x)), n_groups)]
         agreement[i] = adjusted_rand_score(label[kept], fuzzy_c_means(x[kept], n_groups, fuzziness, n_starts=2).label)
     return agreement
 
 
 @dataclass(frozen=True)
 class Stability:
-    """Groups beside those of clouds without groups: are they more than a way to cut one?
+    """Groups beside those of clouds without groups, to see whether they are more than slices of one.
 
     ``agreement`` and ``cloud_agreement`` (n,): adjusted Rand index under resampling; ``silhouette``, and
     ``cloud_silhouette`` (n,), with the p-value of the one among the others.
@@ -325,7 +317,7 @@ class Stability:
 
 
 def stability(x: np.ndarray, n_groups: int, fuzziness: float = 2.0, n: int = 50, seed: int = 0) -> Stability:
-    """The :class:`Stability` of ``n_groups`` groups of ``x`` (n, features), from ``n`` resamples and ``n`` clouds."""
+    """Test the stability of ``n_groups`` groups of ``x`` (n, features) by ``n`` resamples and ``n`` clouds."""
     rng = np.random.default_rng(seed)
     own = indices(fuzzy_c_means(x, n_groups, fuzziness), x)["silhouette"]
     clouds = [_cloud(x, rng) for _ in range(n)]
@@ -340,7 +332,7 @@ def stability(x: np.ndarray, n_groups: int, fuzziness: float = 2.0, n: int = 50,
 
 
 def gaussian_mixture(x: np.ndarray, groups: FuzzyGroups, most: int = 6, seed: int = 0) -> tuple[int, float]:
-    """What a mixture of Gaussians with one covariance says: components of the lowest BIC, from 1, and agreement.
+    """Fit mixtures of Gaussians with one covariance: components of the lowest BIC, from 1, and agreement.
 
     The agreement is the adjusted Rand index of ``groups`` and a mixture of as many components.
     """
@@ -354,7 +346,7 @@ def gaussian_mixture(x: np.ndarray, groups: FuzzyGroups, most: int = 6, seed: in
 
 @dataclass(frozen=True)
 class BlockScore:
-    """Balanced accuracy on blocks of time that were not seen, of the labels and (n,) of permuted ones, and its p."""
+    """Balanced accuracy in unseen blocks of time, of the labels and (n,) of permuted ones, and its p-value."""
 
     accuracy: float
     null: np.ndarray
@@ -364,11 +356,11 @@ class BlockScore:
 def classify_unseen(
     blocks: np.ndarray, n_groups: int, fuzziness: float = 2.0, n_permutations: int = 199, seed: int = 0
 ) -> BlockScore:
-    """Does an electrode keep its group in time that neither grouping nor classifier has seen?
+    """Predict the group of an electrode in time that neither grouping nor classifier has seen.
 
     Each block of time is left out in turn. The others give groups (of the mean features) and train a logistic
-    regression from features to groups; it then tells the groups of the electrodes from their features in the block that
-    was left out. The null hands the labels to other electrodes: it knows, too, that an electrode resembles itself.
+    regression from features to groups; it then predicts the groups of the electrodes from their features in the block
+    that was left out. The null gives the labels to other electrodes: it profits, too, from each resembling itself.
 
     Parameters
     ----------
@@ -385,7 +377,7 @@ def classify_unseen(
         raise InputError("to leave a block of time out there must be two at least: raise blocks")
     rng = np.random.default_rng(seed)
     orders = [np.arange(n), *(rng.permutation(n) for _ in range(n_permutations))]
-    told = np.zeros((len(orders), n_blocks))
+    scores = np.zeros((len(orders), n_blocks))
     for left_out in range(n_blocks):
         seen = np.delete(blocks, left_out, axis=0)
         centre, scale = seen.mean(axis=(0, 1)), np.maximum(seen.std(axis=(0, 1)), 1e-9)
@@ -396,11 +388,11 @@ def classify_unseen(
             for i, order in enumerate(orders):
                 given = label[order]
                 if len(np.unique(given)) < 2:
-                    told[i, left_out] = 1 / n_groups
+                    scores[i, left_out] = 1 / n_groups
                     continue
                 model = LogisticRegression(class_weight="balanced", max_iter=200)
                 model.fit(rows, np.tile(given, n_blocks - 1))
-                told[i, left_out] = balanced_accuracy_score(given, model.predict(unseen))
-    accuracy, *null = told.mean(axis=1)
+                scores[i, left_out] = balanced_accuracy_score(given, model.predict(unseen))
+    accuracy, *null = scores.mean(axis=1)
     null = np.array(null)
     return BlockScore(float(accuracy), null, float((1 + (null >= accuracy).sum()) / (1 + len(null))))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components, shortest_path
 
@@ -12,14 +13,14 @@ SWAPS = 10
 
 
 def graph(adjacency: np.ndarray) -> nx.Graph:
-    """The graph of a symmetric ``adjacency`` (nodes, nodes) bool."""
+    """Build the graph of a symmetric ``adjacency`` (nodes, nodes) bool."""
     g = nx.empty_graph(len(adjacency))
     g.add_edges_from(np.argwhere(np.triu(adjacency, 1)).tolist())
     return g
 
 
 def clustering(adjacency: scipy.sparse.csr_array) -> float:
-    """Mean over the nodes of the share of a node's neighbours that are neighbours themselves (Watts & Strogatz 1998).
+    """Average over nodes the fraction of pairs of neighbours that are neighbours (Watts & Strogatz 1998).
 
     As ``networkx.average_clustering``, by matrix products: a chip has thousands of nodes.
     """
@@ -41,14 +42,14 @@ def path_length(adjacency: scipy.sparse.csr_array) -> float:
 
 @dataclass(frozen=True)
 class Topology:
-    """What a graph looks like.
+    """Measures of a graph, beside those of random graphs.
 
     Attributes
     ----------
     degree
         int64 (nodes,): connections of each node.
     density
-        Share of all pairs that are connected.
+        Fraction of all pairs that are connected.
     clustering, path_length
         Of the graph; NaN where there is no path.
     random_clustering, random_path_length
@@ -56,7 +57,7 @@ class Topology:
     community
         int64 (nodes,): communities by size, from 0; −1 for a node without a connection.
     modularity
-        Of the communities: share of edges within them beyond what degrees alone would give.
+        Of the communities: fraction of edges within them beyond what degrees alone would give.
     random_modularity
         (n,): the same of communities found in the random graphs.
     hubs
@@ -75,24 +76,44 @@ class Topology:
     hubs: np.ndarray
 
     @property
+    def measures(self) -> dict[str, tuple[float, np.ndarray]]:
+        """Return name → value of the graph, and those (n,) of the random graphs."""
+        return {
+            "clustering": (self.clustering, self.random_clustering),
+            "path length (steps)": (self.path_length, self.random_path_length),
+            "modularity": (self.modularity, self.random_modularity),
+        }
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Tabulate the measures: ``value`` of the graph, mean of ``random`` ones (NaN where there is none)."""
+        rows = {name: [value, r.mean() if len(r) else np.nan] for name, (value, r) in self.measures.items()}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "random"])
+
+    @property
     def small_worldness(self) -> float:
-        """σ = (C / C_random) / (L / L_random): above 1 where neighbours are cliques and yet all is near all.
+        """Compute σ = (C / C_random) / (L / L_random): above 1 where neighbours are cliques and all is near all.
 
         Humphries & Gurney 2008, doi:10.1371/journal.pone.0002051. NaN without random graphs, clusters or paths.
         """
         if not len(self.random_clustering) or not self.random_clustering.mean() > 0:
             return np.nan
-        c, l = self.random_clustering.mean(), self.random_path_length.mean()
-        return float(self.clustering / c / (self.path_length / l))
+        clustering, length = self.random_clustering.mean(), self.random_path_length.mean()
+        return float(self.clustering / clustering / (self.path_length / length))
+
+    @property
+    def order(self) -> np.ndarray:
+        """Order the nodes (nodes,) by community, those without one last, then by degree from the highest."""
+        return np.lexsort((-self.degree, np.where(self.community < 0, len(self.degree), self.community)))
 
 
 def random_graphs(g: nx.Graph, n: int, seed: int = 0) -> list[nx.Graph]:
-    """``n`` random graphs with the degrees of ``g``: ends of random pairs of edges are exchanged, again and again.
+    """Draw ``n`` random graphs with the degrees of ``g``: ends of random pairs of edges are exchanged repeatedly.
 
     Maslov & Sneppen 2002, doi:10.1126/science.1065103. Where most pairs are connected, it is done with those that are
     not: an exchange among them is one among the others. None where no exchange is possible, as in a complete graph.
     """
-    made, dense = [], nx.density(g) > 0.5
+    drawn, dense = [], nx.density(g) > 0.5
     few = nx.complement(g) if dense else g
     for k in range(n):
         other, wanted = nx.Graph(few.edges), SWAPS * few.number_of_edges()
@@ -101,12 +122,12 @@ def random_graphs(g: nx.Graph, n: int, seed: int = 0) -> list[nx.Graph]:
             nx.double_edge_swap(other, wanted, max_tries=20 * wanted, seed=np.random.default_rng([seed, k]))
         except nx.NetworkXException:  # fewer than four nodes or two edges, or as good as complete
             return []
-        made.append(nx.complement(other) if dense else other)
-    return made
+        drawn.append(nx.complement(other) if dense else other)
+    return drawn
 
 
 def communities(g: nx.Graph, seed: int = 0) -> tuple[np.ndarray, float]:
-    """Community int64 (nodes,) of each node, by size, −1 without a connection; and their modularity.
+    """Find the community int64 (nodes,) of each node, by size, −1 without a connection; and their modularity.
 
     Louvain's method (Blondel et al. 2008, doi:10.1088/1742-5468/2008/10/P10008) without weights.
     """
@@ -120,8 +141,8 @@ def communities(g: nx.Graph, seed: int = 0) -> tuple[np.ndarray, float]:
     return found, float(nx.community.modularity(g, parts))
 
 
-def topology(adjacency: np.ndarray, n_random: int = 20, seed: int = 0) -> Topology:
-    """The :class:`Topology` of a symmetric ``adjacency`` (nodes, nodes) bool, beside ``n_random`` random graphs."""
+def measure_topology(adjacency: np.ndarray, n_random: int = 20, seed: int = 0) -> Topology:
+    """Measure the graph of a symmetric ``adjacency`` (nodes, nodes) bool beside ``n_random`` random graphs."""
     n, g = len(adjacency), graph(adjacency)
     sparse = scipy.sparse.csr_array(adjacency.astype(float))
     degree = np.array([d for _, d in g.degree], np.int64)

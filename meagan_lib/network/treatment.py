@@ -1,12 +1,15 @@
-"""Is a treated culture closer to a healthy one? Distances between conditions, each beside its null."""
+"""Whether a treated culture is closer to a healthy one: distances between conditions, each beside its null."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 
 from meagan_lib import InputError
+from meagan_lib.evaluation.statistics import q_values
 from meagan_lib.network.bursts import electrode_bursts, network_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.groups import interval_features
@@ -17,26 +20,27 @@ FEATURES = {
     "log_rate": "log₁₀ rate (Hz)",
     "cv": "CV",
     "cv2": "CV2",
-    "burst_index": "share of spikes in bursts",
+    "burst_index": "fraction of spikes in bursts",
     "network_rate": "network bursts per minute",
-    "network_index": "share of spikes in network bursts",
+    "network_index": "fraction of spikes in network bursts",
     "synchrony": "mean STTC",
 }
 """Features of a culture, and their names in words."""
 
 
 def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> np.ndarray:
-    """What a culture does as a whole, (features,) in the order of ``FEATURES``: medians over the active electrodes,
-    and the bursts of the network. The order of the electrodes does not matter.
+    """Compute the features of a culture, (features,) in the order of ``FEATURES``.
+
+    Medians over the active electrodes, and the bursts of the network. The order of the electrodes does not matter.
 
     Raises
     ------
     InputError
-        Fewer than two electrodes with four spikes: nothing can be told.
+        Fewer than two electrodes with four spikes.
     """
     active = trains.select(trains.counts >= 4)
     if active.n_electrodes < 2:
-        raise InputError("fewer than two electrodes are active, which tells nothing of a network: record longer")
+        raise InputError("fewer than two electrodes are active, which is no network: record longer")
     intervals, network = interval_features(active), network_bursts(active)
     return np.array(
         [
@@ -52,15 +56,15 @@ def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> n
 
 
 def feature_table(recordings: Sequence[SpikeTrains], within_ms: float, least: int = 4) -> np.ndarray:
-    """:func:`culture_features` of several cultures, or of several blocks of one: (recordings, features)."""
+    """Stack the :func:`culture_features` of several cultures, or blocks of one: (recordings, features)."""
     return np.stack([culture_features(trains, within_ms, least) for trains in recordings])
 
 
 def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0, spread: float = 0.15) -> list[SpikeTrains]:
-    """Spike trains of ``n`` cultures of the simulation, one cell an electrode, no two alike.
+    """Simulate the spike trains of ``n`` cultures, one cell an electrode, no two alike.
 
-    The time between network bursts and the share of cells that take part differ from culture to culture, by a standard
-    deviation of ``spread`` in their logarithm.
+    The time between network bursts and the fraction of cells that take part differ from culture to culture, by a
+    standard deviation of ``spread`` in their logarithm.
     """
     cultures = []
     for i in range(n):
@@ -79,7 +83,7 @@ def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0, spread: 
 
 
 def standardised(*tables: np.ndarray) -> list[np.ndarray]:
-    """Tables (n, features) as z-scores of all their rows together, which a permutation of rows does not change.
+    """Turn tables (n, features) into z-scores of all their rows together, unchanged by a permutation of rows.
 
     A feature that does not vary is 0.
     """
@@ -90,7 +94,7 @@ def standardised(*tables: np.ndarray) -> list[np.ndarray]:
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance between the means of two tables (n, features) and (m, features), per root of a feature.
+    """Compute the distance of the means of two tables (n, features) and (m, features), per root of a feature.
 
     Of z-scores it is in standard deviations: 1 where a typical feature differs by one.
     """
@@ -99,7 +103,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """A distance between two conditions, that of shuffled labels (n,), and the share of these that reach it."""
+    """A distance between two conditions, that of shuffled labels (n,), and its p-value among these."""
 
     value: float
     null: np.ndarray
@@ -107,12 +111,12 @@ class Difference:
 
 
 def _p(value: float, null: np.ndarray) -> float:
-    """Share of the null that reaches the value, which counts as one of them (Phipson & Smyth 2010)."""
+    """Return the fraction of the null at or above the value, which counts as one of them (Phipson & Smyth 2010)."""
     return float((1 + (null >= value - 1e-12).sum()) / (1 + len(null)))
 
 
 def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Difference:
-    """Do two conditions, tables (n, features) and (m, features), differ more than a random division of their rows?
+    """Test whether two conditions, tables (n, features) and (m, features), differ more than shuffled rows do.
 
     Exact where rows are exchangeable: where each is a culture of its own. Blocks of one recording are not: they follow
     one another, and a drift would pass for a difference (:func:`drift`).
@@ -125,17 +129,17 @@ def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: in
 
 
 def drift(a: np.ndarray, b: np.ndarray) -> float:
-    """How far apart the two halves of one recording are, in the scale of :func:`difference`.
+    """Measure how far apart the two halves of one recording are, in the scale of :func:`difference`.
 
-    The larger distance of first and second half within ``a`` and within ``b``, whose rows are in order of time. What
-    two recordings of one culture differ by can be laid to what was done between them only where it is far more.
+    The larger distance of first and second half within ``a`` and within ``b``, whose rows are in order of time. A
+    difference of two recordings of one culture can come from what was done between them only where it is far larger.
     """
     return max(distance(*np.array_split(own, 2)) for own in standardised(a, b))
 
 
 @dataclass(frozen=True)
 class Rescue:
-    """How far a treatment leads from the pathological to the healthy.
+    """How far a treatment moves pathological cultures towards healthy ones.
 
     Attributes
     ----------
@@ -144,13 +148,13 @@ class Rescue:
         estimated without bias: means of few cultures are noisy, and the noise that p brings into both factors would
         pass for an effect. NaN where the healthy do not differ from the pathological: there is no way to go.
     interval
-        95 % of ``fraction`` when cultures are drawn anew, by Fieller's theorem; infinite where there is no way to go.
+        95 % interval of ``fraction``, by Fieller's theorem; infinite where there is no way to go.
     null
         (n,): the same where treated and untreated pathological cultures are shuffled, over the same ‖h − p‖².
     p
-        Share of the null that reaches ``fraction``.
+        Fraction of the null at or above ``fraction``.
     aside
-        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment leads elsewhere, the noise of the means included.
+        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment moves them elsewhere, noise of the means included.
     """
 
     fraction: float
@@ -161,14 +165,14 @@ class Rescue:
 
 
 def _products(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> np.ndarray:
-    """Unbiased ⟨t − p, h − p⟩ and ‖h − p‖² (2,) of tables (·, features): what the noise of the means adds is off."""
+    """Estimate ⟨t − p, h − p⟩ and ‖h − p‖² (2,) of tables (·, features) without the bias of noisy means."""
     h, p, t = (table.mean(axis=0) for table in (healthy, pathological, treated))
     of_h, of_p = (table.var(axis=0, ddof=1).sum() / len(table) for table in (healthy, pathological))
     return np.array([(t - p) @ (h - p) - of_p, (h - p) @ (h - p) - of_h - of_p])
 
 
 def _covariance(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """Covariance (2, 2) of :func:`_products` over drawing cultures anew, by the jackknife."""
+    """Estimate the covariance (2, 2) of :func:`_products` over cultures, by the jackknife."""
     total = np.zeros((2, 2))
     for k, table in enumerate(tables):
         without = np.stack(
@@ -181,7 +185,7 @@ def _covariance(tables: Sequence[np.ndarray]) -> np.ndarray:
 def rescue(
     healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray, n_permutations: int = 999, seed: int = 0
 ) -> Rescue:
-    """Does the treatment lead towards the healthy? Tables (cultures, features), each row a culture of its own.
+    """Test whether the treatment moves towards the healthy: tables (cultures, features), a row a culture.
 
     The null is that the treatment does nothing: then treated and untreated pathological cultures are exchangeable.
 
@@ -192,7 +196,7 @@ def rescue(
     """
     if min(map(len, (healthy, pathological, treated))) < 3:
         raise InputError(
-            "a condition has fewer than three cultures, which tell nothing of others: record more, or raise cultures"
+            "a condition has fewer than three cultures, too few to speak of others: record more, or raise cultures"
         )
     h, p, t = tables = standardised(healthy, pathological, treated)
     along, square = _products(*tables)
@@ -215,10 +219,10 @@ def rescue(
 
 
 def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Cultures (n, features) in a plane to look at: condition → (n, 2).
+    """Project cultures (n, features) onto a plane: condition → (n, 2).
 
-    Across: the way from the mean pathological (0) to the mean healthy culture (1). Up: of what is left, the direction
-    in which all cultures vary most, in standard deviations of a feature.
+    Across: the way from the mean pathological (0) to the mean healthy culture (1). Up: the direction in which all
+    cultures vary most otherwise, in standard deviations of a feature.
     """
     given = {"healthy": healthy, "pathological": pathological, **others}
     tables = dict(zip(given, standardised(*given.values())))
@@ -232,3 +236,38 @@ def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np
         name: np.stack([(t - origin) @ way / max(way @ way, 1e-12), (t - origin) @ up], axis=1)
         for name, t in tables.items()
     }
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Distances between conditions of one culture, part by part: a row of ``table`` for each pair of conditions.
+
+    ``table`` has columns ``part``, ``pair``, ``distance``, its ``p`` and ``q`` (corrected for the number of rows), and
+    ``drift`` (:func:`drift`); ``null`` (rows, n) are the distances of shuffled blocks.
+    """
+
+    table: pd.DataFrame
+    null: np.ndarray
+
+
+def compare_recordings(
+    recorded: Mapping[str, Mapping[str, SpikeTrains]],
+    block_s: float,
+    within_ms: float,
+    least: int = 4,
+    n_permutations: int = 999,
+    seed: int = 0,
+) -> Comparisons:
+    """Compare conditions of one culture, part → condition → trains, by blocks of ``block_s``, at least four each."""
+    rows, nulls = [], []
+    for part, by_condition in recorded.items():
+        tables = {
+            condition: feature_table(trains.blocks(max(round(trains.duration_s / block_s), 4)), within_ms, least)
+            for condition, trains in by_condition.items()
+        }
+        for (one, a), (other, b) in combinations(tables.items(), 2):
+            found = difference(a, b, n_permutations, seed)
+            rows.append((part, f"{one} – {other}", found.value, found.p, drift(a, b)))
+            nulls.append(found.null)
+    table = pd.DataFrame(rows, columns=["part", "pair", "distance", "p", "drift"])
+    return Comparisons(table.assign(q=q_values(table["p"])), np.stack(nulls))

@@ -1,5 +1,6 @@
 """Figures: arrays in, a matplotlib ``Figure`` out; one function for each, one module for each wing."""
 
+from meagan_lib.plots.architecture import architecture, butterfly
 from meagan_lib.plots.evaluation import (
     among_real,
     density_coverage,
@@ -15,9 +16,7 @@ from meagan_lib.plots.evaluation import (
 )
 from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
 from meagan_lib.plots.models import (
-    architecture,
     attention,
-    butterfly,
     interpolation,
     latent_space,
     latent_usage,

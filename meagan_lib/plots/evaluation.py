@@ -6,36 +6,29 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from meagan_lib.plots.style import (
-    COLOURS,
-    LABELS,
-    SOURCES,
-    UNITS,
-    WIDTH,
-    marker_legend,
-    panel_grid,
-    present_sources,
-    source_legend,
-    voltage_label,
-)
+from meagan_lib.plots import style
+from meagan_lib.plots.style import COLOURS, LABELS, SOURCES, UNITS, WIDTH
 
 
 def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
-    """Share of windows within a distance of the nearest training window: a curve for each of ``distances`` (n,)."""
-    fig, ((axis,),) = panel_grid(1, 1, 2.6)
+    """Draw the distribution of the distances (n,) of each source to the nearest training window."""
+    fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
     for source, d in distances.items():
-        share = (np.arange(len(d)) + 0.5) / len(d)
-        axis.plot(np.sort(d), share, color=COLOURS[source], label=LABELS[source], linewidth=1.5)
-    axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="share of windows")
+        axis.plot(*_distribution(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
+    axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="fraction of windows")
     axis.set(ylim=(0, 1), xlim=(0, None))
     axis.legend(loc="lower right")
     return fig
 
 
+def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort values (n,), and return them with the fraction of values up to each."""
+    return np.sort(values), (np.arange(len(values)) + 0.5) / len(values)
+
+
 def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: str) -> Figure:
-    """Histograms of shape features (n,): source → feature → values, as ``features.shape_features`` names them."""
+    """Draw histograms of shape features (n,): source → feature (of ``features.shape_features``) → values."""
     names = {
         "trough": f"trough ({UNITS[unit]})",
         "peak_to_peak": f"peak to peak ({UNITS[unit]})",
@@ -44,7 +37,7 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
         "fall": f"steepest fall ({UNITS[unit]}/ms)",
         "rise": f"steepest rise ({UNITS[unit]}/ms)",
     }
-    fig, axes = panel_grid(2, 3, 3.8)
+    fig, axes = style.panel_grid(2, 3, 3.8)
     for axis, (feature, label) in zip(axes.flat, names.items()):
         pooled = np.concatenate([values[feature] for values in features.values()])
         low, high = np.quantile(pooled, [0.002, 0.998])
@@ -55,35 +48,28 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
             bins = np.arange(low - step / 2, high + step, step)
         else:
             bins = np.linspace(low, high, 40)
-        for source in present_sources(features):
-            filled = source == "real"
-            axis.hist(
-                features[source][feature],
-                bins,
-                density=True,
-                color=COLOURS[source],
-                histtype="stepfilled" if filled else "step",
-                alpha=0.25 if filled else 1.0,
-                linewidth=1.2 if len(features) < 6 else 0.8,
-            )
+        for source in style.present_sources(features):
+            line = dict(histtype="step", linewidth=1.2 if len(features) < 6 else 0.8)
+            options = dict(histtype="stepfilled", alpha=0.25, linewidth=line["linewidth"]) if source == "real" else line
+            axis.hist(features[source][feature], bins, density=True, color=COLOURS[source], **options)
         axis.set(xlabel=label, yticks=[])
-    fig.supylabel("density", fontsize=8)
-    source_legend(fig, list(features))
+    fig.supylabel("density")
+    style.source_legend(fig, list(features))
     return fig
 
 
 def spectra(
     frequency_hz: np.ndarray, power: Mapping[str, np.ndarray], middle: np.ndarray, floor: np.ndarray, unit: str
 ) -> Figure:
-    """Mean power (frequencies,) by source, and log-ratio to the real one.
+    """Draw the mean power (frequencies,) by source, and its log-ratio to the real one.
 
     Bands: to the left ``middle`` (2, frequencies), between which lie 90 % of the single real windows; to the right ±
     ``floor`` (frequencies,), the differences between two random halves of them.
     """
-    fig, (axes,) = panel_grid(1, 2, 2.8)
+    fig, (axes,) = style.panel_grid(1, 2, 2.8)
     khz = frequency_hz / 1000
     axes[0].fill_between(khz, *middle, color=COLOURS["real"], alpha=0.12, linewidth=0)
-    for source in present_sources(power):
+    for source in style.present_sources(power):
         axes[0].semilogy(khz, power[source], color=COLOURS[source])
         if source != "real":
             axes[1].plot(khz, np.log(power[source] / power["real"]), color=COLOURS[source])
@@ -91,43 +77,36 @@ def spectra(
     axes[1].axhline(0, color=COLOURS["real"], linewidth=0.8)
     axes[0].set(xlabel="frequency (kHz)", ylabel=f"mean power ({UNITS[unit]}²)")
     axes[1].set(xlabel="frequency (kHz)", ylabel="log power, difference from real")
-    source_legend(fig, list(power))
+    style.source_legend(fig, list(power))
     return fig
 
 
-def _over_real(places: Mapping[str, np.ndarray]) -> tuple[Figure, np.ndarray]:
-    """A panel for each model: its windows' places (n, 2) over those of the real windows; at most four to a row."""
+def _over_real(places: Mapping[str, np.ndarray], **options) -> Figure:
+    """Draw a panel for each model, its windows' places (n, 2) over the real ones; ``options`` are those of the axes."""
     models = [source for source in places if source != "real"]
-    columns = min(4, len(models))
-    rows = -(-len(models) // columns)
-    fig, axes = panel_grid(rows, columns, rows * WIDTH / max(columns, 3) + 0.3, sharex=True, sharey=True)
-    for i, axis in enumerate(axes.flat[len(models) :], len(models)):
-        axis.set_visible(False)
-        axes.flat[i - columns].tick_params("x", labelbottom=True)
-    for axis, model in zip(axes.flat, models):
+    fig, axes = style.shared_panels(len(models), lambda rows, columns: rows * WIDTH / max(columns, 3) + 0.3)
+    for axis, model in zip(axes, models):
         for source in ("real", model):
             axis.scatter(*places[source].T, s=3, color=COLOURS[source], alpha=0.35, linewidths=0, rasterized=True)
         axis.set_title(LABELS[model], fontsize=8, color=COLOURS[model])
-    dot = Line2D([], [], linestyle="", marker="o", markersize=3, color=COLOURS["real"], label=LABELS["real"])
-    fig.legend(handles=[dot], loc="outside upper right")
-    return fig, axes
+        axis.set(**options)
+    fig.legend(handles=[style.dot(LABELS["real"], COLOURS["real"], markersize=3)], loc="outside upper right")
+    return fig
 
 
 def pca(scores: Mapping[str, np.ndarray], explained: np.ndarray) -> Figure:
-    """First two principal components (n, 2) of each source; one panel for each model over the real windows."""
-    fig, _ = _over_real(scores)
-    fig.supxlabel(f"component 1 ({explained[0]:.0%} of variance)", fontsize=8)
-    fig.supylabel(f"component 2 ({explained[1]:.0%})", fontsize=8)
+    """Draw the first two principal components (n, 2) of each source, a panel for each model over the real windows."""
+    fig = _over_real(scores)
+    fig.supxlabel(f"component 1 ({explained[0]:.0%} of variance)")
+    fig.supylabel(f"component 2 ({explained[1]:.0%})")
     return fig
 
 
 def embedding(places: Mapping[str, np.ndarray]) -> Figure:
-    """Places (n, 2) of the windows of each source on one map of neighbours; its axes have no unit."""
-    fig, axes = _over_real(places)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-    fig.supxlabel("t-SNE 1 (no unit)", fontsize=8)
-    fig.supylabel("t-SNE 2 (no unit)", fontsize=8)
+    """Draw places (n, 2) of the windows of each source on one map of neighbours; its axes have no unit."""
+    fig = _over_real(places, xticks=[], yticks=[])
+    fig.supxlabel("t-SNE 1 (no unit)")
+    fig.supylabel("t-SNE 2 (no unit)")
     return fig
 
 
@@ -138,13 +117,13 @@ BETTER, WORST = -3.0, 300.0
 def scores(
     excess: Mapping[str, Mapping[str, tuple[float, float, float]]], families: Mapping[str, Mapping[str, str]]
 ) -> Figure:
-    """Forest plot: how far each model lies over the floor on each metric, with its interval.
+    """Draw how far each model lies over the floor on each metric, with its interval (a forest plot).
 
     Parameters
     ----------
     excess
-        Model → metric → how much worse than the floor, and the two ends of its interval, where 1 is as far as sampling
-        and drift reach. The reach is one of the models.
+        Model → metric → how much worse than the floor, and the two ends of its interval, where 1 is what sampling and
+        drift explain. The reach is one of the models.
     families
         Family → metric → its name in words: the rows, in their order.
     """
@@ -155,21 +134,12 @@ def scores(
     columns = [list(families)[:split], list(families)[split:]]
     every = [value for by in excess.values() for values in by.values() for value in values]
     low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
-    fig, (axes,) = panel_grid(1, 2, tallest + 0.8, sharex=True)
+    fig, (axes,) = style.panel_grid(1, 2, tallest + 0.8, sharex=True)
     for axis, column in zip(axes, columns):
         y, ticks = 0.0, {}
         for family in column:
-            axis.annotate(
-                family,
-                (0, y + 0.6 * heading),
-                (-4, 0),
-                xycoords=axis.get_yaxis_transform(),
-                fontsize=7,
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                fontweight="bold",
-            )
+            place, options = ((0, y + 0.6 * heading), (-4, 0)), dict(fontsize=7, fontweight="bold")
+            style.annotate(axis, family, *place, axis.get_yaxis_transform(), ha="right", va="center", **options)
             y += heading
             for metric, label in families[family].items():
                 ticks[label] = y + row / 2
@@ -178,55 +148,39 @@ def scores(
                     value, *ends = np.clip(excess[model][metric], low, high)
                     at, (_, colour, marker) = y + row / 2 + line * (i - (len(models) - 1) / 2), SOURCES[model]
                     axis.plot(ends, [at, at], color=colour, linewidth=1)
-                    axis.plot(
-                        value,
-                        at,
-                        marker,
-                        color=colour,
-                        markersize=3.5,
-                        markeredgewidth=0.7,
-                        clip_on=False,
-                        markerfacecolor=colour if value == excess[model][metric][0] else "white",
-                    )
+                    face = colour if value == excess[model][metric][0] else "white"
+                    options = dict(markersize=3.5, markeredgewidth=0.7, markerfacecolor=face, clip_on=False)
+                    axis.plot(value, at, marker, color=colour, **options)
                 y += row
         axis.set_yticks(list(ticks.values()), list(ticks))
         axis.set_ylim(tallest, 0)
-        axis.tick_params("y", length=0)
-        axis.spines["left"].set_visible(False)
+        style.set_rows(axis)
         axis.set_xscale("symlog", linthresh=1, linscale=0.8)
         shown = [tick for tick in (-1, 0, 1, 10, 100) if tick <= high]
         axis.set(xlim=(low, high), xticks=shown, xticklabels=[f"{tick}".replace("-", "−") for tick in shown])
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
         axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
         axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
-        axis.set_xlabel("worse than the floor  (0: floor; 1: as far as\nsampling and drift reach)")
-    marker_legend(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=min(len(models), 5))
+        axis.set_xlabel("worse than the floor  (0: floor;\n1: what sampling and drift explain)")
+    labels = {model: LABELS[model] for model in models}
+    style.marker_legend(fig, labels, loc="outside upper right", ncols=min(len(models), 5))
     return fig
 
 
 def planted_failures(
     excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]
 ) -> Figure:
-    """Which metric sees which failure: ``excess`` and ``flagged`` (failures, metrics), a dark cell where it is flagged.
+    """Show which metric sees which failure by ``excess`` and ``flagged`` (failures, metrics): flagged cells are dark.
 
-    The number in a cell is the excess over the floor, where 1 is as far as sampling and drift reach.
+    The number in a cell is the excess over the floor, where 1 is what sampling and drift explain.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 0.21 * len(metrics) + 0.9)
+    fig, ((axis,),) = style.panel_grid(1, 1, 0.21 * len(metrics) + 0.9)
     shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
     axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
     for (row, column), value in np.ndenumerate(excess.T):
-        seen = flagged.T[row, column]
-        words = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
-        axis.text(
-            column,
-            row,
-            words.replace("-", "−"),
-            ha="center",
-            va="center",
-            fontsize=6.5,
-            color="black" if seen else "0.6",
-            fontweight="bold" if seen else "normal",
-        )
+        words = (f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}").replace("-", "−")
+        options = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
+        axis.text(column, row, words, ha="center", va="center", fontsize=6.5, **options)
     whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
     axis.set_xticks(range(len(failures)), [textwrap.fill(name, 12) for name in whole])
     axis.set_yticks(range(len(metrics)), metrics)
@@ -241,66 +195,54 @@ def planted_failures(
 
 
 def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
-    """Fidelity against variety: source → ``density`` and ``coverage``, each a value and the ends of its interval.
+    """Draw fidelity against variety: source → ``density`` and ``coverage``, each a value and the ends of its interval.
 
     The source ``real`` is the floor, drawn as the box of its two intervals.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 3.2)
+    fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
-    axis.add_patch(
-        mpl.patches.Rectangle((left, low), right - left, high - low, facecolor=COLOURS["real"], alpha=0.15, linewidth=0)
-    )
-    for source in present_sources(points):
+    box = dict(facecolor=COLOURS["real"], alpha=0.15, linewidth=0)
+    axis.add_patch(mpl.patches.Rectangle((left, low), right - left, high - low, **box))
+    for source in style.present_sources(points):
         (x, *across), (y, *along) = points[source]["density"], points[source]["coverage"]
         colour = COLOURS[source]
         axis.plot(across, [y, y], color=colour, linewidth=1)
         axis.plot([x, x], along, color=colour, linewidth=1)
         axis.plot(x, y, SOURCES[source].marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    axis.set(xlabel="density  (below the floor: odd windows; above: kinds drawn in to their middle)", ylabel="coverage")
+    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
     axis.set_xlim(left=0)
     axis.set_ylim(top=1.01)
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
-    marker_legend(fig, labels, loc="outside right upper")
+    style.marker_legend(fig, labels, loc="outside right upper")
     return fig
 
 
 def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
-    """Distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
+    """Draw distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
 
-    Left: their distribution. Right: the share of generated windows that is nearer than a given share of the real ones;
-    copies rise steeply, new windows follow the diagonal.
+    Left: their distribution. Right: the fraction of generated windows that is nearer than a given fraction of the real
+    ones; copies rise steeply, new windows follow the diagonal.
     """
-    fig, (axes,) = panel_grid(1, 2, 2.9)
-    real = np.sort(distances["real"])
-    for source in present_sources(distances):
-        d = np.sort(distances[source])
-        axes[0].plot(d, (np.arange(len(d)) + 0.5) / len(d), color=COLOURS[source], linewidth=1.5)
+    fig, ((left, right),) = style.panel_grid(1, 2, 2.9)
+    real, below = _distribution(distances["real"])
+    for source in style.present_sources(distances):
+        d, fraction = _distribution(distances[source])
+        left.plot(d, fraction, color=COLOURS[source], linewidth=1.5)
         if source != "real":
             nearer = np.r_[0, np.searchsorted(d, real) / len(d), 1]
-            share = np.r_[0, (np.arange(len(real)) + 0.5) / len(real), 1]
-            axes[1].plot(share, nearer, color=COLOURS[source], linewidth=1.5, clip_on=False)
+            right.plot(np.r_[0, below, 1], nearer, color=COLOURS[source], linewidth=1.5, clip_on=False)
     positive = np.concatenate(list(distances.values()))
     positive = positive[positive > 0]
-    axes[0].set(
-        xlabel="distance to the nearest training window (z-scores)",
-        ylabel="share of windows",
-        xscale="log",
-        ylim=(0, 1),
-        xlim=(np.quantile(positive, 0.001), positive.max()),
-    )
-    axes[0].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-    axes[0].xaxis.set_major_formatter("{x:g}")
-    axes[0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    axes[1].plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
-    axes[1].set(
-        xlabel="share of real windows (test) that is nearer",
-        ylabel="share of generated windows",
-        xlim=(0, 1),
-        ylim=(0, 1),
-        aspect="equal",
-    )
-    source_legend(fig, list(distances))
+    left.set(xlabel="distance to the nearest training window (z-scores)", ylabel="fraction of windows", ylim=(0, 1))
+    left.set(xscale="log", xlim=(np.quantile(positive, 0.001), positive.max()))
+    left.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    left.xaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    right.plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
+    right.set(xlabel="fraction of real windows (test) that is nearer", ylabel="fraction of generated windows")
+    right.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    style.source_legend(fig, list(distances))
     return fig
 
 
@@ -308,7 +250,7 @@ def moment_matching(
     ends: Mapping[str, Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]]],
     floors: Mapping[str, tuple[float, float, float]],
 ) -> Figure:
-    """Each network without and with moment matching, a panel for each score.
+    """Draw each network without and with moment matching, a panel for each score.
 
     Parameters
     ----------
@@ -318,7 +260,7 @@ def moment_matching(
         Score in words → floor and the ends of its interval.
     """
     models = list(next(iter(ends.values())))
-    fig, (axes,) = panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
+    fig, (axes,) = style.panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
     for axis, (label, by_model) in zip(axes, ends.items()):
         axis.axvspan(*floors[label][1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
         axis.axvline(floors[label][0], color=COLOURS["real"], linewidth=0.8)
@@ -330,10 +272,8 @@ def moment_matching(
         axis.set(title=label, yticks=range(len(models)), yticklabels=[LABELS[model] for model in models])
         axis.tick_params("y", length=0)
     axes[0].set_ylim(len(models) - 0.5, -0.5)
-    handles = [
-        Line2D([], [], color="0.3", marker="o", linestyle="", markerfacecolor=face, label=f"{word} moment matching")
-        for word, face in (("without", "0.3"), ("with", "white"))
-    ]
+    faces = {"without moment matching": "0.3", "with moment matching": "white"}
+    handles = [style.dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]
     handles.append(mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
@@ -342,9 +282,11 @@ def moment_matching(
 def among_real(
     time_ms: np.ndarray, real: np.ndarray, window: np.ndarray, model: str, unit: str, encoded: np.ndarray | None = None
 ) -> Figure:
-    """A synthetic window (samples,) before real ones (n, samples), of which the nearest is dark; and, dashed, the real
-    window that was ``encoded`` where it came from one."""
-    fig, ((axis,),) = panel_grid(1, 1, 3.2)
+    """Draw a synthetic window (samples,) before real ones (n, samples), of which the nearest is dark.
+
+    Dashed: the real window that was ``encoded``, where it came from one.
+    """
+    fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     shown = real[:60]
     axis.plot(time_ms, shown.T, color=COLOURS["real"], linewidth=0.4, alpha=0.2)
     nearest = real[np.square(real - window).sum(axis=1).argmin()]
@@ -354,7 +296,7 @@ def among_real(
     axis.plot(time_ms, window, color=COLOURS[model], linewidth=1.8, label=LABELS[model])
     low, high = shown.min(), shown.max()
     margin = 0.15 * (high - low)
-    axis.set(xlabel="time from trough (ms)", ylabel=voltage_label(unit), ylim=(low - margin, high + margin))
+    axis.set(xlabel="time from trough (ms)", ylabel=style.voltage_label(unit), ylim=(low - margin, high + margin))
     axis.margins(x=0)
     fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from meagan_lib.plots.recordings import BLANK
-from meagan_lib.plots.style import COLOURS, LABELS, SERIES, WIDTH, panel_grid
+from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, WIDTH, dot, panel_grid, panel_title, set_ticks
 
 GROUPS = ("#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#3C3C3C")
 """Colours of groups and communities, from the largest; those beyond, and none, are light grey."""
@@ -16,11 +16,17 @@ IN_BURST = "#E69F00"
 QUIET = "0.35"
 
 
-def _group_colours(group: np.ndarray) -> np.ndarray:
-    """Colour RGBA (n, 4) of each group int (n,)."""
+def _group_colours(group: np.ndarray | int) -> np.ndarray:
+    """Look up the colour RGBA (n, 4) of each group int (n,), or (4,) of one."""
     palette = mpl.colors.to_rgba_array([*GROUPS, BLANK])
     group = np.asarray(group)
     return palette[np.where((group >= 0) & (group < len(GROUPS)), group, len(GROUPS))]
+
+
+def _colour_ticks(axis: Axes, n_groups: int) -> None:
+    """Give the labels of the first ``n_groups`` ticks of x the colours of the groups."""
+    for g, tick in enumerate(axis.get_xticklabels()[:n_groups]):
+        tick.set(color=_group_colours(g), fontweight="bold")
 
 
 def raster(
@@ -32,7 +38,7 @@ def raster(
     network_s: np.ndarray,
     planted_s: np.ndarray,
 ) -> Figure:
-    """Spikes (n,) of each electrode over time, those in bursts coloured; below, the network's rate and its bursts.
+    """Draw the spikes of each electrode over time, those in bursts coloured; below, the network's rate and bursts.
 
     Parameters
     ----------
@@ -41,49 +47,36 @@ def raster(
     span_s
         From when to when.
     network_s, planted_s
-        (bursts, 2): begin and end of the bursts of the network that were found, and of those that were planted, which
-        may be none.
+        (bursts, 2): begin and end of the bursts of the network that were found, and of planted ones, if any.
     """
     fig, ((above,), (below,)) = panel_grid(2, 1, 4.2, sharex=True, height_ratios=[2.4, 1])
     height = np.clip(0.6 * 0.62 * 4.2 * 72 / max(n_electrodes, 1), 0.8, 6)
-    for mask, colour, label in ((~in_burst, QUIET, "spike"), (in_burst, IN_BURST, "spike in a burst of its electrode")):
-        above.plot(
-            time_s[mask],
-            electrode[mask],
-            "|",
-            color=colour,
-            markersize=height,
-            markeredgewidth=0.6,
-            label=label,
-            rasterized=True,
-        )
-
-    def within(spans: np.ndarray) -> np.ndarray:
-        return spans[(spans[:, 1] > span_s[0]) & (spans[:, 0] < span_s[1])]
-
+    kinds = (~in_burst, QUIET, "spike"), (in_burst, IN_BURST, "spike in a burst of its electrode")
+    for mask, colour, _ in kinds:
+        style = {"color": colour, "markersize": height, "markeredgewidth": 0.6, "rasterized": True}
+        above.plot(time_s[mask], electrode[mask], "|", **style)
+    planted = len(planted_s) > 0
+    network_s, planted_s = (s[(s[:, 1] > span_s[0]) & (s[:, 0] < span_s[1])] for s in (network_s, planted_s))
     for axis in (above, below):
-        for begin, end in within(network_s):
+        for begin, end in network_s:
             axis.axvspan(begin, end, color=SERIES[2][0], alpha=0.22, linewidth=0, zorder=0)
     edges = np.arange(span_s[0], span_s[1] + 0.05, 0.05)
     rate = np.histogram(time_s, edges)[0] / 0.05
     below.stairs(rate, edges, color=COLOURS["real"], linewidth=0.9)
     top = 1.08 * max(rate.max(initial=0), 1)
     handles = [
-        *(
-            Line2D([], [], marker="|", linestyle="", markersize=7, markeredgewidth=1.4, color=colour, label=label)
-            for colour, label in ((QUIET, "spike"), (IN_BURST, "spike in a burst of its electrode"))
-        ),
+        *(dot(label, colour, "|", markersize=7, markeredgewidth=1.4) for _, colour, label in kinds),
         mpl.patches.Patch(color=SERIES[2][0], alpha=0.35, linewidth=0, label="burst of the network"),
     ]
-    if len(planted_s):
-        for begin, end in within(planted_s):
+    if planted:
+        for begin, end in planted_s:
             below.plot([begin, end], [1.04 * top] * 2, color=SERIES[0][0], linewidth=3, solid_capstyle="butt")
         handles.append(Line2D([], [], color=SERIES[0][0], linewidth=3, label="planted"))
         top *= 1.1
     above.set(ylabel="electrode", ylim=(n_electrodes - 0.5, -0.5))
-    above.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    set_ticks(above, y=5, integer=True)
     below.set(xlabel="time (s)", ylabel="spikes / s, all", xlim=span_s, ylim=(0, top))
-    below.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+    set_ticks(below, y=3)
     fig.align_ylabels([above, below])
     fig.legend(handles=handles, loc="outside upper right", ncols=4, handlelength=1.4)
     return fig
@@ -100,13 +93,12 @@ def log_intervals(
     network_threshold_ms: float,
     network_justified: bool,
 ) -> Figure:
-    """Histograms of log-intervals: of each electrode, and of the network, with what counts as a burst.
+    """Draw histograms of log-intervals, of each electrode and of the network, with the thresholds of bursts.
 
     Parameters
     ----------
     edges_ms, share
-        (bins + 1,), and (electrodes, bins): share of an electrode's intervals in each bin; electrodes as they are to
-        stand, from the top.
+        (bins + 1,), and (electrodes, bins): fraction of an electrode's intervals in each bin, from the top row.
     threshold_ms, justified
         (electrodes,): longest interval within a burst, and whether a valley gave it.
     pooled_ms, chance_ms
@@ -116,53 +108,29 @@ def log_intervals(
         As above.
     """
     fig, (axes,) = panel_grid(1, 2, 3.0)
-    n = len(share)
-    shown = np.ma.masked_equal(100 * share, 0)
+    n, shown = len(share), np.ma.masked_equal(100 * share, 0)
     mesh = axes[0].pcolormesh(edges_ms, np.arange(n + 1) - 0.5, shown, cmap="Greys", rasterized=True, vmin=0)
     fig.colorbar(mesh, ax=axes[0], label="intervals of an electrode (%)", shrink=0.9)
     y = np.arange(n)
     for mask, fill, label in ((justified, IN_BURST, "valley"), (~justified, "none", "¼ of the mean, 100 ms at most")):
-        axes[0].plot(
-            threshold_ms[mask],
-            y[mask],
-            "o",
-            markersize=3.4,
-            markerfacecolor=fill,
-            markeredgecolor=IN_BURST,
-            markeredgewidth=0.8,
-            label=label,
-        )
-    axes[0].set(
-        xscale="log",
-        xlabel="interval between spikes (ms)",
-        ylabel="electrode, from the busiest",
-        xlim=(edges_ms[0], edges_ms[-1]),
-        ylim=(n - 0.5, -0.5),
-    )
-    axes[0].yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+        style = {"markersize": 3.4, "markerfacecolor": fill, "markeredgecolor": IN_BURST, "markeredgewidth": 0.8}
+        axes[0].plot(threshold_ms[mask], y[mask], "o", label=label, **style)
+    axes[0].set(xscale="log", xlabel="interval between spikes (ms)", xlim=(edges_ms[0], edges_ms[-1]))
+    axes[0].set(ylabel="electrode, from the busiest", ylim=(n - 0.5, -0.5))
+    set_ticks(axes[0], y=5, integer=True)
     pooled = np.concatenate([pooled_ms, chance_ms])
     positive = pooled[pooled > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 10.0)
     bins = np.geomspace(low, max(high, 1.01 * low), 50)
-    weight = lambda values: np.full(len(values), 100 / max(len(values), 1))  # noqa: E731
-    axes[1].hist(pooled_ms, bins, weights=weight(pooled_ms), color=COLOURS["real"], alpha=0.3, label="recorded")
-    axes[1].hist(
-        chance_ms,
-        bins,
-        weights=weight(chance_ms),
-        color=COLOURS["real"],
-        histtype="step",
-        linewidth=1,
-        label="no pattern, same rates",
-    )
-    axes[1].axvline(
-        network_threshold_ms,
-        color=IN_BURST,
-        linewidth=1.4,
-        linestyle="-" if network_justified else "--",
-        label="valley" if network_justified else "third of the mean",
-    )
-    axes[1].set(xscale="log", xlabel=f"time that {pool} spikes in a row take (ms)", ylabel="share (%)")
+    for values, style in (
+        (pooled_ms, {"alpha": 0.3, "label": "recorded"}),
+        (chance_ms, {"histtype": "step", "linewidth": 1, "label": "no pattern, same rates"}),
+    ):
+        weights = np.full(len(values), 100 / max(len(values), 1))
+        axes[1].hist(values, bins, weights=weights, color=COLOURS["real"], **style)
+    line, label = ("-", "valley") if network_justified else ("--", "third of the mean")
+    axes[1].axvline(network_threshold_ms, color=IN_BURST, linewidth=1.4, linestyle=line, label=label)
+    axes[1].set(xscale="log", xlabel=f"time that {pool} spikes in a row take (ms)", ylabel="fraction (%)")
     axes[1].xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=6))
     axes[1].xaxis.set_major_formatter("{x:g}")
     axes[1].xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
@@ -174,7 +142,7 @@ def log_intervals(
 def connectivity_matrix(
     coefficients: np.ndarray, connected: np.ndarray, community: np.ndarray, observed: np.ndarray, jittered: np.ndarray
 ) -> Figure:
-    """STTC of every pair, electrodes ordered by community, and the coefficients beside those of jittered trains.
+    """Draw the STTC of every pair, electrodes ordered by community, and its histogram beside that of jittered trains.
 
     Parameters
     ----------
@@ -187,36 +155,27 @@ def connectivity_matrix(
         (pairs,): coefficients of all pairs, of the trains and of one surrogate.
     """
     fig, (axes,) = panel_grid(1, 2, 3.1, width_ratios=[1.25, 1])
-    n = len(coefficients)
-    below = np.tril(np.ones((n, n), bool))
-    shown = np.where(below & ~connected, np.nan, coefficients)
+    shown = np.where(np.tril(~connected), np.nan, coefficients)
     np.fill_diagonal(shown, np.nan)
-    limit = float(np.nanquantile(np.abs(observed), 0.995)) if np.isfinite(observed).any() else 1.0
-    limit = limit or 1.0
+    observed, jittered = observed[np.isfinite(observed)], jittered[np.isfinite(jittered)]
+    limit = (float(np.quantile(np.abs(observed), 0.995)) if len(observed) else 0) or 1.0
     mesh = axes[0].imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     fig.colorbar(mesh, ax=axes[0], label="STTC", shrink=0.85, extend="both", ticks=mpl.ticker.MaxNLocator(5))
     start = 0
-    for c in np.unique(community[community >= 0]):
-        size = int((community == c).sum())
-        colour = _group_colours(np.array([c]))[0]
-        axes[0].add_patch(
-            mpl.patches.Rectangle((start - 0.5, start - 0.5), size, size, fill=False, edgecolor=colour, linewidth=1.6)
-        )
+    for c, size in zip(*np.unique(community[community >= 0], return_counts=True)):
+        style = {"fill": False, "edgecolor": _group_colours(c), "linewidth": 1.6}
+        axes[0].add_patch(mpl.patches.Rectangle((start - 0.5, start - 0.5), size, size, **style))
         start += size
     axes[0].set(xlabel="electrode, by community", ylabel="electrode, by community")
-    axes[0].set_title("above: all pairs; below: connected", fontweight="normal", fontsize=8)
-    for which in (axes[0].xaxis, axes[0].yaxis):
-        which.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    panel_title(axes[0], "above: all pairs; below: connected")
+    set_ticks(axes[0], 5, 5, integer=True)
     axes[0].spines[:].set_visible(False)
     axes[0].set_facecolor("0.94")
     pooled = np.concatenate([observed, jittered])
-    pooled = pooled[np.isfinite(pooled)]
     low, high = (pooled.min(), pooled.max()) if len(pooled) else (-1, 1)
     bins = np.linspace(low, max(high, low + 1e-6), 45)
-    axes[1].hist(observed[np.isfinite(observed)], bins, color=COLOURS["real"], alpha=0.3, label="recorded")
-    axes[1].hist(
-        jittered[np.isfinite(jittered)], bins, color=COLOURS["real"], histtype="step", linewidth=1, label="jittered"
-    )
+    axes[1].hist(observed, bins, color=COLOURS["real"], alpha=0.3, label="recorded")
+    axes[1].hist(jittered, bins, color=COLOURS["real"], histtype="step", linewidth=1, label="jittered")
     axes[1].set(xlabel="STTC of a pair", ylabel="pairs")
     axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2)
     return fig
@@ -230,7 +189,7 @@ def network_graph(
     hubs: np.ndarray,
     measures: Mapping[str, tuple[float, np.ndarray]],
 ) -> Figure:
-    """Connected electrodes on the chip, and measures of the graph beside random graphs with the same degrees.
+    """Draw connected electrodes on the chip, and measures of the graph beside random graphs with the same degrees.
 
     Parameters
     ----------
@@ -255,39 +214,21 @@ def network_graph(
         places = positions_um - positions_um.min(axis=0)
         chip.set(xlabel="x (µm)", ylabel="y (µm)")
     faint = float(np.clip(30 / np.sqrt(max(len(edges), 1)), 0.05, 0.8))
-    chip.add_collection(
-        mpl.collections.LineCollection(
-            places[edges.reshape(-1, 2)],
-            colors="0.45",
-            linewidths=0.8,
-            alpha=faint,
-            zorder=1,
-            rasterized=len(edges) > 2000,
-        )
-    )
+    lines = {"colors": "0.45", "linewidths": 0.8, "alpha": faint, "zorder": 1, "rasterized": len(edges) > 2000}
+    chip.add_collection(mpl.collections.LineCollection(places[edges.reshape(-1, 2)], **lines))
     size = 14 + 90 * degree / max(degree.max(initial=0), 1)
     chip.scatter(*places.T, s=size, c=_group_colours(community), edgecolors="white", linewidths=0.6, zorder=2)
-    chip.scatter(
-        *places[hubs].T,
-        s=1.9 * size[hubs] + 30,
-        facecolors="none",
-        edgecolors=COLOURS["real"],
-        linewidths=1.2,
-        zorder=3,
-    )
+    ring = {"facecolors": "none", "edgecolors": COLOURS["real"], "linewidths": 1.2, "zorder": 3}
+    chip.scatter(*places[hubs].T, s=1.9 * size[hubs] + 30, **ring)
     margin = 0.08 * max(np.ptp(places, axis=0).max(initial=0), 1e-3) if n else 1
     low, high = (places.min(axis=0), places.max(axis=0)) if n else (np.zeros(2), np.ones(2))
     chip.set(xlim=(low[0] - margin, high[0] + margin), ylim=(high[1] + margin, low[1] - margin), aspect="equal")
-    chip.set_title(f"{len(edges)} of {n * (n - 1) // 2} pairs are connected", fontweight="normal", fontsize=8)
-    for which in (chip.xaxis, chip.yaxis):
-        which.set_major_locator(mpl.ticker.MaxNLocator(4))
+    panel_title(chip, f"{len(edges)} of {n * (n - 1) // 2} pairs are connected")
+    set_ticks(chip, 4, 4)
     handles = [
-        Line2D([], [], marker="o", linestyle="", markersize=size, color=colour, markerfacecolor=fill, label=label)
-        for size, colour, fill, label in (
-            (5, GROUPS[0], GROUPS[0], "communities: colours"),
-            (5, BLANK, BLANK, "no connection"),
-            (9, COLOURS["real"], "none", "hub"),
-        )
+        dot("communities: colours", GROUPS[0], markersize=5),
+        dot("no connection", BLANK, markersize=5),
+        dot("hub", COLOURS["real"], markersize=9, markerfacecolor="none"),
     ]
     left.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2)
     for axis, (name, (value, random)) in zip(np.ravel(right.subplots(len(measures), 1)), measures.items()):
@@ -296,14 +237,11 @@ def network_graph(
         if np.isfinite(value):
             axis.plot(value, 0, "D", color=COLOURS["real"], markersize=6, label="this graph")
         axis.set(ylim=(-0.6, 0.6), yticks=[])
-        axis.set_title(name, fontweight="normal", fontsize=8)
+        panel_title(axis, name)
         axis.spines["left"].set_visible(False)
         axis.margins(x=0.15)
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
-    handles = [
-        Line2D([], [], marker="D", linestyle="", markersize=5, color=COLOURS["real"], label="this graph"),
-        Line2D([], [], marker="o", linestyle="", markersize=4, color="0.65", label="random, same degrees"),
-    ]
+        set_ticks(axis, x=4)
+    handles = [dot("this graph", COLOURS["real"], "D", markersize=5), dot("random, same degrees", "0.65", markersize=4)]
     right.legend(handles=handles, loc="outside lower center", ncols=2, handletextpad=0.2)
     return fig
 
@@ -311,7 +249,7 @@ def network_graph(
 def memberships(
     membership: np.ndarray, n_groups: np.ndarray, indices: Mapping[str, np.ndarray], votes: Mapping[str, int]
 ) -> Figure:
-    """Why there are so many groups, and how much each electrode belongs to each.
+    """Draw the indices for the number of groups, and how much each electrode belongs to each.
 
     Parameters
     ----------
@@ -320,7 +258,7 @@ def memberships(
     n_groups
         (k,): the numbers of groups that were tried.
     indices, votes
-        Name of an index → its values (k,), and the number that it prefers.
+        Name of an index → its values (k,), and the number of groups that it prefers.
     """
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=[1, 1.5])
@@ -330,20 +268,18 @@ def memberships(
         axis.plot(n_groups, shown, "o-", color=COLOURS["real"], markersize=3.5)
         best = np.flatnonzero(n_groups == votes[name])
         axis.plot(n_groups[best], shown[best], "o", markersize=9, markerfacecolor="none", color=IN_BURST)
-        axis.set_title(name, fontweight="normal", fontsize=7.5)
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+        panel_title(axis, name, fontsize=7.5)
+        set_ticks(axis, y=3)
         axis.margins(x=0.12, y=0.35)
     axes[-1].set(xlabel="groups (ringed: preferred)", xticks=n_groups)
     axis = right.subplots()
-    label = membership.argmax(axis=1)
-    order = np.lexsort((-membership.max(axis=1), label))
+    order = np.lexsort((-membership.max(axis=1), membership.argmax(axis=1)))
     edges, base = np.arange(len(order) + 1) - 0.5, np.zeros(len(order))
-    for g, share in enumerate(membership[order].T):
-        colour = _group_colours(np.array([g]))[0]
-        axis.stairs(base + share, edges, baseline=base, fill=True, color=colour, label=f"group {g + 1}")
-        base = base + share
+    for g, own in enumerate(membership[order].T):
+        axis.stairs(base + own, edges, baseline=base, fill=True, color=_group_colours(g), label=f"group {g + 1}")
+        base = base + own
     axis.set(xlabel="electrode, by group", ylabel="membership", ylim=(0, 1), xlim=(-0.5, len(order) - 0.5))
-    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+    set_ticks(axis, x=6, integer=True)
     right.legend(loc="outside upper center", ncols=min(membership.shape[1], 6), handlelength=1)
     return fig
 
@@ -355,21 +291,21 @@ def channel_groups(
     certainty: np.ndarray,
     profile: np.ndarray,
     names: Sequence[str],
-    accuracy: float | None,
+    accuracy: float,
     null: np.ndarray,
 ) -> Figure:
-    """Electrodes in the plane of their features, what their groups are like, and whether the groups hold in time.
+    """Draw electrodes in the plane of their features, the profiles of their groups, and how they hold in time.
 
     Parameters
     ----------
     plane, explained
-        (electrodes, 2): first two principal components of the features; (2,): their shares of the variance.
+        (electrodes, 2): first two principal components of the features; (2,): their fractions of the variance.
     label, certainty
         (electrodes,): group, and the membership in it.
     profile, names
         (groups, features): centres of the groups in z-scores, and names of the features.
     accuracy, null
-        Balanced accuracy on blocks of time that were not seen (None: not measured), and (n,) that of permuted labels.
+        Balanced accuracy in unseen blocks of time, and (n,) that of permuted labels.
     """
     fig, (axes,) = panel_grid(1, 3, 2.6, width_ratios=[1.25, 1.0, 0.95])
     colours = _group_colours(label)
@@ -378,22 +314,14 @@ def channel_groups(
     axes[0].set(xlabel=f"component 1 ({explained[0]:.0%} of variance)", ylabel=f"component 2 ({explained[1]:.0%})")
     limit = max(float(np.abs(profile).max()), 0.1)
     mesh = axes[1].imshow(profile.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-    axes[1].set(
-        xticks=range(len(profile)),
-        xticklabels=[f"{g + 1}" for g in range(len(profile))],
-        xlabel="group",
-        yticks=range(len(names)),
-        yticklabels=names,
-    )
+    axes[1].set(xlabel="group", xticks=range(len(profile)), xticklabels=range(1, len(profile) + 1))
+    axes[1].set(yticks=range(len(names)), yticklabels=names)
     axes[1].tick_params(length=0)
-    for tick, g in zip(axes[1].get_xticklabels(), range(len(profile))):
-        tick.set_color(_group_colours(np.array([g]))[0])
-        tick.set_fontweight("bold")
+    _colour_ticks(axes[1], len(profile))
     axes[1].spines[:].set_visible(False)
     fig.colorbar(mesh, ax=axes[1], label="mean (z-score)", shrink=0.9, ticks=mpl.ticker.MaxNLocator(4))
     axes[2].hist(100 * null, 20, color="0.75", label="permuted groups")
-    if accuracy is not None:
-        axes[2].axvline(100 * accuracy, color=IN_BURST, linewidth=1.6, label="groups")
+    axes[2].axvline(100 * accuracy, color=IN_BURST, linewidth=1.6, label="groups")
     axes[2].set(xlabel="right in unseen time (%)", ylabel="permutations")
     axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, 1.24), handlelength=1.3)
     return fig
@@ -402,7 +330,7 @@ def channel_groups(
 def treatment(
     plane: Mapping[str, np.ndarray], rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]]
 ) -> Figure:
-    """Cultures between the pathological and the healthy, and how far treatments lead beside their null.
+    """Draw cultures between pathological and healthy, and how far treatments move them, beside the null.
 
     Parameters
     ----------
@@ -418,14 +346,8 @@ def treatment(
     for name, points in plane.items():
         colour, marker = styles[name]
         axis.scatter(*points.T, s=26, color=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
-        axis.plot(
-            *points.mean(axis=0),
-            marker,
-            markersize=11,
-            markerfacecolor="none",
-            markeredgecolor=colour,
-            markeredgewidth=1.8,
-        )
+        ring = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": colour, "markeredgewidth": 1.8}
+        axis.plot(*points.mean(axis=0), marker, **ring)
     axis.set(xlabel="from pathological (0) to healthy (1)", ylabel="otherwise (SD of a feature)")
     left.legend(loc="outside upper center", ncols=len(plane), handletextpad=0.1, columnspacing=1)
     panels = np.ravel(right.subplots(len(rescues), 1, sharex=True))
@@ -440,16 +362,16 @@ def treatment(
         axis.plot(ends, [0.9 * top] * 2, color=colour, linewidth=1.2)
         axis.set(yticks=[])
         axis.spines["left"].set_visible(False)
-        share = f"{fraction:.2f}" if np.isfinite(fraction) else "not defined"
-        axis.set_title(f"{name}: {share}, p = {p:.3f}", fontweight="normal", fontsize=8, color=colour)
-    panels[-1].set_xlabel("share of the way to healthy (grey: null)")
+        found = f"{fraction:.2f}" if np.isfinite(fraction) else "not defined"
+        panel_title(axis, f"{name}: {found}, p = {p:.3f}", color=colour)
+    panels[-1].set_xlabel("fraction of the way to healthy (grey: null)")
     return fig
 
 
 def treatment_distances(
     rows: Sequence[tuple[str, str]], value: np.ndarray, null: np.ndarray, drift: np.ndarray, q: np.ndarray
 ) -> Figure:
-    """Distances between conditions of one culture, beside shuffled blocks and the drift within a recording.
+    """Draw distances between conditions of one culture, beside shuffled blocks and the drift within a recording.
 
     Parameters
     ----------
@@ -488,7 +410,7 @@ def synthetic_groups(
     shares: Mapping[str, np.ndarray],
     errors: Mapping[str, np.ndarray],
 ) -> Figure:
-    """Do synthetic spikes fall into the groups of the real ones?
+    """Draw synthetic and real spikes in the groups of the real ones, and the fraction in each.
 
     Parameters
     ----------
@@ -496,37 +418,31 @@ def synthetic_groups(
         Source → (n, 2) spikes in the plane of the real ones' features, and (n,) the group of each; the last group is
         for what lies outside all.
     shares, errors
-        Source → (groups,) share of its spikes in each group, the last outside; and (2, groups) half-widths of the 95 %
-        interval, below and above.
+        Source → (groups,) fraction of its spikes in each group, the last outside; and (2, groups) half-widths of the
+        95 % interval, below and above.
     """
     sources = list(planes)
     n_groups = len(shares[sources[0]]) - 1
     fig = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     above, below = fig.subfigures(2, 1, height_ratios=[1.35, 1])
     axes = above.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
-    centre = np.concatenate([p for p in planes.values()])
-    limits = np.quantile(centre, [0.002, 0.998], axis=0)
+    limits = np.quantile(np.concatenate(list(planes.values())), [0.002, 0.998], axis=0)
     for axis, source in zip(axes, sources):
         label = np.where(labels[source] < n_groups, labels[source], -1)
         axis.scatter(*planes[source].T, s=4, c=_group_colours(label), alpha=0.7, linewidths=0, rasterized=True)
         axis.set_title(LABELS[source], color=COLOURS[source])
     axes[0].set(xlim=limits[:, 0], ylim=limits[:, 1])
-    above.supxlabel("component 1 of the shape of real spikes", fontsize=8)
-    above.supylabel("component 2", fontsize=8)
+    above.supxlabel("component 1 of the shape of real spikes")
+    above.supylabel("component 2")
     axis = below.subplots()
     width = 0.8 / len(sources)
     for i, source in enumerate(sources):
         x = np.arange(n_groups + 1) + (i - (len(sources) - 1) / 2) * width
         axis.bar(x, 100 * shares[source], 0.9 * width, color=COLOURS[source], alpha=0.85, label=LABELS[source])
         axis.errorbar(x, 100 * shares[source], 100 * errors[source], fmt="none", ecolor="black", elinewidth=0.8)
-    axis.set(
-        xticks=range(n_groups + 1),
-        xticklabels=[*(f"group {g + 1}" for g in range(n_groups)), "outside"],
-        ylabel="spikes (%)",
-    )
-    for tick, g in zip(axis.get_xticklabels(), range(n_groups)):
-        tick.set_color(_group_colours(np.array([g]))[0])
-        tick.set_fontweight("bold")
+    names = [*(f"group {g + 1}" for g in range(n_groups)), "outside"]
+    axis.set(xticks=range(n_groups + 1), xticklabels=names, ylabel="spikes (%)")
+    _colour_ticks(axis, n_groups)
     axis.tick_params("x", length=0)
     below.legend(loc="outside lower center", ncols=len(sources))
     return fig

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy.spatial import cKDTree
 
-from meagan_lib.plots.style import COLOURS, DROPPED, UNITS, WIDTH, gif, panel_grid
+from meagan_lib.plots import style
+from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, UNITS, WIDTH
 
 FAULTS = ("#3C3C3C", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")
 """Colours of what may be wrong with an electrode; one that is good is light grey."""
-BLANK = "0.87"
 NEAR_S = 0.5
 """Time shown on either side of an instant, in s."""
 ROW = 32
@@ -33,22 +31,18 @@ def trace_detections(
     unit: str,
     title: str,
 ) -> Figure:
-    """Raw and filtered trace (samples,) of one electrode, its threshold, and its peaks, kept or dropped."""
-    fig, ((above,), (below,)) = panel_grid(2, 1, 3.6, sharex=True)
+    """Draw raw and filtered trace (samples,) of one electrode, its threshold, and its peaks, kept or dropped."""
+    fig, ((above,), (below,)) = style.panel_grid(2, 1, 3.6, sharex=True)
     above.plot(time_s, raw, color="0.55", linewidth=0.6)
     above.set(title=title, ylabel=f"raw ({UNITS[unit]})")
     below.plot(time_s, filtered, color=COLOURS["real"], linewidth=0.6)
     below.axhline(threshold, color=DROPPED, linewidth=1, linestyle="--", label="threshold")
-    below.plot(peak_time_s[kept], peak_amplitude[kept], "v", color=COLOURS["reach"], markersize=5, label="kept")
-    below.plot(
-        peak_time_s[~kept],
-        peak_amplitude[~kept],
-        "v",
-        markerfacecolor="white",
-        markeredgecolor=DROPPED,
-        markersize=5,
-        label="dropped",
-    )
+    for mine, name, colour, face in (
+        (kept, "kept", COLOURS["reach"], COLOURS["reach"]),
+        (~kept, "dropped", DROPPED, "white"),
+    ):
+        colours = dict(markeredgecolor=colour, markerfacecolor=face)
+        below.plot(peak_time_s[mine], peak_amplitude[mine], "v", markersize=5, label=name, **colours)
     below.set(xlabel="time (s)", ylabel=f"filtered ({UNITS[unit]})")
     below.margins(x=0)
     fig.legend(*below.get_legend_handles_labels(), loc="outside upper right", ncols=3)
@@ -56,7 +50,7 @@ def trace_detections(
 
 
 def electrode_places(positions_um: np.ndarray | None, n: int) -> np.ndarray:
-    """Positions (n, 2) with their least at 0; without any, in rows of 32 with a pitch of 1."""
+    """Move positions (n, 2) so that their least is 0; without any, put electrodes in rows of 32 with a pitch of 1."""
     if positions_um is None:
         return np.stack(np.divmod(np.arange(n), ROW), axis=1)[:, ::-1].astype(float)
     return positions_um - positions_um.min(axis=0)
@@ -82,11 +76,10 @@ def electrode_squares(
     axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     if not in_a_row:
         axis.set(xlabel="x (µm)", ylabel="y (µm)")
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+        style.set_ticks(axis, 4, 4)
     elif len(values) > ROW:
         axis.set(xlabel=f"electrode (+ {ROW} a row)", ylabel="row")
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
+        style.set_ticks(axis, y=4, integer=True)
     else:
         axis.set(xlabel="electrode", xticks=range(0, len(values), 1 + len(values) // 16), yticks=[])
         axis.spines["left"].set_visible(False)
@@ -94,7 +87,7 @@ def electrode_squares(
 
 
 def _pitch(positions: np.ndarray) -> float:
-    """Least distance along x or y between two electrodes; 1 for a single one."""
+    """Return the least distance along x or y between two electrodes; 1 for a single one."""
     if len(positions) < 2:
         return 1.0
     distance = cKDTree(positions).query(positions, k=2, p=np.inf)[0][:, 1]
@@ -102,10 +95,10 @@ def _pitch(positions: np.ndarray) -> float:
 
 
 def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.ndarray, unit: str) -> Figure:
-    """Noise level and spike rate (channels,) at the electrodes' positions (channels, 2); in a row without positions."""
+    """Map noise level and spike rate (channels,) at the electrodes' positions (channels, 2); in rows without any."""
     in_a_row = positions_um is None
     flat = in_a_row and len(noise) <= ROW
-    fig, (axes,) = panel_grid(1, 2, 2.0 if flat else 3.2)
+    fig, (axes,) = style.panel_grid(1, 2, 2.0 if flat else 3.2)
     places = electrode_places(positions_um, len(noise))
     for axis, values, name, colours in (
         (axes[0], noise, f"noise level ({UNITS[unit]})", "viridis"),
@@ -121,55 +114,32 @@ def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.nda
 def quality_map(
     positions_um: np.ndarray | None, verdict: np.ndarray, noise: np.ndarray, names: Sequence[str], unit: str
 ) -> Figure:
-    """Verdict (channels,) of each electrode at its position (channels, 2), and the noise (channels,) by verdict.
+    """Map the verdict (channels,) on electrodes at their positions (channels, 2), and the noise (channels,) by verdict.
 
     ``verdict`` counts through ``names``, of which the first stands for a good electrode. The names with their counts,
     to the right, are the legend of both panels. Without positions, electrodes stand in rows.
     """
     flat = positions_um is None and len(verdict) <= ROW
-    fig, (axes,) = panel_grid(1, 2, 2.2 if flat else 3.0, width_ratios=[1.15, 1])
+    fig, (axes,) = style.panel_grid(1, 2, 2.2 if flat else 3.0, width_ratios=[1.15, 1])
     colours = [BLANK, *FAULTS][: len(names)]
-    electrode_squares(
-        axes[0],
-        electrode_places(positions_um, len(verdict)),
-        verdict,
-        positions_um is None,
-        cmap=mpl.colors.ListedColormap(colours),
-        clim=(-0.5, len(names) - 0.5),
-    )
+    places, cells = electrode_places(positions_um, len(verdict)), mpl.colors.ListedColormap(colours)
+    electrode_squares(axes[0], places, verdict, positions_um is None, cmap=cells, clim=(-0.5, len(names) - 0.5))
     many = len(verdict) > 500
     for v, colour in enumerate(colours):
-        mine = noise[verdict == v]
+        mine, size = noise[verdict == v], 4 if many else 14
         spread = 0.3 * np.sin(2.4 * np.arange(len(mine)))  # even, and the same every time
-        axes[1].scatter(
-            mine,
-            v + spread,
-            s=4 if many else 14,
-            color="0.7" if v == 0 else colour,
-            linewidths=0,
-            clip_on=False,
-            rasterized=many,
-        )
-    axes[1].scatter(
-        np.full(len(names), 1.05),
-        range(len(names)),
-        s=36,
-        marker="s",
-        color=colours,
-        clip_on=False,
-        transform=axes[1].get_yaxis_transform(),
-    )
+        dots = dict(s=size, color="0.7" if v == 0 else colour, linewidths=0, clip_on=False, rasterized=many)
+        axes[1].scatter(mine, v + spread, **dots)
+    beside = dict(s=36, marker="s", color=colours, clip_on=False, transform=axes[1].get_yaxis_transform())
+    axes[1].scatter(np.full(len(names), 1.05), range(len(names)), **beside)
     axes[1].yaxis.tick_right()
     axes[1].spines["left"].set_visible(False)
     axes[1].grid(axis="y", color="0.93")
     axes[1].set_axisbelow(True)
     axes[1].tick_params("y", length=0, pad=18, labelsize=8)
-    axes[1].set(
-        xlabel=f"noise level ({UNITS[unit]})",
-        yticks=range(len(names)),
-        ylim=(len(names) - 0.5, -0.5),
-        yticklabels=[f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)],
-    )
+    counts = [f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)]
+    axes[1].set(yticks=range(len(names)), yticklabels=counts, ylim=(len(names) - 0.5, -0.5))
+    axes[1].set_xlabel(f"noise level ({UNITS[unit]})")
     positive = noise[noise > 0]
     if len(positive):
         typical = np.median(positive)
@@ -189,7 +159,7 @@ def activity_frame(
     chip_um: tuple[float, float] | None = None,
     limit: float | None = None,
 ) -> Figure:
-    """One instant of a recording: activity of each electrode, and when that was.
+    """Show one instant of a recording: activity of each electrode, and when that was.
 
     Parameters
     ----------
@@ -214,7 +184,7 @@ def activity_frame(
 
 
 def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, limit):
-    """The figure of :func:`activity_frame`, its squares, and the marks of the instant: two lines and a dot."""
+    """Return the figure of :func:`activity_frame`, its squares, and the marks of the instant: two lines and a dot."""
     in_a_row = positions_um is None
     places = electrode_places(None, len(activity)) if in_a_row else np.asarray(positions_um, float)
     pitch = _pitch(places)
@@ -234,15 +204,8 @@ def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, 
     frame = axes["frame"]
     limit = limit or float(np.abs(activity).max()) or 1.0
     signed = activity.min() < 0
-    squares = electrode_squares(
-        frame,
-        places,
-        activity,
-        in_a_row,
-        pitch,
-        cmap="RdBu" if signed else "magma",
-        clim=(-limit if signed else 0, limit),
-    )
+    colours = dict(cmap="RdBu" if signed else "magma", clim=(-limit if signed else 0, limit))
+    squares = electrode_squares(frame, places, activity, in_a_row, pitch, **colours)
     outline = dict(facecolor="0.95", edgecolor="0.6", linewidth=0.8, zorder=0)
     if chip_um and not in_a_row:
         chip = mpl.patches.Rectangle((-pitch / 2, -pitch / 2), *chip_um, **outline)
@@ -266,9 +229,8 @@ def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, 
         marks.append(axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0))
         axis.set(ylim=(0, 1.05 * max(np.nanmax(rate_hz), 1e-9)), ylabel="spikes / s")
         axis.margins(x=0)
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
-    axes["rate"].set_title("mean spike rate of the electrodes", fontweight="normal", fontsize=8)
+        style.set_ticks(axis, 5, 3)
+    style.panel_title(axes["rate"], "mean spike rate of the electrodes")
     marks += axes["near"].plot(shown_s, np.interp(shown_s, time_s, rate_hz), "o", color=DROPPED, markersize=5)
     if flat:
         axes["rate"].set_xlabel("time (s)")
@@ -284,29 +246,22 @@ def activity_animation(
     rate_hz: np.ndarray,
     label: str,
     chip_um: tuple[float, float] | None = None,
-    frame_ms: int = 120,
-    dpi: int = 100,
 ) -> bytes:
-    """A GIF of :func:`activity_frame` for each row of ``activity`` (frames, channels) at ``shown_s`` (frames,).
+    """Make a GIF of :func:`activity_frame` for each row of ``activity`` (frames, channels) at ``shown_s`` (frames,).
 
     All frames share their colours, which end at the largest absolute activity, and one palette of 128 colours; the same
-    input gives the same bytes. ``frame_ms`` is how long a frame stands. For the rest see there.
+    input gives the same bytes. For the rest see there.
     """
     limit = float(np.abs(activity).max()) or 1.0
     lowest = activity[activity.min(axis=1).argmin()]
     fig, squares, marks = _activity(positions_um, lowest, time_s, rate_hz, shown_s[0], label, chip_um, limit)
     marks[1].axes.set_xlim(shown_s[0] - NEAR_S / 4, shown_s[-1] + NEAR_S / 4)
-    fig.set_dpi(dpi)
-    canvas = FigureCanvasAgg(fig)
-    canvas.draw()
-    fig.set_layout_engine("none")  # laid out once: nothing moves but what is shown
-    pictures = []
+    canvas, pictures = style.moving_canvas(fig), []
     for values, instant in zip(activity, shown_s):
         squares.set_array(values)
         squares.axes.set_title(f"{instant:.3f} s", fontweight="normal")
         for line in marks[:2]:
             line.set_xdata([instant, instant])
         marks[2].set_data([instant], [np.interp(instant, time_s, rate_hz)])
-        canvas.draw()
-        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    return gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], frame_ms)
+        pictures.append(style.picture(canvas))
+    return style.gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], 120)

@@ -1,14 +1,16 @@
-"""The house style: one font, one palette that colour-blind readers can use (Okabe & Ito 2008), and what all figures share.
+"""The house style: one font, one palette that colour-blind readers can use (Okabe & Ito 2008), what all figures share.
 
-Real windows and each model keep their colour everywhere. Importing this module sets the style."""
+Real windows and each model keep their colour everywhere. Importing this module sets the style.
+"""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -42,6 +44,7 @@ SOURCES = {
 COLOURS = {name: source.colour for name, source in SOURCES.items()}
 LABELS = {name: source.label for name, source in SOURCES.items()}
 DROPPED = "#E69F00"
+BLANK = "0.87"
 UNITS = {"uV": "µV", "ADU": "ADC steps", "normalised": "normalised"}
 SERIES = (("#009E73", "o"), ("#E69F00", "s"), ("#56B4E9", "^"), ("#3C3C3C", "D"))
 """Colour and marker of series that are neither real windows nor a model."""
@@ -56,6 +59,7 @@ mpl.rcParams.update(
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",
         "axes.labelsize": 8,
+        "figure.labelsize": 8,
         "xtick.labelsize": 7,
         "ytick.labelsize": 7,
         "legend.fontsize": 7,
@@ -71,16 +75,60 @@ mpl.rcParams.update(
 
 
 def panel_grid(rows: int, columns: int, height: float, **options) -> tuple[Figure, np.ndarray]:
+    """Make a figure of the page's width with panels (rows, columns); ``options`` are those of ``Figure.subplots``."""
     fig = Figure(figsize=(WIDTH, height), layout="constrained")
     return fig, fig.subplots(rows, columns, squeeze=False, **options)
 
 
 def voltage_label(unit: str) -> str:
+    """Name the voltage axis with its unit, a key of ``UNITS``."""
     return f"voltage ({UNITS[unit]})" if unit != "normalised" else "voltage (normalised)"
 
 
+def label_time_and_voltage(fig: Figure, unit: str, more: str = "") -> None:
+    """Name the axes of a figure whose panels share time and voltage; ``more`` follows the voltage."""
+    fig.supxlabel("time from trough (ms)")
+    fig.supylabel(voltage_label(unit) + more)
+
+
+def panel_title(axis: Axes, text: str, **options) -> None:
+    """Put a small light title above a panel."""
+    axis.set_title(text, **dict(fontweight="normal", fontsize=8) | options)
+
+
+def set_ticks(axis: Axes, x: int | None = None, y: int | None = None, **options) -> None:
+    """Let an axis have at most so many ticks; ``options`` are those of ``MaxNLocator``."""
+    for side, most in ((axis.xaxis, x), (axis.yaxis, y)):
+        if most is not None:
+            side.set_major_locator(mpl.ticker.MaxNLocator(most, **options))
+
+
+def set_rows(axis: Axes, labels: Sequence[str] | None = None) -> None:
+    """Label the rows 0, 1, … of an axis from the top, without ticks; None: it shares them with another axis."""
+    if labels is not None:
+        axis.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5))
+    axis.tick_params("y", length=0)
+    axis.spines["left"].set_visible(False)
+
+
+def light_grid(axis: Axes, direction: str) -> None:
+    """Draw a faint grid behind everything, ``x`` or ``y``."""
+    axis.grid(axis=direction, color="0.93", linewidth=0.6)
+    axis.set_axisbelow(True)
+
+
+def annotate(axis: Axes, text: str, at: tuple, offset: tuple, coordinates="axes fraction", **options) -> None:
+    """Write ``text`` at an ``offset`` in points from a place in some ``coordinates``."""
+    axis.annotate(text, at, offset, xycoords=coordinates, textcoords="offset points", **options)
+
+
+def dot(label: str, colour: str, marker: str = "o", **options) -> Line2D:
+    """Make a legend's entry of a marker."""
+    return Line2D([], [], marker=marker, linestyle="", color=colour, label=label, **options)
+
+
 def gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int | Sequence[int]) -> bytes:
-    """Pictures of one size as a GIF, with the palette of 128 colours that suits the ``typical`` ones."""
+    """Join pictures of one size into a GIF, with the palette of 128 colours that suits the ``typical`` ones."""
     montage = Image.fromarray(np.concatenate([np.asarray(pictures[i]) for i in typical]))
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
@@ -95,22 +143,27 @@ def gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int |
     return buffer.getvalue()
 
 
-def source_panels(n: int) -> tuple[Figure, np.ndarray]:
-    """A figure with ``n`` small panels (n,), four to a row, that share their axes; axis labels are the figure's."""
+def shared_panels(n: int, height_of_rows: Callable[[int, int], float]) -> tuple[Figure, np.ndarray]:
+    """Make a figure with ``n`` panels (n,), four to a row, that share axes; its height is by rows and columns."""
     columns = min(4, n)
     rows = -(-n // columns)
-    fig, axes = panel_grid(rows, columns, 2.6 if n == 1 else 1.55 * rows + 0.4, sharex=True, sharey=True)
+    fig, axes = panel_grid(rows, columns, height_of_rows(rows, columns), sharex=True, sharey=True)
     for i, axis in enumerate(axes.flat[n:], n):
         axis.set_visible(False)
         axes.flat[i - columns].tick_params("x", labelbottom=True)
-    for axis in axes.flat:
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 5, 10]))
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
     return fig, axes.flat[:n]
 
 
+def source_panels(n: int) -> tuple[Figure, np.ndarray]:
+    """Make a figure with ``n`` small panels (n,) of windows, four to a row; axis labels are the figure's."""
+    fig, axes = shared_panels(n, lambda rows, columns: 2.6 if n == 1 else 1.55 * rows + 0.4)
+    for axis in axes:
+        set_ticks(axis, 3, 4, steps=[1, 2, 5, 10])
+    return fig, axes
+
+
 def ramp(model: str, n: int) -> list[tuple[float, float, float]]:
-    """``n`` shades of the colour of ``model``, from light to dark."""
+    """Shade the colour of ``model`` from light to dark in ``n`` steps."""
     light, own = sns.light_palette(COLOURS[model], 10)[4], COLOURS[model]
     return [tuple(c[:3]) for c in sns.blend_palette([light, own, sns.dark_palette(own, 10)[3]], n)]
 
@@ -120,34 +173,45 @@ UNIT_COLOURS = ("#332288", "#DDCC77", "#117733", "#CC6677", "#88CCEE", "#882255"
 
 
 def present_sources(sources: Iterable[str]) -> list[str]:
-    """Sources in the order in which to draw them: the models of the thesis last, above their rivals."""
+    """Put sources in the order in which to draw them: the models of the thesis last, above their baselines."""
     return sorted(sources, key=["transformer_gan", "vae_gan"].__contains__)
 
 
 def source_legend(fig: Figure, sources: Sequence[str]) -> None:
+    """Put a legend of lines for sources below the panels."""
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
     fig.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 5))
 
 
 def marker_legend(fig: Figure, labels: Mapping[str, str], **options) -> None:
-    """A legend of markers for sources, with the labels given; ``options`` are those of the legend."""
-    handles = [
-        Line2D([], [], linestyle="", marker=SOURCES[s].marker, color=COLOURS[s], markersize=4.5, label=label)
-        for s, label in labels.items()
-    ]
+    """Put a legend of markers for sources, with the labels given; ``options`` are those of the legend."""
+    handles = [dot(label, COLOURS[s], SOURCES[s].marker, markersize=4.5) for s, label in labels.items()]
     fig.legend(handles=handles, **options)
 
 
+def picture(canvas: FigureCanvasAgg) -> Image.Image:
+    """Draw a canvas and return it as a picture RGB."""
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+
+
+def moving_canvas(fig: Figure, dpi: int = 100) -> FigureCanvasAgg:
+    """Lay a figure out once, so that nothing moves but what is changed in it; return its canvas."""
+    fig.set_dpi(dpi)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    fig.set_layout_engine("none")
+    return canvas
+
+
 def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100) -> bytes:
-    """Figures of one size, one after another, as a GIF; the last one stands ten times as long.
+    """Show figures of one size, one after another, as a GIF; the last one stands ten times as long.
 
     The palette suits the first, the middle and the last figure.
     """
     pictures = []
     for fig in figures:
         fig.set_dpi(dpi)
-        canvas = FigureCanvasAgg(fig)
-        canvas.draw()
-        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+        pictures.append(picture(FigureCanvasAgg(fig)))
     n = len(pictures)
     return gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms])

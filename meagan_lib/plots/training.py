@@ -2,25 +2,25 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from meagan_lib.plots.style import COLOURS, DROPPED, panel_grid
+from meagan_lib.plots import style
+from meagan_lib.plots.style import COLOURS, DROPPED
 
 
 def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, best_step: int, model: str) -> Figure:
-    """Losses, the discriminator's answers, learning rates and validation score (looks, 2: step, score) over steps.
+    """Draw losses, the discriminator's answers, learning rates and ``validation`` (n, 2: step, score) over steps.
 
     ``history`` maps the columns of ``history.csv`` to arrays (rows,), NaN where a stage does not record one; with the
     columns ``nll`` and ``kl`` a first panel shows the terms of the ELBO.
     """
     step, colour = history["step"], COLOURS[model]
     elbo = "nll" in history
-    fig, axes = panel_grid(1, 5 if elbo else 4, 2.4)
+    fig, axes = style.panel_grid(1, 5 if elbo else 4, 2.4)
     axes = list(axes[0])
     for axis in axes:
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(2))
+        style.set_ticks(axis, 2)
         axis.set_xlabel("step")
     if elbo:
         first = axes.pop(0)
@@ -48,25 +48,23 @@ def training_curves(history: Mapping[str, np.ndarray], validation: np.ndarray, b
 
 
 def elbo(history: Mapping[str, np.ndarray], per_epoch: float) -> Figure:
-    """Stage 1 over epochs: the two terms of −ELBO, their sum, and the learned noise scale s.
+    """Draw stage 1 over epochs: the two terms of −ELBO, their sum, and the learned noise scale s.
 
     ``history`` maps ``step``, ``nll`` and ``kl`` (nats) and ``noise`` (z-scores) to arrays (rows,); rows where ``nll``
     is NaN are of stage 2 and left out. ``per_epoch``: steps of an epoch.
     """
     stage = np.isfinite(history["nll"])
     epoch, nll, kl, noise = (np.asarray(history[k], float)[stage] for k in ("step", "nll", "kl", "noise"))
-    fig, (axes,) = panel_grid(1, 4, 1.9, sharex=True)
-    for axis, values, title, unit in zip(
-        axes,
-        (nll, kl, nll + kl, noise),
-        ("reconstruction, $-\\log p(x|z)$", "KL from the prior", "their sum, $-$ELBO", "learned noise scale $s$"),
-        ("nats", "nats", "nats", "z-scores"),
+    fig, (axes,) = style.panel_grid(1, 4, 1.9, sharex=True)
+    marker = "o" if len(epoch) < 10 else None
+    for axis, values, title, unit in (
+        (axes[0], nll, "reconstruction, $-\\log p(x|z)$", "nats"),
+        (axes[1], kl, "KL from the prior", "nats"),
+        (axes[2], nll + kl, "their sum, $-$ELBO", "nats"),
+        (axes[3], noise, "learned noise scale $s$", "z-scores"),
     ):
-        axis.plot(
-            epoch / per_epoch, values, color=COLOURS["vae_gan"], marker="o" if len(values) < 10 else None, markersize=3
-        )
-        axis.set_title(title, fontweight="normal", fontsize=8)
+        axis.plot(epoch / per_epoch, values, color=COLOURS["vae_gan"], marker=marker, markersize=3)
+        style.panel_title(axis, title)
         axis.set(xlabel="epoch", ylabel=unit)
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
-        axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+        style.set_ticks(axis, 4, 5)
     return fig

@@ -70,7 +70,7 @@ class BrwRecording(sc.BaseRecording):
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
-    told by), ``frames_per_chunk``. Positions are (row, column) · pitch in µm, as SpikeInterface has them.
+    taken from), ``frames_per_chunk``. Positions are (row, column) · pitch in µm, as SpikeInterface has them.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """The file, opened for reading.
+    """Open a file for reading.
 
     Raises
     ------
@@ -184,18 +184,18 @@ def open_hdf5(path: Path) -> h5py.File:
 
 
 def contents(file: h5py.File) -> str:
-    """What lies at the root of an HDF5 file, in words."""
+    """Describe in words what lies at the root of an HDF5 file."""
     there = [f"{name} {item.shape}" if isinstance(item, h5py.Dataset) else f"{name}/" for name, item in file.items()]
     return ", ".join(there[:12] + ["…"] * (len(there) > 12)) or "nothing"
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, for a sentence."""
+    """Return the first line of an error's message, for a sentence."""
     return next(iter(str(error).splitlines()), "no message")
 
 
 def _small(dataset: h5py.Dataset) -> np.ndarray:
-    """The values of a header dataset, which a damaged size must not turn into a read of gigabytes."""
+    """Return the values of a header dataset, which a damaged size must not turn into a read of gigabytes."""
     if dataset.size > 2**22:
         raise ValueError(f"{dataset.name} has {dataset.size} entries")
     return dataset[()]
@@ -286,7 +286,7 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
 
 
 def _settings_4(file: h5py.File) -> tuple[dict, tuple[float, ...]]:
-    """The JSON header of a 4.x file; and lowest and highest µV, lowest and highest code, scale, and rate in Hz."""
+    """Read the JSON header of a 4.x file; and lowest and highest µV, lowest and highest code, scale, rate in Hz."""
     key = "ExperimentSettings" if "ExperimentSettings" in file else "ExperimentInfo"
     settings = json.loads(_text(file[key]))
     if key == "ExperimentSettings":
@@ -307,7 +307,7 @@ def _settings_4(file: h5py.File) -> tuple[dict, tuple[float, ...]]:
 
 
 def _text(dataset: h5py.Dataset) -> bytes:
-    """The one string of a dataset.
+    """Read the one string of a dataset.
 
     A string of variable length is stored as its length, the address of a heap and an index in it; the heap (``GCOL``)
     is a row of objects (HDF5 file format specification, III.E). It is walked here, because the HDF5 library (2.0)
@@ -360,6 +360,6 @@ def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> 
     fits = samples.shape == (header.n_frames, header.n_channels)
     if not fits and samples.shape != (header.n_frames * header.n_channels,):
         raise InputError(
-            f"{name} holds {samples.size} samples, where its header tells of {header.n_frames} frames of "
+            f"{name} holds {samples.size} samples, where its header states {header.n_frames} frames of "
             f"{header.n_channels} channels: it {CUT_SHORT}, or its header is damaged"
         )

@@ -30,7 +30,7 @@ AUXILIARY = re.compile(
 AUXILIARY_CHANNEL = re.compile(r"(aux|adc|dac|ainp?|analog|ttl|sync|din|dout|vdd|trigger)[\W_]*\d*", re.IGNORECASE)
 """Name of a channel that is no electrode, in a stream of electrodes."""
 DERIVED = re.compile(r"lfp|serieslf|\blf\b|filt|low.?pass|high.?pass|\bdc\b|processing/", re.IGNORECASE)
-"""Words in the name of a stream that was made from the electrodes' own: taken only when it is picked."""
+"""Words in the name of a stream derived from the electrodes' own: taken only when it is picked."""
 ENDS_EARLY = re.compile(
     r"truncat|end.of.file|\beof\b|mmap length|not a multiple|requires a buffer|too small|cannot reshape|empty file"
     r"|buffer size|out of bounds|a read error|\(Filesize\)",
@@ -47,7 +47,7 @@ def refuse_choice(name: str, **choices: str | None) -> None:
 
 
 def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
-    """The stream of electrodes among ``streams``, or the one that ``stream`` names in full or by a part of its name.
+    """Pick the stream of electrodes among ``streams``, or the one that ``stream`` names in full or in part.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _neo(extractor: type, path: Path, stream: str | None) -> tuple[sc.BaseRecord
 def _at_breaks(
     recording: sc.BaseRecording, name: str, begins: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> sc.BaseRecording:
-    """The recording with each segment divided at the gaps over which SpikeInterface lays it end to end.
+    """Divide each segment of a recording at the gaps over which SpikeInterface lays it end to end.
 
     ``begins`` are, for each segment, the frames int64 (stretches,) with which stretches of time begin, and when that
     was, float64 (stretches,) in s.
@@ -114,7 +114,7 @@ def _at_breaks(
 
 
 def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """A file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
+    """Open a file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
     recording, files = _neo(se.IntanRecordingExtractor, path, stream)
     reader = recording.neo_reader
     if reader.file_format != "header-attached":
@@ -162,14 +162,14 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
 def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     refuse_choice(path.name, stream=stream)
     recording = sc.read_zarr(path)
-    for name, array in recording._root.arrays():  # what lacks would be read as zeros
+    for name, array in recording._root.arrays():  # missing chunks would be read as zeros
         if array.nchunks_initialized < array.nchunks:
             raise InputError(f"{path.name} {CUT_SHORT}: {name} lacks chunks; copy it again when it is finished")
     return recording, [path]
 
 
 def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """MaxWell's or MultiChannel Systems' HDF5, told by what is in it."""
+    """Open MaxWell's or MultiChannel Systems' HDF5, recognised by its content."""
     with open_hdf5(path) as file:
         if "version" in file and ("wells" in file or {"sig", "mapping"} <= set(file)):
             return _open_maxwell(path, file, stream, well)
@@ -209,7 +209,7 @@ def _open_maxwell(
     if well is not None and stream is not None:
         raise InputError(f"{path.name} holds wells and no other streams: give the well and leave the stream out")
     wanted = well if stream is None else stream
-    if wanted is None and len(recordings) > 1 or wanted is not None and wanted not in recordings:
+    if len(recordings) > 1 if wanted is None else wanted not in recordings:
         raise InputError(
             f"{path.name} holds {f'no well {wanted!r}' if wanted else f'{len(recordings)} wells'}: pick one of "
             f"{', '.join(recordings)} with --set 01_preprocessing.well=NAME"
@@ -253,7 +253,7 @@ def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, lis
     meta_file = path.with_suffix(".meta")
     meta = read_meta_file(meta_file)
     device = re.search(r"\.(imec\d*\.(?:ap|lf)|nidq|obx\d+\.obx)\.bin$", meta["fileName"])
-    # neo tells the device by the points in the whole name, which a run may have of its own.
+    # neo recognises the device by the points in the whole name, which a run may have of its own.
     info = extract_stream_info(meta_file, meta | ({"fileName": f"run.{device[1]}.bin"} if device else {}))
     if "snsApLfSy" in meta:
         n_electrodes = sum(int(n) for n in meta["snsApLfSy"].split(",")[:2])
@@ -266,7 +266,7 @@ def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, lis
     size = path.stat().st_size
     if size == 0 or size < int(meta.get("fileSizeBytes", 0)) or size % (2 * info["num_chan"]):
         raise InputError(
-            f"{path.name} {CUT_SHORT}: it has {size} bytes of {info['num_chan']} channels, and its .meta tells of "
+            f"{path.name} {CUT_SHORT}: it has {size} bytes of {info['num_chan']} channels, and its .meta states "
             f"{meta.get('fileSizeBytes', 'no number')}"
         )
     recording = sc.read_binary(
@@ -284,7 +284,7 @@ def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, lis
 
 
 def open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """A folder of Open Ephys' binary format: a recording, or an experiment, whose recordings become segments.
+    """Open a folder of Open Ephys' binary format: a recording, or an experiment, whose recordings become segments.
 
     Raises
     ------
@@ -385,7 +385,7 @@ def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
 
 
 def _electrodes(recording: sc.BaseRecording, name: str) -> sc.BaseRecording:
-    """The recording without channels that are named as auxiliary inputs."""
+    """Leave out the channels that are named as auxiliary inputs."""
     names = recording.get_property("channel_name")
     names = recording.channel_ids if names is None else names
     kept = np.array([AUXILIARY_CHANNEL.fullmatch(str(n)) is None for n in names], bool)
@@ -395,8 +395,8 @@ def _electrodes(recording: sc.BaseRecording, name: str) -> sc.BaseRecording:
 
 
 def _cause(path: Path, kind: str, error: Exception) -> str:
-    """Why a file could not be read, in words that follow its name."""
-    told = f"{type(error).__name__}: {first_line(error)}"
+    """Say why a file could not be read, in words that follow its name."""
+    said = f"{type(error).__name__}: {first_line(error)}"
     if path.is_file() and (wanted := SIGNATURES.get(kind)):
         with open(path, "rb") as file:
             start = file.read(16)
@@ -407,5 +407,5 @@ def _cause(path: Path, kind: str, error: Exception) -> str:
     if (package := PACKAGES.get(kind)) and importlib.util.find_spec(package) is None:
         return f"cannot be read without the package {package}: pip install {package}"
     if isinstance(error, (EOFError, struct.error)) or ENDS_EARLY.search(str(error)):
-        return f"{CUT_SHORT} ({told}): copy it again when it is finished"
-    return f"could not be read as a {kind} recording ({told}): is it complete, and of that format?"
+        return f"{CUT_SHORT} ({said}): copy it again when it is finished"
+    return f"could not be read as a {kind} recording ({said}): is it complete, and of that format?"

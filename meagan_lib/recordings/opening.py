@@ -108,7 +108,7 @@ def holds_windows(recording: str | Path) -> bool:
 
 
 def catalogue() -> dict[str, dict]:
-    """The public recordings of ``data/catalogue.yaml``, by name."""
+    """Read the public recordings of ``data/catalogue.yaml``, by name."""
     return yaml.safe_load(CATALOGUE_FILE.read_text())
 
 
@@ -176,7 +176,7 @@ def source_sha256(recording: sc.BaseRecording) -> list[str]:
 
 
 def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:
-    """The ground truth that lies beside a simulated recording; None for a real one."""
+    """Load the ground truth that lies beside a simulated recording; None for a real one."""
     path = truth_path(recording.get_annotation("files")[0])
     return GroundTruth.load(path) if path.is_file() else None
 
@@ -222,7 +222,7 @@ def _find(recording: str | Path, entries: Iterable[str]) -> Path:
 
 
 def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
-    """One recording whose segments are ``parts``, in order, each checked."""
+    """Join ``parts`` as the segments of one recording, in order, each checked."""
     for part, path in zip(parts, paths):
         _require_sound(part, path.name)
     try:
@@ -267,7 +267,7 @@ class _FiniteSegment(BasePreprocessorSegment):
 
 
 def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """A file by its suffix, by the YAML beside it or by what is in it; with all files that were read."""
+    """Open a file by its suffix, by the YAML beside it or by its content; with all files that were read."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
     if suffix == ".brw":
         refuse_choice(path.name, stream=stream)
@@ -337,7 +337,7 @@ def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
 
 
 def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
-    """A WAV file: each of its channels in steps of the converter (WAV states no scale)."""
+    """Open a WAV file: each of its channels in steps of the converter (WAV states no scale)."""
 
     def read(mmap: bool) -> tuple[int, np.ndarray]:
         with warnings.catch_warnings():
@@ -387,7 +387,7 @@ def _wav_ends_early(path: Path) -> bool:
 
 
 def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:
-    """A MATLAB file (up to version 7.2) with a variable (channels, frames) and one with the sampling interval in s."""
+    """Open a MATLAB file (up to 7.2) with a variable (channels, frames) and one with the sampling interval in s."""
     samples = _matlab(path, description["samples"])
     interval_s = float(_matlab(path, description["interval_s"]).ravel()[0])
     rate = 1 / interval_s if interval_s > 0 else 0.0
@@ -408,5 +408,5 @@ def _require_rate(rate: float, name: str) -> None:
 
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}
-"""How an entry of the catalogue is opened, by its ``open``; ``windows`` are opened by ``precut.open_windows``,
-``spikes`` by ``spike_trains.treated``."""
+"""How an entry of the catalogue is opened, by its ``open``; ``windows`` are opened by ``windows.open_windows``,
+``spikes`` by ``network.treatment``."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+import pandas as pd
 import scipy.fft
 import spikeinterface.core as sc
 
@@ -37,16 +38,16 @@ class QualityConfig:
     """Where a channel stops being good."""
 
     n_blocks: int = 20
-    """Blocks that are looked at: 4 s in all, in which a channel that is noisy now and then is noisy at least once."""
+    """Blocks that are read: 4 s in all, in which a channel that is noisy now and then is noisy at least once."""
     block_s: float = 0.2
-    """Length of a block, 0.2 s or more: in 0.2 s both 50 and 60 Hz go a whole number of times, no window, no leakage."""
+    """Length of a block, 0.2 s or more, in which 50 and 60 Hz go a whole number of times: no leakage."""
     band_hz: tuple[float, float] = (300.0, 6000.0)
     """Where the noise is measured: the band in which spikes are sought later."""
-    dead_share: float = 0.25
-    """A channel is dead below this share of the chip's median noise. Every live channel has the noise of its
+    dead_fraction: float = 0.25
+    """A channel is dead below this fraction of the chip's median noise. Every live channel has the noise of its
     amplifier, which does not depend on the tissue and is more than a quarter of the whole."""
-    clipped_share: float = 0.005
-    """A channel is clipped above this share of samples at its rails. Noise that is not clipped, if its standard
+    clipped_fraction: float = 0.005
+    """A channel is clipped above this fraction of samples at its rails. Noise that is not clipped, if its standard
     deviation is at least half a step, has less than 0.3 % of its samples at its own extremes."""
     noisy_z: float = 5.0
     """A channel is noisy when its log noise lies this many robust standard deviations above the chip's median."""
@@ -59,7 +60,7 @@ class QualityConfig:
 
     def __post_init__(self):
         if self.block_s < MAINS_S:
-            raise InputError(f"block_s is {self.block_s:g}: the mains cannot be told in less than {MAINS_S:g} s")
+            raise InputError(f"block_s is {self.block_s:g}: the mains cannot be measured in less than {MAINS_S:g} s")
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class ChannelQuality:
     """What was found of each channel.
 
     ``verdict`` uint8 (channels,) is a :class:`Verdict`; ``noise`` float32 (channels,) the robust noise level within
-    the band, in µV or, where the source has no scale, in its steps; ``clipped_share`` float32 (channels,) the share of
-    samples at the rails; ``mains_db`` float32 (channels,) the power of the mains over all else, −40 dB where there is
-    none or where the recording is too short to tell.
+    the band, in µV or, where the source has no scale, in its steps; ``clipped_fraction`` float32 (channels,) the
+    fraction of samples at the rails; ``mains_db`` float32 (channels,) the power of the mains over all else, −40 dB
+    where there is none or where the recording is too short to measure it.
     """
 
     verdict: np.ndarray
     noise: np.ndarray
-    clipped_share: np.ndarray
+    clipped_fraction: np.ndarray
     mains_db: np.ndarray
 
     @property
@@ -83,21 +84,14 @@ class ChannelQuality:
         return self.verdict == Verdict.GOOD
 
     def counts(self) -> dict[str, int]:
-        """Number of channels for each verdict, in words."""
+        """Count the channels of each verdict, in words."""
         return {v.name.lower(): int((self.verdict == v).sum()) for v in Verdict}
 
-    def table(self) -> list[dict]:
-        """A row for each channel that is not good: channel (its index), verdict in words, and the three measures."""
-        return [
-            {
-                "channel": int(c),
-                "verdict": Verdict(self.verdict[c]).name.lower(),
-                "noise": float(self.noise[c]),
-                "clipped_share": float(self.clipped_share[c]),
-                "mains_db": float(self.mains_db[c]),
-            }
-            for c in np.flatnonzero(~self.good)
-        ]
+    def table(self) -> pd.DataFrame:
+        """Return a row for each channel that is not good: its index, the verdict in words, and the three measures."""
+        columns = {name: getattr(self, name)[~self.good] for name in ("noise", "clipped_fraction", "mains_db")}
+        verdict = [Verdict(v).name.lower() for v in self.verdict[~self.good]]
+        return pd.DataFrame({"channel": np.flatnonzero(~self.good), "verdict": verdict} | columns)
 
 
 def channel_quality(
@@ -106,7 +100,7 @@ def channel_quality(
     config: QualityConfig = QualityConfig(),
     seed: int = 0,
 ) -> ChannelQuality:
-    """Judge every channel of an unfiltered recording.
+    """Give every channel of an unfiltered recording a verdict.
 
     Parameters
     ----------
@@ -123,11 +117,11 @@ def channel_quality(
     Returns
     -------
     ChannelQuality
-        Channels are judged as follows; of several verdicts the first is given.
+        Of several verdicts the first is given:
 
         - constant: not one sample differs, in at least half of the blocks;
-        - dead: noise below ``dead_share`` of the chip's median, or, for integers, below what rounding alone would give;
-        - clipped: more than ``clipped_share`` of the samples, and ten at least, at the rails;
+        - dead: noise below ``dead_fraction`` of the chip's median, or, for integers, below rounding alone;
+        - clipped: more than ``clipped_fraction`` of the samples, and ten at least, at the rails;
         - mains: 50 or 60 Hz and its harmonics have more power than all else;
         - noisy: noise far above that of the other channels.
 
@@ -158,7 +152,7 @@ def channel_quality(
     dead = np.zeros(n_channels, bool) if recording.get_dtype().kind == "f" else steps < _ROUNDING
     live = ~constant & ~dead & (noise > 0)
     typical = np.median(noise[live]) if live.any() else 0.0
-    dead |= noise <= config.dead_share * typical
+    dead |= noise <= config.dead_fraction * typical
     live &= ~dead
     log_noise = np.log(noise[live])
     centre = np.median(log_noise) if live.any() else 0.0
@@ -170,7 +164,7 @@ def channel_quality(
         Verdict.DEAD: dead,
         Verdict.NOISY: noisy,
         Verdict.MAINS: mains_db > config.mains_db,
-        Verdict.CLIPPED: (clipped > config.clipped_share) & (rails.touched >= 10),
+        Verdict.CLIPPED: (clipped > config.clipped_fraction) & (rails.touched >= 10),
     }
     verdict = np.full(n_channels, Verdict.GOOD, np.uint8)
     for v in PRECEDENCE:

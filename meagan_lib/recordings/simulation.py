@@ -32,7 +32,7 @@ UV_PER_STEP = 2 * MAX_UV / 2**BIT_DEPTH
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What is simulated. Rates are those inside a network burst; between bursts they fall to ``rest_share``."""
+    """What is simulated. Rates are those inside a network burst; between bursts they fall to ``rest_fraction``."""
 
     seed: int = 0
     duration_s: float = 60.0
@@ -42,12 +42,12 @@ class SimulationConfig:
     n_units: int = 60
     burst_rate_hz: tuple[float, float] = (1.0, 7.0)
     """Lowest and highest firing rate of a unit within a burst: about 1 Hz over all, as cells of organoids fire."""
-    rest_share: float = 0.2
-    """Firing rate between bursts, as a share of the rate within."""
+    rest_fraction: float = 0.2
+    """Firing rate between bursts, as a fraction of the rate within."""
     burst_every_s: float = 4.0
     burst_length_s: float = 0.6
     participation: float = 1.0
-    """Share of the network bursts in which a unit takes part; the others pass it by."""
+    """Fraction of the network bursts in which a unit takes part; the others pass it by."""
     amplitude_cv: float = 0.10
     """Spike-to-spike standard deviation of the amplitude over its mean."""
     white_noise_uv: float = 3.0
@@ -91,7 +91,7 @@ def truth_path(recording: Path | str) -> Path:
 
 
 def simulated_path(config: SimulationConfig, folder: Path) -> Path:
-    """The file of this simulation: its name changes with the configuration and with this module."""
+    """Return the file of this simulation, whose name changes with the configuration and with this module."""
     key = json.dumps(asdict(config), sort_keys=True) + Path(__file__).read_text()
     return Path(folder) / f"simulated_seed{config.seed}_{hashlib.sha256(key.encode()).hexdigest()[:8]}.brw"
 
@@ -109,7 +109,7 @@ def simulate(config: SimulationConfig, path: Path) -> Path:
 
 
 def network_bursts(config: SimulationConfig) -> np.ndarray:
-    """Intervals (bursts, 2) in seconds of the bursts that all units share: onsets jittered around a period."""
+    """Draw intervals (bursts, 2) in seconds of the bursts that all units share: onsets jittered around a period."""
     rng = np.random.default_rng([config.seed, 1])
     n = int(config.duration_s / config.burst_every_s)
     onset = (np.arange(n) + 0.5 + 0.2 * rng.standard_normal(n).clip(-1.5, 1.5)) * config.burst_every_s
@@ -124,7 +124,7 @@ def burst_frames(config: SimulationConfig) -> np.ndarray:
 
 
 def spikes(config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Frames int64 (n,) and units int32 (n,) of all spikes, sorted by frame: the network without a voltage."""
+    """Draw frames int64 (n,) and units int32 (n,) of all spikes, sorted by frame: the network without a voltage."""
     fired = _sorting(config, np.random.default_rng([config.seed, 0])).to_spike_vector()
     return fired["sample_index"].astype(np.int64), fired["unit_index"].astype(np.int32)
 
@@ -147,7 +147,7 @@ def _sorting(config: SimulationConfig, rng: np.random.Generator) -> sc.NumpySort
     within = (seconds[:, None] >= bursts[:, 0]) & (seconds[:, None] < bursts[:, 1])
     in_burst = (within & takes_part[fired["unit_index"]]).any(axis=1)
     # Thinning a renewal train keeps its refractory period.
-    fired = fired[in_burst | (rng.random(len(fired)) < config.rest_share)]
+    fired = fired[in_burst | (rng.random(len(fired)) < config.rest_fraction)]
     return sc.NumpySorting(fired, config.sampling_rate_hz, unit_ids=sorting.unit_ids)
 
 

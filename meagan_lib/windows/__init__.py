@@ -1,12 +1,13 @@
-"""Spike windows: detected, cut, split into training, validation and test, normalised, merged."""
+"""Spike windows: detected, cut, split into training, validation and test, normalised, merged; and the gate."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cutting", "detection", "features", "imported", "merging", "spike_windows", "streaming"],
+    submodules=["features", "merging", "streaming"],
     submod_attrs={
-        "cutting": ["Isolation", "WindowConfig", "cut_windows", "isolated", "contaminated", "contamination_curves"],
+        "contamination": ["isolated", "contaminated", "contamination_curves"],
+        "cutting": ["Isolation", "WindowConfig", "cut_windows"],
         "detection": [
             "DetectionConfig",
             "Peaks",
@@ -16,17 +17,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "score_detection",
         ],
         "features": ["shape_features"],
+        "gate": ["Gate"],
         "imported": ["open_windows"],
-        "merging": [],
-        "spike_windows": [
-            "Split",
-            "SpikeWindows",
-            "intervals_ms",
-            "spike_counts",
-            "require_enough",
-            "Standardiser",
-            "fit_normalisation",
-        ],
-        "streaming": [],
+        "normalisation": ["Standardiser", "fit_normalisation"],
+        "spike_windows": ["Split", "SpikeWindows", "intervals_ms", "spike_counts"],
+        "splits": ["require_enough"],
     },
 )

@@ -1,7 +1,9 @@
-"""From peaks to windows: which spikes are alone, how their windows are cut, and how often that goes wrong."""
+"""From peaks to windows: which spikes are alone, and how their windows are cut."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -10,37 +12,16 @@ import spikeinterface.core as sc
 from numba import njit
 from scipy.interpolate import CubicSpline
 from scipy.spatial.distance import cdist
-from scipy.stats import binomtest
 
 from meagan_lib import InputError, choose
 from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows import streaming
+from meagan_lib.windows import filtering, streaming
 from meagan_lib.windows.detection import DetectionConfig, depths, nearest, noise_levels, segment_spans, true_peaks
-from meagan_lib.windows.spike_windows import (
-    Ledger,
-    Reason,
-    SpikeWindows,
-    fingerprints,
-    require_apart,
-    require_enough,
-    split_in_time,
-)
+from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
+from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
 from meagan_lib.workflow.files import atomic
-
-ORDER = (
-    Reason.BAD_CHANNEL,
-    Reason.EDGE_OF_RECORDING,
-    Reason.CLIPPED,
-    Reason.ARTEFACT,
-    Reason.NEXT_TOO_CLOSE,
-    Reason.PREVIOUS_TOO_CLOSE,
-    Reason.GUARD_PEAK_IN_WINDOW,
-    Reason.NEIGHBOUR_ACTIVE,
-    Reason.EDGE_OF_SPLIT,
-)
-
 
 SIDES = ("both", "next")
 
@@ -54,9 +35,9 @@ class Isolation:
     sides: str = "both"
     """``both``: the next and the previous peak are far; ``next``: the next alone."""
     guard_mad: float = 3.5
-    """Elsewhere in the window, no trough may be deeper than so many noise levels; 0: no matter."""
+    """Elsewhere in the window, no trough may be deeper than so many noise levels; 0: any depth."""
     neighbours_um: float = 0.0
-    """No electrode within this distance may peak within ``guard_ms``, but for the spike itself; 0: no matter."""
+    """No electrode within this distance may peak within ``guard_ms``, but for the spike itself; 0: no rule."""
 
     def __post_init__(self):
         choose("isolation", self.sides, SIDES)
@@ -65,7 +46,7 @@ class Isolation:
 
     @classmethod
     def thesis(cls, guard_ms: float = 2.0) -> "Isolation":
-        """The rule as worded: the *next* spike is far enough."""
+        """Return the rule as the thesis words it: the *next* spike is far enough."""
         return cls(guard_ms, "next", 0.0, 0.0)
 
 
@@ -84,7 +65,7 @@ class WindowConfig:
     artefact: float = 0.0
     """No spike is larger than this, in the unit of the recording; 0: no limit."""
     split_fractions: tuple[float, float, float] = (0.6, 0.1, 0.3)
-    """Shares of the time for training, validation and test."""
+    """Fractions of the time for training, validation and test."""
     split_cycles: int = 1
     """How often training, validation and test time follow one another."""
 
@@ -99,8 +80,8 @@ class WindowConfig:
         return 4 if self.alignment == "interpolated" else 0
 
     def half_window(self, sampling_rate_hz: float) -> int:
-        """Samples on either side of the trough."""
-        half = int(round(self.window_ms / 2 * sampling_rate_hz / 1000))
+        """Return the number of samples on either side of the trough."""
+        half = round(self.window_ms / 2 * sampling_rate_hz / 1000)
         if half < 4:
             raise InputError(
                 f"a window of {self.window_ms:g} ms has only {2 * half} samples at {sampling_rate_hz:g} Hz: "
@@ -109,42 +90,12 @@ class WindowConfig:
         return half
 
 
-def reasons(
-    flags: np.ndarray, isolation: Isolation, outside: np.ndarray, bad: np.ndarray, busy: np.ndarray, between: np.ndarray
-) -> np.ndarray:
-    """Reason uint8 (peaks,) of each peak: the first of ``ORDER`` that holds.
-
-    Parameters
-    ----------
-    flags
-        uint8 (peaks,), of :func:`streaming.scan`.
-    outside, bad, busy, between
-        bool (peaks,): the window leaves the recording; the channel is bad; a neighbour is active; the peak stands
-        between two splits.
-    """
-    holds = {
-        Reason.BAD_CHANNEL: bad,
-        Reason.EDGE_OF_RECORDING: outside,
-        Reason.CLIPPED: flags & streaming.CLIPPED,
-        Reason.ARTEFACT: flags & streaming.ARTEFACT,
-        Reason.NEXT_TOO_CLOSE: flags & streaming.NEXT,
-        Reason.PREVIOUS_TOO_CLOSE: flags & (streaming.PREVIOUS if isolation.sides == "both" else 0),
-        Reason.GUARD_PEAK_IN_WINDOW: flags & streaming.GUARD,
-        Reason.NEIGHBOUR_ACTIVE: busy,
-        Reason.EDGE_OF_SPLIT: between,
-    }
-    reason = np.full(len(flags), Reason.KEPT, np.uint8)
-    for r in reversed(ORDER):
-        reason[holds[r].astype(bool)] = r
-    return reason
-
-
 @njit(cache=True)
 def active_neighbours(frame, channel, first, stop, adjacent, dead, guard):
-    """Whether bool (stop − first,) a neighbour of each peak first … stop, by ``adjacent`` (channels, channels), peaks
-    within ``guard`` frames.
+    """Return whether bool (stop − first,) a neighbour of each peak first … stop peaks within ``guard`` frames.
 
-    ``frame`` (peaks,) is sorted. Peaks within ``dead`` frames are the same spike, seen by both electrodes.
+    Neighbours are channels that are ``adjacent`` (channels, channels); ``frame`` (peaks,) is sorted.
+    Peaks within ``dead`` frames are the same spike, seen by both electrodes.
     """
     busy = np.zeros(stop - first, np.bool_)
     left = 0
@@ -161,8 +112,10 @@ def active_neighbours(frame, channel, first, stop, adjacent, dead, guard):
 
 
 def align_troughs(windows: np.ndarray, padding: int) -> np.ndarray:
-    """Shift windows (n, samples + 2 · padding) by less than a sample, so that the trough of a cubic spline through
-    each stands exactly in its middle; returns (n, samples)."""
+    """Shift windows (n, samples + 2 · padding) by less than a sample → (n, samples).
+
+    The trough of a cubic spline through each then stands exactly in its middle.
+    """
     n, length = windows.shape
     middle, samples = length // 2, length - 2 * padding
     if n == 0:
@@ -188,91 +141,68 @@ def align_troughs(windows: np.ndarray, padding: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """A part of a recording: its peaks with their reasons and splits, and the windows of those that are kept."""
+class Stretch:
+    """Peaks of a part of a recording with their reasons, the split of each, and the windows of those that are kept."""
 
-    frame: np.ndarray
-    channel: np.ndarray
-    amplitude: np.ndarray
-    reason: np.ndarray
+    peaks: Ledger
     split: np.ndarray
     windows: np.ndarray
 
 
-def _stretches(
+def stretches(
     recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, noise: np.ndarray, bad: np.ndarray
-) -> Iterator[_Stretch]:
-    """One pass over a recording."""
+) -> Iterator[Stretch]:
+    """Pass once over a recording: find the peaks, give each its reason and its split, cut the windows.
+
+    ``noise`` float32 (channels,) is in steps of the converter; ``bad`` bool (channels,).
+    """
     rate = recording.get_sampling_frequency()
-    gain, spans = streaming.signs_and_gains(recording)[1], segment_spans(recording)
+    gain, spans = filtering.signs_and_gains(recording)[1], segment_spans(recording)
     half, rule = config.half_window(rate), config.isolation
-    guard, dead = int(round(rule.guard_ms * rate / 1000)), detection.dead(rate)
-    artefact = np.full(len(noise), np.inf, np.float32) if config.artefact == 0 else config.artefact / gain
-    drop = streaming.NEXT | streaming.GUARD | streaming.ARTEFACT | streaming.CLIPPED
+    previous = streaming.PREVIOUS if rule.sides == "both" else 0
     search = Search(
-        depths(noise, detection.threshold_mad),
-        depths(noise, rule.guard_mad),
-        artefact,
-        dead,
-        guard,
-        half,
-        config.padding,
-        drop | (streaming.PREVIOUS if rule.sides == "both" else 0),
-        rails(recording),
+        threshold=depths(noise, detection.threshold_mad),
+        guard_threshold=depths(noise, rule.guard_mad),
+        artefact=config.artefact / gain if config.artefact else np.full(len(noise), np.inf, np.float32),
+        dead=detection.dead(rate),
+        guard=round(rule.guard_ms * rate / 1000),
+        half_window=half,
+        padding=config.padding,
+        drop=streaming.NEXT | streaming.GUARD | streaming.ARTEFACT | streaming.CLIPPED | previous,
+        rails=rails(recording),
     )
     adjacent = _adjacent(recording, rule.neighbours_um)
-    reach = half + config.padding
-
-    sizes = np.diff(spans)[:, 0]
-
-    def finish(found: Found, busy: np.ndarray, first: int, end: int, gap: int) -> _Stretch:
-        outside = (found.frame < first + reach) | (found.frame + reach > end)
-        split, between = split_in_time(  # what was recorded is shared out: gaps are left out
-            found.frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
-        )
-        reason = reasons(found.flags, rule, outside, bad[found.channel], busy, between)
-        cut = found.windows[reason[found.has_window] == Reason.KEPT]
-        kept = reason == Reason.KEPT
-        cut = align_troughs(cut, config.padding) if config.alignment == "interpolated" else cut
-        return _Stretch(
-            found.frame,
-            found.channel,
-            found.amplitude * gain[found.channel],
-            reason,
-            split,
-            cut * gain[found.channel[kept], None],
-        )
-
-    for segment, ((first, end), gap) in enumerate(zip(spans, spans[:, 0] - np.cumsum(sizes) + sizes)):
-        passing = (
-            replace(f, frame=f.frame + first)
-            for f in streaming.scan(recording, detection.filter(rate), search, segment)
-        )
-        if adjacent is None:
-            for found in passing:
-                yield finish(found, np.zeros(len(found.frame), bool), first, end, gap)
-            continue
-        # A peak's neighbours may lie in the stretches before and after its own.
-        before, here = None, next(passing, None)
-        while here is not None:
-            after = next(passing, None)
-            near = [f for f in (before, here, after) if f is not None]
-            skip = len(before.frame) if before is not None else 0
-            busy = active_neighbours(
-                np.concatenate([f.frame for f in near]),
-                np.concatenate([f.channel for f in near]),
-                skip,
-                skip + len(here.frame),
-                adjacent,
-                dead,
-                guard,
+    sizes, reach = np.diff(spans)[:, 0], half + config.padding
+    gaps = spans[:, 0] - np.cumsum(sizes) + sizes  # before each segment, in all
+    for segment, ((first, end), gap) in enumerate(zip(spans, gaps)):
+        passing = streaming.scan(recording, detection.filter(rate), search, segment)
+        for found, busy in _with_neighbours(passing, adjacent, search):
+            frame, flags = found.frame + first, found.flags
+            split, between = split_in_time(  # what was recorded is divided, without the gaps
+                frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
             )
-            yield finish(here, busy, first, end, gap)
-            before, here = here, after
+            holds = {  # of several reasons the first counts
+                Reason.BAD_CHANNEL: bad[found.channel],
+                Reason.EDGE_OF_RECORDING: (frame < first + reach) | (frame + reach > end),
+                Reason.CLIPPED: flags & streaming.CLIPPED,
+                Reason.ARTEFACT: flags & streaming.ARTEFACT,
+                Reason.NEXT_TOO_CLOSE: flags & streaming.NEXT,
+                Reason.PREVIOUS_TOO_CLOSE: flags & previous,
+                Reason.GUARD_PEAK_IN_WINDOW: flags & streaming.GUARD,
+                Reason.NEIGHBOUR_ACTIVE: busy,
+                Reason.EDGE_OF_SPLIT: between,
+            }
+            reason = np.select([held.astype(bool) for held in holds.values()], [*holds], Reason.KEPT).astype(np.uint8)
+            kept = reason == Reason.KEPT
+            windows = found.windows[kept[found.has_window]]
+            if config.alignment == "interpolated":
+                windows = align_troughs(windows, config.padding)
+            peaks = Ledger(frame, found.channel, found.amplitude * gain[found.channel], reason)
+            yield Stretch(peaks, split, windows * gain[found.channel[kept], None])
 
 
 def _adjacent(recording: sc.BaseRecording, distance_um: float) -> np.ndarray | None:
-    """Which electrodes (channels, channels) are neighbours; None when the rule is off."""
+    """Return which electrodes bool (channels, channels) are neighbours; None when the rule is off."""
     if distance_um == 0:
         return None
     positions = electrode_positions_um(recording)
@@ -283,6 +213,23 @@ def _adjacent(recording: sc.BaseRecording, distance_um: float) -> np.ndarray | N
     near = cdist(positions, positions) <= distance_um
     np.fill_diagonal(near, False)
     return near
+
+
+def _with_neighbours(
+    passing: Iterator[Found], adjacent: np.ndarray | None, search: Search
+) -> Iterator[tuple[Found, np.ndarray]]:
+    """Yield each stretch with :func:`active_neighbours` of its peaks, which may lie in the stretches beside it."""
+    if adjacent is None:
+        yield from ((found, np.zeros(len(found.frame), bool)) for found in passing)
+        return
+    before, here = None, next(passing, None)
+    while here is not None:
+        after = next(passing, None)
+        near = [found for found in (before, here, after) if found is not None]
+        frame, channel = (np.concatenate([getattr(found, of) for found in near]) for of in ("frame", "channel"))
+        skip = len(before.frame) if before is not None else 0
+        yield here, active_neighbours(frame, channel, skip, skip + len(here.frame), adjacent, search.dead, search.guard)
+        before, here = here, after
 
 
 def cut_windows(
@@ -297,6 +244,10 @@ def cut_windows(
 ) -> SpikeWindows:
     """Detect spikes, cut the isolated ones, split them in time, and account for every other peak, in one pass.
 
+    An opened recording goes through each room once: :func:`~meagan_lib.windows.filtering.noise_levels` of some blocks;
+    :func:`~meagan_lib.windows.streaming.scan` reads, filters, finds peaks and cuts; :func:`stretches` gives each peak
+    its reason and its split; here windows are written as they come, checked as a whole, and read back.
+
     Parameters
     ----------
     truth
@@ -306,7 +257,7 @@ def cut_windows(
     seed
         Of the blocks on which the noise level is estimated.
     path
-        Where the windows are written as they come; in the end the whole file is read back into memory.
+        The file of windows; None: none is kept.
     min_train
         Training windows that there must be for the file to be written; 0: any window; None: not even one.
 
@@ -317,166 +268,52 @@ def cut_windows(
         (:func:`require_apart`).
     """
     rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
-    half = config.half_window(rate)
-    longest = int(np.diff(spans).max())
-    if longest < 2 * half:
-        raise InputError(f"the recording has {longest} samples, less than one window ({2 * half}): lower window_ms")
+    samples, longest = 2 * config.half_window(rate), int(np.diff(spans).max())
+    if longest < samples:
+        raise InputError(f"the recording has {longest} samples, less than one window ({samples}): lower window_ms")
     noise = noise_levels(recording, detection, seed)
+    noise_mad, positions = noise * filtering.signs_and_gains(recording)[1], electrode_positions_um(recording)
     bad = np.zeros(len(noise), bool) if bad is None else bad
-    columns: list[tuple] = []
-
-    def complete(windows: np.ndarray) -> SpikeWindows:
-        frame, channel, amplitude, reason, split = (np.concatenate(column) for column in zip(*columns))
-        kept = reason == Reason.KEPT
-        noise_mad, positions = noise * streaming.signs_and_gains(recording)[1], electrode_positions_um(recording)
-        return SpikeWindows(
-            windows=windows,
-            channel=channel[kept],
-            frame=frame[kept],
-            label=_units(frame[kept], channel[kept], noise_mad, truth, detection, rate),
-            split=split[kept],
+    with atomic(path) if path else nullcontext(BytesIO()) as target, h5py.File(target, "w") as file:
+        written = file.create_dataset(
+            "windows", (0, samples), np.float32, maxshape=(None, samples), chunks=(1024, samples)
+        )
+        peaks, splits, prints, level = [], [], [], float(np.median(noise_mad))
+        for part in stretches(recording, detection, config, noise, bad):
+            peaks.append(part.peaks)
+            splits.append(part.split)
+            prints.append(fingerprints(part.windows, level))
+            written.resize(len(written) + len(part.windows), axis=0)
+            written[len(written) - len(part.windows) :] = part.windows
+        ledger = Ledger(*(np.concatenate([getattr(p, of) for p in peaks]) for of in Ledger.__dataclass_fields__))
+        kept = ledger.reason == Reason.KEPT
+        frame, channel = ledger.frame[kept], ledger.channel[kept]
+        label = np.full(len(frame), -1, np.int32)
+        if truth is not None:
+            true_frame, true_channel, unit, _ = true_peaks(truth, detection, rate, noise_mad, above_mad=2.0)
+            match = nearest(frame, channel, true_frame, true_channel, detection.dead(rate))
+            label[match >= 0] = unit[match[match >= 0]]
+        bursts = np.zeros((0, 2), np.int64) if truth is None else truth.bursts
+        done = SpikeWindows(
+            windows=np.empty((0, samples), np.float32),
+            channel=channel,
+            frame=frame,
+            label=label,
+            split=np.concatenate(splits)[kept],
             sampling_rate_hz=rate,
-            pre_samples=half,
+            pre_samples=samples // 2,
             amplitude_unit=amplitude_unit(recording),
             detection=asdict(detection) | asdict(config),
             source_sha256=source_sha256(recording),
             noise_mad=noise_mad,
-            ledger=Ledger(frame, channel, amplitude, reason),
+            ledger=ledger,
             recordings=[Path((recording.get_annotation("files") or ["recording"])[0]).stem],
             positions_um=None if positions is None else positions.astype(np.float32),
-            stretches=_spans(spans),
-            planted_bursts=_spans(np.zeros((0, 2), np.int64) if truth is None else truth.bursts),
+            stretches=np.pad(spans, ((0, 0), (1, 0))),  # the first recording
+            planted_bursts=np.pad(bursts, ((0, 0), (1, 0))),
         )
-
-    def passing() -> Iterator[np.ndarray]:
-        for part in _stretches(recording, detection, config, noise, bad):
-            columns.append((part.frame, part.channel, part.amplitude, part.reason, part.split))
-            yield part.windows
-
-    if path is None:
-        windows = complete(np.concatenate(list(passing())))
-        if min_train is not None:
-            require_enough(windows, min_train)
-        require_apart(windows)
-        return windows
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        written = file.create_dataset(
-            "windows", (0, 2 * half), np.float32, maxshape=(None, 2 * half), chunks=(1024, 2 * half)
-        )
-        fingerprint, level = [np.zeros(0, np.int64)], float(np.median(noise * streaming.signs_and_gains(recording)[1]))
-        for windows in passing():
-            fingerprint.append(fingerprints(windows, level))
-            written.resize(len(written) + len(windows), axis=0)
-            written[len(written) - len(windows) :] = windows
-        done = complete(np.empty((0, 2 * half), np.float32))
         if min_train is not None:
             require_enough(done, min_train)
-        require_apart(done, np.concatenate(fingerprint))
+        require_apart(done, np.concatenate(prints))
         done.write(file)
-    return SpikeWindows.load(path)
-
-
-def _spans(of_one: np.ndarray) -> np.ndarray:
-    """Spans (n, 2) of the first recording, as ``SpikeWindows`` keeps them: int64 (n, 3)."""
-    return np.pad(of_one, ((0, 0), (1, 0)))
-
-
-def _units(
-    frame: np.ndarray,
-    channel: np.ndarray,
-    noise_mad: np.ndarray,
-    truth: GroundTruth | None,
-    detection: DetectionConfig,
-    rate: float,
-) -> np.ndarray:
-    """Unit int32 of each window: of the nearest true spike deeper than two noise levels; −1 without truth."""
-    if truth is None:
-        return np.full(len(frame), -1, np.int32)
-    true_frame, true_channel, unit, _ = true_peaks(truth, detection, rate, noise_mad, above_mad=2.0)
-    match = nearest(frame, channel, true_frame, true_channel, detection.dead(rate))
-    return np.where(match >= 0, unit[match], -1).astype(np.int32)
-
-
-def isolated(ledger: Ledger) -> dict[str, np.ndarray]:
-    """Find the peaks bool (peaks,) that stand alone by the rule as the thesis words it, and by the rule of the run.
-
-    That the next peak is near comes first in ``ORDER`` among the rules of isolation, so a peak that another of them
-    dropped passes the rule as worded, with the same guard. Peaks between two splits count with the others.
-    """
-    run = [Reason.KEPT, Reason.EDGE_OF_SPLIT]
-    worded = [*run, Reason.PREVIOUS_TOO_CLOSE, Reason.GUARD_PEAK_IN_WINDOW, Reason.NEIGHBOUR_ACTIVE]
-    return {"as the thesis words it": np.isin(ledger.reason, worded), "as in this run": np.isin(ledger.reason, run)}
-
-
-def contaminated(
-    windows: SpikeWindows,
-    truth: GroundTruth,
-    detection: DetectionConfig,
-    above_mad: float = 3.0,
-    peaks: tuple[np.ndarray, np.ndarray] | None = None,
-) -> np.ndarray:
-    """Whether bool (n,) a window of a simulation holds a second true spike deeper than ``above_mad`` noise levels.
-
-    Asked of the ``windows``, or of such windows around other ``peaks``: frames and channels, each int (n,).
-    """
-    frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
-    dead = detection.dead(windows.sampling_rate_hz)
-    peaks = (windows.frame, windows.channel) if peaks is None else peaks
-    return _second_spikes(*peaks, windows.pre_samples, dead, frame, channel)
-
-
-def _second_spikes(
-    peaks: np.ndarray, channels: np.ndarray, half: int, dead: int, true_frame: np.ndarray, true_channel: np.ndarray
-) -> np.ndarray:
-    """Whether bool (n,) a window of ``half`` frames on either side of each peak holds a true spike beside its own."""
-    second = np.zeros(len(peaks), bool)
-    for c in np.unique(channels):
-        mine, theirs = channels == c, true_frame[true_channel == c]
-        peak = peaks[mine]
-        inside = np.searchsorted(theirs, peak + half) - np.searchsorted(theirs, peak - half)
-        own = np.searchsorted(theirs, peak + dead, "right") - np.searchsorted(theirs, peak - dead)
-        second[mine] = inside > np.minimum(own, 1)
-    return second
-
-
-GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
-
-
-def contamination_curves(
-    recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth, seed: int = 0
-) -> dict[str, dict[str, np.ndarray]]:
-    """What isolation costs and buys, where the truth is known: rule → columns (guards,).
-
-    ``guard_ms``; ``kept``: share of the peaks that become windows; ``contaminated``: share of the windows that hold a
-    second spike, with its 95 % interval (Wilson) ``low`` … ``high``. Without ``guard_mad`` the third rule is left out:
-    it is the second.
-    """
-    mine = config.isolation
-    rules = {
-        "next peak far (thesis)": Isolation.thesis(),
-        "next and previous far": replace(mine, sides="both", guard_mad=0.0),
-    }
-    if mine.guard_mad:
-        rules[f"and no trough over {mine.guard_mad:g} σ"] = replace(mine, sides="both")
-    rate = recording.get_sampling_frequency()
-    noise = noise_levels(recording, detection, seed)
-    noise_mad = noise * streaming.signs_and_gains(recording)[1]
-    spikes = true_peaks(truth, detection, rate, noise_mad, above_mad=3.0)[:2]
-    curves = {}
-    for name, rule in rules.items():
-        rows = []
-        for guard_ms in GUARDS_MS:
-            at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
-            passed = list(_stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool)))
-            frame, channel, reason = (
-                np.concatenate([getattr(part, column) for part in passed]) for column in ("frame", "channel", "reason")
-            )
-            kept = reason == Reason.KEPT
-            second = _second_spikes(
-                frame[kept], channel[kept], config.half_window(rate), detection.dead(rate), *spikes
-            ).sum()
-            n = max(int(kept.sum()), 1)
-            interval = binomtest(int(second), n).proportion_ci(method="wilson")
-            rows.append((guard_ms, kept.sum() / max(len(kept), 1), second / n, interval.low, interval.high))
-        curves[name] = dict(zip(("guard_ms", "kept", "contaminated", "low", "high"), np.array(rows).T))
-    return curves
+        return SpikeWindows.read(file)

@@ -8,8 +8,9 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows import streaming
-from meagan_lib.windows.streaming import Filter, Search
+from meagan_lib.windows import filtering, streaming
+from meagan_lib.windows.filtering import Filter
+from meagan_lib.windows.streaming import Search
 
 FILTER_MARGIN_MS = 20.0
 SHORTEST_MS = 100.0
@@ -29,7 +30,7 @@ class DetectionConfig:
     """A peak is the lowest sample of its channel within this time on both sides."""
 
     def band_at(self, sampling_rate_hz: float) -> tuple[float, float]:
-        """The pass band in Hz at a given sampling rate."""
+        """Return the pass band in Hz at a given sampling rate."""
         low, high = self.band_hz
         high = min(high, 0.45 * sampling_rate_hz)
         if not 0 < low < high:
@@ -39,11 +40,11 @@ class DetectionConfig:
         return low, high
 
     def dead(self, sampling_rate_hz: float) -> int:
-        """``dead_time_ms`` in frames."""
-        return int(round(self.dead_time_ms * sampling_rate_hz / 1000))
+        """Return ``dead_time_ms`` in frames."""
+        return round(self.dead_time_ms * sampling_rate_hz / 1000)
 
     def filter(self, sampling_rate_hz: float) -> Filter:
-        """The band-pass at a given sampling rate."""
+        """Design the band-pass at a given sampling rate."""
         return Filter.design(self.filter_order, self.band_at(sampling_rate_hz), sampling_rate_hz)
 
 
@@ -66,8 +67,8 @@ def filtered_traces(
     recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int, segment: int = 0
 ) -> np.ndarray:
     """Band-passed frames start … stop of a segment, float32 (frames, channels), in µV where the source has a scale."""
-    steps = streaming.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
-    return steps * streaming.signs_and_gains(recording)[1]
+    steps = filtering.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
+    return steps * filtering.signs_and_gains(recording)[1]
 
 
 def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
@@ -123,14 +124,14 @@ def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int
     longest = int(np.diff(segment_spans(recording)).max())
     if longest < SHORTEST_MS * rate / 1000:
         raise InputError(
-            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be told "
-            f"from less than {SHORTEST_MS:g} ms: use a longer recording"
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be "
+            f"measured in less than {SHORTEST_MS:g} ms: use a longer recording"
         )
-    return streaming.noise_levels(recording, config.filter(rate), seed)
+    return filtering.noise_levels(recording, config.filter(rate), seed)
 
 
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
-    """So many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
+    """Return so many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
     return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
 
 
@@ -139,7 +140,7 @@ def detect(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) 
 
     A dead channel (noise level 0) has none.
     """
-    rate, gain = recording.get_sampling_frequency(), streaming.signs_and_gains(recording)[1]
+    rate, gain = recording.get_sampling_frequency(), filtering.signs_and_gains(recording)[1]
     noise = noise_levels(recording, config, seed)
     never = np.full(len(noise), np.inf, np.float32)
     search = Search(depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0)
@@ -164,7 +165,7 @@ class DetectionScore:
 
 
 def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
-    """The true spike shapes (units, samples, channels) as they stand in the filtered recording."""
+    """Return the true spike shapes (units, samples, channels) as they stand in the filtered recording."""
     sos = scipy.signal.butter(
         config.filter_order, config.band_at(sampling_rate_hz), btype="bandpass", fs=sampling_rate_hz, output="sos"
     )
@@ -220,7 +221,7 @@ def score_detection(
 ) -> DetectionScore:
     """Recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
 
-    Recall: the share of true spikes deeper than that near which a peak was detected. Precision: the share of
+    Recall: the fraction of true spikes deeper than that near which a peak was detected. Precision: the fraction of
     detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
     ``dead_time_ms``.
     """

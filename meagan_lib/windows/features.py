@@ -73,7 +73,7 @@ def autocorrelations(windows: Array) -> Array:
 
 
 def classifier_features(windows: Array, sampling_rate_hz: float) -> Array:
-    """What the classifier of the two-sample test sees, (n, features).
+    """Return what the classifier of the two-sample test sees, (n, features).
 
     Samples, log-spectrum, shape features, and :func:`extrema_and_moments`: where a window is lowest is a rule of
     cutting, which trees find only slowly in the samples.
@@ -84,13 +84,13 @@ def classifier_features(windows: Array, sampling_rate_hz: float) -> Array:
 
 
 def neighbour_map(sources: Mapping[str, Array], pca: PCA, n: int = 1500, seed: int = 0) -> dict[str, Array]:
-    """Places (·, 2) of windows (·, samples) on one t-SNE map of all ``sources``, which share ``n`` windows evenly.
+    """Place windows (·, samples) of all ``sources``, ``n`` in all, on one t-SNE map: positions (·, 2) by source.
 
     It starts from principal components and runs on one thread, which makes it the same to the bit. van der Maaten &
     Hinton 2008 (JMLR 9): who are neighbours can be read from it, distances and densities cannot.
     """
-    rng, share = np.random.default_rng(seed), n // len(sources)
-    drawn = {source: rng.permutation(windows)[:share] for source, windows in sources.items()}
+    rng, each = np.random.default_rng(seed), n // len(sources)
+    drawn = {source: rng.permutation(windows)[:each] for source, windows in sources.items()}
     scores = pca.transform(np.concatenate(list(drawn.values())))
     with threadpool_limits(1):
         places = TSNE(perplexity=min(30, (len(scores) - 1) / 3), init="pca", random_state=seed).fit_transform(scores)

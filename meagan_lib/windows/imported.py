@@ -13,25 +13,27 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.recordings import opening
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, require_apart, split_in_time
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.windows.splits import require_apart, split_in_time
 from meagan_lib.workflow.files import sha256
 
 WINDOWS_REQUIRED = ("windows", "sampling_rate_hz")
 WINDOWS_OPTIONAL = ("label", "channel", "time_s", "pre_samples", "amplitude_unit")
 AMPLITUDE_UNITS = ("uV", "ADU", "normalised")
+DEFAULT = WindowConfig()
 
 
 def open_windows(
-    recording: str | Path, *, config: WindowConfig = WindowConfig(), data_dir: Path | None = None
+    recording: str | Path, *, config: WindowConfig = DEFAULT, data_dir: Path | None = None
 ) -> SpikeWindows:
-    """Windows already cut: of the catalogue by name, or of a file by path; they enter after detection.
+    """Open windows that others cut: of the catalogue by name, or of a file by path; they enter after detection.
 
     Parameters
     ----------
     recording
         What :func:`meagan_lib.recordings.opening.holds_windows` says yes to.
     config
-        Its shares and cycles of the split; a window's length is the file's.
+        Its fractions and cycles of the split; a window's length is the file's.
     data_dir
         Where downloaded files are kept; ``data/`` of the checkout by default.
 
@@ -49,8 +51,8 @@ def open_windows(
     return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
 
 
-def import_windows(path: str | Path, *, config: WindowConfig = WindowConfig()) -> SpikeWindows:
-    """Windows already cut, of an ``.npz`` or HDF5 (``.h5``, ``.hdf5``) file.
+def import_windows(path: str | Path, *, config: WindowConfig = DEFAULT) -> SpikeWindows:
+    """Read windows that others cut from an ``.npz`` or HDF5 (``.h5``, ``.hdf5``) file.
 
     The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit) and ``channel``
     (n,), both −1 where unknown, ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are
@@ -88,19 +90,19 @@ def require_readable(recording: str | Path) -> None:
 
 
 def _find(recording: str | Path) -> Path:
-    """A file of windows by its path, relative to the working directory or to the checkout."""
+    """Find a file of windows by its path, relative to the working directory or to the checkout."""
     path = Path(os.path.expanduser(recording))
     return path if path.exists() else ROOT / path
 
 
 @contextmanager
 def _contents(path: Path):
-    """The open file of windows, and the names that it holds."""
+    """Open a file of windows: the file, and the names that it holds."""
     if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
             begun = file.read(2) in (b"PK", b"")  # an archive ends in its table of contents
-        told = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
-        raise InputError(f"{path.name} cannot be read as windows, for it is {told}")
+        state = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
+        raise InputError(f"{path.name} cannot be read as windows, for it is {state}")
     try:
         if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as file:
@@ -221,7 +223,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
     return imported
 
 
-def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = WindowConfig()) -> np.ndarray:
+def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = DEFAULT) -> np.ndarray:
     """:class:`Split` uint8 (n,) of windows whose times are not known: by their order, as if it were time.
 
     In a file that is sorted by unit or by electrode that would put whole units into the test set. So where splits would
@@ -251,23 +253,23 @@ MOST_UNLIKE = 0.3
 
 
 def _unlikeness(group: np.ndarray, split: np.ndarray) -> float:
-    """Total variation between the ``group`` (n,) of training windows and that of validation or test windows.
+    """Return the total variation between the ``group`` (n,) of training windows and that of validation or test windows.
 
-    The larger of the two; 0 where they have the same shares, 1 where no group is in both. What chance would give,
-    E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a share p of n and m windows, is taken off.
+    The larger of the two; 0 where they have the same fractions, 1 where no group is in both. What chance would give,
+    E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a fraction p of n and m windows, is taken off.
     """
     names, group = np.unique(group, return_inverse=True)
-    share, found = np.bincount(group) / len(group), 0.0
+    fraction, found = np.bincount(group) / len(group), 0.0
     train, *others = (np.bincount(group[split == s], minlength=len(names)) for s in Split)
     for other in others:
         n, m = max(train.sum(), 1), max(other.sum(), 1)
-        chance = np.sqrt(2 * share * (1 - share) * (1 / n + 1 / m) / np.pi)
+        chance = np.sqrt(2 * fraction * (1 - fraction) * (1 / n + 1 / m) / np.pi)
         found = max(found, float((np.abs(train / n - other / m) - chance).sum() / 2))
     return found
 
 
 def _spread_evenly(group: np.ndarray) -> np.ndarray:
-    """An order (n,) in which the windows of each ``group`` (n,) stand evenly spread, in the order that they had."""
+    """Return an order (n,) in which the windows of each ``group`` (n,) are evenly spread, in their order."""
     order = np.argsort(group, kind="stable")
     _, first, size = np.unique(group[order], return_index=True, return_counts=True)
     place = np.empty(len(group))

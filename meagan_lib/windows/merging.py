@@ -24,7 +24,7 @@ each recording in time instead."""
 
 
 def labels(recordings: Iterable[str]) -> list[str]:
-    """A short name for each recording, unlike the others: the stem of its file or its name in the catalogue.
+    """Name each recording shortly, unlike the others: by the stem of its file or its name in the catalogue.
 
     >>> labels(["day1/chip.brw", "day2/chip.brw", "locust"])
     ['chip', 'chip-2', 'locust']
@@ -40,7 +40,7 @@ def labels(recordings: Iterable[str]) -> list[str]:
 
 
 def parts(first: Mapping[str, object]) -> dict[str, dict]:
-    """Parameters of notebook 01 for each of several recordings, by label; none where ``first`` has a single one.
+    """Return the parameters of notebook 01 for each of several recordings, by label; none for a single one.
 
     ``first`` are parameters of notebook 01 whose ``recording`` may be a list, and may hold those of the merge. How many
     windows there must be is asked of the merged ones: each recording must only give some.
@@ -65,7 +65,7 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     """
     from meagan_lib.recordings.opening import SIMULATED, amplitude_unit, holds_windows, open_recording
     from meagan_lib.windows.imported import require_readable
-    from meagan_lib.windows.spike_windows import require_same, require_splittable
+    from meagan_lib.windows.splits import require_same, require_splittable
 
     require_splittable(list(parts), split_by)
     opened, owner = {}, {}
@@ -93,14 +93,15 @@ def execute(run: str, parameters: Mapping[str, object]) -> dict:
     """Merge the windows of a run's recordings into ``results/<run>/windows.h5`` and return the receipt.
 
     The receipt is the one that notebook 01 leaves for a single recording: whoever needs windows asks for no other.
-    Notebook and figures that an earlier run of this name made of a single recording are taken away.
+    Notebook and figures that an earlier run of this name has of a single recording are removed.
 
     Raises
     ------
     InputError
         Recordings that cannot be merged, or too few windows of all together.
     """
-    from meagan_lib.windows.spike_windows import SpikeWindows, Split, merge, require_enough
+    from meagan_lib.windows.spike_windows import SpikeWindows, Split
+    from meagan_lib.windows.splits import merge, require_enough
 
     started = time.monotonic()
     windows = {label: SpikeWindows.load(RESULTS / part(run, label) / "windows.h5") for label in parts(parameters)}

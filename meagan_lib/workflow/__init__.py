@@ -11,8 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "figures": ["save_figure"],
         "files": ["write_json"],
         "imports": [],
-        "notebook": ["live_curves", "progress_bar", "show"],
+        "notebook": ["show", "progress_bar", "live_curves"],
         "progress": [],
-        "sections": ["optional", "provide"],
+        "sections": ["provide"],
     },
 )

@@ -1,4 +1,4 @@
-"""What a notebook shows its reader while it runs: the source of what it speaks of, how far a training is, its curves."""
+"""What a notebook shows its reader while it runs: source, how far a training is, its curves."""
 
 import inspect
 import io
@@ -52,7 +52,7 @@ def progress_bar(trainer: object, label: str) -> Iterator[Callable[[object], Non
 
 
 def _replaced(trainer: object) -> str:
-    """Say in what a finished training in the folder of a trainer differs from this one; nothing where it is the same."""
+    """Say how a finished training in the folder of a trainer differs from this one; nothing where it is the same."""
     path = trainer.folder and trainer.folder / "config.json"
     if not path or not path.is_file():
         return ""
@@ -61,8 +61,8 @@ def _replaced(trainer: object) -> str:
     if not changed:
         return ""
     return (
-        f"{_words(trainer.folder)} holds a training with {'; '.join(changed)}. This one takes its place; to keep both, "
-        f"interrupt it, run notebook 1 under another name, and train under that name."
+        f"{_words(trainer.folder)} holds a training with {'; '.join(changed)}. This one takes its place: to keep both, "
+        f"run notebook 1 and this one under another name."
     )
 
 

@@ -28,10 +28,10 @@ def needs(source: str) -> list[str]:
     return stated[1].strip().split(", ") if stated else []
 
 
-def provide(what: str, given: bool = True, why_not: str = "this run has none") -> None:
-    """State whether the run has ``what`` cells below may need, and if it is not ``given``, why."""
-    _lacking[what] = "" if given else why_not
-    if not given:
+def provide(what: str, given: bool = True, why_not: str = "") -> None:
+    """State whether the run has ``what`` cells below may need, and if it is not ``given``, ``why_not``, printed."""
+    _lacking[what] = "" if given else why_not or "this run has none"
+    if why_not and not given:
         print(f"What needs {what} is left out: {why_not}.")
     from IPython import get_ipython
 

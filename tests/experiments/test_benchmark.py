@@ -5,14 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-import scipy.stats
 import yaml
 from conftest import spikes
-from hypothesis import given
 from hypothesis import strategies as st
 
 from meagan_lib import ROOT, InputError, cli
-from meagan_lib.evaluation.statistics import over_seeds, paired, q_values
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
 from meagan_lib.experiments.fitting import fit_options
@@ -248,68 +245,3 @@ def test_the_graph_has_a_job_for_every_baseline_and_seed():
 
 
 values = st.lists(st.floats(-10, 10).map(lambda v: round(v, 3)), min_size=3, max_size=8)
-
-
-@given(values)
-def test_the_interval_over_seeds_is_that_of_scipy(x):
-    found = over_seeds(x)
-    assert found.n == len(x) and found.mean == pytest.approx(np.mean(x), abs=1e-9)
-    if np.std(x) > 1e-6:
-        low, high = scipy.stats.ttest_1samp(x, 0).confidence_interval(0.95)
-        assert found.interval == pytest.approx((low, high), abs=1e-6)
-
-
-@given(values, values, st.floats(-5, 5))
-def test_a_paired_comparison_is_that_of_scipy_signed_and_blind_to_what_seeds_share(x, y, shift):
-    a, b = dict(enumerate(x)), dict(enumerate(y))
-    n = min(len(x), len(y))
-    differences = np.subtract(x[:n], y[:n])
-    if differences.std() < 1e-3:
-        return
-    found, back = paired(a, b), paired(b, a)
-    reference = scipy.stats.ttest_rel(x[:n], y[:n])
-    assert found.p == pytest.approx(reference.pvalue, abs=1e-9) and found.n == n
-    assert found.interval == pytest.approx(tuple(reference.confidence_interval(0.95)), abs=1e-6)
-    assert found.cohens_dz == pytest.approx(reference.statistic / np.sqrt(n))
-    assert (back.difference, back.cohens_dz, back.hedges_g) == pytest.approx(
-        (-found.difference, -found.cohens_dz, -found.hedges_g)
-    )
-    shared = paired({s: v + shift * s for s, v in a.items()}, {s: v + shift * s for s, v in b.items()})
-    assert shared.difference == pytest.approx(found.difference, abs=1e-6)
-
-
-def test_the_effect_size_has_no_bias():
-    """Hedges' g of draws whose true effect is 1 is 1 in the mean; Cohen's d_z of five seeds is a quarter too large."""
-    rng = np.random.default_rng(0)
-    found = [paired(dict(enumerate(x)), dict.fromkeys(range(5), 0.0)) for x in rng.normal(1, 1, (1000, 5))]
-    assert np.mean([f.hedges_g for f in found]) == pytest.approx(1, abs=0.08)
-    assert np.mean([f.cohens_dz for f in found]) == pytest.approx(1.25, abs=0.1)
-
-
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_differences_that_are_constant_but_for_rounding_have_no_p(scale):
-    values = np.random.default_rng(0).uniform(0.4, 0.9, 5) * scale
-    found = paired(dict(enumerate(values + 0.1 * scale)), dict(enumerate(values)))
-    assert (
-        found.difference == pytest.approx(0.1 * scale) and np.isnan([found.p, found.cohens_dz, *found.interval]).all()
-    )
-
-
-def test_a_seed_without_a_score_makes_no_pair():
-    found = paired({0: 0.5, 1: 0.7, 2: 0.65, 3: np.nan}, {2: 0.6, 1: 0.61, 0: 0.45, 3: 0.1})
-    assert found.n == 3 and found.mean == pytest.approx(np.mean([0.5, 0.7, 0.65]))
-    assert found.p == pytest.approx(scipy.stats.ttest_1samp([0.05, 0.09, 0.05], 0).pvalue)
-    nothing = paired({3: np.nan}, {3: 0.1})
-    assert nothing.n == 0 and np.isnan([nothing.difference, nothing.mean, nothing.p]).all()
-
-
-def test_q_is_that_of_scipy_and_what_is_not_defined_is_no_test():
-    q = q_values([0.01, np.nan, 0.04, 0.03])
-    np.testing.assert_allclose(q[[0, 2, 3]], scipy.stats.false_discovery_control([0.01, 0.04, 0.03]))
-    assert np.isnan(q[1]) and np.isnan(q_values([np.nan])).all() and len(q_values([])) == 0
-
-
-def test_one_seed_says_nothing_of_others():
-    assert np.isnan(over_seeds([0.6]).interval).all()
-    alone = paired({0: 0.6, 1: 0.7}, {0: 0.5, 2: 0.5})
-    assert alone.difference == pytest.approx(0.1) and alone.n == 1 and np.isnan([alone.p, alone.hedges_g]).all()

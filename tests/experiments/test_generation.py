@@ -8,17 +8,12 @@ from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib.experiments.generation import (
-    MOST_DRAWN,
-    Gate,
-    draw_by_class,
-    draw_synthetic,
-    moment_matching,
-    second_trough,
-)
+from meagan_lib.experiments.generation import MOST_DRAWN, draw_by_class, draw_synthetic, moment_matching
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
-from meagan_lib.windows.spike_windows import SpikeWindows, Split, Standardiser
+from meagan_lib.windows.gate import Gate, second_trough
+from meagan_lib.windows.normalisation import Standardiser
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 
 @pytest.mark.parametrize("isolation", [Isolation(), Isolation(guard_mad=0.0), Isolation.thesis()])

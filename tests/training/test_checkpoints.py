@@ -11,7 +11,8 @@ import torch
 from conftest import spikes
 from safetensors.torch import load_file
 
-from meagan_lib.evaluation.metrics import Context, Validation
+from meagan_lib.evaluation.context import Context
+from meagan_lib.evaluation.metrics import Validation
 from meagan_lib.models.gan import GANTrainer
 from meagan_lib.training.checkpoints import fingerprint
 from tests.training.test_trainer import GAN_CONFIG, LABELS, NOISY, REAL, VAEGAN_CONFIG, gan, vae_gan

@@ -8,7 +8,8 @@ import torch
 from conftest import scored_by, spikes
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.metrics import METRICS, Context
+from meagan_lib.evaluation.context import Context
+from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
 from meagan_lib.models.vae_gan import VAEGAN, VAEGANConfig, VAEGANTrainer

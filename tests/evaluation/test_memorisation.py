@@ -8,8 +8,10 @@ import scipy.stats
 from conftest import spikes
 from sklearn.neighbors import NearestNeighbors
 
-from meagan_lib.evaluation import memorisation, metrics
-from meagan_lib.evaluation.metrics import Context
+from meagan_lib.evaluation import context as fitted
+from meagan_lib.evaluation import memorisation
+from meagan_lib.evaluation.context import Context
+from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.planted_failures import low_passed
 
 REAL, OTHER, TRAIN = spikes(300, seed=1), spikes(300, seed=2), spikes(700, seed=3)
@@ -25,7 +27,7 @@ def to_train(windows: np.ndarray) -> np.ndarray:
 
 
 def value(name: str, fake: np.ndarray) -> float:
-    return memorisation.METRICS[name].prepare(REAL, fake, CONTEXT)(EVERY, EVERY)
+    return METRICS[name].prepare(REAL, fake, CONTEXT)(EVERY, EVERY)
 
 
 def test_the_distance_to_train_is_exact_and_copies_lie_nearer_than_new_windows():
@@ -45,10 +47,10 @@ def test_training_windows_are_searched_once_for_all_metrics_and_again_for_others
             searched.append(len(windows))
             return super().kneighbors(windows)
 
-    monkeypatch.setattr(metrics, "NearestNeighbors", Search)
+    monkeypatch.setattr(fitted, "NearestNeighbors", Search)
     context, made = Context.fit(TRAIN, 20_000.0), OTHER[:200]
     for name in ("distance_ratio", "c_t", "authenticity", "share_nearest"):
-        memorisation.METRICS[name].prepare(REAL, made, context)
+        METRICS[name].prepare(REAL, made, context)
     assert searched == [200, 300]
     others = replace(context, train=TRAIN[300:])
     np.testing.assert_allclose(others.nearest(REAL)[0][:, 1], np.sort(to_train(REAL)[:, 300:], axis=1)[:, 1], rtol=1e-4)
@@ -74,7 +76,7 @@ def test_c_t_is_the_mean_of_the_z_of_the_cells_weighted_by_their_test_windows():
 
 
 def test_the_z_of_a_cell_is_that_of_mann_whitney():
-    a, b = np.random.default_rng(0).standard_normal((2, 50)) + [[0.3], [0.0]]
+    a, b = np.add(np.random.default_rng(0).standard_normal((2, 50)), [[0.3], [0.0]])
     p = scipy.stats.mannwhitneyu(a, b, method="asymptotic", use_continuity=False).pvalue
     assert 2 * scipy.stats.norm.sf(abs(memorisation.rank_sum_z(a, b))) == pytest.approx(p)
     assert memorisation.rank_sum_z(a, b) > 0 > memorisation.rank_sum_z(b, a)
@@ -93,7 +95,7 @@ def test_the_share_nearest_counts_what_is_nearer_than_most_or_than_any_test_wind
     fake = np.concatenate([OTHER[:200], TRAIN[:100] + NOISE[:100]])
     d_real, d_fake = to_train(REAL).min(axis=1), to_train(fake).min(axis=1)
     assert value("share_nearest", fake) == pytest.approx(np.mean(d_fake < np.quantile(d_real, 0.05)))
-    than_any = memorisation.share_nearest(REAL, fake, CONTEXT, share=0)(EVERY, EVERY)
+    than_any = memorisation.fraction_nearest(REAL, fake, CONTEXT, fraction=0)(EVERY, EVERY)
     assert than_any == pytest.approx(np.mean(d_fake < d_real.min())) == pytest.approx(1 / 3, abs=0.03)
 
 

@@ -8,17 +8,20 @@ import pytest
 from meagan_lib import InputError
 from meagan_lib.network.bursts import (
     LONGEST_MS,
+    begin_in_planted,
     electrode_bursts,
+    interval_histograms,
     log_histogram,
     network_bursts,
     pooled_intervals_ms,
+    raster,
     score,
     summary,
     valley_ms,
 )
 from meagan_lib.network.spike_trains import SpikeTrains
 from meagan_lib.recordings.simulation import SimulationConfig, burst_frames, spikes
-from tests.test_spike_trains import RATE_HZ, trains_of
+from tests.network.test_spike_trains import RATE_HZ, trains_of
 
 
 def poisson(n_electrodes: int, rate_hz: float, seconds: int, seed: int = 0) -> SpikeTrains:
@@ -45,9 +48,9 @@ def test_planted_bursts_of_an_electrode_are_found_to_the_spike(planted):
     found = electrode_bursts(trains, 4)
     np.testing.assert_array_equal(found.span, spans)
     assert found.justified[0] and 5 < found.threshold_ms[0] <= LONGEST_MS and (found.n_spikes == 8).all()
-    told = summary(found, trains)
-    assert (told.n, told.spikes, told.per_minute) == (50, 8, 30) and told.share == 400 / len(trains.frame)
-    assert told.duration_ms == pytest.approx(35) and told.pause_s == pytest.approx(1.965)
+    result = summary(found, trains)
+    assert (result.n, result.spikes, result.per_minute) == (50, 8, 30) and result.share == 400 / len(trains.frame)
+    assert result.duration_ms == pytest.approx(35) and result.pause_s == pytest.approx(1.965)
 
 
 def test_a_break_in_the_recording_ends_a_burst(planted):
@@ -77,9 +80,9 @@ def test_no_burst_of_the_network_and_no_pause_crosses_a_break(planted):
     two = trains_of(np.r_[0:800:100, 20_000, 40_000:40_800:100, 60_000], n_frames=70_000)
     for stretches, pause_s in ((None, 1.965), ([[0, 21_000], [30_000, 70_000]], np.nan)):
         parted = replace(two, stretches=stretches)
-        told = summary(electrode_bursts(parted), parted)
-        assert told.n == 2
-        np.testing.assert_allclose(told.pause_s, pause_s)
+        result = summary(electrode_bursts(parted), parted)
+        assert result.n == 2
+        np.testing.assert_allclose(result.pause_s, pause_s)
 
 
 def test_the_valley_parts_two_humps_and_one_hump_has_none():
@@ -111,8 +114,8 @@ def test_the_simulations_network_bursts_are_found_in_whatever_order_its_electrod
     frame, unit = spikes(config)
     trains = SpikeTrains(frame, unit, [str(u) for u in range(40)], int(60 * RATE_HZ), RATE_HZ)
     found, planted = network_bursts(trains), burst_frames(config)
-    told = score(found.span, planted, trains.n_frames, RATE_HZ)
-    assert told.recall >= 0.9 and told.precision >= 0.9 and told.overlap > 0.75 and abs(told.onset_ms) < 50
+    result = score(found.span, planted, trains.n_frames, RATE_HZ)
+    assert result.recall >= 0.9 and result.precision >= 0.9 and result.overlap > 0.75 and abs(result.onset_ms) < 50
     order = np.random.default_rng(seed).permutation(40)
     turned = network_bursts(trains.select(order))
     np.testing.assert_array_equal(turned.span, found.span)
@@ -140,9 +143,9 @@ def test_bursts_are_scored_against_planted_ones():
     planted = np.array([[100, 200], [300, 400], [600, 700]])
     same = score(planted, planted, 1_000, 1_000.0)
     assert (same.recall, same.precision, same.overlap, same.onset_ms) == (1, 1, 1, 0)
-    told = score(np.array([[150, 250], [450, 500], [590, 620], [650, 660]]), planted, 1_000, 1_000.0)
-    assert told.recall == 2 / 3 and told.precision == 2 / 4  # one planted burst counts once
-    assert told.onset_ms == 20 and told.overlap == (50 + 20 + 10) / (300 + 50 + 50 + 10)
+    result = score(np.array([[150, 250], [450, 500], [590, 620], [650, 660]]), planted, 1_000, 1_000.0)
+    assert result.recall == 2 / 3 and result.precision == 2 / 4  # one planted burst counts once
+    assert result.onset_ms == 20 and result.overlap == (50 + 20 + 10) / (300 + 50 + 50 + 10)
     nothing = score(np.zeros((0, 2), int), planted, 1_000, 1_000.0)
     assert nothing.recall == 0 and np.isnan(nothing.precision) and np.isnan(nothing.onset_ms)
 
@@ -150,3 +153,28 @@ def test_bursts_are_scored_against_planted_ones():
 def test_a_burst_takes_two_spikes():
     with pytest.raises(InputError, match="it takes 2 at least"):
         electrode_bursts(trains_of([1, 2]), 1)
+
+
+def test_bursts_that_begin_in_planted_ones_are_counted(planted):
+    trains, spans = planted
+    found = electrode_bursts(trains, 4)
+    assert begin_in_planted(found, spans) == 1 and begin_in_planted(found, spans[:10]) == 10 / 50
+
+
+def test_a_raster_has_the_busiest_on_top_and_lies_within_the_recording(planted):
+    trains, spans = planted
+    two = replace(trains, electrode=(np.arange(len(trains.frame)) % 5 > 0).astype(int), names=["quiet", "busy"])
+    own, network = electrode_bursts(two, 4), network_bursts(two)
+    data, (start, end) = raster(two, own, network, spans, length_s=20.0)
+    np.testing.assert_allclose(data["share"].sum(axis=1), 1)
+    assert data["justified"].tolist() == [True]
+    assert np.bincount(data["electrode"])[0] > np.bincount(data["electrode"])[1]
+    assert ((data["time_s"] >= start) & (data["time_s"] < end)).all() and len(data["planted_s"]) == len(spans)
+    assert raster(two, own, network, spans, length_s=1e3)[1] == (0, two.duration_s)
+
+
+def test_histograms_of_intervals_hold_every_interval_of_an_electrode(planted):
+    trains, _ = planted
+    data = interval_histograms(trains, electrode_bursts(trains, 4), trains.poisson(np.random.default_rng(0)))
+    assert data["share"].sum(axis=1) == pytest.approx(1) and data["justified"].tolist() == [True]
+    assert len(data["edges_ms"]) == data["share"].shape[1] + 1 and len(data["pooled_ms"]) and len(data["chance_ms"])

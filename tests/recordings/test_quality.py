@@ -122,14 +122,14 @@ def test_noise_is_in_microvolts_and_right_where_spikes_are_frequent():
 def test_a_simulated_recording_is_healthy(recording):
     quality = channel_quality(recording)
     assert quality.good.all(), quality.table()
-    assert quality.mains_db.max() < -5 and quality.clipped_share.max() < 1e-3
+    assert quality.mains_db.max() < -5 and quality.clipped_fraction.max() < 1e-3
 
 
 @pytest.mark.parametrize("value", [0, 2048, 4095])
 def test_all_channels_constant(value):
     quality = channel_quality(a_recording(np.full((20_000, 5), value)))
     assert (quality.verdict == Verdict.CONSTANT).all() and (quality.noise == 0).all()
-    assert (quality.clipped_share == 0).all() and (quality.mains_db == -40).all()
+    assert (quality.clipped_fraction == 0).all() and (quality.mains_db == -40).all()
 
 
 def test_all_channels_dead():
@@ -157,7 +157,7 @@ def test_a_recording_shorter_than_a_block(samples):
 
 
 def test_a_block_too_short_for_the_mains_is_refused():
-    with pytest.raises(InputError, match="block_s is 0.1: the mains cannot be told in less than 0.2 s"):
+    with pytest.raises(InputError, match="block_s is 0.1: the mains cannot be measured in less than 0.2 s"):
         QualityConfig(block_s=0.1)
 
 

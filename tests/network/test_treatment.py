@@ -8,6 +8,7 @@ import pytest
 from meagan_lib import InputError
 from meagan_lib.network.treatment import (
     FEATURES,
+    compare_recordings,
     culture_features,
     difference,
     distance,
@@ -19,7 +20,7 @@ from meagan_lib.network.treatment import (
     standardised,
 )
 from meagan_lib.recordings.simulation import SimulationConfig
-from tests.test_spike_trains import trains_of
+from tests.network.test_spike_trains import trains_of
 
 HEALTHY = SimulationConfig(n_units=24, duration_s=60.0)
 SICK = replace(HEALTHY, burst_every_s=8.0, participation=0.5)
@@ -67,8 +68,8 @@ def test_the_share_of_the_way_is_the_planted_one(planted):
 
 def test_p_values_of_nothing_are_even():
     drawn = [clouds(2, 0, 0, seed=k) for k in range(150)]
-    told = [(rescue(h, s, t, 39).p, difference(s, t, 39).p) for h, s, t in drawn]
-    for p in np.array(told).T:
+    result = [(rescue(h, s, t, 39).p, difference(s, t, 39).p) for h, s, t in drawn]
+    for p in np.array(result).T:
         assert 0.02 <= (p <= 0.1).mean() <= 0.19 and 0.4 < p.mean() < 0.6
 
 
@@ -143,3 +144,13 @@ def test_two_cultures_are_too_few_for_an_interval():
     healthy, sick, treated = few(1.5, 0.5, 0)
     with pytest.raises(InputError, match="fewer than three cultures"):
         rescue(healthy, sick, treated[:2])
+
+
+def test_conditions_of_one_culture_are_compared_part_by_part():
+    rested, driven = (simulated_cultures(config, 1)[0] for config in (HEALTHY, SICK))
+    recorded = {"left": {"a": rested, "b": driven, "c": rested}, "right": {"a": rested, "b": rested}}
+    found = compare_recordings(recorded, 10.0, 50.0, n_permutations=19)
+    assert found.table["pair"].tolist() == ["a – b", "a – c", "b – c", "a – b"]
+    assert found.table["part"].tolist() == ["left"] * 3 + ["right"] and found.null.shape == (4, 19)
+    apart = found.table["distance"]
+    assert apart[0] == apart[2] > apart[1] == apart[3] == 0 and (found.table["q"] >= found.table["p"]).all()

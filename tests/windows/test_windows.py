@@ -11,21 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.windows.spike_windows import (
-    LEAST,
-    Ledger,
-    Reason,
-    SpikeWindows,
-    Split,
-    Standardiser,
-    fit_normalisation,
-    intervals_ms,
-    merge,
-    require_apart,
-    require_enough,
-    spike_counts,
-    split_in_time,
-)
+from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
+from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows, Split, intervals_ms, spike_counts
+from meagan_lib.windows.splits import LEAST, merge, require_apart, require_enough, split_in_time
 from meagan_lib.workflow.files import sha256
 
 
@@ -38,12 +26,12 @@ def test_splits_are_more_than_a_window_apart(n_frames, n_samples, cycles):
     assert (np.diff(used_frame)[changes] > n_samples).all()
 
 
-def test_split_shares_are_those_asked_for():
+def test_split_fractions_are_those_asked_for():
     split, _ = split_in_time(np.arange(100_000), 100_000, 64, cycles=3)
     np.testing.assert_allclose(np.bincount(split) / 100_000, [0.6, 0.1, 0.3], atol=1e-3)
     assert (np.diff(split.astype(int)) != 0).sum() == 8
     with pytest.raises(InputError, match="sum 1"):
-        split_in_time(np.arange(10), 10, 2, shares=(0.5, 0.1, 0.1))
+        split_in_time(np.arange(10), 10, 2, fractions=(0.5, 0.1, 0.1))
     with pytest.raises(InputError, match="split_cycles is 0"):
         split_in_time(np.arange(10), 10, 2, cycles=0)
 

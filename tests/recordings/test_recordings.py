@@ -14,10 +14,10 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
-from meagan_lib.network.spike_trains import is_treated, treated
+from meagan_lib.network.spike_files import is_treated, treated
 from meagan_lib.recordings import opening
+from meagan_lib.recordings.formats import READERS
 from meagan_lib.recordings.opening import (
-    READERS,
     amplitude_unit,
     catalogue,
     fetch,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.network.connectivity import functional_connectivity, mean_with_others, sttc, tiled
 from meagan_lib.network.spike_trains import SpikeTrains
-from tests.test_bursts import poisson
-from tests.test_spike_trains import RATE_HZ, trains_of
+from tests.network.test_bursts import poisson
+from tests.network.test_spike_trains import RATE_HZ, trains_of
 
 
 def brute(a: np.ndarray, b: np.ndarray, reach: int, end: int) -> float:

@@ -81,7 +81,7 @@ def test_spikes_without_a_voltage_are_those_of_the_recording(simulation, truth):
 
 
 def test_cells_that_take_part_in_fewer_bursts_miss_whole_ones():
-    config = SimulationConfig(n_units=30, burst_rate_hz=(40.0, 60.0), rest_share=0.0)
+    config = SimulationConfig(n_units=30, burst_rate_hz=(40.0, 60.0), rest_fraction=0.0)
     inside = {}
     for participation in (1.0, 0.5, 0.0):
         frame, unit = spikes(replace(config, participation=participation))

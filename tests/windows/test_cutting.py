@@ -12,18 +12,12 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
-from meagan_lib.windows import cutting
-from meagan_lib.windows.cutting import (
-    Isolation,
-    WindowConfig,
-    contaminated,
-    contamination_curves,
-    cut_windows,
-    isolated,
-)
+from meagan_lib.windows import contamination
+from meagan_lib.windows.contamination import contaminated, contamination_curves, isolated
+from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
 from meagan_lib.windows.spike_windows import Reason
-from tests.test_brw import write_4
+from tests.recordings.test_brw import write_4
 
 
 def planted(frames, channels=None, depths=None, n_frames=40_000, n_channels=3, shift=0.0) -> sc.BaseRecording:
@@ -99,7 +93,7 @@ def test_stretches_of_a_few_frames_are_no_trouble(tmp_path):
     assert windows.frame == pytest.approx([8_000, 8_000], abs=1)
     alone = stretched(tmp_path, [8_000], [[100, 20_000]])
     np.testing.assert_allclose(windows.noise_mad, noise_levels(alone, DetectionConfig()) * 16_000 / 4095, rtol=0.05)
-    with pytest.raises(InputError, match="noise level cannot be told"):
+    with pytest.raises(InputError, match="noise level cannot be measured"):
         cut_windows(stretched(tmp_path, [], [[0, 500], [900, 1_200]]), DetectionConfig(), WindowConfig())
 
 
@@ -207,9 +201,9 @@ def test_the_ledger_tells_what_the_rule_of_the_thesis_would_have_kept(recording,
 def test_the_curves_of_contamination_are_those_of_the_windows_and_estimate_the_noise_once(
     recording, detection, truth, monkeypatch
 ):
-    estimated, estimate = [], cutting.noise_levels
-    monkeypatch.setattr(cutting, "GUARDS_MS", (2.0, 8.0))
-    monkeypatch.setattr(cutting, "noise_levels", lambda *args: estimated.append(args) or estimate(*args))
+    estimated, estimate = [], contamination.noise_levels
+    monkeypatch.setattr(contamination, "GUARDS_MS", (2.0, 8.0))
+    monkeypatch.setattr(contamination, "noise_levels", lambda *args: estimated.append(args) or estimate(*args))
     curves = contamination_curves(recording, detection, WindowConfig(), truth)
     assert len(estimated) == 1 and len(curves) == 3
     for rule, curve in zip((Isolation.thesis(8.0), Isolation(8.0, guard_mad=0.0), Isolation(8.0)), curves.values()):

@@ -7,9 +7,9 @@ import pytest
 
 from meagan_lib import InputError, workflow
 from meagan_lib.windows import merging
-from meagan_lib.workflow import execution
-from tests.test_brw import write_4
-from tests.test_formats import write_nwb
+from meagan_lib.workflow import execution, sections
+from tests.recordings.test_brw import write_4
+from tests.recordings.test_formats import write_nwb
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run_cells(tmp_path, monkeypatch):
         names = {"display": lambda shown: None}
         for cell in nbformat.read(execution.find_notebook("01_preprocessing"), as_version=4).cells:
             if cell.cell_type == "code":
-                exec(cell.source, names)
+                exec("".join(sections._say_instead(cell.source.splitlines(keepends=True))), names)
                 if "parameters" in cell.metadata.get("tags", []):
                     names |= {"min_train_windows": 0} | parameters
         return names | {"saved": saved}

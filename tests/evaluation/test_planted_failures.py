@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib.evaluation import planted_failures
+from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.memorisation import distance_to_train
-from meagan_lib.evaluation.metrics import Context
-from meagan_lib.evaluation.scores import METRICS
-from meagan_lib.experiments.generation import Gate
+from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.windows.gate import Gate
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(750, seed=1), spikes(1000, seed=3)
@@ -37,13 +37,13 @@ def test_each_planted_failure_is_flagged(failure, table):
 
 def test_each_scored_metric_flags_some_failure(table):
     assert [name for name in planted_failures.blind(table) if not METRICS[name].report_only] == []
-    quiet = {failure: {"c_t": {"flagged": failure == planted_failures.HONEST}} for failure in table}
+    quiet = {failure: {"c_t": {"flagged": failure == planted_failures.CONTROL}} for failure in table}
     assert planted_failures.blind(quiet) == ["c_t"]
 
 
 def test_other_real_windows_are_flagged_by_few(table):
     """Of 22 metrics at 2.5 % and less, half a one is expected by chance; they are correlated."""
-    assert sum(cell["flagged"] for cell in table[planted_failures.HONEST].values()) <= 2
+    assert sum(cell["flagged"] for cell in table[planted_failures.CONTROL].values()) <= 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_other_real_windows_are_flagged_by_few(table):
         ("low-passed", {"c2st_auc", "log_spectral_distance", "density"}),
         ("time shuffled", {"c2st_auc", "c2st_cnn_auc", "precision", "squared_mmd", "autocorrelation_distance"}),
         ("a Gaussian", {"c2st_auc", "coverage", "precision"}),
-        ("kinds drawn in by 15 %", {"c2st_auc", "precision", "density", "recall", "c_t", "authenticity"}),
+        ("modes contracted by 15 %", {"c2st_auc", "precision", "density", "recall", "c_t", "authenticity"}),
     ],
 )
 def test_a_failure_is_seen_by_the_metrics_that_are_there_for_it(failure, by, table):
@@ -72,8 +72,8 @@ def test_the_distances_of_distributions_do_not_see_copies_and_a_gaussian_passes_
 def test_more_precision_and_coverage_than_real_windows_have_is_a_failure():
     test, train = spikes(4500, seed=1), spikes(3000, seed=3)
     more = planted_failures.planted_failures(test, train, RATE, 1500, 20, names=("precision", "coverage"))
-    for name, tight in more["kinds drawn in by 15 %"].items():
-        assert tight["value"] > more[planted_failures.HONEST][name]["value"] and tight["flagged"]
+    for name, tight in more["modes contracted by 15 %"].items():
+        assert tight["value"] > more[planted_failures.CONTROL][name]["value"] and tight["flagged"]
 
 
 def test_failures_are_what_they_are_called():
@@ -90,7 +90,7 @@ def test_failures_are_what_they_are_called():
     np.testing.assert_array_equal(np.sort(spoilt["time shuffled"]), np.sort(x))
     assert (spoilt["time shuffled"].argmin(axis=1) != x.argmin(axis=1)).mean() > 0.9
     for kind in np.unique(cluster):
-        tight, loose = spoilt["kinds drawn in by 15 %"][cluster == kind], x[cluster == kind]
+        tight, loose = spoilt["modes contracted by 15 %"][cluster == kind], x[cluster == kind]
         np.testing.assert_allclose(tight.mean(axis=0), loose.mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(tight.std(axis=0), 0.85 * loose.std(axis=0), atol=1e-5)
     np.testing.assert_allclose(spoilt["a Gaussian"].mean(axis=0), TRAIN.mean(axis=0), atol=0.6)

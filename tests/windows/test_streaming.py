@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import minimum_filter1d
 
 from meagan_lib.windows import streaming
-from meagan_lib.windows.streaming import Filter, Search, filter_block, noise_levels, scan
+from meagan_lib.windows.filtering import Filter, filter_block, noise_levels
+from meagan_lib.windows.streaming import Search, scan
 
 RATE, N_FRAMES, N_CHANNELS = 20_000.0, 30_000, 70
 FILTER = Filter.design(3, (300.0, 6000.0), RATE)

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.network import spike_trains
-from meagan_lib.network.spike_trains import SpikeTrains, from_windows, read_spikes, treated
+from meagan_lib.network import spike_files
+from meagan_lib.network.spike_files import read_spikes, treated
+from meagan_lib.network.spike_trains import SpikeTrains, from_windows
 from meagan_lib.recordings.opening import open_recording
 from meagan_lib.windows.spike_windows import Reason
 
@@ -178,7 +179,7 @@ def test_windows_cut_elsewhere_give_trains_by_electrode_or_unit_where_times_are_
     fired = {(u, f) for u, f in zip(windows.label, windows.frame) if u >= 0}  # heard by several electrodes at once
     assert by_unit.counts.sum() == len(fired) and by_unit.counts[0] == sum(u == 0 for u, _ in fired)
     for lacking in ({"frame": unknown.astype(np.int64)}, {"channel": unknown, "label": unknown}):
-        with pytest.raises(InputError, match="do not tell when their spikes were"):
+        with pytest.raises(InputError, match="do not say when their spikes were"):
             from_windows(replace(cut, **lacking))
 
 
@@ -309,9 +310,9 @@ def test_matlab_cells_of_spike_times_are_read_whatever_their_version(tmp_path, v
         read_spikes(a_matlab_file(path, version, spikes=samples, Fs=10_000.0)).frame, trains.frame
     )
     events = [np.stack([-np.arange(1.0, 1 + len(t)), t, t], axis=1) if len(t) else t for t in TRAINS]
-    told = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
-    np.testing.assert_array_equal(told.frame, trains.frame)
-    assert told.amplitude.tolist() == [-1, -2, -3, -1]
+    result = read_spikes(a_matlab_file(path, version, events=events, rate=10_000.0))
+    np.testing.assert_array_equal(result.frame, trains.frame)
+    assert result.amplitude.tolist() == [-1, -2, -3, -1]
 
 
 @pytest.mark.parametrize("version", [5, 7])
@@ -380,7 +381,7 @@ def test_spike_times_are_no_recording_and_a_recording_has_no_treatments():
         open_recording("axotomy_mea")
     with pytest.raises(InputError, match="'locust' is no entry of the catalogue with spike trains under treatment"):
         treated("locust")
-    assert spike_trains.is_treated("axotomy_mea") and not spike_trains.is_treated("nothing")
+    assert spike_files.is_treated("axotomy_mea") and not spike_files.is_treated("nothing")
 
 
 def test_a_time_must_be_above_zero():
@@ -388,3 +389,12 @@ def test_a_time_must_be_above_zero():
     for ms in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="must be above zero"):
             trains_of([1]).frames(ms)
+
+
+def test_the_busiest_electrodes_are_taken_in_their_order():
+    trains = trains_of([1, 2], [1, 2, 3, 4], [5], [1, 2, 3])
+    assert trains.by_activity.tolist() == [1, 3, 0, 2]
+    assert trains.busiest(2 / trains.duration_s, 9).names == ["0", "1", "3"]
+    assert trains.busiest(0.1, 2).names == ["1", "3"]
+    with pytest.raises(InputError, match="fewer than two electrodes fire 80 Hz or more"):
+        trains.busiest(80.0, 9)

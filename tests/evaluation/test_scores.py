@@ -1,16 +1,17 @@
-"""Scores stand beside floor and reach, one rule flags them, and the words follow the numbers."""
+"""Scores stand beside floor and reach, one rule flags them, and the tables follow the numbers."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from conftest import spikes
 
 from meagan_lib.evaluation import scores
-from meagan_lib.evaluation.metrics import Context
+from meagan_lib.evaluation.context import Context
+from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import (
-    METRICS,
     REACH,
     Score,
     by_event,
@@ -154,53 +155,58 @@ def test_a_lead_is_significant_after_the_correction_for_all_that_were_asked():
 
 
 def made_up(**models: dict[str, dict]) -> dict[str, dict[str, dict]]:
-    """Scores in which nobody copies, but who is told so."""
+    """Scores in which nobody copies but where a test says so."""
     for by in models.values():
-        for name in scores.memorisation.METRICS:
-            by.setdefault(name, {})
-            by[name] |= {"value": by[name]["floor"]}
+        for name, score in by.items():
+            if METRICS[name].family == "memorisation":
+                score["value"] = score["floor"]
     return {REACH: row(0.3)} | models
 
 
-COST = {"a": {"parameters": 160_000, "windows": 1_200_000}}
 LABELS = {"a": "Model A", "b": "Model B", "c": "Model C"}
 
 
-def test_the_answer_changes_with_the_order_of_the_models():
-    one = scores.answer(made_up(a=row(0.31), b=row(0.9)), COST, LABELS)
-    two = scores.answer(made_up(a=row(0.9), b=row(0.31)), COST, LABELS)
-    assert one.startswith("**Model A comes nearest") and two.startswith("**Model B comes nearest")
-    assert "; significantly behind: Model B (0.900)" in one and "; significantly behind: Model A (0.900)" in two
-    close = scores.answer(made_up(a=row(0.31), b=row(0.35)), COST, LABELS)
-    assert "not significantly behind: Model B (0.350)" in close and "; significantly behind" not in close.split("|")[0]
-    assert "after Benjamini and Hochberg, over 8 comparisons" in close
-    assert "Model A (160 k parameters, 1.2 M windows shown)" in one and "Model B (cost not known)" in one
+def best(*models: dict[str, dict]) -> pd.DataFrame:
+    return scores.best_models(made_up(**dict(zip("abc", models))), LABELS)
 
 
-def test_the_answer_tells_both_classifiers_and_whether_they_agree():
+def test_the_best_model_is_the_one_with_the_best_value_and_the_others_stand_behind_it():
+    one, two = best(row(0.31), row(0.9)), best(row(0.9), row(0.31))
+    assert scores.headline(one).startswith("Model A comes closest")
+    assert scores.headline(two).startswith("Model B comes closest")
+    for table, first, second in ((one, "A", "B"), (two, "B", "A")):
+        trees = table.iloc[0]
+        assert (trees["best"], trees["value"]) == (f"Model {first}", "0.310 (0.210 to 0.410)")
+        assert trees["significantly better than"] == f"Model {second} (0.900)"
+        assert (trees["floor"], trees["reach"]) == (EXAMPLE.floor, EXAMPLE.reach)
+    close = best(row(0.31), row(0.35)).iloc[0]
+    assert close["significantly better than"] == "none"
+    assert close["not significantly better than"] == "Model B (0.350)"
+    assert best(row(0.31), row(0.35)).attrs["comparisons"] == len(scores.QUESTIONS) == 8
+    assert best(row(0.31)).attrs["comparisons"] == 0
+
+
+def test_the_headline_quotes_both_classifiers():
     one, two = row(0.31), row(0.9)
-    said = scores.answer(made_up(a=one, b=two), COST, LABELS)
-    assert "no model has seen, by both classifiers.**" in said
-    for label in ("C2ST AUC", "C2ST AUC of a CNN"):
-        assert f"- {label}: lowest Model A, 0.310 (0.210 to 0.410); significantly behind: Model B (0.900)." in said
+    assert scores.headline(best(one, two)).endswith("no model has seen, by both classifiers.")
     one["c2st_cnn_auc"], two["c2st_cnn_auc"] = two["c2st_cnn_auc"], one["c2st_cnn_auc"]
-    said = scores.answer(made_up(a=one, b=two), COST, LABELS)
-    assert said.startswith("**Model A comes nearest") and "by the trees; by the network, Model B.**" in said
+    assert scores.headline(best(one, two)).startswith("Model A comes closest")
+    assert scores.headline(best(one, two)).endswith("by the trees; by the CNN, Model B.")
 
 
-def test_the_answer_names_copies_and_does_not_rank_them():
+def test_a_model_that_copies_is_named_and_not_ranked():
     models = made_up(a=row(0.5), b=row(0.31))
     models["b"]["c_t"] |= {"value": -9.0}  # too little noise does that as well
-    assert scores.answer(models, COST, LABELS).startswith("**Model B comes nearest")
+    assert scores.headline(scores.best_models(models, LABELS)).startswith("Model B comes closest")
     narrow = {"value": 0.185, "floor_interval": (0.195, 0.205), "reach_interval": (0.195, 0.205)}
     models["b"]["distance_ratio"] |= narrow  # flagged, but by less than a tenth of the floor
     assert "distance_ratio" in scores.beyond(models, "b") and not scores.copies(models, "b")
-    assert scores.answer(models, COST, LABELS).startswith("**Model B comes nearest")
+    assert scores.headline(scores.best_models(models, LABELS)).startswith("Model B comes closest")
     models["b"]["distance_ratio"] |= {"value": 0.0}
-    said = scores.answer(models, COST, LABELS)
-    assert said.startswith("**Model A comes nearest") and said.count("**It copies its training windows.**") == 1
+    assert scores.headline(scores.best_models(models, LABELS)).startswith("Model A comes closest")
+    assert [scores.copies(models, model) for model in "ab"] == [False, True]
     models["a"]["distance_ratio"] |= {"value": 0.0}
-    assert "comes nearest" not in scores.answer(models, COST, LABELS)
+    assert "comes closest" not in scores.headline(scores.best_models(models, LABELS))
 
 
 def seeded(value: float, spread: float, n: int = 4) -> dict[str, dict]:
@@ -219,24 +225,17 @@ def test_seed_by_seed_pairs_the_seeds_that_both_have_and_a_negative_difference_i
         scores.seed_by_seed(several, {"a": [0, 1], "b": [1, 7]})
 
 
-def test_the_answer_tells_the_two_models_apart_only_where_seeds_do():
-    def said(a, b, seeds=(0, 1, 2, 3)):
-        models = made_up(a=a, b=b)
-        return scores.answer(models, COST, LABELS, {"a": seeds, "b": seeds})
+def test_two_models_differ_significantly_only_where_seeds_do():
+    def pairs(a, b, n=4):
+        return scores.seed_by_seed(made_up(a=a, b=b), dict.fromkeys("ab", range(n)))[1]
 
-    apart = said(seeded(0.4, 0.01), seeded(0.6, -0.02) | {"coverage": seeded(0.3, -0.02)["coverage"]})
-    assert "4 pairs of seeds" in apart and "C2ST AUC 0.400 and 0.600, Model A by more than seeds explain" in apart
-    assert "coverage 0.400 and 0.300, Model B by more than seeds explain" in apart
-    near = said(seeded(0.4, 0.1), seeded(0.41, -0.1))
-    assert "by more than seeds explain" not in near and "which another seed could turn" in near
-    assert "pairs of seeds" not in said(row(0.4, seeds=(0.4,)), row(0.6, seeds=(0.6,)), (0,))
-
-
-def test_the_answer_says_how_many_seeds_it_rests_on():
-    assert "\nTrainings: 1 of each. " in scores.answer(made_up(a=row(0.5)), COST, LABELS)
-    several = made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6)), b=row(0.6))
-    assert "\nTrainings: 3 of Model A; 1 of each other model. " in scores.answer(several, COST, LABELS)
-    assert scores.answer(made_up(a=row(0.5, seeds=(0.4, 0.5, 0.6))), COST, LABELS).endswith("\nTrainings: 3 of each.")
+    apart = pairs(seeded(0.4, 0.01), seeded(0.6, -0.02) | {"coverage": seeded(0.3, -0.02)["coverage"]})
+    assert apart["c2st_auc"].q < 0.05 and apart["c2st_auc"].difference < 0 < apart["coverage"].difference
+    assert apart["coverage"].q < 0.05 and "q = 0.001" in str(apart["c2st_auc"])
+    assert str(apart["c2st_auc"]).startswith("g = −") and np.isnan(apart["inception_score"].q)
+    assert not pairs(seeded(0.4, 0.1), seeded(0.41, -0.1))["c2st_auc"].q < 0.05
+    alone = pairs(row(0.4, seeds=(0.4,)), row(0.6, seeds=(0.6,)), 1)["c2st_auc"]
+    assert np.isnan([alone.p, alone.q]).all() and str(alone) == ""
 
 
 def twins(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.metrics import adjusted_rand_score
 
-from meagan_lib.network.topology import clustering, communities, graph, path_length, random_graphs, topology
+from meagan_lib.network.topology import clustering, communities, graph, measure_topology, path_length, random_graphs
 
 
 def matrix(g: nx.Graph) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_clustering_and_path_length_are_networkxs(n, p, seed):
 def test_measures_do_not_depend_on_the_order_of_the_electrodes(seed):
     adjacency = matrix(nx.watts_strogatz_graph(20, 4, 0.3, seed=seed))
     order = np.random.default_rng(seed).permutation(20)
-    one, two = (topology(a, n_random=1) for a in (adjacency, adjacency[np.ix_(order, order)]))
+    one, two = (measure_topology(a, n_random=1) for a in (adjacency, adjacency[np.ix_(order, order)]))
     np.testing.assert_array_equal(one.degree[order], two.degree)
     np.testing.assert_array_equal(one.hubs[order], two.hubs)
     assert (one.density, one.clustering) == pytest.approx((two.density, two.clustering))
@@ -60,8 +60,8 @@ def test_random_graphs_are_found_for_dense_graphs_too(density):
 
 
 def test_a_planted_small_world_is_one_and_a_random_graph_is_none():
-    small = topology(matrix(nx.watts_strogatz_graph(60, 6, 0.1, seed=1)), 5)
-    random = topology(matrix(nx.gnp_random_graph(60, 0.12, seed=1)), 5)
+    small = measure_topology(matrix(nx.watts_strogatz_graph(60, 6, 0.1, seed=1)), 5)
+    random = measure_topology(matrix(nx.gnp_random_graph(60, 0.12, seed=1)), 5)
     assert small.small_worldness > 2 and small.path_length < 1.4 * small.random_path_length.mean()
     assert 0.7 < random.small_worldness < 1.3
 
@@ -72,15 +72,17 @@ def test_planted_communities_are_found_and_are_more_than_chance():
     draw = rng.random((48, 48)) < np.where(planted[:, None] == planted, 0.5, 0.03)
     adjacency = np.triu(draw, 1) | np.triu(draw, 1).T
     order = rng.permutation(48)
-    found = topology(adjacency[np.ix_(order, order)], 5)
+    found = measure_topology(adjacency[np.ix_(order, order)], 5)
     assert adjusted_rand_score(planted[order], found.community) > 0.95
     assert found.modularity > found.random_modularity.max() + 0.1
+    assert (np.diff(found.community[found.order]) >= 0).all()
+    assert found.table.loc["modularity"].tolist() == [found.modularity, found.random_modularity.mean()]
     assert np.bincount(found.community).tolist() == sorted(np.bincount(found.community), reverse=True)
     assert communities(graph(adjacency), 3)[1] == communities(graph(adjacency), 3)[1]
 
 
 def test_the_middle_of_a_star_is_a_hub():
-    found = topology(matrix(nx.star_graph(12)))
+    found = measure_topology(matrix(nx.star_graph(12)))
     assert found.hubs.tolist() == [True] + [False] * 12 and found.path_length == pytest.approx(24 / 13)
 
 
@@ -89,6 +91,6 @@ def test_the_middle_of_a_star_is_a_hub():
 )
 @pytest.mark.filterwarnings("error")
 def test_graphs_without_an_alternative_have_no_small_worldness(g):
-    found = topology(matrix(g) if len(g) else np.zeros((0, 0), bool), 3)
+    found = measure_topology(matrix(g) if len(g) else np.zeros((0, 0), bool), 3)
     assert np.isnan(found.small_worldness) and len(found.degree) == len(g) == len(found.community)
     assert (found.community == -1).sum() == (len(g) if not g.size() else 0) and not found.hubs.any()

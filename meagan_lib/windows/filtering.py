@@ -1,0 +1,243 @@
+"""From a stored recording to filtered channels: read once, dealt out to groups of 32, band-passed side by side.
+
+Each piece that is filtered brings a margin on both sides in which the filter settles, so that it changes no bit
+of the result how a recording is divided.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.signal
+import spikeinterface.core as sc
+from numba import njit
+
+LANES = 32
+"""Channels that are filtered side by side: a few registers of a SIMD unit."""
+ROWS = 16
+"""Rows that are dealt out or searched at once."""
+TILE = 256
+"""Channels of one job."""
+PIECE_BYTES = 2**24
+SETTLED = 1e-5
+"""Fraction to which the filter's memory of what lay before the margin has decayed."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Zero-phase Butterworth band-pass: second-order sections float64 (sections, 6), run forward and backward."""
+
+    sos: np.ndarray
+
+    @classmethod
+    def design(cls, order: int, band_hz: tuple[float, float], sampling_rate_hz: float) -> "Filter":
+        """Design a Butterworth filter of an order and a pass band."""
+        return cls(scipy.signal.butter(order, band_hz, btype="bandpass", fs=sampling_rate_hz, output="sos"))
+
+    @property
+    def margin(self) -> int:
+        """Frames after which the slowest pole has forgotten a start, to ``SETTLED``."""
+        slowest = np.abs(scipy.signal.sos2zpk(self.sos)[1]).max()
+        return int(np.ceil(np.log(SETTLED) / np.log(slowest)))
+
+    @property
+    def padding(self) -> int:
+        """Frames of odd extension at both ends of a recording: ``scipy.signal.sosfiltfilt``'s own."""
+        taps = 2 * len(self.sos) + 1
+        return 3 * (taps - min((self.sos[:, 2] == 0).sum(), (self.sos[:, 5] == 0).sum()))
+
+
+@njit(nogil=True, cache=True)
+def _deal(values, dealt):
+    """Deal channels (frames, channels) out to groups of lanes (groups, frames, LANES), in which a job reads on end."""
+    groups, frames, lanes = dealt.shape
+    for block in range(0, frames, ROWS):
+        end = min(block + ROWS, frames)
+        for g in range(groups):
+            group, first = dealt[g], np.uint64(g * lanes)  # a signed index may count from the end, which costs a check
+            width = min(lanes, values.shape[1] - g * lanes)
+            for i in range(block, end):
+                for c in range(width):
+                    group[i, c] = values[i, first + np.uint64(c)]
+
+
+@njit(nogil=True, cache=True)
+def _load(raw, origin, lo, hi, n_frames, sign, buffer, baseline):
+    """Load frames lo … hi of one group (frames, LANES), less the first of them; extended oddly beyond the ends.
+
+    The pass band excludes 0 Hz, so that with the first value as baseline a settled filter starts at rest.
+    """
+    lanes = raw.shape[1]
+    baseline[:] = 0
+    for i in range(hi - lo):
+        frame = lo + i
+        if 0 <= frame < n_frames:
+            row = raw[frame - origin]
+            for c in range(lanes):
+                buffer[i, c] = np.float32(row[c]) * sign[c] - baseline[c]
+        else:
+            end = (0 if frame < 0 else n_frames - 1) - origin
+            last, row = raw[end], raw[2 * end - (frame - origin)]
+            for c in range(lanes):
+                buffer[i, c] = (np.float32(2) * np.float32(last[c]) - np.float32(row[c])) * sign[c] - baseline[c]
+        if i == 0:
+            baseline[:] = buffer[0]
+            buffer[0, :] = 0
+
+
+@lru_cache
+def _compiled(sections: int) -> Callable:
+    """Compile a filter of that many sections, unrolled, which works on ``buffer`` (frames, LANES) in place."""
+
+    @njit(nogil=True, cache=True, fastmath={"contract"})
+    def bandpass(raw, origin, lo, hi, n_frames, sign, sos, zi, buffer, state, baseline):
+        """Load frames lo … hi of one group, and filter them forward and backward."""
+        length = hi - lo
+        _load(raw, origin, lo, hi, n_frames, sign, buffer, baseline)
+        state[:] = 0
+        for backward in range(2):
+            if backward:
+                for k in range(sections):
+                    for c in range(LANES):
+                        state[2 * k * LANES + c] = zi[k, 0] * buffer[length - 1, c]
+                        state[(2 * k + 1) * LANES + c] = zi[k, 1] * buffer[length - 1, c]
+            for j in range(length):
+                i = length - 1 - j if backward else j
+                for c in range(LANES):
+                    y = buffer[i, c]
+                    for k in range(sections):
+                        x = y
+                        y = sos[k, 0] * x + state[2 * k * LANES + c]
+                        state[2 * k * LANES + c] = sos[k, 1] * x - sos[k, 4] * y + state[(2 * k + 1) * LANES + c]
+                        state[(2 * k + 1) * LANES + c] = sos[k, 2] * x - sos[k, 5] * y
+                    buffer[i, c] = y
+
+    return bandpass
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def signs_and_gains(recording: sc.BaseRecording) -> tuple[np.ndarray, np.ndarray]:
+    """Return sign and size float32 (channels,) of a step in µV; 1 and 1 where the source has no scale."""
+    gain = np.ones(recording.get_num_channels(), np.float32)
+    if recording.has_scaleable_traces():
+        gain = np.asarray(recording.get_channel_gains(), np.float32)
+    return np.where(gain < 0, np.float32(-1), np.float32(1)), np.abs(gain)
+
+
+class Stored:
+    """One segment of a recording as it is stored, in groups of ``LANES`` channels (groups, frames, LANES).
+
+    Numba compiles native int16, uint16 and float32; other types become float32. Lanes beyond the last channel are 0.
+    """
+
+    def __init__(self, recording: sc.BaseRecording, segment: int = 0):
+        self.recording, self.segment = recording, segment
+        self.n_frames, self.n_channels = recording.get_num_samples(segment), recording.get_num_channels()
+        self.chunk = int(recording.get_annotation("frames_per_chunk") or 1)  # frames that lie together in the file
+        native = recording.get_dtype() in (np.int16, np.uint16, np.float32)
+        self.dtype = recording.get_dtype() if native else np.dtype(np.float32)
+
+    def empty(self, n_frames: int) -> np.ndarray:
+        """Return groups to be filled."""
+        groups = np.empty((-(-self.n_channels // LANES), n_frames, LANES), self.dtype)
+        groups[-1] = 0
+        return groups
+
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
+        """Read frames start … stop, piece by piece, ``into`` groups where they are given."""
+        into = self.empty(stop - start) if into is None else into
+        step = max(PIECE_BYTES // (2 * self.n_channels), 1)
+        for a in range(start, stop, step):
+            piece = self.recording.get_traces(self.segment, a, min(a + step, stop), return_in_uV=False)
+            piece = np.ascontiguousarray(piece, self.dtype)
+            _deal(piece, into[:, a - start : a - start + len(piece)])
+        return into
+
+
+class Bandpass:
+    """A filter as it runs on a segment; each thread has a buffer of its own, which it uses again."""
+
+    def __init__(self, stored: Stored, filter: Filter):
+        self.stored, self.margin = stored, filter.margin
+        self.padding = min(filter.padding, stored.n_frames - 1)
+        self.sign = np.pad(signs_and_gains(stored.recording)[0], (0, LANES), constant_values=1)
+        self.sos = filter.sos.astype(np.float32)
+        self.zi = scipy.signal.sosfilt_zi(filter.sos).astype(np.float32)
+        self.run, self.own = _compiled(len(self.sos)), threading.local()
+
+    def bounds(self, start: int, stop: int, context: int = 0) -> tuple[int, int]:
+        """Return the frames to load so that start … stop, and ``context`` around them, are settled."""
+        reach, end = self.margin + context, self.stored.n_frames + self.padding
+        return max(start - reach, -self.padding), min(stop + reach, end)
+
+    def group(self, values: np.ndarray, origin: int, lo: int, hi: int, first: int) -> np.ndarray:
+        """Filter frames lo … hi of the group that begins at channel ``first``, float32 (hi − lo, LANES).
+
+        ``values`` (groups, frames, LANES) are stored ones that begin at frame ``origin``. Valid until the next call.
+        """
+        if len(getattr(self.own, "buffer", ())) < hi - lo:
+            self.own.buffer = np.empty((hi - lo, LANES), np.float32)
+        buffer, state = self.own.buffer[: hi - lo], np.empty(2 * len(self.sos) * LANES, np.float32)
+        sign, baseline = self.sign[first : first + LANES], np.empty(LANES, np.float32)
+        group, n_frames = values[first // LANES], self.stored.n_frames
+        self.run(group, origin, lo, hi, n_frames, sign, self.sos, self.zi, buffer, state, baseline)
+        return buffer
+
+    def fill(self, out: np.ndarray, start: int, every: int = 1) -> None:
+        """Filter as many frames from ``start`` on as ``out`` (channels, frames / every) holds."""
+        stop = start + every * out.shape[1]
+        lo, hi = self.bounds(start, stop)
+        origin = max(lo, 0)
+        values = self.stored.read(origin, min(hi, self.stored.n_frames))
+        for first in range(0, self.stored.n_channels, LANES):
+            filtered = self.group(values, origin, lo, hi, first)[start - lo : stop - lo : every]
+            out[first : first + LANES] = filtered[:, : self.stored.n_channels - first].T
+
+
+def filter_block(recording: sc.BaseRecording, filter: Filter, start: int, stop: int, segment: int = 0) -> np.ndarray:
+    """Filter frames start … stop of one segment, float32 (frames, channels), in steps of the converter."""
+    out = np.empty((recording.get_num_channels(), stop - start), np.float32)
+    Bandpass(Stored(recording, segment), filter).fill(out, start)
+    return out.T
+
+
+def noise_levels(
+    recording: sc.BaseRecording, filter: Filter, seed: int = 0, block: int = 1000, threads: int | None = None
+) -> np.ndarray:
+    """Estimate the noise level float32 (channels,) of the filtered recording, in steps: σ = median |x| / 0.6745.
+
+    From every second frame of blocks of ``block`` frames at random places, drawn with ``seed``: twenty blocks of a
+    large chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
+    doi:10.1162/089976604774201631.
+    """
+    segments = [Stored(recording, segment) for segment in range(recording.get_num_segments())]
+    block = min(block, max(segment.n_frames for segment in segments))
+    segments = [segment for segment in segments if segment.n_frames >= block]
+    n_channels = recording.get_num_channels()
+    n_blocks = int(np.clip(10**8 // (block * n_channels), 20, 60))
+    rng = np.random.default_rng(seed)
+    frames = np.array([segment.n_frames for segment in segments])
+    chosen = rng.choice(len(segments), n_blocks, p=frames / frames.sum())
+    starts = [int(rng.integers(0, frames[s] - block + 1)) for s in chosen]
+    every, kept = 2, max(block // 2, 1)
+    samples = np.empty((n_channels, n_blocks * kept), np.float32)
+
+    def sample(i: int) -> None:
+        Bandpass(segments[chosen[i]], filter).fill(samples[:, i * kept : (i + 1) * kept], starts[i], every)
+
+    def median(first: int) -> np.ndarray:
+        x = samples[first : first + TILE]
+        middle = x.shape[1] // 2
+        return np.partition(np.abs(x, out=x), middle, axis=1)[:, middle] / np.float32(0.6745)
+
+    with ThreadPoolExecutor(threads or default_threads()) as pool:
+        list(pool.map(sample, range(n_blocks)))
+        return np.concatenate(list(pool.map(median, range(0, n_channels, TILE))))
