@@ -184,13 +184,14 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
     fitted_with = parameters.get("normalisation", "z_score"), parameters.get("condition", "")
     is_network = hasattr(kind, "Config")
+    data = training_data(windows, *fitted_with, seed if is_network else None)
+    options = fit_options(kind.Config, parameters, windows) if is_network else {}
     if is_network:
         import torch
 
         torch.set_num_threads(1)
     with threadpool_limits(1):
-        data = training_data(windows, *fitted_with, seed if is_network else None)
-        options, clock = fit_options(kind.Config, parameters, windows) if is_network else {}, time.process_time()
+        clock = time.process_time()
         fitted = kind.fit(data, seed, folder, **options)
         seconds = round(time.process_time() - clock, 1)
         fitted.save(folder)

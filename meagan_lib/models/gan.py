@@ -80,8 +80,17 @@ class GANTrainer(Trainer):
     Parameters as for :class:`~meagan_lib.training.trainer.Trainer`.
     """
 
-    COLUMNS = tuple(
-        "step d_loss g_loss d_real d_fake penalty d_gradient g_gradient d_learning_rate g_learning_rate".split()
+    COLUMNS = (
+        "step",
+        "d_loss",
+        "g_loss",
+        "d_real",
+        "d_fake",
+        "penalty",
+        "d_gradient",
+        "g_gradient",
+        "d_learning_rate",
+        "g_learning_rate",
     )
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig, **options):

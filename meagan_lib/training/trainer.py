@@ -134,7 +134,17 @@ class Trainer:
 
     COLUMNS: tuple[str, ...] = ("step",)
     """Of ``history.csv``."""
-    STATE = "step seconds best best_score best_step best_companions history validation snapshots".split()
+    STATE = (
+        "step",
+        "seconds",
+        "best",
+        "best_score",
+        "best_step",
+        "best_companions",
+        "history",
+        "validation",
+        "snapshots",
+    )
     """Attributes that a checkpoint keeps, beside networks, optimisers and random numbers."""
     SNAPSHOT_WINDOWS = 5
     """Latent vectors whose windows are kept while training goes on."""

@@ -8,7 +8,7 @@ from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib.experiments.generation import MOST_DRAWN, draw_synthetic, moment_matching
+from meagan_lib.experiments.generation import MOST_DRAWN, draw_by_class, draw_synthetic, moment_matching
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.gate import Gate, second_trough
@@ -109,7 +109,25 @@ def test_windows_are_drawn_until_as_many_pass_as_there_are_test_windows(windows)
     assert draw_synthetic(Half(z, 1.0), windows).passes.all() and len(draw_synthetic(Half(z, 1.0), windows)) == n
     none = draw_synthetic(Half(z, 0.0), windows)
     assert len(none) == MOST_DRAWN * n and not none.passes.any(), "it ends where nothing passes"
-    assert len(none.accepted) == len(none), "and what never passes is scored_by as it is"
+    assert len(none.accepted) == len(none), "and what never passes is scored as it is"
+
+
+def test_a_class_is_shown_by_its_test_windows_and_by_what_its_label_generates():
+    label = np.repeat([7, 3, 5], 60)
+    split = np.tile(np.repeat(list(Split), [30, 10, 20]), 3).astype(np.uint8)
+    split[:20] = Split.VALIDATION  # unit 7 has fewest windows to train
+    windows = replace(imported(spikes(180, 16), 8), label=label.astype(np.int32), split=split)
+
+    class Echo:
+        def sample(self, n, seed, labels):
+            return np.repeat(labels[:, None], 16, axis=1).astype(np.float32)
+
+    real, drawn = draw_by_class(Echo(), windows, "z_score", "unit", most=2)
+    assert list(real) == list(drawn) == ["unit 3", "unit 5"], "the classes with most windows to train"
+    back = Standardiser.fit(windows.of(Split.TRAIN)).transform
+    for name, unit, index in (("unit 3", 3, 0), ("unit 5", 5, 1)):
+        np.testing.assert_array_equal(real[name], windows.windows[(label == unit) & (split == Split.TEST)])
+        np.testing.assert_allclose(back(drawn[name]), index, atol=1e-5)
 
 
 def test_which_windows_pass_is_stored_with_them(windows, tmp_path):
@@ -131,7 +149,7 @@ def test_matched_windows_have_the_mean_and_covariance_of_the_training_windows():
     assert np.abs(moment_matching(train, train)(train) - train).max() < 1e-3, "what needs nothing is left as it is"
 
 
-def test_moment_matching_is_fitted_to_windows_that_are_not_judged(windows, monkeypatch):
+def test_moment_matching_is_fitted_to_windows_that_are_not_scored(windows, monkeypatch):
     seen = {}
     monkeypatch.setattr(
         "meagan_lib.experiments.generation.moment_matching",
