@@ -295,7 +295,7 @@ def with_values(source: str, used: Mapping[str, str]) -> str:
 def linked(source: str, among: list[Chapter]) -> str:
     """Markdown in which notebooks of the book are links, named in words ("notebook 2") or by their file.
 
-    Links to headings have the form that Jupyter knows, ``#2.3-Training``, and get the one of the book, ``#23-training``.
+    Links to headings, as Jupyter knows them (``#2.3-Training``), become those of the book (``#23-training``).
     """
     documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
 
