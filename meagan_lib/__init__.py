@@ -47,7 +47,7 @@ RENAMED = {
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``: did you mean 'x'?``, what ``name`` is called now, or nothing; names are ``known`` ones."""
+    """Return ``: did you mean 'x'?`` with the nearest ``known`` name, what ``name`` is called now, or nothing."""
     known = list(known)
     if RENAMED.get(name) in known:
         return f": it is now called '{RENAMED[name]}'"
