@@ -137,3 +137,14 @@ def test_quality_is_judged_in_the_band_in_which_spikes_are_sought(run_cells, tmp
     path = str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000))
     told = run_cells(recording=path, band_low_hz=500.0, band_high_hz=2000.0)
     np.testing.assert_allclose(told["quality"].noise[1:], told["windows"].noise_mad[1:], rtol=0.1)
+
+
+@pytest.mark.parametrize("by_unit", [True, False])
+def test_windows_without_times_say_whether_their_units_were_interleaved(run_cells, tmp_path, capsys, by_unit):
+    windows = np.random.default_rng(0).normal(size=(300, 32))
+    windows[:, 12] -= 20
+    label = np.repeat(np.arange(6), 50) if by_unit else np.tile(np.arange(6), 50)
+    np.savez(tmp_path / "cut.npz", windows=windows, sampling_rate_hz=20_000.0, label=label)
+    split = run_cells(recording=str(tmp_path / "cut.npz"))["windows"].split
+    assert ("these are interleaved" in capsys.readouterr().out) == by_unit
+    assert (np.diff(split.astype(int)) >= 0).all() != by_unit
