@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "imports": [],
         "notebook": ["show", "progress_bar", "live_curves"],
         "progress": [],
-        "sections": ["provide"],
+        "sections": ["optional", "provide"],
     },
 )
