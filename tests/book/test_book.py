@@ -199,7 +199,7 @@ def test_every_figure_has_a_number_its_caption_and_a_page_with_cell_data_and_pro
     chapter = page(made, "chapters/02_transformer_gan.html")
     caption = chapter.select_one("figure figcaption").get_text()
     assert "Figure 3" in caption and figures.registry()["transformer_gan_snapshots"].caption in caption
-    what = "What the generator makes of the same five z while it learns (each z keeps its shade)"
+    what = "Windows that the generator gives for the same five z during training (each z keeps its shade)"
     assert chapter.select_one("figure img")["alt"] == what
     assert chapter.select_one("figure a[href$='figures/transformer_gan_snapshots.html'] img")
     own = page(made, "figures/transformer_gan_snapshots.html")
