@@ -1,15 +1,18 @@
 """Data for the tests: a small simulated recording, and spike-like windows made in no time."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
+from meagan_lib import ROOT
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
@@ -37,6 +40,38 @@ def forget(run: str) -> None:
     """Remove what a run left."""
     shutil.rmtree(RESULTS / run, ignore_errors=True)
     shutil.rmtree(figures.folder(run), ignore_errors=True)
+
+
+def planned_jobs(run: str) -> dict[str, int]:
+    """What Snakemake would do for a run whose parameters are written: rule → number of jobs."""
+    plan = f"{sys.executable} -m snakemake --dry-run --quiet rules --cores 2 --nolock --config run={run}".split()
+    done = subprocess.run(plan, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.M)}
+
+
+def killed_and_resumed(build, folder: Path, at: int):
+    """A training that was not disturbed, the same killed after step ``at`` and trained on, and the steps of the latter.
+
+    What both leave must be the same bits.
+    """
+    whole = build(folder=folder / "whole")
+    whole.train()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(trainer):
+        if trainer.step == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        build(folder=folder / "killed").train(kill)
+    again, steps = build(folder=folder / "killed"), []
+    again.train(lambda trainer: steps.append(trainer.step))
+    for file in ("model.safetensors", "history.csv", "config.json"):
+        assert (folder / "whole" / file).read_bytes() == (folder / "killed" / file).read_bytes()
+    return whole, again, steps
 
 
 @pytest.fixture(scope="session")

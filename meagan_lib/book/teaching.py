@@ -28,7 +28,7 @@ import nbformat
 import numpy as np
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, plots
+from meagan_lib import ROOT, InputError
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
@@ -40,8 +40,6 @@ from meagan_lib.workflow.files import atomic
 
 CONCEPTS = NOTEBOOKS / "concepts"
 SOLUTIONS = CONCEPTS / "solutions"
-COLOURS = {"data": plots.COLOURS["real"], "generated": plots.SERIES[0][0], "discriminator": plots.SERIES[1][0]}
-"""What a toy game is drawn in: its data, what its generator makes, its discriminator."""
 REGION = re.compile(r"^( *)### BEGIN SOLUTION: (.+?)\n.*?^ *### END SOLUTION$", re.MULTILINE | re.DOTALL)
 STRIP = 4
 """Pictures shown where there are no sliders."""

@@ -127,8 +127,11 @@ def dot(label: str, colour: str, marker: str = "o", **options) -> Line2D:
     return Line2D([], [], marker=marker, linestyle="", color=colour, label=label, **options)
 
 
-def gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int | Sequence[int]) -> bytes:
-    """Join pictures of one size into a GIF, with the palette of 128 colours that suits the ``typical`` ones."""
+def gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int | Sequence[int], loop: int = 0) -> bytes:
+    """Join pictures of one size into a GIF, with the palette of 128 colours that suits the ``typical`` ones.
+
+    It is repeated ``loop`` times after the first; 0: for ever.
+    """
     montage = Image.fromarray(np.concatenate([np.asarray(pictures[i]) for i in typical]))
     palette = montage.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
@@ -139,7 +142,7 @@ def gif(pictures: Sequence[Image.Image], typical: Sequence[int], frame_ms: int |
     palette.putpalette(colours.ravel().tolist())
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0, optimize=False)
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=loop, optimize=False)
     return buffer.getvalue()
 
 
@@ -204,14 +207,14 @@ def moving_canvas(fig: Figure, dpi: int = 100) -> FigureCanvasAgg:
     return canvas
 
 
-def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100) -> bytes:
+def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100, loop: int = 0) -> bytes:
     """Show figures of one size, one after another, as a GIF; the last one stands ten times as long.
 
-    The palette suits the first, the middle and the last figure.
+    The palette suits the first, the middle and the last figure; ``loop`` as in :func:`gif`.
     """
     pictures = []
     for fig in figures:
         fig.set_dpi(dpi)
         pictures.append(picture(FigureCanvasAgg(fig)))
     n = len(pictures)
-    return gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms])
+    return gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms], loop)

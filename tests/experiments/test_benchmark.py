@@ -1,15 +1,11 @@
 """The benchmark: what takes part, what a job depends on, what a fit leaves for notebook 04; scores over seeds."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import yaml
 from conftest import spikes
-from hypothesis import strategies as st
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import InputError
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
 from meagan_lib.experiments.fitting import fit_options
@@ -17,7 +13,7 @@ from meagan_lib.parameters import check, resolve
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from meagan_lib.workflow.graph import write_if_changed
-from tests.conftest import forget
+from tests.conftest import forget, planned_jobs
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
 ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_steps": 7}
@@ -225,25 +221,7 @@ def test_the_graph_has_a_job_for_every_baseline_and_seed():
     try:
         for path, section in check(name, resolve("full", [], [])).items():
             write_if_changed(path, yaml.safe_dump(section))
-        graph = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--dry-run",
-            "--quiet",
-            "rules",
-            "--cores",
-            "2",
-            "--config",
-            f"run={name}",
-            "--nolock",
-        ]
-        done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
-        counts = dict(line.split()[:2] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
-        assert counts["fit"] == str(len(BASELINES) * 5 + len(THESIS) * 4) and counts["04_results_comparison"] == "1"
+        counts = planned_jobs(name)
+        assert counts["fit"] == len(BASELINES) * 5 + len(THESIS) * 4 and counts["04_results_comparison"] == 1
     finally:
         forget(name)
-
-
-values = st.lists(st.floats(-10, 10).map(lambda v: round(v, 3)), min_size=3, max_size=8)

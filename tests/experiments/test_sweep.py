@@ -1,15 +1,12 @@
 """Sweeps: the graph has a job for every recording and case, and nothing of an earlier run of the name."""
 
-import subprocess
-import sys
-
 import pytest
 
-from meagan_lib import ROOT, InputError, cli, parameters
+from meagan_lib import InputError, cli, parameters
 from meagan_lib.experiments import sweep, utility
 from meagan_lib.windows import merging
 from meagan_lib.workflow import graph
-from tests.conftest import forget
+from tests.conftest import forget, planned_jobs
 from tests.experiments.test_utility import SECTION
 
 
@@ -21,24 +18,9 @@ def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
         given = parameters.resolve("utility", ["simulated", "locust"], asked)
         graph.write_parameters(run, parameters.check(run, given))
         assert [cli.belongs(f"{run}/recordings/{label}") for label in ("locust", "retina_hdmea")] == [True, False]
-        plan = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--dry-run",
-            "--quiet",
-            "rules",
-            "--cores",
-            "2",
-            "--config",
-            f"run={run}",
-            "--nolock",
-        ]
-        done = subprocess.run(plan, capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
-        counts = dict(line.split()[:2] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
+        counts = planned_jobs(run)
         jobs = tuple(counts.get(rule) for rule in (merging.FIRST, "case", "sweep"))
-        assert jobs == ("2", str(2 * len(utility.cases(SECTION))), "1"), done.stdout
+        assert jobs == (2, 2 * len(utility.cases(SECTION)), 1)
     finally:
         forget(run)
 

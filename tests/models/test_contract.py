@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 import torch
-from conftest import scored_by, spikes
+from conftest import killed_and_resumed, scored_by, spikes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,23 +135,8 @@ def vae(config: VAEConfig = VAE, **options) -> VAETrainer:
 
 @pytest.mark.parametrize("build", [flow, vae])
 def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(build, tmp_path):
-    whole = build(folder=tmp_path / "whole")
-    whole.train()
-
-    class Killed(BaseException):
-        pass
-
-    def kill(trainer):
-        if trainer.step == 9:
-            raise Killed
-
-    with pytest.raises(Killed):
-        build(folder=tmp_path / "killed").train(kill)
-    again, steps = build(folder=tmp_path / "killed"), []
-    again.train(lambda trainer: steps.append(trainer.step))
+    _, _, steps = killed_and_resumed(build, tmp_path, at=9)
     assert steps[0] == 6, "the checkpoint was not used"
-    for file in ("model.safetensors", "history.csv", "config.json"):
-        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
     done, kept = build(folder=tmp_path / "whole"), torch.load(tmp_path / "whole" / "checkpoint.pt", weights_only=True)
     done.train()
     assert done.seconds >= kept["attributes"]["seconds"] > 0, "a resumed run forgets what it took before"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import spikes
+from conftest import killed_and_resumed, spikes
 from safetensors.torch import load_file
 
 from meagan_lib.evaluation.context import Context
@@ -29,23 +29,8 @@ from tests.training.test_trainer import GAN_CONFIG, LABELS, NOISY, REAL, VAEGAN_
     ids=["gan", "vae_gan", "gan with labels, dropout and batch norm", "vae_gan with labels, dropout and batch norm"],
 )
 def test_an_interrupted_run_ends_in_the_bits_of_an_undisturbed_one(build, tmp_path):
-    whole = build(folder=tmp_path / "whole")
-    whole.train()
-
-    class Killed(BaseException):
-        pass
-
-    def kill(trainer):
-        if trainer.step == 9:
-            raise Killed
-
-    with pytest.raises(Killed):
-        build(folder=tmp_path / "killed").train(kill)
-    again, steps_done = build(folder=tmp_path / "killed"), []
-    again.train(lambda trainer: steps_done.append(trainer.step))
+    whole, again, steps_done = killed_and_resumed(build, tmp_path, at=9)
     assert 1 < steps_done[0] <= 9, "the checkpoint was not used"
-    for file in ("model.safetensors", "history.csv", "config.json"):
-        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
     for one, two in zip(whole.snapshot_windows(), again.snapshot_windows()):
         np.testing.assert_array_equal(one, two)
 
