@@ -36,6 +36,7 @@ RENAMED = {
     "split_shares": "split_fractions",
     "rival_seeds": "baseline_seeds",
     "contest": "benchmark",
+    "n_made": "n_generated",
     "reconstruction_share": "reconstruction_fraction",
     "film_frames": "snapshots",
     "kl_warmup_share": "kl_warmup_fraction",

@@ -7,19 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["classifiers", "distances", "memorisation", "metrics", "neighbours", "planted_failures"],
     submod_attrs={
         "context": ["Context"],
-        "metrics": ["METRICS", "Validation"],
-        "scores": [
-            "REACH",
-            "best_models",
-            "beyond",
-            "by_event",
-            "copies",
-            "evaluate",
-            "excesses",
-            "headline",
-            "score_models",
-            "seed_by_seed",
-        ],
+        "metrics": ["METRICS"],
+        "scores": ["REACH", "best_models", "beyond", "copies", "excesses", "headline", "score_models", "seed_by_seed"],
         "statistics": ["SIGNIFICANT", "q_values"],
     },
 )

@@ -16,9 +16,7 @@ from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.windows.features import Array, classifier_features
 
 
-def c2st_auc(
-    real: Array, fake: Array, context: Context, events: Array | None = None, n_trees: int = 120, n_folds: int = 3
-) -> Statistic:
+def c2st_auc(real: Array, fake: Array, context: Context, events: Array | None = None, n_trees: int = 120) -> Statistic:
     """Area under the ROC curve of a classifier real against generated, cross-validated; 0.5 is ideal.
 
     Gradient-boosted trees on :func:`~meagan_lib.windows.features.classifier_features`: a linear or quadratic
@@ -28,15 +26,13 @@ def c2st_auc(
     x = classifier_features(np.concatenate([real, fake]), context.sampling_rate_hz)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
     trees = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False, random_state=context.seed)
-    folds = _folds(y, events, n_folds, context.seed)
+    folds = _folds(y, events, 3, context.seed)
     with threadpool_limits(1):  # its threads spin while they wait, which starves whatever runs beside
         p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
     return roc_auc(p[: len(real)], p[len(real) :])
 
 
-def c2st_cnn_auc(
-    real: Array, fake: Array, context: Context, events: Array | None = None, n_folds: int = 2, epochs: int = 8
-) -> Statistic:
+def c2st_cnn_auc(real: Array, fake: Array, context: Context, events: Array | None = None) -> Statistic:
     """Area under the ROC curve as in :func:`c2st_auc`, of a small convolutional network that sees samples alone.
 
     It finds what no feature was made for. Logits of different folds have scales of their own, so their ranks within
@@ -45,8 +41,8 @@ def c2st_cnn_auc(
     x = np.concatenate([real, fake]).astype(np.float32)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))].astype(np.float32)
     rank = np.empty(len(x))
-    for seen, unseen in _folds(y, events, n_folds, context.seed):
-        logit = _fitted_cnn(x[seen], y[seen], epochs, context.seed)
+    for seen, unseen in _folds(y, events, 2, context.seed):
+        logit = _fitted_cnn(x[seen], y[seen], context.seed)
         with torch.no_grad():
             rank[unseen] = scipy.stats.rankdata(logit(torch.from_numpy(x[unseen])[:, None])[:, 0]) / len(unseen)
     return roc_auc(rank[: len(real)], rank[len(real) :])
@@ -59,7 +55,7 @@ def _folds(y: Array, events: Array | None, n_folds: int, seed: int) -> list[tupl
     return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, events))
 
 
-def _fitted_cnn(x: Array, y: Array, epochs: int, seed: int, batch: int = 128, least: int = 80) -> nn.Module:
+def _fitted_cnn(x: Array, y: Array, seed: int, epochs: int = 8, batch: int = 128, least: int = 80) -> nn.Module:
     """Fit three convolutions and a linear map from windows (n, 1, samples) to the logit (n, 1) of ``y`` = 1.
 
     Of few windows it takes more epochs, so that there are ``least`` steps: after fewer, its answer is mostly chance.

@@ -36,7 +36,7 @@ class Context:
         Spike types (n,) of the training windows where they are known, for the Inception Score.
     gate
         Which windows (n, samples), bool (n,), the rule of real ones accepts
-        (:meth:`meagan_lib.experiments.generation.Gate.passes`); None: all.
+        (:meth:`meagan_lib.windows.gate.Gate.passes`); None: all.
     """
 
     pca: PCA

@@ -124,7 +124,7 @@ class Validation:
         generated = self.z_scores(generated)
         real = np.arange(len(self.held_out)) if self.events is None else self.events
         events = np.r_[real, real.max() + 1 + np.arange(len(generated))]
-        statistic = classifiers.c2st_auc(self.held_out, generated, self.context, events, n_trees=40, n_folds=3)
+        statistic = classifiers.c2st_auc(self.held_out, generated, self.context, events, n_trees=40)
         return statistic(np.arange(len(self.held_out)), np.arange(len(generated)))
 
     @cached_property

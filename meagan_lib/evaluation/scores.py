@@ -81,8 +81,10 @@ def evaluate(
     rng = np.random.default_rng(context.seed)
     if metric.spread == "halves":
         n_bootstrap = max(n_bootstrap // 2, 2)
-        halves = (np.array_split(by_event(events, rng), 2) for _ in range(n_bootstrap) for events in (a, b))
-        apart = [np.subtract(*map(statistic, of_real, of_fake)) for of_real, of_fake in zip(halves, halves)]
+        apart = [
+            np.subtract(*map(statistic, *(np.array_split(by_event(side, rng), 2) for side in (a, b))))
+            for _ in range(n_bootstrap)
+        ]
         error = float(np.sqrt(np.mean(np.square(apart)))) / 2
     else:
         error = float(np.std([statistic(_drawn(a, rng), _drawn(b, rng)) for _ in range(n_bootstrap)], ddof=1))

@@ -19,6 +19,7 @@ from meagan_lib.experiments import sweep
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
 from meagan_lib.models.gan import GAN
+from meagan_lib.training.trainer import Diverged
 from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.progress import by_step
@@ -45,7 +46,7 @@ class Variant:
     options: dict = field(default_factory=dict)
     """Fields of :class:`~meagan_lib.models.gan.GANConfig` that it changes in the shared config."""
     normalisation: str = "z_score"
-    """A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`."""
+    """A name of :data:`~meagan_lib.windows.normalisation.NORMALISATIONS`."""
     moment_matching: bool = False
     """Whether its windows go through :func:`~meagan_lib.experiments.generation.moment_matching` before the scores."""
 
@@ -97,7 +98,7 @@ def train(windows: SpikeWindows, variant: Variant, section: Mapping, seed: int) 
     started, diverged = time.monotonic(), ""
     try:
         trainer.train(by_step())
-    except InputError:  # the options are known to be good: it diverged
+    except Diverged:
         diverged = trainer.step
     row = {"steps": trainer.step, "seconds": round(time.monotonic() - started, 1), "diverged": diverged}
     if diverged:

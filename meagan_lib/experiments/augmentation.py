@@ -40,19 +40,6 @@ def gains(table: pd.DataFrame) -> pd.DataFrame:
     return sweep.comparisons(table.assign(against=against), ["data", "n", "generator"], "f1", higher_is_better=True)
 
 
-VERDICTS = ("helps", "hurts", "not significant", "diverges")
-
-
-def reading(found: pd.DataFrame) -> dict[str, list[str]]:
-    """Return what :func:`gains` say: under each verdict the generators and recordings with the n that it holds for."""
-    said: dict[str, list[str]] = {}
-    for verdict in VERDICTS:
-        for (data, generator), own in found[found["verdict"] == verdict].groupby(["data", "generator"], sort=False):
-            sizes = ", ".join(f"{gain.n} ({gain.difference:+.3f})" for gain in own.itertuples())
-            said.setdefault(verdict, []).append(f"{LABELS[generator]} on {data}: n = {sizes}")
-    return said
-
-
 def summary(path: Path) -> tuple[str, pd.DataFrame]:
     """Return title and closing table of the command: what each generator adds to the real windows alone."""
     table, by = load(path), ["data", "generator", "n"]

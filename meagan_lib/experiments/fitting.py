@@ -17,7 +17,7 @@ def training_data(
     Parameters
     ----------
     normalisation
-        A name of :data:`~meagan_lib.windows.spike_windows.NORMALISATIONS`.
+        A name of :data:`~meagan_lib.windows.normalisation.NORMALISATIONS`.
     condition
         ``unit`` or ``channel``, the classes of the labels; empty: no labels.
     seed

@@ -31,13 +31,13 @@ from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.generators import GeneratorConfig
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
-from meagan_lib.training.trainer import build_config
+from meagan_lib.training.trainer import Diverged, build_config
 from meagan_lib.windows.detection import window_lowpass
 from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 COLUMNS = ("generator", "n", "seed", "units", "seconds", "diverged", *SCORES)
-DECLARED = {"seeds": [0], "n": [5], "units": 10, "n_test": 200, "n_made": 300, "patch_ms": 0.4, "generators": {}}
+DECLARED = {"seeds": [0], "n": [5], "units": 10, "n_test": 200, "n_generated": 300, "patch_ms": 0.4, "generators": {}}
 """Parameters of the section, with values of their types."""
 
 
@@ -235,7 +235,7 @@ def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, o
     setting = Setting(options, int(seed), taps, windows.of(Split.TRAIN))
     units = choose_units(windows, max(section["n"]), section["n_test"], section["units"])
     test = draw_labelled(windows, units, Split.TEST, section["n_test"], seed=0)
-    labels = np.repeat(np.arange(len(units)), section["n_made"])
+    labels = np.repeat(np.arange(len(units)), section["n_generated"])
     found = []
     for n in section["n"]:
         few = draw_labelled(windows, units, Split.TRAIN, n, setting.seed)
@@ -243,7 +243,7 @@ def rows(windows: SpikeWindows, case: str, section: Mapping) -> list[dict[str, o
         try:
             synthetic = Labelled(generate(few, labels, setting), labels) if generate else None
             scores = score(few, synthetic, test)
-        except InputError:  # the config is known to be good: training diverged
+        except Diverged:
             diverged = "yes"
         about = {"generator": name, "n": n, "seed": setting.seed, "units": len(units), "diverged": diverged}
         found.append(about | {"seconds": round(time.process_time() - started, 1)} | dict.fromkeys(SCORES, "") | scores)

@@ -25,7 +25,7 @@ from meagan_lib.training.trainer import Trainer, TrainingConfig, seeded
 
 @dataclass(frozen=True)
 class FlowConfig(TrainingConfig):
-    """The config of flow matching."""
+    """A training of flow matching: its network, its rate, and the steps of the ODE when windows are drawn."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3

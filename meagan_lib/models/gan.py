@@ -95,7 +95,7 @@ class GANTrainer(Trainer):
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig, **options):
         known = {"loss": losses.LOSSES, "optimiser": OPTIMISERS, "prior": PRIORS}
-        for what, names in (known | {"d_schedule": SCHEDULES, "g_schedule": SCHEDULES}).items():
+        for what, names in {**known, "d_schedule": SCHEDULES, "g_schedule": SCHEDULES}.items():
             choose(what, getattr(config, what), names)
         if (config.smooth_labels or config.flip_labels) and config.loss not in LABELLED:
             raise InputError(

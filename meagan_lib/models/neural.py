@@ -59,7 +59,7 @@ class NeuralModel(Model):
     def configure(
         cls, seed: int = 0, validations: int = 0, options: Mapping[str, object] | None = None, **fields: object
     ) -> TrainingConfig:
-        """Build a config of ``fields`` of ``Config``, over which ``options``, more of them, have the last word.
+        """Build a config of ``fields`` of ``Config``; where ``options`` has the same name, it wins.
 
         Steps between ``validations`` and between checkpoints follow from the number of steps.
 

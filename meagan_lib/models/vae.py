@@ -15,7 +15,7 @@ from meagan_lib.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class VAEConfig(GeneratorConfig):
-    """The config of a VAE."""
+    """A training of the VAE alone: its rate, and the weight of the KL term."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3

@@ -1,4 +1,4 @@
-"""The VAE-GAN of chapters 1.4.1 and 3 (a reconstruction: the thesis' chapter 3 is known by its headings only).
+"""The VAE-GAN (thesis 1.4.1 and chapter 3; a reconstruction: chapter 3 is known by its headings only).
 
 Encoder: a mirror of the discriminator, to μ and log σ². Decoder: the Transformer-GAN's own generator, so that the
 comparison of chapter 4 is one of training, not of capacity. Source: Larsen et al. 2016 (arXiv:1512.09300).
@@ -185,8 +185,9 @@ class VAEGANTrainer(GANTrainer):
 
     def train_step(self) -> dict[str, float]:
         """Do one step of the stage that the run is in."""
-        if self.step < self.config.vae_steps:
-            return self.vae_step(*self.real_batch())
+        c = self.config
+        if self.step < c.vae_steps:  # stage 1
+            return elbo_step(self, c.vae_steps, c.vae_learning_rate, *self.real_batch())
         if self.stage_step == 0:
             self.ema.load_state_dict(self.generator.state_dict())
             self.pretrained = copy.deepcopy(self.vae.state_dict())
@@ -197,10 +198,6 @@ class VAEGANTrainer(GANTrainer):
                 fake = self.generator(self.mixed_latent(real, *label)[0], *label)
             row = self.discriminator_step(real, fake, *label)
         return row | self.generator_step(*self.real_batch())
-
-    def vae_step(self, x: Tensor, *label: Tensor) -> dict[str, float]:
-        """Descend −ELBO on windows (batch, samples): stage 1."""
-        return elbo_step(self, self.config.vae_steps, self.config.vae_learning_rate, x, *label)
 
     def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Draw z of the reconstructions in a batch, then of its prior samples; and return μ, log σ² of the former."""
@@ -244,10 +241,7 @@ class VAEGAN(NeuralModel):
     Config = VAEGANConfig
     Trainer = VAEGANTrainer
 
-    @classmethod
-    def build(cls, config: VAEGANConfig, data: TrainingData) -> Generator:
-        """Build the untrained decoder."""
-        return build_vae(config, data).decoder
+    build = staticmethod(build_generator)
 
     @classmethod
     def networks(cls, config: VAEGANConfig, data: TrainingData) -> tuple[nn.Module, ...]:

@@ -26,11 +26,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "summary",
         ],
         "connectivity": ["functional_connectivity", "sttc"],
-        "groups": [],
         "spike_files": ["read_spikes", "require_treated", "treated"],
         "spike_trains": ["from_windows"],
         "spike_types": ["compare_spike_types"],
         "topology": ["measure_topology"],
-        "treatment": [],
     },
 )

@@ -82,7 +82,7 @@ def panel_grid(rows: int, columns: int, height: float, **options) -> tuple[Figur
 
 def voltage_label(unit: str) -> str:
     """Name the voltage axis with its unit, a key of ``UNITS``."""
-    return f"voltage ({UNITS[unit]})" if unit != "normalised" else "voltage (normalised)"
+    return f"voltage ({UNITS[unit]})"
 
 
 def label_time_and_voltage(fig: Figure, unit: str, more: str = "") -> None:

@@ -7,7 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["brw", "catalogue", "formats", "opening", "quality", "simulation"],
     submod_attrs={
         "brw": ["CHIP_ELECTRODES"],
-        "formats": [],
         "opening": ["open_recording", "holds_windows", "amplitude_unit", "ground_truth", "electrode_positions_um"],
         "quality": ["Verdict", "QualityConfig", "channel_quality"],
         "simulation": ["SimulationConfig"],

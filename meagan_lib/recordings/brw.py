@@ -240,9 +240,13 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
             f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}"
         )
     if well is None and len(wells) > 1:
-        raise InputError(f"{name} holds {len(wells)} wells: pick one of {', '.join(wells)}")
+        raise InputError(
+            f"{name} holds {len(wells)} wells: pick one of {', '.join(wells)} with --set 01_preprocessing.well=NAME"
+        )
     if well is not None and well not in wells:
-        raise InputError(f"{name} holds no well '{well}': pick one of {', '.join(wells)}")
+        raise InputError(
+            f"{name} holds no well '{well}': pick one of {', '.join(wells)} with --set 01_preprocessing.well=NAME"
+        )
     group = file[f"Well_{well or wells[0]}"]
     if "Raw" not in group:
         if "WaveletBasedEncodedRaw" in group:

@@ -46,7 +46,7 @@ def refuse_choice(name: str, **choices: str | None) -> None:
             raise InputError(f"{name} has no {what}s: leave the {what} out")
 
 
-def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
+def pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
     """Pick the stream of electrodes among ``streams``, or the one that ``stream`` names in full or in part.
 
     Raises
@@ -81,7 +81,7 @@ def choose(name: str, streams: Sequence[str], stream: str | None) -> str:
 def _neo(extractor: type, path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """One file, with as many streams as neo finds in it."""
     names, ids = extractor.get_streams(path)
-    chosen = choose(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
+    chosen = pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
     index = names.index(chosen) if chosen in names else ids.index(chosen)
     return extractor(path, stream_id=ids[index]), [path]
 
@@ -149,7 +149,7 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
         raise InputError(
             f"{path.name} holds no ElectricalSeries, which a recording in NWB is{f'; it has {there}' if there else ''}"
         )
-    chosen = choose(path.name, series, stream)
+    chosen = pick_stream(path.name, series, stream)
     recording = se.NwbRecordingExtractor(path, electrical_series_path=chosen)
     if (times := recording._reader.file[chosen].get("timestamps")) is None:
         return recording, [path]
@@ -189,7 +189,7 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> tuple[sc.BaseR
         words = [group.attrs.get(name, b"") for name in ("Label", "DataSubType")]
         words = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
         streams[f"{key} {', '.join(filter(None, words))}".strip()] = int(key.removeprefix("Stream_"))
-    number = streams[choose(path.name, list(streams), stream)]
+    number = streams[pick_stream(path.name, list(streams), stream)]
     time_us, begins, _ = file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelDataTimeStamps"][()].T
     recording = se.MCSH5RecordingExtractor(path, stream_id=number)
     return _at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
@@ -361,7 +361,7 @@ def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
     Raises
     ------
     InputError
-        What cannot be read, with its cause; what :func:`choose` refuses.
+        What cannot be read, with its cause; what :func:`pick_stream` refuses.
     """
     suffix = path.suffix.lower()
     kind, reader = suffix, READERS.get(suffix)

@@ -20,7 +20,7 @@ from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simu
 from meagan_lib.workflow.files import sha256
 
 SIMULATED = "simulated"
-WINDOW_SUFFIXES = (".npz", ".h5", ".hdf5")
+WINDOW_SUFFIXES = (".npz", *HDF5_SUFFIXES)
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
@@ -75,13 +75,13 @@ def open_recording(
     if holds_windows(recording):
         raise InputError(
             f"'{recording}' holds windows already cut and no voltage to detect in: "
-            f"open it with meagan_lib.windows.imported.open_windows"
+            f"open it with meagan_lib.windows.open_windows"
         )
     entries = catalogue()
     if entries.get(str(recording), {}).get("open") == "spikes":
         raise InputError(
             f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the recording "
-            f"of the run (05_organoid_network.treatment)"
+            f"of the run (05_organoid_network.treated)"
         )
     if str(recording) in entries:
         refuse_choice(str(recording), well=well, stream=stream)
@@ -359,4 +359,4 @@ def _require_rate(rate: float, name: str) -> None:
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}
 """How an entry of the catalogue is opened, by its ``open``; ``windows`` are opened by ``windows.open_windows``,
-``spikes`` by ``network.treatment``."""
+``spikes`` by ``network.treated``."""

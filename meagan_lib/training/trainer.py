@@ -50,8 +50,12 @@ class TrainingConfig:
     which alone promises the same bits twice."""
 
 
-Config = TypeVar("Config", bound=TrainingConfig)
+Config = TypeVar("Config")
 Module = TypeVar("Module", bound=nn.Module)
+
+
+class Diverged(InputError):
+    """The loss of a training is no longer finite."""
 
 
 def build_config(kind: type[Config], **fields: object) -> Config:
@@ -97,7 +101,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 def usable(device: str) -> torch.device:
-    """Return the device of that name.
+    """Return the torch device called ``device``, tried out by a tensor on it.
 
     Raises
     ------
@@ -120,7 +124,7 @@ class Trainer:
     real
         Training windows float32 (n, samples), normalised.
     config
-        The config.
+        Budget, EMA, validations and files; a subclass has options of its own besides.
     validate
         Score of generated windows (m, samples): lower is better. Sees validation data, never test data; ``digest``
         identifies them, so that no training that other windows chose is taken for this one
@@ -217,7 +221,7 @@ class Trainer:
 
         Raises
         ------
-        InputError
+        Diverged
             When the loss is no longer finite: the step, and what to try.
         """
         run = checkpoints.fingerprint(self)
@@ -255,9 +259,9 @@ class Trainer:
         if self.folder and self.best_step:
             checkpoints.save_results(self, run)
             kept = f"; the weights of step {self.best_step} are kept"
-        raise InputError(
-            f"training diverged at step {self.step}: {broken[0]} is no longer finite; lower the learning rates, "
-            f"raise gamma or set clip_gradient{kept}"
+        raise Diverged(
+            f"training diverged at step {self.step}: {broken[0]} is no longer finite; lower the learning rates or set "
+            f"clip_gradient{kept}"
         )
 
     def _keep_if_better(self) -> None:

@@ -166,9 +166,7 @@ class DetectionScore:
 
 def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
     """Return the true spike shapes (units, samples, channels) as they stand in the filtered recording."""
-    sos = scipy.signal.butter(
-        config.filter_order, config.band_at(sampling_rate_hz), btype="bandpass", fs=sampling_rate_hz, output="sos"
-    )
+    sos = config.filter(sampling_rate_hz).sos
     pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
     padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
     return scipy.signal.sosfiltfilt(sos, padded, axis=1)[:, pad:-pad].astype(np.float32)

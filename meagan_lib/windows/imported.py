@@ -47,7 +47,8 @@ def open_windows(
     if entry is None:
         return import_windows(_find(recording), config=config)
     if not holds_windows(recording):
-        raise InputError(f"'{recording}' is a recording of voltage and no windows: open it with open_recording")
+        kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
+        raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
     paths = fetch(str(recording), Path(data_dir or ROOT / "data"))
     return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.workflow.files import atomic
 
 
@@ -214,8 +214,7 @@ class SpikeWindows:
     def _pairs(self, by: str, split: Split) -> np.ndarray:
         """Return recording and unit or channel of each window of one split, int64 (m, 2)."""
         columns = {"unit": self.label, "channel": self.channel}
-        if by not in columns:
-            raise InputError(f"windows have no class '{by}': choose one of {', '.join(columns)}")
+        choose("class", by, columns)
         return np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
 
     @property

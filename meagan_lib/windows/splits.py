@@ -53,17 +53,18 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
     needed = (minimum, -(-minimum // 10), -(-minimum // 4))
     needed = tuple(map(max, needed, LEAST)) if minimum else needed
     if not any(there) or any(n < least for n, least in zip(there, needed)):
+        lower = 0.8 * windows.detection.get("threshold_mad", 5.0)
         if windows.ledger and not len(windows.ledger.frame):
             raise InputError(
                 "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a "
-                "recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad=4"
+                f"recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad={lower:g}"
             )
         counted, remedy = f"windows: {len(windows.split)} windows", "add windows"
         if windows.ledger:
             counted = f"isolated spikes: {len(windows.split)} windows of {len(windows.ledger.frame)} detected peaks"
             remedy = (
                 "use a longer recording, or relax threshold_mad, guard_ms or window_ms (such as --set "
-                "01_preprocessing.threshold_mad=4)"
+                f"01_preprocessing.threshold_mad={lower:g})"
             )
         wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
         most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))

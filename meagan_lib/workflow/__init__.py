@@ -6,14 +6,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["board", "execution", "figures", "files", "graph", "imports", "notebook", "progress", "sections"],
     submod_attrs={
-        "board": [],
         "execution": ["results_folder"],
         "figures": ["save_figure"],
-        "graph": [],
         "files": ["write_json"],
-        "imports": [],
         "notebook": ["show", "progress_bar", "live_curves"],
-        "progress": [],
         "sections": ["optional", "provide"],
     },
 )

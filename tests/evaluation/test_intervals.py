@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import spikes
 
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import LEADING, evaluate
+from tests.conftest import spikes
 
 CONTEXT = replace(Context.fit(spikes(1000, seed=3), 20_000.0), gate=lambda windows: windows.min(axis=1) < -2.5)
 

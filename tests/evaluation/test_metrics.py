@@ -7,7 +7,6 @@ import pytest
 import scipy.linalg
 import scipy.stats
 import torch
-from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prdc import compute_prdc
@@ -22,6 +21,7 @@ from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import Split
+from tests.conftest import spikes
 
 RATE = 20_000.0
 REAL, OTHER, TRAIN = spikes(600, seed=1), spikes(600, seed=2), spikes(1000, seed=3)
@@ -155,7 +155,7 @@ def test_autocorrelation_distance_agrees_with_numpy():
     assert value("autocorrelation_distance", fake) == pytest.approx(expected, rel=1e-5)
 
 
-def test_mode_occupancy_is_the_jensen_shannon_divergence_of_the_shares_of_the_clusters():
+def test_mode_occupancy_is_the_jensen_shannon_divergence_of_the_fractions_of_the_clusters():
     fake = OTHER[OTHER.min(axis=1) < np.median(OTHER.min(axis=1))]
     shares = []
     for windows in (REAL, fake):
@@ -270,7 +270,7 @@ def test_a_validation_is_known_by_its_windows_and_by_what_else_decides_it(window
     )
 
 
-def test_validation_judges_windows_as_the_model_makes_them(windows):
+def test_validation_scores_windows_as_the_model_generates_them(windows):
     """Whatever the normalisation, the same windows get the same score."""
     drawn = windows.of(Split.TEST)
     scores = [
@@ -281,7 +281,7 @@ def test_validation_judges_windows_as_the_model_makes_them(windows):
 
 
 def test_validation_keeps_the_windows_of_one_spike_on_one_side_of_a_fold(windows):
-    """The same spike on two electrodes: a judge that has learned the one knows the other."""
+    """The same spike on two electrodes: a classifier that has learned the one knows the other."""
     spike = np.repeat(spikes(150, windows.n_samples, seed=4), 2, axis=0)
     twins = spike + 0.01 * np.random.default_rng(0).standard_normal(spike.shape).astype(np.float32)
     context, other = Context.fit(spikes(300, windows.n_samples, seed=3), RATE), spikes(300, windows.n_samples, seed=5)

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from conftest import spikes
 
 from meagan_lib.evaluation import scores
 from meagan_lib.evaluation.context import Context
@@ -22,6 +21,7 @@ from meagan_lib.evaluation.scores import (
     over_seeds,
     score_models,
 )
+from tests.conftest import spikes
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(600, seed=1), spikes(700, seed=3)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import yaml
-from conftest import spikes
 
 from meagan_lib import InputError
 from meagan_lib.experiments import benchmark
@@ -13,7 +12,7 @@ from meagan_lib.parameters import check, resolve
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from meagan_lib.workflow.graph import write_if_changed
-from tests.conftest import forget, planned_jobs
+from tests.conftest import forget, planned_jobs, spikes
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
 ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_steps": 7}

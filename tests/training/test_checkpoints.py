@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import killed_and_resumed, spikes
 from safetensors.torch import load_file
 
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import Validation
 from meagan_lib.models.gan import GANTrainer
 from meagan_lib.training.checkpoints import fingerprint
+from tests.conftest import killed_and_resumed, spikes
 from tests.training.test_trainer import GAN_CONFIG, LABELS, NOISY, REAL, VAEGAN_CONFIG, gan, vae_gan
 
 
@@ -80,6 +80,7 @@ def test_a_finished_training_is_done_again_when_a_module_that_it_depends_on_has_
         trainer = gan(validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0)))
         assert fingerprint(trainer)["sources"] != kept, module
     monkeypatch.setattr(Path, "read_bytes", read)
+    assert fingerprint(gan(validate=Validation(REAL[:50], Context.fit(REAL, 10_000.0))))["sources"] == kept
 
 
 def test_the_vae_of_both_stages_can_be_had_back_also_after_a_resumed_run(tmp_path):

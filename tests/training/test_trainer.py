@@ -1,11 +1,11 @@
 """The loop: what it changes, what it keeps, and that it resumes to the same bits."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import scored_by, spikes
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.context import Context
@@ -14,6 +14,7 @@ from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
 from meagan_lib.models.vae_gan import VAEGAN, VAEGANConfig, VAEGANTrainer
 from meagan_lib.training.trainer import build_config
+from tests.conftest import scored_by, spikes
 
 REAL = spikes(400, 16)
 
@@ -22,8 +23,6 @@ LABELS = np.arange(400) % 3
 
 
 SMALL = dict(latent=8, patch=4, width=16, depth=1, heads=2, batch_size=8, validate_every=4, log_every=1, snapshots=4)
-
-
 SMALL["on_gaussian"] = False
 
 
@@ -227,7 +226,7 @@ def two_classes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("on_gaussian", [True, False])
 @pytest.mark.parametrize("model", ["gan", "vae_gan"])
-def test_a_conditional_model_makes_the_window_that_it_is_asked_for(model, on_gaussian):
+def test_a_conditional_model_generates_the_window_that_it_is_asked_for(model, on_gaussian):
     real, labels = two_classes(500, 0)
     steps = dict(steps=1 if on_gaussian else 250, batch_size=32, ema=0.9, g_learning_rate=2e-3, on_gaussian=on_gaussian)
     if model == "gan":
@@ -265,10 +264,17 @@ def test_divergence_stops_with_the_step_and_a_remedy():
 def test_samples_come_from_the_ema_that_validation_chose():
     scores = iter([3.0, 1.0, 2.0])
     trainer = gan(validate=scored_by(lambda x: next(scores)))
-    trainer.train()
+    at_8 = {}
+
+    def keep(trainer):
+        if trainer.step == 8:
+            at_8.update(ema=copy.deepcopy(trainer.ema.state_dict()), raw=copy.deepcopy(trainer.generator.state_dict()))
+
+    trainer.train(keep)
     assert (trainer.best_step, trainer.best_score) == (8, 1.0)
-    moved = any(not torch.equal(trainer.best[n], p) for n, p in trainer.generator.state_dict().items())
-    assert moved, "the EMA equals the raw weights"
+    assert all(torch.equal(trainer.best[n], p) for n, p in at_8["ema"].items())
+    assert any(not torch.equal(trainer.best[n], p) for n, p in at_8["raw"].items()), "the EMA equals the raw weights"
+    np.testing.assert_array_equal(trainer.sample(4), trainer.draw(trainer.best_generator(), 4))
 
 
 def test_an_early_validation_is_never_kept():

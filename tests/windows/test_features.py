@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import scipy.stats
-from conftest import spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from meagan_lib.windows import features
+from tests.conftest import spikes
 
 RATE = 20_000.0
 
