@@ -27,17 +27,19 @@ else:
 # model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
 BENCHMARK = benchmark.jobs(RUN) if Path(f"results/{RUN}/params/{benchmark.SECTION}.yaml").is_file() else []
 
+MODEL = ("model.safetensors", "config.json", "history.csv", benchmark.SYNTHETIC, benchmark.MATCHED)
+
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {
     "01_preprocessing": ([], ["windows.h5"], 1),
     "02_transformer_gan": (
         ["01_preprocessing"],
-        [f"transformer_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", benchmark.SYNTHETIC, benchmark.MATCHED)],
+        [f"transformer_gan/{file}" for file in MODEL],
         1,
     ),
     "03_vae_gan": (
         ["01_preprocessing"],
-        [f"vae_gan/{file}" for file in ("model.safetensors", "config.json", "history.csv", benchmark.SYNTHETIC, benchmark.MATCHED)],
+        [f"vae_gan/{file}" for file in MODEL],
         1,
     ),
     "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json", "moment_matching.json"], 1),

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ if os.path.expanduser("~") == "~":
 
 
 class InputError(ValueError):
-    """Bad input, told in one sentence: the cause and the remedy."""
+    """Bad input, in one sentence: the cause and the remedy."""
 
 
 RENAMED = {
@@ -37,6 +37,7 @@ RENAMED = {
     "rival_seeds": "baseline_seeds",
     "contest": "benchmark",
     "n_made": "n_generated",
+    "starts": "trainings",
     "reconstruction_share": "reconstruction_fraction",
     "film_frames": "snapshots",
     "kl_warmup_share": "kl_warmup_fraction",
@@ -56,7 +57,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f": did you mean '{near[0]}'?" if near else ""
 
 
-def choose(what: str, name: str, known: Iterable[str]) -> None:
+def choose(what: str, name: str, known: Collection[str]) -> None:
     """Refuse a ``name`` that is not among those ``known``; ``what`` it names begins the sentence."""
     if name not in known:
-        raise InputError(f"{what} '{name}' is not known{did_you_mean(name, known)}: choose one of {', '.join(known)}")
+        raise InputError(f"{what} '{name}' is not known{did_you_mean(name, known)}; choose one of {', '.join(known)}")

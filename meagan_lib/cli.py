@@ -79,8 +79,9 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         raise InputError(f"there are no figures of a run '{name}': make them with meagan run")
     complaints = [f"{run}/{words}".removeprefix(f"{name}/") for run in runs for words in figures.verify(run)]
     if complaints:
+        wrong = len({words.partition(":")[0] for words in complaints})
         raise InputError(
-            f"{len(complaints)} of {len(known)} figures of '{name}' are not as made: {'; '.join(complaints)}; delete "
+            f"{wrong} of {len(known)} figures of '{name}' are not as made: {'; '.join(complaints)}; delete "
             f"those pictures (.png), and the command that made the run makes them again"
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
@@ -140,7 +141,7 @@ def run_name(name: str) -> str:
 
 
 def belongs(run: str) -> bool:
-    """Whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
+    """Return whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
     whole, _, label = run.partition("/recordings/")
     section, given = sweep.asked(whole)
     if section:
@@ -212,13 +213,15 @@ def print_scores(name: str) -> None:
     """Print a few scores of every model of a run and their floor; below a network, those after moment matching."""
     import pandas as pd
 
+    from meagan_lib.book.tables import label as label_of
+
     scores, matched = (
         json.loads(path.read_text()) if path.is_file() else {}
         for path in (RESULTS / name / file for file in ("scores.json", "moment_matching.json"))
     )
     rows = [("floor", {metric: score["floor"] for metric, score in scores["reach"].items()})]
     for model, by_metric in scores.items():
-        for label, found in ((model.replace("_", " "), by_metric), ("  matched", matched.get(model))):
+        for label, found in ((label_of(model), by_metric), ("  matched", matched.get(model))):
             if found:
                 rows.append((label, {metric: score["value"] for metric, score in found.items()}))
     frame = pd.DataFrame([row for _, row in rows], index=[label for label, _ in rows])

@@ -53,6 +53,10 @@ def of_preset(preset: str) -> dict[str, dict]:
     if preset not in presets:
         raise InputError(f"no run '{preset}'{did_you_mean(preset, presets)}; params/ has {', '.join(presets)}")
     changes = read_yaml(presets[preset].read_text(), f"params/{preset}.yaml")
+    if not isinstance(changes, dict) or not all(isinstance(given, dict | None) for given in changes.values()):
+        raise InputError(
+            f"params/{preset}.yaml: write sections and their parameters, such as 02_transformer_gan: {{steps: 500}}"
+        )
     known = [*(path.stem for path in sorted(NOTEBOOKS.rglob("*.ipynb"))), *OF_NO_NOTEBOOK]
     for section in changes:
         if section not in known:
@@ -139,8 +143,8 @@ def in_full(preset: str) -> str:
         meanings = {} if section in OF_NO_NOTEBOOK else comments(section)
         for name, value in given.items():
             text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
-            words = f"  # {meanings[name]}" if name in meanings else ""
-            lines.append(f"  {name}: {text.removesuffix(chr(10)).removesuffix(chr(10) + '...')}{words}")
+            text = text.removesuffix("\n").removesuffix("\n...")
+            lines.append(f"  {name}: {text}" + (f"  # {meanings[name]}" if name in meanings else ""))
     return "\n".join(lines)
 
 

@@ -110,7 +110,7 @@ def test_the_least_windows_give_every_score_whatever_their_labels(labels):
 
 
 @pytest.mark.parametrize("rival", [r for r in benchmark.BASELINES if not hasattr(benchmark.model_class(r), "Config")])
-def test_every_rival_without_a_network_fits_the_least_windows(rival, tmp_path):
+def test_every_baseline_without_a_network_fits_the_least_windows(rival, tmp_path):
     data = TrainingData(spikes(LEAST[0], 36, 1), [1.0], None, None, False)
     assert np.isfinite(benchmark.model_class(rival).fit(data, 0, tmp_path).sample(10, 1)).all()
 

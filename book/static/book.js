@@ -15,8 +15,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const text = (row) => row.cells[column].textContent.trim();
       const value = (row) => Number.parseFloat(text(row).replace("−", "-"));
       const rows = [...body.rows];
-      const told = rows.filter((row) => text(row) !== "–");
-      const numeric = told.length > 0 && told.every((row) => !Number.isNaN(value(row)));
+      const known = rows.filter((row) => text(row) !== "–");
+      const numeric = known.length > 0 && known.every((row) => !Number.isNaN(value(row)));
       const words = (a, b) => text(a).localeCompare(text(b), undefined, { numeric: true });
       const ascending = (a, b) => numeric ? value(a) - value(b) : words(a, b);
       const missing = (row) => numeric && Number.isNaN(value(row));  // always last

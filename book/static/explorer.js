@@ -12,7 +12,7 @@ const SIZE = { width, height: Math.max(260, 0.53 * width), left: 64, right: 12, 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 const round = (x) => Number(x.toPrecision(3));
-const told = (x) => String(round(x)).replace("-", "−");
+const formatted = (x) => String(round(x)).replace("-", "−");
 
 function element(name, attributes = {}, ...children) {
   const svg = ["svg", "g", "path", "line", "text", "title"].includes(name);
@@ -104,8 +104,8 @@ class Plot {
     );
     const frame = `M${SIZE.left} ${SIZE.top}V${bottom}H${SIZE.width - SIZE.right}`;
     this.svg.append(element("path", { d: frame, fill: "none", stroke: "#333" }));
-    for (const t of ticks(data.time_ms[0], data.time_ms.at(-1))) text(this.x(t), bottom + 16, told(t));
-    for (const v of ticks(this.low, this.high)) text(SIZE.left - 6, this.y(v) + 4, told(v), { "text-anchor": "end" });
+    for (const t of ticks(data.time_ms[0], data.time_ms.at(-1))) text(this.x(t), bottom + 16, formatted(t));
+    for (const v of ticks(this.low, this.high)) text(SIZE.left - 6, this.y(v) + 4, formatted(v), { "text-anchor": "end" });
     text((SIZE.left + SIZE.width) / 2, SIZE.height - 6, "time from trough (ms)");
     text(0, 0, `voltage (${data.unit})`, { transform: `translate(14 ${bottom / 2}) rotate(-90)` });
   }
@@ -179,7 +179,7 @@ class Explorer {
   }
 
   slider(i) {
-    const words = `direction ${i + 1} (${Math.round(100 * this.model.shares[i])} % of the change)`;
+    const words = `direction ${i + 1} (${Math.round(100 * this.model.fractions[i])} % of the change)`;
     const input = element("input", {
       type: "range", min: -REACH, max: REACH, step: 0.05, "data-direction": i, "aria-label": words,
     });
@@ -222,9 +222,9 @@ class Explorer {
     const trough = Math.min(...window);
     const at = data.time_ms[window.indexOf(trough)];
     this.words.textContent =
-      `Synthetic spike of the ${this.model.name}: trough ${told(trough)} ${data.unit} at ${told(at)} ms, ` +
-      `peak ${told(Math.max(...window))} ${data.unit}; ` +
-      `${told(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows.`;
+      `Synthetic spike of the ${this.model.name}: trough ${formatted(trough)} ${data.unit} at ${formatted(at)} ms, ` +
+      `peak ${formatted(Math.max(...window))} ${data.unit}; ` +
+      `${formatted(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows.`;
   }
 }
 

@@ -3,7 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["building", "explorer", "tables", "teaching"],
-    submod_attrs={"teaching": ["check", "Interactive", "Animated", "spike_windows"]},
+    __name__, submod_attrs={"teaching": ["check", "Interactive", "Animated", "spike_windows"]}
 )

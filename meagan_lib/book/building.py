@@ -193,7 +193,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "receipts": receipts(run),
         "modules": modules(),
         "explorable": explorer.available(run),
-        "told": told(run),
+        "inputs": inputs(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
         "code": code,
@@ -380,7 +380,7 @@ def parameters(run: str) -> dict[str, dict]:
     return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
 
 
-def told(run: str) -> str:
+def inputs(run: str) -> str:
     """Name the recordings and the seed of a run."""
     first = parameters(run).get(merging.FIRST, {})
     recordings = first.get("recording", [])

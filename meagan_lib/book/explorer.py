@@ -5,7 +5,6 @@ scripts from beside itself and asks no server for anything.
 """
 
 import base64
-import io
 import json
 import logging
 import warnings
@@ -16,11 +15,11 @@ import ipywidgets
 import numpy as np
 import torch
 import yaml
-from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from meagan_lib import ROOT, InputError, plots
+from meagan_lib.experiments.benchmark import THESIS
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import WindowGenerator, build_generator
@@ -29,12 +28,11 @@ from meagan_lib.training import priors
 from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic
 
 RUNTIME = ROOT / "book" / "vendor" / "onnxruntime"
-NOTEBOOKS = {"transformer_gan": "02_transformer_gan", "vae_gan": "03_vae_gan"}
-"""The models that can be explored, and the notebook that trains each."""
 REAL = 200
 """Held-out real windows that go with an explorer."""
 DIRECTIONS = 6
@@ -59,7 +57,7 @@ class Explorable:
         Where z comes from: a name of ``training.PRIORS``.
     classes
         What each label stands for; empty without labels.
-    directions, shares
+    directions, fractions
         :func:`leading_directions`.
     """
 
@@ -71,7 +69,7 @@ class Explorable:
     prior: str
     classes: list[str]
     directions: np.ndarray
-    shares: np.ndarray
+    fractions: np.ndarray
 
     def label(self, of: int) -> tuple[Tensor, ...]:
         """Return the label as an argument of the networks, where there are classes."""
@@ -92,7 +90,7 @@ class Explorable:
 
 def available(run: str) -> list[str]:
     """Models of a run whose weights are there."""
-    return [model for model in NOTEBOOKS if (RESULTS / run / model / "model.safetensors").is_file()]
+    return [model for model in THESIS if (RESULTS / run / model / "model.safetensors").is_file()]
 
 
 def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
@@ -107,7 +105,7 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
         raise InputError(f"run '{run}' has no trained {model}: make it with meagan run")
     folder = RESULTS / run / model
     fields = json.loads((folder / "config.json").read_text())["config"]
-    given = yaml.safe_load((RESULTS / run / "params" / f"{NOTEBOOKS[model]}.yaml").read_text())
+    given = yaml.safe_load((RESULTS / run / "params" / f"{THESIS[model]}.yaml").read_text())
     named, condition = given.get("normalisation", "z_score"), given.get("condition", "")
     data, encoder = training_data(windows, named, condition), None
     try:
@@ -123,9 +121,9 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
     # Of windows that were scaled one by one, the explorer shows the typical amplitude.
     normaliser = fit_normalisation(named, windows.of(Split.TRAIN))
     zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
-    directions, shares = leading_directions(generator, fields["prior"], data.labels)
+    directions, fractions = leading_directions(generator, fields["prior"], data.labels)
     classes = [f"{condition} {unit}" for _, unit in windows.classes(condition, Split.TRAIN)[1]] if condition else []
-    return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, shares)
+    return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, fractions)
 
 
 @torch.no_grad()
@@ -135,7 +133,7 @@ def leading_directions(
     """Return unit vectors (:data:`DIRECTIONS`, latent) along which windows change most, and the fraction of each.
 
     They are the left singular vectors of E[z xᵀ]. For z ~ N(0, I) that is the mean Jacobian E[∂x/∂z]ᵀ (Stein's lemma),
-    whose singular values say how far a window moves; shares are of their squares. Each points to where the trough
+    whose singular values say how far a window moves; fractions are of their squares. Each points to where the trough
     deepens.
     """
     z, *label = _draws(generator, prior, labels, n, seed)
@@ -143,8 +141,8 @@ def leading_directions(
     axes, values, windows = torch.linalg.svd((z.T @ (x - x.mean(0))).double() / n, full_matrices=False)
     trough = int(x.mean(0).argmin())
     signs = -torch.sign(windows[:, trough])
-    shares = values**2 / (values**2).sum()
-    return (axes * signs).T[:DIRECTIONS].float().numpy(), shares[:DIRECTIONS].numpy()
+    fractions = values**2 / (values**2).sum()
+    return (axes * signs).T[:DIRECTIONS].float().numpy(), fractions[:DIRECTIONS].numpy()
 
 
 def _draws(generator: WindowGenerator, prior: str, labels: np.ndarray | None, n: int, seed: int) -> tuple[Tensor, ...]:
@@ -223,7 +221,7 @@ def _described(e: Explorable) -> dict:
         "scale": e.scale,
         "classes": e.classes,
         "directions": e.directions.tolist(),
-        "shares": e.shares.tolist(),
+        "fractions": e.fractions.tolist(),
         "generator": _text(to_onnx(e.generator, e.generator.latent, label)),
         "encoder": _text(to_onnx(_Mean(e.encoder), e.generator.samples, label)) if e.encoder else None,
     }
@@ -292,8 +290,8 @@ class Widget:
         self.classes.options = [(name, i) for i, name in enumerate(self.model.classes)]
         self.classes.layout.display = None if self.model.classes else "none"
         self.buttons[2].layout.display = None if self.model.encoder else "none"
-        for i, (slider, share) in enumerate(zip(self.sliders, self.model.shares)):
-            slider.description = f"direction {i + 1} ({share:.0%} of the change)"
+        for i, (slider, fraction) in enumerate(zip(self.sliders, self.model.fractions)):
+            slider.description = f"direction {i + 1} ({fraction:.0%} of the change)"
         self.draw()
 
     def draw(self, _=None) -> None:
@@ -329,7 +327,7 @@ class Widget:
         for slider, place in zip(self.sliders, self.model.directions @ self.z):
             slider.value = float(place)
         self.moving = False
-        self.picture.value = png(
+        self.picture.value = figures.png(
             plots.among_real(
                 self.windows.time_ms,
                 self.real,
@@ -337,12 +335,6 @@ class Widget:
                 self.model.model,
                 self.windows.amplitude_unit,
                 self.window,
-            )
+            ),
+            dpi=100,
         )
-
-
-def png(fig: Figure) -> bytes:
-    """Return a figure as PNG."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()

@@ -13,7 +13,6 @@ becomes ``raise NotImplementedError("the hint, in one line")`` for students, and
 import base64
 import copy
 import html
-import io
 import json
 import linecache
 import os
@@ -60,7 +59,7 @@ def check(
 ) -> Verdict:
     """Print whether an exercise gives what it should, with what was expected and what it gave.
 
-    An answer that raises is told in one line, with the line of the notebook where it happened; checks after it still
+    An answer that raises is reported in one line, with the line of the notebook where it happened; later checks still
     run.
 
     Parameters
@@ -210,7 +209,7 @@ class Interactive:
         return [play]
 
     def picture(self, **values: object) -> str:
-        """HTML: the figure at these values of the controls, with an alternative text."""
+        """Return HTML: the figure at these values of the controls, with an alternative text."""
         fig = self.draw(**values)
         where = ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in values.items())
         titles = ". ".join(
@@ -218,12 +217,11 @@ class Interactive:
         )
         what = (self.draw.__doc__ or "").strip().split("\n")[0].rstrip(".")
         words = html.escape(". ".join(filter(None, (where, what, titles))))
-        return (
-            f'<img style="width:100%" alt="{words}" src="data:image/png;base64,{base64.b64encode(_png(fig)).decode()}">'
-        )
+        encoded = base64.b64encode(figures.png(fig)).decode()
+        return f'<img style="width:100%" alt="{words}" src="data:image/png;base64,{encoded}">'
 
     def row(self) -> str:
-        """HTML: pictures at values of the first control from its first to its last, the others at their middle."""
+        """Return HTML: pictures at values of the first control, first to last, the others at their middle."""
         name, values = next(iter(self.controls.items()))
         shown = np.unique(np.linspace(0, len(values) - 1, STRIP).round().astype(int))
         pictures = []
@@ -266,14 +264,8 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
-def _png(fig: Figure) -> bytes:
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
 def spike_windows(run: str = "") -> SpikeWindows:
-    """Windows for a bridge cell: those of ``run``, or of a simulated recording of 16 electrodes, made in a second.
+    """Return windows for a bridge cell: those of ``run``, or of a simulated recording of 16 electrodes.
 
     Raises
     ------
@@ -305,12 +297,12 @@ def _stub(region: re.Match) -> str:
 
 
 def students_path(solution: Path) -> Path:
-    """Where the students' version of ``solutions/<concept>_solution.ipynb`` lies: ``<concept>.ipynb``."""
+    """Return where the students' version of ``solutions/<concept>_solution.ipynb`` lies: ``<concept>.ipynb``."""
     return CONCEPTS / f"{solution.stem.removesuffix('_solution')}.ipynb"
 
 
 def main() -> int:
-    """``python -m meagan_lib.book.teaching``: write the students' notebooks."""
+    """Write the students' notebooks: ``python -m meagan_lib.book.teaching``."""
     for path in sorted(SOLUTIONS.glob("*.ipynb")):
         with atomic(students_path(path)) as temporary:
             nbformat.write(for_students(nbformat.read(path, as_version=4)), temporary)

@@ -4,22 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=[
-        "baselines",
-        "contract",
-        "dcgan",
-        "discriminators",
-        "flow_matching",
-        "gan",
-        "gaussian",
-        "generators",
-        "neural",
-        "side_by_side",
-        "transformer",
-        "tts_gan",
-        "vae",
-        "vae_gan",
-    ],
     submod_attrs={
         "gan": ["GANConfig", "GANTrainer", "GAN"],
         "gaussian": ["Gaussian"],

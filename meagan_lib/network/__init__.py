@@ -4,16 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=[
-        "bursts",
-        "connectivity",
-        "groups",
-        "spike_files",
-        "spike_trains",
-        "spike_types",
-        "topology",
-        "treatment",
-    ],
     submod_attrs={
         "bursts": [
             "begin_in_planted",

@@ -4,7 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["brw", "catalogue", "formats", "opening", "quality", "simulation"],
     submod_attrs={
         "brw": ["CHIP_ELECTRODES"],
         "opening": ["open_recording", "holds_windows", "amplitude_unit", "ground_truth", "electrode_positions_um"],

@@ -79,7 +79,7 @@ def pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
 
 
 def _neo(extractor: type, path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """One file, with as many streams as neo finds in it."""
+    """Open one file, with as many streams as neo finds in it."""
     names, ids = extractor.get_streams(path)
     chosen = pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
     index = names.index(chosen) if chosen in names else ids.index(chosen)
@@ -127,7 +127,7 @@ def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[
 
 
 def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """One ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
+    """Open one ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
     refuse_choice(path.name, stream=stream)
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / f"alone{path.suffix.lower()}"
@@ -198,7 +198,7 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> tuple[sc.BaseR
 def _open_maxwell(
     path: Path, file: h5py.File, stream: str | None, well: str | None
 ) -> tuple[sc.BaseRecording, list[Path]]:
-    """MaxOne or MaxTwo; a well is named as in the file, such as ``well000``, by ``well`` or by ``stream``.
+    """Open a file of MaxOne or MaxTwo; a well is named as in the file (``well000``), by ``well`` or ``stream``.
 
     SpikeInterface would download the maker's decompression library for every file; it is needed for compressed ones.
     """
@@ -243,7 +243,7 @@ def _read_mapped_rows(recording: sc.BaseRecording) -> None:
 
 
 def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """One ``.bin`` with its ``.meta``, whatever lies beside them: SpikeInterface's reader takes a folder for one run.
+    """Open one ``.bin`` with its ``.meta``, whatever lies beside: SpikeInterface's reader takes a folder for one run.
 
     Raises
     ------

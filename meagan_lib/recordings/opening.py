@@ -93,7 +93,7 @@ def open_recording(
 
 
 def holds_windows(recording: str | Path) -> bool:
-    """Whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist.
+    """Return whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist.
 
     An ``.npz`` can hold nothing else; opening it says what is wrong with it.
     """
@@ -107,12 +107,12 @@ def holds_windows(recording: str | Path) -> bool:
 
 
 def amplitude_unit(recording: sc.BaseRecording) -> str:
-    """``"uV"`` where the source states its scale, ``"ADU"`` (steps of the converter) where it does not."""
+    """Return ``"uV"`` where the source states its scale, ``"ADU"`` (steps of the converter) where it does not."""
     return "uV" if recording.has_scaleable_traces() else "ADU"
 
 
 def rails(recording: sc.BaseRecording) -> tuple[float, float]:
-    """Lowest and highest code of the converter; infinite where it is not known."""
+    """Return the lowest and highest code of the converter; infinite where it is not known."""
     known = recording.get_annotation("adc_range")
     if known is not None:
         return float(known[0]), float(known[1])
@@ -121,7 +121,7 @@ def rails(recording: sc.BaseRecording) -> tuple[float, float]:
 
 
 def source_sha256(recording: sc.BaseRecording) -> list[str]:
-    """SHA-256 of each file, or folder, that the recording was read from."""
+    """Hash each file, or folder, that the recording was read from."""
     return [sha256(path) for path in recording.get_annotation("files")]
 
 
@@ -132,7 +132,7 @@ def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:
 
 
 def intracellular_frames(name: str, data_dir: Path | None = None) -> np.ndarray:
-    """Frames int64 (spikes,) at which the cell that was impaled as well fired, of a catalogue entry that has them.
+    """Return frames int64 (spikes,) at which the cell that was impaled fired, of a catalogue entry that has them.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _with_truth() -> str:
 
 
 def electrode_positions_um(recording: sc.BaseRecording) -> np.ndarray | None:
-    """Positions (channels, 2) in µm as x, y; None where the source has no geometry."""
+    """Return positions (channels, 2) in µm as x, y; None where the source has no geometry."""
     return recording.get_channel_locations() if recording.has_channel_location() else None
 
 
@@ -320,7 +320,7 @@ def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
 
 
 def _wav_ends_early(path: Path) -> bool:
-    """Whether the sizes of a WAV file reach beyond its end, or were never filled in."""
+    """Return whether the sizes of a WAV file reach beyond its end, or were never filled in."""
     end = path.stat().st_size
     with open(path, "rb") as file:
         kind, size = file.read(4), file.read(4)

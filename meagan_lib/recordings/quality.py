@@ -173,7 +173,7 @@ def channel_quality(
 
 
 def _blocks(recording: sc.BaseRecording, config: QualityConfig, seed: int) -> list[tuple[int, int, int]]:
-    """Segment, first frame and end of the blocks to look at, in order; a segment shorter than a block is one block."""
+    """Return segment, first frame and end of the blocks that are read; a short segment is one block."""
     size = max(1, round(config.block_s * recording.get_sampling_frequency()))
     grid = []
     for segment in range(recording.get_num_segments()):
@@ -196,7 +196,7 @@ class _Rails:
 
     @property
     def touched(self) -> np.ndarray:
-        """Samples at the rails, int64 (channels,); none where the rails are not known: on a constant channel."""
+        """Count samples at the rails, int64 (channels,); none where the rails are not known: on a constant channel."""
         if self.range is not None:
             return self.at.sum(axis=0)
         return np.where(self.extremes[0] < self.extremes[1], self.at.sum(axis=0), 0)
@@ -220,7 +220,7 @@ class _Rails:
 
 
 def _noise_and_mains(traces: np.ndarray, rate: float, config: QualityConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Robust noise level within the band, and power of the mains in dB, float32 (channels,), of (channels, frames).
+    """Measure noise level within the band and power of the mains in dB, float32 (channels,), of (channels, frames).
 
     Both from one Fourier transform. The power of a line is what its three bins have beyond their neighbours, two and
     three bins away, so that the slow potentials on which 50 Hz rides are not taken for mains.

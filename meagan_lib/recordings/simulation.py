@@ -86,7 +86,7 @@ class GroundTruth:
 
 
 def truth_path(recording: Path | str) -> Path:
-    """Where the ground truth of a simulated recording lies: beside it."""
+    """Return where the ground truth of a simulated recording lies: beside it."""
     return Path(recording).with_suffix(".truth.npz")
 
 
@@ -118,7 +118,7 @@ def network_bursts(config: SimulationConfig) -> np.ndarray:
 
 
 def burst_frames(config: SimulationConfig) -> np.ndarray:
-    """:func:`network_bursts` as frames int64 (bursts, 2), none beyond the end of the recording."""
+    """Return :func:`network_bursts` as frames int64 (bursts, 2), none beyond the end of the recording."""
     end = round(config.duration_s * config.sampling_rate_hz)
     return np.rint(network_bursts(config) * config.sampling_rate_hz).astype(np.int64).clip(0, end)
 
@@ -130,7 +130,7 @@ def spikes(config: SimulationConfig) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sorting(config: SimulationConfig, rng: np.random.Generator) -> sc.NumpySorting:
-    """Renewal trains that are thinned outside the network bursts in which their units take part."""
+    """Draw renewal trains that are thinned outside the network bursts in which their units take part."""
     peak_rates = np.exp(rng.uniform(*np.log(config.burst_rate_hz), config.n_units))
     sorting = generate_sorting(
         config.n_units,
@@ -152,7 +152,7 @@ def _sorting(config: SimulationConfig, rng: np.random.Generator) -> sc.NumpySort
 
 
 def _patch_electrodes(patch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns (0-based) of a square patch in the middle of the chip, row by row."""
+    """Return rows and columns (0-based) of a square patch in the middle of the chip, row by row."""
     first = (CHIP_ELECTRODES - patch) // 2
     row, col = np.divmod(np.arange(patch * patch), patch)
     return row + first, col + first
@@ -273,5 +273,5 @@ def _write_brw(path: Path, signal, background, electrodes: tuple[np.ndarray, np.
 
 
 def to_codes(uv: np.ndarray) -> np.ndarray:
-    """Microvolts to 12-bit codes: the inverse of µV = code · UV_PER_STEP − MAX_UV, within half a step."""
+    """Convert microvolts to 12-bit codes: the inverse of µV = code · UV_PER_STEP − MAX_UV, within half a step."""
     return np.rint((uv + MAX_UV) / UV_PER_STEP).clip(0, 2**BIT_DEPTH - 1).astype(np.uint16)

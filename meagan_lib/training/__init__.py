@@ -4,7 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["checkpoints", "losses", "priors", "trainer"],
     submod_attrs={
         "checkpoints": ["n_parameters"],
         "losses": [

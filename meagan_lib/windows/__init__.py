@@ -4,7 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["features", "merging", "streaming"],
     submod_attrs={
         "contamination": ["isolated", "contaminated", "contamination_curves"],
         "cutting": ["Isolation", "WindowConfig", "cut_windows"],

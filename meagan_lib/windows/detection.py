@@ -66,13 +66,13 @@ class Peaks:
 def filtered_traces(
     recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int, segment: int = 0
 ) -> np.ndarray:
-    """Band-passed frames start … stop of a segment, float32 (frames, channels), in µV where the source has a scale."""
+    """Return band-passed frames start … stop of a segment, float32 (frames, channels), in µV where known."""
     steps = filtering.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
     return steps * filtering.signs_and_gains(recording)[1]
 
 
 def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
-    """Impulse response (odd,), centred, of the upper edge of the pass band, cut where it is ``negligible``; sums to 1.
+    """Return the centred impulse response (odd,) of the upper edge of the band, cut where ``negligible``; sums to 1.
 
     What a generator of windows needs in order not to have power where the recording chain leaves none.
     """
@@ -87,7 +87,7 @@ def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: f
 
 
 def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
-    """:func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it.
+    """Return :func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it.
 
     Of windows that came already cut the filter is not known: they get a single tap, which changes nothing.
     """
@@ -98,7 +98,7 @@ def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
 
 
 def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
-    """First frame and end int64 (segments, 2) of each segment, counted from the beginning of the recording.
+    """Return first frame and end int64 (segments, 2) of each segment, counted from the beginning of the recording.
 
     Gaps count as the time that they lasted, where every segment states when it began; otherwise segments are laid end
     to end.
@@ -113,7 +113,7 @@ def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
 
 
 def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> np.ndarray:
-    """Noise level of each band-passed channel, float32 (channels,), in steps: σ = median |x| / 0.6745.
+    """Estimate the noise level of each band-passed channel, float32 (channels,), in steps: σ = median |x| / 0.6745.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rat
 def true_peaks(
     truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, noise_mad: np.ndarray, above_mad: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Where the true spikes should be seen: frame, channel, unit and depth in noise levels, sorted by frame.
+    """Find where the true spikes should be seen: frame, channel, unit and depth in noise levels, sorted by frame.
 
     One row for each spike and each channel on which it is deeper than ``above_mad`` noise levels.
     """
@@ -198,7 +198,7 @@ def true_peaks(
 def nearest(
     frame: np.ndarray, channel: np.ndarray, to_frame: np.ndarray, to_channel: np.ndarray, tolerance: int
 ) -> np.ndarray:
-    """Index of the nearest event of the second train on the same channel, −1 where none is within ``tolerance``."""
+    """Find the nearest event of the second train on the same channel, its index; −1 for none within ``tolerance``."""
     match = np.full(len(frame), -1, dtype=np.int64)
     for c in np.unique(channel):
         mine, theirs = np.flatnonzero(channel == c), np.flatnonzero(to_channel == c)
@@ -217,7 +217,7 @@ def nearest(
 def score_detection(
     peaks: Peaks, truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, above_mad: float = 6.0
 ) -> DetectionScore:
-    """Recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
+    """Measure recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
 
     Recall: the fraction of true spikes deeper than that near which a peak was detected. Precision: the fraction of
     detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within

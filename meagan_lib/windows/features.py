@@ -13,7 +13,7 @@ Array = NDArray[np.floating]
 
 
 def shape_features(windows: Array, sampling_rate_hz: float) -> dict[str, Array]:
-    """Features (n,) of the shape of a spike, by name; amplitudes in the windows' unit, times in ms.
+    """Measure features (n,) of the shape of a spike, by name; amplitudes in the windows' unit, times in ms.
 
     ``trough``: lowest value. ``peak_to_peak``: highest minus lowest. ``trough_to_peak_ms``: from the trough to the
     highest value after it. ``half_width_ms``: time below half the trough around it. ``fall``, ``rise``: steepest
@@ -41,7 +41,7 @@ def shape_features(windows: Array, sampling_rate_hz: float) -> dict[str, Array]:
 
 
 def extrema_and_moments(windows: Array) -> Array:
-    """Positions of the lowest and the highest sample, the highest sample, mean, SD, skewness and kurtosis (n, 7)."""
+    """Return positions of lowest and highest sample, the highest sample, mean, SD, skewness, kurtosis (n, 7)."""
     shape = scipy.stats.skew(windows, axis=1), scipy.stats.kurtosis(windows, axis=1)
     moments = (windows.mean(axis=1), windows.std(axis=1), *shape)
     positions = (windows.argmin(axis=1), windows.argmax(axis=1))
@@ -49,12 +49,12 @@ def extrema_and_moments(windows: Array) -> Array:
 
 
 def power_spectra(windows: Array) -> Array:
-    """|rfft|² of each window, (n, samples // 2 + 1)."""
+    """Return |rfft|² of each window, (n, samples // 2 + 1)."""
     return np.abs(np.fft.rfft(windows, axis=1)) ** 2
 
 
 def spectral_floor(windows: Array) -> Array:
-    """By how much log mean power differs between two random halves of windows (n, samples), 95 %: (frequencies,).
+    """Estimate by how much log mean power differs between random halves of windows (n, samples), 95 %: (frequencies,).
 
     Δ log P̄ ≈ N(0, 4 s² / (n P̄²)), P̄ and s the mean and standard deviation of the power (delta method).
     """
@@ -63,7 +63,7 @@ def spectral_floor(windows: Array) -> Array:
 
 
 def autocorrelations(windows: Array) -> Array:
-    """Σ_t x(t) x(t + τ) of each window for the lags τ = 0 … samples − 1, (n, samples); nothing lies outside a window.
+    """Compute Σ_t x(t) x(t + τ) of each window for lags τ from 0 to samples − 1, (n, samples); 0 outside of a window.
 
     The inverse transform of the power spectrum of the window with as many zeros behind it (Wiener–Khinchin).
     """

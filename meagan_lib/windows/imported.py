@@ -137,7 +137,7 @@ def _read_arrays(path: Path) -> dict:
 
 
 def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: float, amplitude_unit: str) -> dict:
-    """Spikes of HerdingSpikes 1: ``shapes`` (samples, n), ``times`` (n,) in frames, ``data`` (2, n) in pitches.
+    """Read spikes of HerdingSpikes 1: ``shapes`` (samples, n), ``times`` (n,) in frames, ``data`` (2, n) in pitches.
 
     The second file has a line ``time unit`` for each spike that was sorted; it names a window by its time. A window's
     channel is the electrode nearest to the spike, numbered from 0 in the order of x, then y.
@@ -226,7 +226,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
 
 
 def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = DEFAULT) -> np.ndarray:
-    """:class:`Split` uint8 (n,) of windows whose times are not known: by their order, as if it were time.
+    """Split windows whose times are not known by their order, as if it were time: uint8 (n,).
 
     In a file that is sorted by unit or by electrode that would put whole units into the test set. So where splits would
     differ much in the units or electrodes that they have, each of these is split by its own order instead.

@@ -127,7 +127,7 @@ def execute(run: str, parameters: Mapping[str, object]) -> dict:
 
 
 def main() -> int:
-    """``python -m meagan_lib.windows.merging RUN PARAMETERS.yaml``: the job of the graph that merges."""
+    """Run the job of the graph that merges: ``python -m meagan_lib.windows.merging RUN PARAMETERS.yaml``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("parameters", type=Path)

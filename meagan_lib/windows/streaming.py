@@ -66,7 +66,7 @@ class Found:
 
 @njit(nogil=True, cache=True)
 def _is_trough(buffer, i, c, dead, start, stop):
-    """Whether row i is the lowest of its column within ``dead`` rows, the first of equals, among rows start … stop."""
+    """Return whether row i is the lowest of its column within ``dead`` rows, the first of equals, in start … stop."""
     x = buffer[i, c]
     for k in range(1, dead + 1):
         if i - k >= start and buffer[i - k, c] <= x:

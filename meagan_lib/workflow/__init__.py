@@ -4,7 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["board", "execution", "figures", "files", "graph", "imports", "notebook", "progress", "sections"],
     submod_attrs={
         "execution": ["results_folder"],
         "figures": ["save_figure"],

@@ -10,9 +10,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import yaml
 
@@ -168,7 +168,8 @@ def execute(
     draft = staging / f"{notebook}.ipynb"
 
     started = time.monotonic()
-    with _environment({figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}):
+    variables = {figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+    with patch.dict(os.environ, variables):
         try:
             papermill.execute_notebook(
                 str(source),
@@ -240,22 +241,8 @@ def _sentence(error: Exception, failed: Path) -> str:
     return f"{name}: {first} (in {failed.stem.removesuffix('.failed')}; the traceback is in {failed.relative_to(ROOT)})"
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]):
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
-
-
 def results_folder(run: str) -> Path:
-    """Where the results of a run lie: ``results/<run>/`` of the checkout, made when missing."""
+    """Return where the results of a run lie: ``results/<run>/`` of the checkout, made when missing."""
     folder = RESULTS / run
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -8,6 +8,7 @@ import base64
 import fcntl
 import hashlib
 import html
+import io
 import json
 import os
 import shutil
@@ -156,6 +157,13 @@ def settle_layout(fig: Figure) -> None:
         axis.set_position(on_grid(axis.get_position(original=True).bounds), which="original")
     for text in fig.texts:
         text.set_position(on_grid(text.get_position()))
+
+
+def png(fig: Figure, **options: object) -> bytes:
+    """Return a figure as PNG, the same bytes each time; ``options`` are those of ``Figure.savefig``."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", metadata={"Software": None}, **options)
+    return buffer.getvalue()
 
 
 def data_sha256(data: dict[str, np.ndarray]) -> str:

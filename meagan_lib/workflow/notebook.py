@@ -1,7 +1,6 @@
 """What a notebook shows its reader while it runs: source, how far a training is, its curves."""
 
 import inspect
-import io
 import json
 import os
 import textwrap
@@ -86,9 +85,8 @@ def live_curves(model: str, every_s: float = 5.0) -> Callable[[object], None]:
         if not due or not trainer.history:
             return
         history, validation = trainer.history_columns(), trainer.validation_scores()
-        picture = io.BytesIO()
-        plots.training_curves(history, validation, trainer.best_step, model).savefig(picture, format="png")
-        (handle.update if shown else handle.display)(Image(picture.getvalue(), format="png"))
+        picture = figures.png(plots.training_curves(history, validation, trainer.best_step, model))
+        (handle.update if shown else handle.display)(Image(picture, format="png"))
         drawn, shown = time.monotonic(), True
 
     return update

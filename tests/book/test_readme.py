@@ -388,4 +388,4 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
 
 def test_the_widget_that_is_promised_is_there():
     told = (NOTEBOOKS / "README.md").read_text()
-    assert "from meagan_lib.book.explorer import explore" in told and callable(explorer.explore)
+    assert "from meagan_lib.book import explore" in told and callable(explorer.explore)

@@ -14,7 +14,7 @@ CONTEXT = replace(Context.fit(spikes(1000, seed=3), 20_000.0), gate=lambda windo
 
 
 def held(name: str, n: int, repeats: int, gain: float, n_bootstrap: int = 50) -> float:
-    """In which share of the repeats the interval holds the mean over all of them."""
+    """Return the fraction of the repeats in which the interval holds the mean over all of them."""
     found = [
         evaluate(METRICS[name], spikes(n, seed=1000 + r), made * np.float32(gain), CONTEXT, n_bootstrap)
         for r in range(repeats)

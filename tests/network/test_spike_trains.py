@@ -171,7 +171,7 @@ def test_the_ledger_gives_all_spikes_but_those_of_bad_electrodes_of_one_recordin
         from_windows(marked, 2)
 
 
-def test_windows_cut_elsewhere_give_trains_by_electrode_or_unit_where_times_are_known(windows):
+def test_imported_windows_give_trains_by_electrode_or_unit_where_times_are_known(windows):
     cut = replace(windows, ledger=None)
     np.testing.assert_array_equal(from_windows(cut).counts, np.bincount(windows.channel, minlength=16))
     unknown = np.full(len(windows), -1, np.int32)

@@ -59,7 +59,7 @@ def test_a_planted_partial_rescue_is_found_and_a_planted_null_is_not(cultures):
 
 
 @pytest.mark.parametrize("planted", [0.0, 0.5, 1.0])
-def test_the_share_of_the_way_is_the_planted_one(planted):
+def test_the_fraction_of_the_way_is_the_planted_one(planted):
     healthy, sick, treated = clouds(4.0, 0.0, 4 * planted, n=40)
     found = rescue(healthy, sick, treated, 99)
     assert found.fraction == pytest.approx(planted, abs=0.1)

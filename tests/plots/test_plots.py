@@ -189,7 +189,7 @@ def test_an_interpolation_goes_from_light_to_dark(steps):
     assert "time from trough (ms)" in texts(fig) and "voltage (µV)" in texts(fig)
 
 
-def test_a_filmstrip_shows_the_first_and_the_last_frame_and_the_film_all_of_them():
+def test_snapshots_show_the_first_and_the_last_frame_and_the_animation_all_of_them():
     shown = windows(20 * 2).reshape(20, 2, 64)
     fig = plots.snapshots(TIME_MS, np.arange(20), shown, "uV", "vae_gan")
     titles = [axis.get_title(loc="left") for axis in fig.axes]
@@ -200,7 +200,7 @@ def test_a_filmstrip_shows_the_first_and_the_last_frame_and_the_film_all_of_them
     assert moving.n_frames == 3
 
 
-def test_made_windows_are_drawn_over_the_real_ones_of_their_class():
+def test_generated_windows_are_drawn_over_the_real_ones_of_their_class():
     groups = {"unit 1": windows(5), "unit 2": windows(4)}
     fig = plots.mean_sd(TIME_MS, groups, "uV", {k: w + 1 for k, w in groups.items()}, "transformer_gan")
     draw(fig)
@@ -215,7 +215,7 @@ def test_the_curve_of_distances_is_their_distribution():
 
 
 @pytest.mark.parametrize("k, n_z", [(1, 1), (4, 3), (6, 5)])
-def test_in_a_filmstrip_each_z_keeps_its_shade(k, n_z):
+def test_in_snapshots_each_z_keeps_its_shade(k, n_z):
     shown = windows(k * n_z).reshape(k, n_z, 64)
     fig = plots.snapshots(TIME_MS, 100 * np.arange(k), shown, "ADU", "vae_gan")
     draw(fig)
@@ -257,7 +257,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize(
-    "layers, waist, judge",
+    "layers, waist, discriminator",
     [
         (LAYERS, 4, [("discriminator", "logit 1")]),
         (LAYERS[2:], 2, []),
@@ -266,8 +266,8 @@ LAYERS = [
         (LAYERS[:1], 0, [("D", "1")]),
     ],
 )
-def test_words_of_a_butterfly_stay_apart_and_inside(layers, waist, judge):
-    fig = plots.butterfly(layers, waist, judge)
+def test_words_of_a_butterfly_stay_apart_and_inside(layers, waist, discriminator):
+    fig = plots.butterfly(layers, waist, discriminator)
     draw(fig)
     boxes = [t.get_window_extent() for t in fig.axes[0].texts if t.get_text()]
     for i, box in enumerate(boxes):
@@ -463,7 +463,7 @@ def test_spectra_and_features_take_any_number_of_models(n):
     assert all(plots.LABELS[model] in texts(fig) for model in BASELINES[:n])
 
 
-def test_no_rival_hides_a_model_of_the_thesis():
+def test_no_baseline_hides_a_model_of_the_thesis():
     sources = ["real", "transformer_gan", "vae_gan", "gaussian", "flow_matching"]
     point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
     plane = plots.density_coverage(dict.fromkeys(sources, point)).axes[0]

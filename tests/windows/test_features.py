@@ -55,7 +55,7 @@ def test_a_map_of_neighbours_keeps_them_together_and_is_the_same_to_the_bit():
     assert between > max(places.std(axis=0).max() for places in one.values())
 
 
-def test_the_judge_sees_positions_of_extrema_and_moments():
+def test_the_classifier_sees_positions_of_extrema_and_moments():
     windows = spikes(60, 32)
     found = features.extrema_and_moments(windows)
     expected = [

@@ -100,6 +100,11 @@ def test_a_parameter_by_its_old_name_is_refused_with_the_new_one(override, sente
         check("x", resolve("smoke", [], [override]))
 
 
+def test_a_lesson_s_parameter_by_its_old_name_is_refused_with_the_new_one():
+    with pytest.raises(InputError, match="has no parameter 'starts': it is now called 'trainings'"):
+        check("x", resolve("concepts_smoke", [], ["c1_networks.starts=3"]))
+
+
 def test_a_preset_with_a_section_by_its_old_name_is_refused_with_the_new_one(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "PARAMS", tmp_path)
     (tmp_path / "mine.yaml").write_text("contest:\n  models: [gmm]\n")
