@@ -18,6 +18,7 @@ from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering, streaming
 from meagan_lib.windows.detection import DetectionConfig, depths, nearest, noise_levels, segment_spans, true_peaks
+from meagan_lib.windows.footprints import electrodes_around
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
@@ -68,11 +69,15 @@ class WindowConfig:
     """Fractions of the time for training, validation and test."""
     split_cycles: int = 1
     """How often training, validation and test time follow one another."""
+    footprint_um: float = 0.0
+    """Electrodes within this distance of the trough's are cut as well; 0: none."""
 
     def __post_init__(self):
         choose("alignment", self.alignment, ALIGNMENTS)
         if self.artefact < 0:
             raise InputError(f"artefact is {self.artefact:g}: give the size that no spike exceeds, or 0 for no limit")
+        if self.footprint_um < 0:
+            raise InputError(f"footprint_um is {self.footprint_um:g}: give a distance, or 0 for the electrode alone")
 
     @property
     def padding(self) -> int:
@@ -111,15 +116,16 @@ def active_neighbours(frame, channel, first, stop, adjacent, dead, guard):
     return busy
 
 
-def align_troughs(windows: np.ndarray, padding: int) -> np.ndarray:
+def align_troughs(windows: np.ndarray, padding: int, others: np.ndarray | None = None) -> np.ndarray:
     """Shift windows (n, samples + 2 · padding) by less than a sample → (n, samples).
 
-    The trough of a cubic spline through each then stands exactly in its middle.
+    The trough of a cubic spline through each then stands exactly in its middle. ``others`` (n, electrodes, samples + 2
+    · padding) are shifted in their place, each as its window is → (n, electrodes, samples).
     """
     n, length = windows.shape
     middle, samples = length // 2, length - 2 * padding
     if n == 0:
-        return windows[:, padding : length - padding]
+        return (windows if others is None else others)[..., padding : length - padding]
     # a u³ + b u² + c u + d, each (length − 1, n)
     a, b, c, d = CubicSpline(np.arange(length), windows.T.astype(np.float64)).c
     row = np.arange(n)
@@ -137,6 +143,11 @@ def align_troughs(windows: np.ndarray, padding: int) -> np.ndarray:
     u = (shift - whole)[:, None]
     at = padding + np.arange(samples) + whole[:, None]
     column = row[:, None]
+    if others is not None:
+        a, b, c, d = CubicSpline(np.arange(length), others.transpose(2, 0, 1).astype(np.float64)).c
+        a, b, c, d = (part[at, column].transpose(0, 2, 1) for part in (a, b, c, d))  # each (n, electrodes, samples)
+        u = u[:, None]
+        return (((a * u + b) * u + c) * u + d).astype(np.float32)
     return (((a[at, column] * u + b[at, column]) * u + c[at, column]) * u + d[at, column]).astype(np.float32)
 
 
@@ -147,6 +158,7 @@ class Stretch:
     peaks: Ledger
     split: np.ndarray
     windows: np.ndarray
+    footprints: np.ndarray | None
 
 
 def stretches(
@@ -170,6 +182,7 @@ def stretches(
         padding=config.padding,
         drop=streaming.NEXT | streaming.GUARD | streaming.ARTEFACT | streaming.CLIPPED | previous,
         rails=rails(recording),
+        around=footprint_electrodes(recording, config),
     )
     adjacent = _adjacent(recording, rule.neighbours_um)
     sizes, reach = np.diff(spans)[:, 0], half + config.padding
@@ -194,11 +207,23 @@ def stretches(
             }
             reason = np.select([held.astype(bool) for held in holds.values()], [*holds], Reason.KEPT).astype(np.uint8)
             kept = reason == Reason.KEPT
-            windows = found.windows[kept[found.has_window]]
+            windows, footprints = found.windows[kept[found.has_window]], None
+            if search.around is not None:
+                footprints = found.footprints[kept[found.has_window]]
+                if config.alignment == "interpolated":
+                    footprints = align_troughs(windows, config.padding, footprints)
+                footprints = footprints * gain[search.around[found.channel[kept]], None]
             if config.alignment == "interpolated":
                 windows = align_troughs(windows, config.padding)
             peaks = Ledger(frame, found.channel, found.amplitude * gain[found.channel], reason)
-            yield Stretch(peaks, split, windows * gain[found.channel[kept], None])
+            yield Stretch(peaks, split, windows * gain[found.channel[kept], None], footprints)
+
+
+def footprint_electrodes(recording: sc.BaseRecording, config: WindowConfig) -> np.ndarray | None:
+    """Return the electrodes int32 (channels, electrodes) of each electrode's footprint; None when none are cut."""
+    if config.footprint_um == 0:
+        return None
+    return electrodes_around(electrode_positions_um(recording), recording.get_num_channels(), config.footprint_um)
 
 
 def _adjacent(recording: sc.BaseRecording, distance_um: float) -> np.ndarray | None:
@@ -278,6 +303,12 @@ def cut_windows(
         written = file.create_dataset(
             "windows", (0, samples), np.float32, maxshape=(None, samples), chunks=(1024, samples)
         )
+        around = footprint_electrodes(recording, config)
+        if around is not None:
+            size = around.shape[1], samples
+            footprints = file.create_dataset(
+                "footprints", (0, *size), np.float32, maxshape=(None, *size), chunks=(128, *size)
+            )
         peaks, splits, prints, level = [], [], [], float(np.median(noise_mad))
         for part in stretches(recording, detection, config, noise, bad):
             peaks.append(part.peaks)
@@ -285,6 +316,9 @@ def cut_windows(
             prints.append(fingerprints(part.windows, level))
             written.resize(len(written) + len(part.windows), axis=0)
             written[len(written) - len(part.windows) :] = part.windows
+            if around is not None:
+                footprints.resize(len(written), axis=0)
+                footprints[len(written) - len(part.windows) :] = part.footprints
         ledger = Ledger.join(peaks)
         kept = ledger.reason == Reason.KEPT
         frame, channel = ledger.frame[kept], ledger.channel[kept]
@@ -295,6 +329,8 @@ def cut_windows(
             label[match >= 0] = unit[match[match >= 0]]
         stated = asdict(detection) | asdict(config)
         stated["split_shares"] = stated.pop("split_fractions")  # as files have called it from the beginning
+        if around is None:
+            del stated["footprint_um"]
         bursts = np.zeros((0, 2), np.int64) if truth is None else truth.bursts
         done = SpikeWindows(
             windows=np.empty((0, samples), np.float32),
@@ -313,6 +349,7 @@ def cut_windows(
             positions_um=None if positions is None else positions.astype(np.float32),
             stretches=np.pad(spans, ((0, 0), (1, 0))),  # the first recording
             planted_bursts=np.pad(bursts, ((0, 0), (1, 0))),
+            around=around,
         )
         if min_train is not None:
             require_enough(done, min_train)

@@ -65,7 +65,7 @@ class Ledger:
 
 COLUMNS = ("channel", "frame", "label", "split", "recording", "noise_mad", "noise_recording")
 """Arrays of a file of windows, beside the windows themselves."""
-ORIGIN = ("positions_um", "stretches", "planted_bursts")
+ORIGIN = ("positions_um", "stretches", "planted_bursts", "around")
 """Arrays of a file of windows on the recording as a whole; a file may lack them."""
 GENERATED = ("passes",)
 """Arrays of a file of generated windows alone."""
@@ -110,6 +110,11 @@ class SpikeWindows:
         length of the recording is not known.
     planted_bursts
         int64 (bursts, 3): recording, first frame and end of the network bursts of a simulation.
+    around
+        int32 (channels, electrodes): the electrodes of each electrode's footprint, itself first, −1 for none
+        (:func:`meagan_lib.windows.footprints.electrodes_around`); None where none were cut.
+    footprints
+        float32 (n, electrodes, samples): the window on every electrode ``around`` its own; None where none were cut.
     passes
         bool (n,): of generated windows, which pass the rule that the real ones went through
         (:class:`meagan_lib.windows.gate.Gate`); None for real ones.
@@ -134,6 +139,8 @@ class SpikeWindows:
     stretches: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
     planted_bursts: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
     passes: np.ndarray | None = None
+    around: np.ndarray | None = None
+    footprints: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _first_recording(self, "recording", self.frame)
@@ -233,6 +240,8 @@ class SpikeWindows:
             windows=windows.astype(np.float32),
             split=np.full(n, Split.TEST, np.uint8),
             ledger=None,
+            around=None,
+            footprints=None,
             passes=np.ones(n, bool) if passes is None else passes,
             recording=None,
             recordings=["synthetic"],
@@ -249,6 +258,8 @@ class SpikeWindows:
         """Write to HDF5, atomically; the same windows give the same bytes."""
         with atomic(path) as temporary, h5py.File(temporary, "w") as file:
             file.create_dataset("windows", data=self.windows)
+            if self.footprints is not None:
+                file.create_dataset("footprints", data=self.footprints)
             self.write(file)
 
     def write(self, file: h5py.File) -> None:
@@ -292,7 +303,7 @@ class SpikeWindows:
             ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
         return cls(
             **{name: file[name][:] for name in ("windows", *COLUMNS)},
-            **{name: file[name][:] for name in (*ORIGIN, *GENERATED) if name in file},
+            **{name: file[name][:] for name in (*ORIGIN, *GENERATED, "footprints") if name in file},
             sampling_rate_hz=float(file.attrs["sampling_rate_hz"]),
             pre_samples=int(file.attrs["pre_samples"]),
             amplitude_unit=str(file.attrs["amplitude_unit"]),

@@ -45,6 +45,13 @@ class Search:
     """Flags of peaks whose windows are not cut."""
     rails: tuple[float, float] = (-np.inf, np.inf)
     """Lowest and highest code of the converter; a window that touches one is flagged."""
+    around: np.ndarray | None = None
+    """int32 (channels, electrodes): whose traces make the footprint of a channel's peak, −1 for none; None: not cut."""
+
+    @property
+    def reach(self) -> int:
+        """Frames of a window on either side of its trough."""
+        return self.half_window + self.padding
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,9 @@ class Found:
     """Peaks of one stretch, by frame, then channel.
 
     ``frame`` int64, ``channel`` int32, ``amplitude`` float32, ``flags`` uint8, each (peaks,); ``has_window`` bool
-    (peaks,); ``windows`` float32 (windows, samples), of the peaks that have one, in their order. Amplitudes and
-    windows are in steps of the converter, turned over where its gain is negative.
+    (peaks,); ``windows`` float32 (windows, samples), of the peaks that have one, in their order; ``footprints`` float32
+    (windows, electrodes, samples), where they were asked for: the same frames of every electrode around. Amplitudes
+    and windows are in steps of the converter, turned over where its gain is negative.
     """
 
     frame: np.ndarray
@@ -62,6 +70,7 @@ class Found:
     flags: np.ndarray
     has_window: np.ndarray
     windows: np.ndarray
+    footprints: np.ndarray | None = None
 
 
 @njit(nogil=True, cache=True)
@@ -189,8 +198,7 @@ def scan(
     """
     stored = Stored(recording, segment)
     bandpass, n_channels, rails = Bandpass(stored, filter), stored.n_channels, np.array(search.rails, np.float64)
-    context = max(search.guard, search.half_window + search.padding) + search.dead + 1
-    samples = 2 * (search.half_window + search.padding)
+    context, samples = max(search.guard, search.reach) + search.dead + 1, 2 * search.reach
     starts = range(0, n_channels, LANES)
     limits = np.full((3, len(starts) * LANES), np.inf, np.float32)
     limits[:, :n_channels] = search.threshold, search.guard_threshold, search.artefact
@@ -205,16 +213,18 @@ def scan(
         lo, hi = bandpass.bounds(*core, context)
         if not hasattr(own, "found"):
             make_room(256)
-        parts = []
+        parts, within = [], slice(max(core[0] - search.reach, 0) - lo, core[1] + search.reach - lo)
         for first in channels:
             group, width = values[first // LANES], min(LANES, n_channels - first)
-            where = (bandpass.group(values, origin, lo, hi, first), group, origin, lo, core, stored.n_frames)
+            filtered = bandpass.group(values, origin, lo, hi, first)
+            where = (filtered, group, origin, lo, core, stored.n_frames)
             limit = limits[first // LANES]
             while (counts := _search(*where, first, width, limit, rails, rules, own.found))[0] < 0:
                 make_room(2 * len(own.found[0]))
             peaks, amplitude, windows = own.found
             mine = peaks[: counts[0], 1] >= 0
-            parts.append((peaks[: counts[0]][mine], amplitude[: counts[0]][mine], windows[: counts[1]].copy()))
+            kept = filtered[within].copy() if search.around is not None else None
+            parts.append((peaks[: counts[0]][mine], amplitude[: counts[0]][mine], windows[: counts[1]].copy(), kept))
         return parts
 
     step = max(slab_frames or SLAB_BYTES // (2 * n_channels), 1)
@@ -226,17 +236,33 @@ def scan(
         for first, end, origin, values in _slabs(stored, slab, bandpass.margin + context):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]
-            for of_core in jobs:
-                yield _gather([part for each in of_core for part in each.result()])
+            for core, of_core in zip(cores, jobs):
+                *parts, filtered = zip(*(part for each in of_core for part in each.result()))
+                yield _gather(parts, filtered, max(core[0] - search.reach, 0), search)
+                of_core.clear()
             tell(end / rate, stored.n_frames / rate)
 
 
-def _gather(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Found:
-    """Join the peaks, amplitudes and windows of all channels of a stretch in order of frame and channel."""
-    peaks, amplitude, windows = (np.concatenate(column) for column in zip(*parts))
-    shift = np.repeat(np.cumsum([0] + [len(w) for _, _, w in parts[:-1]]), [len(p) for p, _, _ in parts])
+def _gather(parts: list[tuple[np.ndarray, ...]], filtered: tuple[np.ndarray, ...], lo: int, search: Search) -> Found:
+    """Join the peaks, amplitudes and windows of all channels of a stretch in order of frame and channel.
+
+    ``filtered`` are the groups (frames, LANES) from frame ``lo`` on, of which footprints are cut.
+    """
+    shift = np.repeat(np.cumsum([0] + [len(w) for w in parts[2][:-1]]), [len(p) for p in parts[0]])
+    peaks, amplitude, windows = (np.concatenate(column) for column in parts)
     order = np.lexsort((peaks[:, 1], peaks[:, 0]))
     frame, channel, flags, index = peaks[order].T
     has_window = index >= 0
     cut = windows[(index + shift[order])[has_window]]
-    return Found(frame, channel.astype(np.int32), amplitude[order], flags.astype(np.uint8), has_window, cut)
+    footprints = None
+    if search.around is not None:
+        footprints = _footprints(np.stack(filtered), frame[has_window] - lo, search.around[channel[has_window]], search)
+    return Found(frame, channel.astype(np.int32), amplitude[order], flags.astype(np.uint8), has_window, cut, footprints)
+
+
+def _footprints(filtered: np.ndarray, row: np.ndarray, around: np.ndarray, search: Search) -> np.ndarray:
+    """Cut float32 (n, electrodes, samples) at ``row`` (n,) of groups (groups, frames, LANES); 0 where there is none."""
+    group, lane = np.divmod(around, LANES)
+    rows = row[:, None] + np.arange(-search.reach, search.reach)
+    cut = filtered[group[:, :, None], rows[:, None, :], lane[:, :, None]]
+    return np.where(around[:, :, None] < 0, np.float32(0), cut)
