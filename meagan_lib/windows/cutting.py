@@ -185,6 +185,10 @@ def stretches(
         around=footprint_electrodes(recording, config),
     )
     adjacent = _adjacent(recording, rule.neighbours_um)
+    if search.around is not None:  # a footprint is alone on all its electrodes
+        seen = (search.around[:, :, None] == np.arange(len(noise))).any(axis=1)
+        np.fill_diagonal(seen, False)
+        adjacent = seen if adjacent is None else adjacent | seen
     sizes, reach = np.diff(spans)[:, 0], half + config.padding
     gaps = spans[:, 0] - np.cumsum(sizes) + sizes  # before each segment, in all
     for segment, ((first, end), gap) in enumerate(zip(spans, gaps)):

@@ -1,0 +1,160 @@
+"""What a recording says of its spikes and of its noise: everything that a painter is fitted to or judged by."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import spikeinterface.core as sc
+
+from meagan_lib import InputError
+from meagan_lib.annotated.background import Quiet, footprints_at
+from meagan_lib.annotated.kinds import Kinds
+from meagan_lib.annotated.painting import Observation, centred
+from meagan_lib.recordings.simulation import GroundTruth
+from meagan_lib.windows.cutting import WindowConfig, cut_windows
+from meagan_lib.windows.detection import DetectionConfig, segment_spans
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+
+LEAST = 60
+"""Training footprints without which there is nothing to learn from."""
+BACKGROUNDS = 6000
+"""Backgrounds that painters are trained on."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A recording, its footprints, its quiet stretches and its kinds of spikes.
+
+    Attributes
+    ----------
+    recording, detection
+        What was recorded, and how spikes are found in it.
+    windows
+        All isolated spikes, with footprints.
+    observation
+        The rule that they went through.
+    quiet
+        Where no peak was found.
+    footprints, channel
+        Training footprints float32 (n, electrodes, samples) that are deepest on their own electrode and have all
+        electrodes, and their electrode int32 (n,).
+    pieces, pieces_channel
+        Training backgrounds float32 (m, electrodes, 2 · reach), and their electrode.
+    kinds
+        Of the training footprints.
+    """
+
+    recording: sc.BaseRecording
+    detection: DetectionConfig
+    windows: SpikeWindows
+    observation: Observation
+    quiet: Quiet
+    footprints: np.ndarray
+    channel: np.ndarray
+    pieces: np.ndarray
+    pieces_channel: np.ndarray
+    kinds: Kinds
+
+    @classmethod
+    def of(
+        cls,
+        recording: sc.BaseRecording,
+        detection: DetectionConfig,
+        config: WindowConfig,
+        seed: int = 0,
+        n_backgrounds: int = BACKGROUNDS,
+        truth: GroundTruth | None = None,
+    ) -> Self:
+        """Pass over a recording: cut footprints, find the background, sort the spikes into kinds.
+
+        Raises
+        ------
+        InputError
+            No positions of the electrodes; too few spikes; no stretch without them.
+        """
+        windows = cut_windows(recording, detection, config, truth, seed=seed)
+        observation = Observation.of(windows)
+        quiet = Quiet.of(windows.ledger, recording.get_num_channels())
+        own, channel = whole_footprints(windows, Split.TRAIN, observation)
+        if len(own) < LEAST:
+            raise InputError(
+                f"{len(own)} spikes to learn from, with all electrodes around them, are too few (least {LEAST}): take "
+                f"a longer recording, or lower footprint_um or threshold_mad"
+            )
+        spans, rng = split_spans(recording, config, Split.TRAIN), np.random.default_rng(seed)
+        place = channel[rng.integers(len(channel), size=n_backgrounds)]
+        frame = quiet.draw(place, windows.around, spans, observation.reach, rng)
+        pieces = footprints_at(recording, detection, frame, windows.around[place], observation.reach)
+        inner = pieces[:, :, observation.slack : -observation.slack]
+        kinds = Kinds.fit(own, inner, seed)
+        return cls(recording, detection, windows, observation, quiet, own, channel, pieces, place, kinds)
+
+    @property
+    def config(self) -> WindowConfig:
+        """How windows were split in time, and how far footprints reach."""
+        stated = self.windows.detection
+        return WindowConfig(
+            split_fractions=tuple(stated["split_shares"]),
+            split_cycles=stated["split_cycles"],
+            footprint_um=stated["footprint_um"],
+        )
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Noise level float32 (channels,)."""
+        return self.windows.noise_mad
+
+    def real(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Return footprints (n, electrodes, samples) of a split that painted ones are compared with, and channels."""
+        return whole_footprints(self.windows, split, self.observation)
+
+    def places(self, split: Split, n: int, seed: int) -> "Places":
+        """Draw ``n`` spikes of the training footprints, each a kind and its electrode, and where in a split they go."""
+        rng = np.random.default_rng(seed)
+        drawn, reach = rng.integers(len(self.channel), size=n), self.observation.reach
+        channel, spans = self.channel[drawn], split_spans(self.recording, self.config, split)
+        frame = self.quiet.draw(channel, self.windows.around, spans, reach, rng)
+        pieces = footprints_at(self.recording, self.detection, frame, self.windows.around[channel], reach)
+        return Places(self.kinds.label[drawn], channel, frame, pieces)
+
+    def fewer(self, n: int, seed: int = 0) -> Self:
+        """Return the same chip with ``n`` training footprints, drawn at random, and the kinds of these."""
+        rows = np.sort(np.random.default_rng(seed).permutation(len(self.footprints))[:n])
+        inner = self.pieces[:, :, self.observation.slack : -self.observation.slack]
+        own = self.footprints[rows]
+        return replace(self, footprints=own, channel=self.channel[rows], kinds=Kinds.fit(own, inner, seed))
+
+
+@dataclass(frozen=True)
+class Places:
+    """Spikes to be painted: ``kind``, ``channel``, ``frame`` (n,), and the quiet ``pieces`` (n, electrodes, 2 · reach)."""
+
+    kind: np.ndarray
+    channel: np.ndarray
+    frame: np.ndarray
+    pieces: np.ndarray
+
+
+def whole_footprints(windows: SpikeWindows, split: Split, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
+    """Return the footprints of a split that are deepest on their own electrode and lack none, and their channels."""
+    rows = (windows.split == split) & (windows.around[windows.channel] >= 0).all(axis=1)
+    footprints, channel = windows.footprints[rows], windows.channel[rows]
+    own = centred(footprints, observation.half_window, observation.dead)
+    return footprints[own], channel[own]
+
+
+def split_spans(recording: sc.BaseRecording, config: WindowConfig, split: Split) -> np.ndarray:
+    """Return first frame and end int64 (stretches, 2) of what belongs to a split: no stretch goes over a gap."""
+    segments = segment_spans(recording)
+    sizes = np.diff(segments)[:, 0]
+    before = np.cumsum(sizes) - sizes
+    cycles = np.arange(config.split_cycles)[:, None]
+    edges = ((cycles + np.cumsum(config.split_fractions)) * sizes.sum() / config.split_cycles).ravel()
+    edges = np.r_[0, np.ceil(edges)].astype(np.int64)
+    blocks = np.stack([edges[:-1], edges[1:]], axis=1)[int(split) :: 3]
+    spans = [
+        (max(a - lead, 0) + first, min(b - lead, size) + first)
+        for (first, _), size, lead in zip(segments, sizes, before)
+        for a, b in blocks
+    ]
+    return np.array([(a, b) for a, b in spans if b > a], np.int64).reshape(-1, 2)

@@ -1,0 +1,316 @@
+"""Hybrid recordings: spikes at known times in a recording of one's own, as ground truth for detection and sorting."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import spikeinterface.core as sc
+from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
+
+from meagan_lib import InputError
+from meagan_lib.annotated.background import footprints_at
+from meagan_lib.annotated.chip import Chip
+from meagan_lib.annotated.painters import AMPLITUDE_CV, Painter
+from meagan_lib.recordings.opening import electrode_positions_um, rails
+from meagan_lib.recordings.simulation import GroundTruth
+from meagan_lib.windows.detection import segment_spans
+
+SCALED = 1.5
+"""A spike may be made so many times larger or smaller for its unit's depth."""
+LEAST_QUIET = 0.02
+"""Fraction of the time that must be quiet around an electrode for spikes to be painted there."""
+
+
+@dataclass(frozen=True)
+class HybridConfig:
+    """Which units are painted."""
+
+    units: int = 20
+    rate_hz: float = 2.0
+    """Spikes of a unit in a second."""
+    depth: tuple[float, float] = (4.0, 12.0)
+    """Shallowest and deepest unit: trough of its mean spike in noise levels of its electrode."""
+    refractory_ms: float = 2.5
+    amplitude_cv: float = AMPLITUDE_CV
+    """Standard deviation of a unit's amplitudes, as a fraction."""
+    drift_um: float = 0.0
+    """How far every unit moves along x, evenly, from the first frame to the last."""
+    seed: int = 0
+
+    def __post_init__(self):
+        low, high = self.depth
+        if self.units < 1 or self.rate_hz <= 0:
+            raise InputError(
+                f"{self.units} units at {self.rate_hz:g} Hz are no spikes: ask for one or more, above 0 Hz"
+            )
+        if not 0 < low <= high:
+            raise InputError(f"a depth of {low:g}:{high:g} noise levels is empty: give the shallowest first, above 0")
+        if self.refractory_ms < 0 or self.rate_hz * self.refractory_ms >= 500:
+            raise InputError(
+                f"{self.rate_hz:g} spikes a second leave no refractory period of {self.refractory_ms:g} ms: lower rate"
+            )
+
+
+@dataclass(frozen=True)
+class Units:
+    """The painted units: ``channel``, ``kind`` int (units,) and ``depth`` float (units,), in noise levels."""
+
+    channel: np.ndarray
+    kind: np.ndarray
+    depth: np.ndarray
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What is added to a recording.
+
+    ``frame`` int64 (n,), sorted: of the trough; ``unit`` int32 (n,); ``electrodes`` int32 (n, k), −1 for none;
+    ``delta`` float32 (n, k, samples), in the unit of the recording, from ``before`` samples before the frame on.
+    """
+
+    frame: np.ndarray
+    unit: np.ndarray
+    electrodes: np.ndarray
+    delta: np.ndarray
+    before: int
+
+
+def choose_units(chip: Chip, config: HybridConfig) -> Units:
+    """Draw electrode, kind and depth of every unit.
+
+    Where electrodes have positions, each unit has an electrode of its own, with all electrodes around it, and those
+    chosen are spread out. Without positions a unit stays on an electrode on which its kind occurs.
+
+    Raises
+    ------
+    InputError
+        A depth that no spike comes near; a chip too small for so many units.
+    """
+    rng, (low, high) = np.random.default_rng(config.seed), config.depth
+    own = chip.kinds.label
+    deep = -chip.footprints[:, 0].min(axis=1) / chip.noise[chip.channel]
+    kind_depth = np.array([np.median(deep[own == k]) for k in range(len(chip.kinds.means))])
+    fits = (kind_depth * SCALED >= low) & (kind_depth <= high * SCALED)
+    if not fits.any():
+        raise InputError(
+            f"no spike of the recording is {low:g} to {high:g} noise levels deep, theirs are {kind_depth.min():.1f} to "
+            f"{kind_depth.max():.1f}: ask for a depth nearer to these"
+        )
+    positions = electrode_positions_um(chip.recording)
+    if positions is None:
+        if config.units > fits.sum():
+            raise InputError(
+                f"{config.units} units are too many: {fits.sum()} kinds of spikes have such a depth; ask for fewer"
+            )
+        kind = rng.permutation(np.flatnonzero(fits))[: config.units]
+        channel = np.array([np.bincount(chip.channel[own == k]).argmax() for k in kind])
+    else:
+        whole = np.flatnonzero((chip.windows.around >= 0).all(axis=1) & (chip.noise > 0))
+        if config.drift_um:
+            whole = np.array([c for c in whole if len(_path(positions, c, config.drift_um, chip.windows.around))], int)
+        if config.units > len(whole):
+            raise InputError(
+                f"the chip is too small for {config.units} units: {len(whole)} electrodes have all those around them"
+                f"{' all along the drift' if config.drift_um else ''}; ask for fewer units, or lower footprint_um"
+            )
+        channel = _spread(positions, whole, config.units, rng)
+        kind = rng.permutation(np.resize(rng.permutation(np.flatnonzero(fits)), config.units))
+    nearest = np.clip(kind_depth[kind], low, high)
+    wanted = rng.uniform(low, high, config.units).clip(kind_depth[kind] / SCALED, kind_depth[kind] * SCALED)
+    depth = np.where((wanted < low) | (wanted > high), nearest, wanted)
+    return Units(channel.astype(np.int32), kind, depth)
+
+
+def _spread(positions: np.ndarray, among: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose ``n`` channels, each the farthest from those chosen before, the first at random."""
+    chosen = [int(rng.choice(among))]
+    far = np.linalg.norm(positions[among] - positions[chosen[0]], axis=1)
+    while len(chosen) < n:
+        chosen.append(int(among[far.argmax()]))
+        far = np.minimum(far, np.linalg.norm(positions[among] - positions[chosen[-1]], axis=1))
+    return np.array(chosen)
+
+
+def _path(positions: np.ndarray, channel: int, drift_um: float, around: np.ndarray) -> list[int]:
+    """Return the channels along x over which a unit drifts, one a pitch; none when the chip ends before."""
+    apart = np.abs(positions[:, 0] - positions[channel, 0])
+    row = np.isclose(positions[:, 1], positions[channel, 1])
+    ahead = np.sign(positions[:, 0] - positions[channel, 0]) == np.sign(drift_um)
+    along = np.flatnonzero(row & ahead)
+    path = [channel, *along[np.argsort(apart[along])].tolist()]
+    enough = np.flatnonzero(apart[path] >= abs(drift_um))
+    path = path[: enough[0] + 1] if len(enough) else []
+    return path if path and (around[path] >= 0).all() else []
+
+
+def spike_frames(chip: Chip, units: Units, config: HybridConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Draw frames int64 (n,), sorted, and units int32 (n,): Poisson with a refractory period, where it is quiet.
+
+    Raises
+    ------
+    InputError
+        An electrode around which it is hardly ever quiet.
+    """
+    rng, rate = np.random.default_rng(config.seed + 1), chip.recording.get_sampling_frequency()
+    reach, frames, of = chip.observation.reach, [], []
+    spans = segment_spans(chip.recording)
+    spans = spans[np.diff(spans)[:, 0] > 2 * reach]
+    refractory = config.refractory_ms * rate / 1000
+    for unit, channel in enumerate(units.channel):
+        around = chip.windows.around[channel]
+        sizes = np.diff(spans)[:, 0]
+        probe = np.concatenate(
+            [rng.integers(a + reach, b - reach, max(int(2000 * n / sizes.sum()), 1)) for (a, b), n in zip(spans, sizes)]
+        )
+        quiet = chip.quiet.around(probe, np.tile(around, (len(probe), 1)), reach).mean()
+        if quiet < LEAST_QUIET:
+            raise InputError(
+                f"electrode {channel} has hardly a stretch without spikes to paint into ({quiet:.1%} of the time): "
+                f"raise threshold_mad, or lower footprint_um or units"
+            )
+        mean = rate / config.rate_hz * quiet
+        mine = []
+        for a, b in spans:
+            expected = int(2 * (b - a) / mean) + 50
+            steps = refractory + rng.exponential(max(mean - refractory, 1.0), expected)
+            times = a + reach + np.cumsum(steps).astype(np.int64)
+            mine.append(times[times < b - reach])
+        mine = np.concatenate(mine)
+        mine = mine[chip.quiet.around(mine, np.tile(around, (len(mine), 1)), reach)]
+        frames.append(mine)
+        of.append(np.full(len(mine), unit, np.int32))
+    frame, unit = np.concatenate(frames), np.concatenate(of)
+    order = np.lexsort((unit, frame))
+    return frame[order], unit[order]
+
+
+def paint_units(chip: Chip, painter: Painter, units: Units, config: HybridConfig) -> Painted:
+    """Paint every spike of every unit into the background that is there at its time."""
+    rng, observation = np.random.default_rng(config.seed + 2), chip.observation
+    frame, unit = spike_frames(chip, units, config)
+    factor = (1 + config.amplitude_cv * rng.standard_normal(len(frame))).clip(0.5, 1.5)
+    gain = units.depth[unit] * chip.noise[units.channel[unit]] / chip.kinds.depth[units.kind[unit]] * factor
+    channel, weight, spike = units.channel[unit], np.ones(len(frame)), np.arange(len(frame))
+    if config.drift_um:
+        channel, weight, spike = _drifted(chip, units, frame, unit, config.drift_um)
+    electrodes = chip.windows.around[channel]
+    pieces = footprints_at(chip.recording, chip.detection, frame[spike], electrodes, observation.reach)
+    kind = units.kind[unit][spike]
+    painted = painter.paint(pieces, observation.slack, kind, gain[spike], config.seed + 3)
+    inner = slice(observation.slack, -observation.slack)
+    delta = ((painted - pieces) * weight[:, None, None].astype(np.float32))[:, :, inner]
+    return Painted(frame[spike], unit[spike], electrodes, delta, observation.half_window)
+
+
+def _drifted(
+    chip: Chip, units: Units, frame: np.ndarray, unit: np.ndarray, drift_um: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return channel, weight and spike of each half of a spike that lies between two electrodes."""
+    positions, end = electrode_positions_um(chip.recording), segment_spans(chip.recording)[-1, 1]
+    channel, weight, spike = [], [], []
+    for u, start in enumerate(units.channel):
+        path = np.array(_path(positions, int(start), drift_um, chip.windows.around))
+        way = np.abs(positions[path, 0] - positions[path[0], 0])
+        mine = np.flatnonzero(unit == u)
+        at = np.interp(abs(drift_um) * frame[mine] / end, way, np.arange(len(path)))
+        left = np.minimum(at.astype(int), len(path) - 2) if len(path) > 1 else np.zeros(len(at), int)
+        for offset, part in ((0, 1 - (at - left)), (1, at - left)):
+            seen = part > 1e-6
+            channel.append(path[(left + offset)[seen]])
+            weight.append(part[seen])
+            spike.append(mine[seen])
+    channel, weight, spike = (np.concatenate(column) for column in (channel, weight, spike))
+    order = np.argsort(spike, kind="stable")
+    return channel[order].astype(np.int32), weight[order], spike[order]
+
+
+class HybridRecording(BasePreprocessor):
+    """A recording with painted spikes added, in steps of its converter, when it is read; all else is bit-identical."""
+
+    def __init__(self, recording: sc.BaseRecording, painted: Painted):
+        super().__init__(recording)
+        gain = np.ones(recording.get_num_channels(), np.float32)
+        if recording.has_scaleable_traces():
+            gain = np.asarray(recording.get_channel_gains(), np.float32)
+        for parent, (first, _) in zip(recording.segments, segment_spans(recording)):
+            self.add_recording_segment(_HybridSegment(parent, painted, int(first), gain, rails(recording)))
+        self._kwargs = {"recording": recording, "painted": painted}
+
+
+class _HybridSegment(BasePreprocessorSegment):
+    def __init__(self, parent, painted: Painted, first: int, gain: np.ndarray, limits: tuple[float, float]):
+        super().__init__(parent)
+        self.painted, self.first, self.gain, self.limits = painted, first, gain, limits
+
+    def get_traces(self, start_frame, end_frame, channel_indices) -> np.ndarray:
+        """Return what the parent holds, with the spikes that reach into these frames."""
+        traces = self.parent_recording_segment.get_traces(start_frame, end_frame, slice(None)).copy()
+        start, end, p = self.first + start_frame, self.first + end_frame, self.painted
+        samples = p.delta.shape[2]
+        before = p.before
+        a, b = np.searchsorted(p.frame, [start - samples + before + 1, end + before])
+        if a == b:
+            return traces[:, channel_indices]
+        added = np.zeros(traces.shape, np.float32)
+        for i in range(a, b):
+            lo = int(p.frame[i]) - before - start
+            rows = slice(max(lo, 0), min(lo + samples, len(added)))
+            there = p.electrodes[i] >= 0
+            added[rows, p.electrodes[i][there]] += p.delta[i][there, rows.start - lo : rows.stop - lo].T
+        touched = added != 0
+        steps = added / self.gain
+        if traces.dtype.kind in "iu":
+            steps = np.rint(steps)
+        traces[touched] = (traces[touched].astype(np.float64) + steps[touched]).clip(*self.limits).astype(traces.dtype)
+        return traces[:, channel_indices]
+
+
+def make_hybrid(chip: Chip, painter: Painter, config: HybridConfig) -> tuple[sc.BaseRecording, GroundTruth, Units]:
+    """Paint units into a recording, and return it with the truth."""
+    units = choose_units(chip, config)
+    painted = paint_units(chip, painter, units, config)
+    return HybridRecording(chip.recording, painted), truth_of(painted, chip, config), units
+
+
+def truth_of(painted: Painted, chip: Chip, config: HybridConfig) -> GroundTruth:
+    """Return the truth of painted spikes as that of a simulation: frames, units, amplitudes, mean shapes."""
+    first = np.unique(painted.frame.astype(np.int64) * config.units + painted.unit, return_index=True)[1]
+    samples = painted.delta.shape[2]
+    templates = np.zeros((config.units, samples, chip.recording.get_num_channels()), np.float32)
+    frame, unit = painted.frame[first], painted.unit[first]
+    for i, u in enumerate(painted.unit):
+        there = painted.electrodes[i] >= 0
+        templates[u][:, painted.electrodes[i][there]] += painted.delta[i][there].T
+    templates /= np.maximum(np.bincount(unit, minlength=config.units), 1)[:, None, None]
+    depth = -templates.min(axis=(1, 2))
+    trough = np.zeros(len(frame), np.float32)
+    np.maximum.at(
+        trough, np.searchsorted(first, np.arange(len(painted.frame)), side="right") - 1, -painted.delta.min(axis=(1, 2))
+    )
+    factor = trough / np.where(depth > 0, depth, 1)[unit]
+    return GroundTruth(frame, unit, factor.astype(np.float32), templates, painted.before, np.zeros((0, 2), np.int64))
+
+
+def describe(units: Units, truth: GroundTruth, config: HybridConfig, duration_s: float) -> dict:
+    """Return what was painted, for the report: the settings, and each unit's electrode, kind, depth and rate."""
+    counts = np.bincount(truth.unit, minlength=config.units)
+    return {
+        "settings": asdict(config),
+        "spikes": int(counts.sum()),
+        "units": [
+            {
+                "unit": u,
+                "electrode": int(units.channel[u]),
+                "kind": int(units.kind[u]),
+                "depth_noise_levels": round(float(units.depth[u]), 2),
+                "spikes": int(counts[u]),
+                "rate_hz": round(float(counts[u] / duration_s), 3),
+            }
+            for u in range(config.units)
+        ],
+    }
+
+
+def default_path(recording: sc.BaseRecording, name: str) -> Path:
+    """Return where the hybrid of a recording called ``name`` goes: a BRW where it has an electrode grid, else Zarr."""
+    return Path(f"{Path(name).stem}_hybrid{'.brw' if electrode_positions_um(recording) is not None else '.zarr'}")

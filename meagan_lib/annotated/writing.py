@@ -1,0 +1,134 @@
+"""Hybrid recordings as files: BRW 3.x, Zarr or binary, with the truth and a report beside them."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import spikeinterface.core as sc
+
+from meagan_lib import InputError
+from meagan_lib.recordings.brw import CHIP_ELECTRODES
+from meagan_lib.recordings.opening import electrode_positions_um
+from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
+from meagan_lib.workflow.files import atomic, is_disk_full, write_json
+
+BLOCK_VALUES = 2**24
+
+
+def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, path: Path) -> list[Path]:
+    """Write a recording to ``path`` with its truth as ``.truth.npz`` and sorting, and the report; return the files.
+
+    ``.brw``: BRW 3.x, whose codes are those of the recording; ``.zarr``: Zarr; a name without suffix: SpikeInterface's
+    binary folder. The recording comes last: where it stands, the others are there.
+    """
+    beside = [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json")]
+    if path.suffix not in (".brw", ".zarr", ""):
+        raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
+    truth.save(beside[0])
+    with atomic_folder(beside[1]) as folder:
+        sorting_of(truth, recording).save(folder=folder, format="numpy_folder", overwrite=True, verbose=False)
+    write_json(beside[2], report)
+    if path.suffix == ".brw":
+        write_brw(recording, path)
+    else:
+        with atomic_folder(path) as folder:
+            kind = {"format": "zarr"} if path.suffix else {"format": "binary"}
+            step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
+            recording.save(
+                folder=folder, overwrite=True, verbose=False, n_jobs=1, progress_bar=False, chunk_size=step, **kind
+            )
+    return [path, *beside]
+
+
+def sorting_of(truth: GroundTruth, recording: sc.BaseRecording) -> sc.NumpySorting:
+    """Return the truth as a SpikeInterface sorting."""
+    units = np.arange(len(truth.templates_uv))
+    return sc.NumpySorting.from_samples_and_labels(
+        [truth.frame], [truth.unit], recording.get_sampling_frequency(), unit_ids=units
+    )
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; move it there on success, remove it otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except Exception as error:
+        if is_disk_full(error, path.parent):
+            raise InputError(
+                f"the disk is full: {path.name} was not written; free some space under {path.parent} and run again"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_brw(recording: sc.BaseRecording, path: Path) -> None:
+    """Write a recording of one segment as BRW 3.x, its codes as they are, block by block.
+
+    Raises
+    ------
+    InputError
+        What BRW 3.x cannot hold: no electrodes of a chip, gaps in time, gains that differ, samples of another type.
+    """
+    other = "choose a path that ends in .zarr"
+    rows, columns = _electrodes(recording, other)
+    if recording.get_num_segments() > 1:
+        raise InputError(
+            f"BRW 3.x holds no gaps in time, and this recording has {recording.get_num_segments()} segments: {other}"
+        )
+    dtype = recording.get_dtype()
+    if dtype not in (np.uint16, np.int16):
+        raise InputError(f"BRW 3.x holds codes of 16 bits or fewer, not {dtype}: {other}")
+    gain, offset = 1.0, 0.0
+    if recording.has_scaleable_traces():
+        gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
+        if len(np.unique(gains)) > 1 or len(np.unique(offsets)) > 1:
+            raise InputError(f"BRW 3.x has one gain for all channels, and theirs differ: {other}")
+        gain, offset = float(gains[0]), float(offsets[0])
+    shift = 2**15 if dtype == np.int16 else 0
+    adc = recording.get_annotation("adc_range")
+    bits = int(adc[1] + 1).bit_length() - 1 if adc is not None else 16
+    first, width = offset - shift * gain, gain * 2**bits
+    n_frames, n_channels = recording.get_num_samples(), recording.get_num_channels()
+    step = max(BLOCK_VALUES // n_channels // 4096, 1) * 4096
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        raw = create_brw(
+            file,
+            (rows, columns),
+            recording.get_sampling_frequency(),
+            n_frames,
+            bits=bits,
+            volts=(min(first, first + width), max(first, first + width)),
+            inversion=1 if gain > 0 else -1,
+        )
+        for start in range(0, n_frames, step):
+            codes = recording.get_traces(0, start, min(start + step, n_frames), return_in_uV=False)
+            codes = (codes.astype(np.int32) + shift).astype(np.uint16) if shift else codes
+            raw[start * n_channels : start * n_channels + codes.size] = np.ascontiguousarray(codes).ravel()
+
+
+def _electrodes(recording: sc.BaseRecording, other: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns (channels,) of a 64 × 64 chip at which the electrodes stand."""
+    positions = electrode_positions_um(recording)
+    if positions is None:
+        raise InputError(f"BRW 3.x needs electrodes of a chip, and this recording gives no positions: {other}")
+    pitch = recording.get_annotation("pitch_um")
+    if pitch is None:
+        steps = np.diff(np.unique(positions.round(2)))
+        pitch = float(steps.min()) if len(steps) else 1.0
+    grid = np.rint(positions / pitch).astype(int)
+    if np.abs(positions - grid * pitch).max() > 0.1 * pitch:
+        grid = np.rint((positions - positions.min(axis=0)) / pitch).astype(int)
+    if grid.min() < 0 or grid.max() >= CHIP_ELECTRODES or len(np.unique(grid, axis=0)) < len(grid):
+        raise InputError(f"the electrodes do not stand on a grid of 64 × 64, which BRW 3.x is for: {other}")
+    return grid[:, 0], grid[:, 1]
