@@ -30,7 +30,7 @@ class Quiet:
         return cls(np.split(ledger.frame[order], ends))
 
     def around(self, frame: np.ndarray, electrodes: np.ndarray, reach: int) -> np.ndarray:
-        """Return whether bool (n,) no peak of the ``electrodes`` (n, k), −1 for none, is within ``reach`` of a frame."""
+        """Return whether bool (n,) no peak of ``electrodes`` (n, k), −1 for none, is within ``reach`` of a frame."""
         quiet = np.ones(len(frame), bool)
         for channel in np.unique(electrodes[electrodes >= 0]):
             asked, peaks = np.flatnonzero((electrodes == channel).any(axis=1)), self.peaks[channel]

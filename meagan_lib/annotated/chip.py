@@ -127,7 +127,7 @@ class Chip:
 
 @dataclass(frozen=True)
 class Places:
-    """Spikes to be painted: ``kind``, ``channel``, ``frame`` (n,), and the quiet ``pieces`` (n, electrodes, 2 · reach)."""
+    """Spikes to paint: ``kind``, ``channel``, ``frame`` (n,), and the quiet ``pieces`` (n, electrodes, 2 · reach)."""
 
     kind: np.ndarray
     channel: np.ndarray

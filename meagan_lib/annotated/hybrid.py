@@ -40,9 +40,7 @@ class HybridConfig:
     def __post_init__(self):
         low, high = self.depth
         if self.units < 1 or self.rate_hz <= 0:
-            raise InputError(
-                f"{self.units} units at {self.rate_hz:g} Hz are no spikes: ask for one or more, above 0 Hz"
-            )
+            raise InputError(f"{self.units} units at {self.rate_hz:g} Hz are no spikes: ask for some, above 0 Hz")
         if not 0 < low <= high:
             raise InputError(f"a depth of {low:g}:{high:g} noise levels is empty: give the shallowest first, above 0")
         if self.refractory_ms < 0 or self.rate_hz * self.refractory_ms >= 500:
@@ -234,7 +232,7 @@ class HybridRecording(BasePreprocessor):
             gain = np.asarray(recording.get_channel_gains(), np.float32)
         for parent, (first, _) in zip(recording.segments, segment_spans(recording)):
             self.add_recording_segment(_HybridSegment(parent, painted, int(first), gain, rails(recording)))
-        self._kwargs = {"recording": recording, "painted": painted}
+        self._serializability = {kind: kind == "memory" for kind in self._serializability}  # what is painted is no path
 
 
 class _HybridSegment(BasePreprocessorSegment):

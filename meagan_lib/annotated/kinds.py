@@ -39,7 +39,7 @@ class Kinds:
 
     @classmethod
     def fit(cls, footprints: np.ndarray, background: np.ndarray, seed: int = 0) -> Self:
-        """Sort footprints (n, electrodes, samples), given backgrounds (m, electrodes, samples) of the same recording."""
+        """Sort footprints (n, electrodes, samples), given backgrounds (m, electrodes, samples) of their recording."""
         n, *shape = footprints.shape
         x = footprints.reshape(n, -1).astype(np.float64)
         noise = np.cov(background.reshape(len(background), -1), rowvar=False, dtype=np.float64)

@@ -14,6 +14,7 @@ from meagan_lib import InputError
 from meagan_lib.recordings.brw import CHIP_ELECTRODES
 from meagan_lib.recordings.opening import electrode_positions_um
 from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
+from meagan_lib.windows.detection import segment_spans
 from meagan_lib.workflow.files import atomic, is_disk_full, write_json
 
 BLOCK_VALUES = 2**24
@@ -30,7 +31,7 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
         raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
     truth.save(beside[0])
     with atomic_folder(beside[1]) as folder:
-        sorting_of(truth, recording).save(folder=folder, format="numpy_folder", overwrite=True, verbose=False)
+        sorting_of(truth, recording).save(folder=folder, format="numpy_folder")
     write_json(beside[2], report)
     if path.suffix == ".brw":
         write_brw(recording, path)
@@ -46,9 +47,13 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
 
 def sorting_of(truth: GroundTruth, recording: sc.BaseRecording) -> sc.NumpySorting:
     """Return the truth as a SpikeInterface sorting."""
-    units = np.arange(len(truth.templates_uv))
+    spans = segment_spans(recording)
+    segment = np.searchsorted(spans[1:, 0], truth.frame, side="right")
     return sc.NumpySorting.from_samples_and_labels(
-        [truth.frame], [truth.unit], recording.get_sampling_frequency(), unit_ids=units
+        [truth.frame[segment == i] - first for i, (first, _) in enumerate(spans)],
+        [truth.unit[segment == i] for i in range(len(spans))],
+        recording.get_sampling_frequency(),
+        unit_ids=np.arange(len(truth.templates_uv)),
     )
 
 
