@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import click
@@ -53,6 +54,50 @@ def run(
     if not sweep.section_in(parameters):
         book = f"make book NAME={name} makes pages of it, " if merging.FIRST in parameters else ""
         console.print(f"Next: {book}make lab opens the notebooks", soft_wrap=True)
+
+
+@app.command()
+def hybrid(
+    recording: Annotated[str, typer.Argument(help="a file, a name of data/catalogue.yaml, or 'simulated'")],
+    units: Annotated[int, typer.Option(help="how many units are painted")] = 20,
+    rate: Annotated[float, typer.Option(help="spikes of a unit in a second")] = 2.0,
+    depth: Annotated[str, typer.Option(help="shallowest:deepest unit, in noise levels")] = "4:12",
+    from_: Annotated[str, typer.Option("--from", help="what paints: a name of meagan_lib.annotated.PAINTERS")] = (
+        "gaussian_spikes"
+    ),
+    out: Annotated[str, typer.Option(help="file to write: .brw, .zarr, or a folder without suffix")] = "",
+    drift: Annotated[float, typer.Option(help="how far every unit moves, µm")] = 0.0,
+    footprint_um: Annotated[float, typer.Option(help="electrodes within this distance see a spike, µm")] = 60.0,
+    threshold: Annotated[float, typer.Option(help="depth of the recording's own spikes, in noise levels")] = 5.0,
+    seed: Annotated[int, typer.Option(help="of every draw")] = 0,
+) -> None:
+    """Paint spikes into a recording at known times, and write it with the truth: for detection and sorting."""
+    import pandas as pd
+
+    from meagan_lib import annotated
+    from meagan_lib.recordings import open_recording
+    from meagan_lib.windows import DetectionConfig
+
+    ends = re.fullmatch(r"([\d.]+):([\d.]+)", depth)
+    if not ends:
+        raise InputError(f"the depth '{depth}' is no range: give the shallowest and the deepest unit, such as 4:12")
+    config = annotated.HybridConfig(units, rate, (float(ends[1]), float(ends[2])), drift_um=drift, seed=seed)
+    annotated.require_painter(from_)
+    source = open_recording(recording)
+    path = Path(out) if out else annotated.default_path(source, recording)
+    annotated.require_writable(source, path)
+    console.print("1 of 4: spikes and background of the recording", soft_wrap=True)
+    windows = annotated.footprint_windows(footprint_um)
+    chip = annotated.Chip.of(source, DetectionConfig(threshold_mad=threshold), windows, seed)
+    console.print(f"2 of 4: {from_}, of {len(chip.footprints)} spikes in {len(chip.kinds.means)} kinds", soft_wrap=True)
+    painter = annotated.fit_painter(from_, chip, seed)
+    console.print(f"3 of 4: {units} units", soft_wrap=True)
+    made, truth, painted = annotated.make_hybrid(chip, painter, config)
+    report = annotated.describe(painted, truth, config, source.get_total_duration()) | {"from": from_}
+    console.print(f"4 of 4: {path}", soft_wrap=True)
+    files = annotated.write_hybrid(made, truth, report, path)
+    print_table(pd.DataFrame(report["units"]).set_index("unit"), f"{report['spikes']} spikes painted by {from_}")
+    console.print(f"written: {', '.join(str(file) for file in files)}", soft_wrap=True)
 
 
 @app.command()

@@ -6,10 +6,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "background": ["Quiet", "footprints_at"],
-        "chip": ["Chip"],
-        "hybrid": ["HybridConfig", "make_hybrid"],
+        "chip": ["Chip", "Places", "footprint_windows"],
+        "hybrid": ["HybridConfig", "make_hybrid", "describe", "default_path"],
         "kinds": ["Kinds"],
+        "painters": ["PAINTERS", "Painter", "fit_painter", "require_painter"],
         "painting": ["Observation", "taper"],
-        "painters": ["PAINTERS", "fit_painter"],
+        "writing": ["write_hybrid", "require_writable", "sorting_of"],
     },
 )

@@ -11,14 +11,21 @@ from meagan_lib.annotated.background import Quiet, footprints_at
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painting import Observation, centred
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows.cutting import WindowConfig, cut_windows
+from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
+WINDOW_MS = 4.8
+"""Length of a footprint: longer than the thesis' windows, for a spike must have faded out where its painting ends."""
 LEAST = 60
 """Training footprints without which there is nothing to learn from."""
 BACKGROUNDS = 6000
 """Backgrounds that painters are trained on."""
+
+
+def footprint_windows(footprint_um: float = 60.0, window_ms: float = WINDOW_MS) -> WindowConfig:
+    """Return how footprints are cut: nothing else peaks on their electrodes within half their length."""
+    return WindowConfig(window_ms, Isolation(guard_ms=window_ms / 2), footprint_um=footprint_um)
 
 
 @dataclass(frozen=True)

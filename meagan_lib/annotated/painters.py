@@ -3,6 +3,7 @@
 Every painter paints within the window alone: no sample outside changes.
 """
 
+import importlib
 from abc import ABC, abstractmethod
 from typing import Self
 
@@ -97,10 +98,13 @@ PAINTERS: dict[str, str] = {
 """Painters by name: encoder–decoder, decoder-only, and what nothing was trained for."""
 
 
-def fit_painter(name: str, chip: Chip, seed: int = 0, **options: object) -> Painter:
-    """Fit the painter called ``name`` to a chip."""
-    import importlib
-
+def require_painter(name: str) -> None:
+    """Refuse a painter that is not known."""
     choose("painter", name, PAINTERS)
+
+
+def fit_painter(name: str, chip: Chip, seed: int = 0, **options: object) -> Painter:
+    """Fit the painter called ``name`` to a chip; ``options`` are those of its training, where it has one."""
+    require_painter(name)
     module, of = PAINTERS[name].split(":")
     return getattr(importlib.import_module(module), of).fit(chip, seed, **options)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +28,7 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
     binary folder. The recording comes last: where it stands, the others are there.
     """
     beside = [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json")]
-    if path.suffix not in (".brw", ".zarr", ""):
-        raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
+    require_writable(recording, path)
     truth.save(beside[0])
     with atomic_folder(beside[1]) as folder:
         sorting_of(truth, recording).save(folder=folder, format="numpy_folder")
@@ -36,12 +36,11 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
     if path.suffix == ".brw":
         write_brw(recording, path)
     else:
-        with atomic_folder(path) as folder:
-            kind = {"format": "zarr"} if path.suffix else {"format": "binary"}
-            step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
-            recording.save(
-                folder=folder, overwrite=True, verbose=False, n_jobs=1, progress_bar=False, chunk_size=step, **kind
-            )
+        step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
+        options = {"format": "zarr" if path.suffix else "binary", "chunk_size": step, "n_jobs": 1}
+        with atomic_folder(path) as folder, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The extractor is not serializable")  # what is painted has no path
+            recording.save(folder=folder, verbose=False, progress_bar=False, **options)
     return [path, *beside]
 
 
@@ -77,21 +76,29 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_brw(recording: sc.BaseRecording, path: Path) -> None:
-    """Write a recording of one segment as BRW 3.x, its codes as they are, block by block.
+def require_writable(recording: sc.BaseRecording, path: Path) -> None:
+    """Refuse a path whose format cannot hold the recording.
 
     Raises
     ------
     InputError
-        What BRW 3.x cannot hold: no electrodes of a chip, gaps in time, gains that differ, samples of another type.
+        Another format; a folder that is not there; what BRW 3.x cannot hold: no electrodes of a chip, gaps in time,
+        gains that differ, samples of another type.
     """
+    if path.suffix not in (".brw", ".zarr", ""):
+        raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
+    if str(path.resolve()) in map(str, recording.get_annotation("files") or ()):
+        raise InputError(f"{path.name} is the recording itself: give another file for the hybrid")
+    if path.suffix == ".brw":
+        _brw_header(recording)
+
+
+def _brw_header(recording: sc.BaseRecording) -> dict:
+    """Return electrodes and variables of the header for a recording's codes, and ``shift`` that makes them unsigned."""
     other = "choose a path that ends in .zarr"
-    rows, columns = _electrodes(recording, other)
+    electrodes, dtype = _electrodes(recording, other), recording.get_dtype()
     if recording.get_num_segments() > 1:
-        raise InputError(
-            f"BRW 3.x holds no gaps in time, and this recording has {recording.get_num_segments()} segments: {other}"
-        )
-    dtype = recording.get_dtype()
+        raise InputError(f"BRW 3.x has no gaps in time, and here are {recording.get_num_segments()} segments: {other}")
     if dtype not in (np.uint16, np.int16):
         raise InputError(f"BRW 3.x holds codes of 16 bits or fewer, not {dtype}: {other}")
     gain, offset = 1.0, 0.0
@@ -100,22 +107,23 @@ def write_brw(recording: sc.BaseRecording, path: Path) -> None:
         if len(np.unique(gains)) > 1 or len(np.unique(offsets)) > 1:
             raise InputError(f"BRW 3.x has one gain for all channels, and theirs differ: {other}")
         gain, offset = float(gains[0]), float(offsets[0])
-    shift = 2**15 if dtype == np.int16 else 0
-    adc = recording.get_annotation("adc_range")
+    adc, shift = recording.get_annotation("adc_range"), 2**15 if dtype == np.int16 else 0
     bits = int(adc[1] + 1).bit_length() - 1 if adc is not None else 16
-    first, width = offset - shift * gain, gain * 2**bits
+    ends = sorted((offset - shift * gain, offset - shift * gain + gain * 2**bits))
+    variables = {"BitDepth": bits, "MinVolt": ends[0], "MaxVolt": ends[1], "SignalInversion": np.sign(gain)}
+    return {"electrodes": electrodes, "variables": variables, "shift": shift}
+
+
+def write_brw(recording: sc.BaseRecording, path: Path) -> None:
+    """Write a recording of one segment as BRW 3.x, its codes as they are, block by block."""
+    header = _brw_header(recording)
+    shift = header["shift"]
     n_frames, n_channels = recording.get_num_samples(), recording.get_num_channels()
     step = max(BLOCK_VALUES // n_channels // 4096, 1) * 4096
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        raw = create_brw(
-            file,
-            (rows, columns),
-            recording.get_sampling_frequency(),
-            n_frames,
-            bits=bits,
-            volts=(min(first, first + width), max(first, first + width)),
-            inversion=1 if gain > 0 else -1,
-        )
+        raw = create_brw(file, header["electrodes"], recording.get_sampling_frequency(), n_frames)
+        for name, value in header["variables"].items():
+            file[f"3BRecInfo/3BRecVars/{name}"][:] = value
         for start in range(0, n_frames, step):
             codes = recording.get_traces(0, start, min(start + step, n_frames), return_in_uV=False)
             codes = (codes.astype(np.int32) + shift).astype(np.uint16) if shift else codes

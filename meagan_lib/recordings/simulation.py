@@ -232,24 +232,21 @@ def create_brw(
     sampling_rate_hz: float,
     n_frames: int,
     frames_per_chunk: int = 4096,
-    bits: int = BIT_DEPTH,
-    volts: tuple[float, float] = (-MAX_UV, MAX_UV),
-    inversion: int = 1,
 ) -> h5py.Dataset:
-    """Write the header of a BRW 3.x file and return its samples to fill: flat uint16 codes, frame-major.
+    """Write the header of a BRW 3.x file and return its samples to fill: flat uint16 codes of 12 bits, frame-major.
 
-    ``electrodes`` are rows and columns (channels,), from 0; ``volts`` lowest and highest voltage in µV.
+    ``electrodes`` are rows and columns (channels,), from 0.
     """
     n_channels = len(electrodes[0])
     chs = np.empty(n_channels, dtype=[("Row", "<i2"), ("Col", "<i2")])
     chs["Row"], chs["Col"] = electrodes[0] + 1, electrodes[1] + 1
     variables = {
-        "BitDepth": np.uint8(bits),
-        "MaxVolt": volts[1],
-        "MinVolt": volts[0],
+        "BitDepth": np.uint8(BIT_DEPTH),
+        "MaxVolt": MAX_UV,
+        "MinVolt": -MAX_UV,
         "NRecFrames": np.int64(n_frames),
         "SamplingRate": float(sampling_rate_hz),
-        "SignalInversion": float(inversion),
+        "SignalInversion": 1.0,
     }
     info = file.create_group("3BRecInfo")
     info.attrs["Version"] = np.int32(102)
