@@ -43,9 +43,9 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
 
     with ThreadPoolExecutor(threads or default_threads()) as pool:
         list(pool.map(count, range(0, n, 64)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = hits / trains.counts[:, None]
-        both = p * fraction
+    p = hits / np.where(trains.counts > 0, trains.counts, np.nan)[:, None]
+    both = p * fraction
+    with np.errstate(invalid="ignore"):
         term = np.where(both == 1, 1.0, (p - fraction) / (1 - both))
     return 0.5 * (term + term.T)
 

@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
+from meagan_lib.evaluation.statistics import permutation_p
 from meagan_lib.network.bursts import electrode_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.spike_trains import SpikeTrains, sources
@@ -116,24 +117,16 @@ def _shapes(
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of the electrodes that have all of them, over the whole recording and in each block of time.
-
-    Attributes
-    ----------
-    names
-        Of the features that vary, keys of ``FEATURES``.
-    values
-        (electrodes, features), z-scores.
-    blocks
-        (blocks, electrodes, features), not standardised.
-    usable
-        bool (all electrodes,): those of the rows.
-    """
+    """Features of the electrodes that have all of them, over the whole recording and in each block of time."""
 
     names: list[str]
+    """Of the features that vary, keys of ``FEATURES``."""
     values: np.ndarray
+    """(electrodes, features), z-scores."""
     blocks: np.ndarray
+    """(blocks, electrodes, features), not standardised."""
     usable: np.ndarray
+    """bool (all electrodes,): those of the rows."""
 
 
 def feature_table(
@@ -162,21 +155,14 @@ def feature_table(
 
 @dataclass(frozen=True)
 class FuzzyGroups:
-    """Fuzzy c-means: groups from the largest to the smallest.
-
-    Attributes
-    ----------
-    centre
-        (groups, features).
-    membership
-        (n, groups), each row with sum 1.
-    fuzziness
-        m: 1 gives hard groups, ∞ none.
-    """
+    """Fuzzy c-means: groups from the largest to the smallest."""
 
     centre: np.ndarray
+    """(groups, features)."""
     membership: np.ndarray
+    """(n, groups), each row with sum 1."""
     fuzziness: float
+    """m: 1 gives hard groups, ∞ none."""
 
     @property
     def label(self) -> np.ndarray:
@@ -214,14 +200,12 @@ def fuzzy_c_means(
             f"{n_groups} groups of {len(x)} rows at a fuzziness of {fuzziness:g} were asked for: there must be as many "
             f"rows as groups, and a fuzziness above 1"
         )
-    rng, best = np.random.default_rng(seed), None
-    for _ in range(n_starts):
-        start = rng.dirichlet(np.ones(n_groups), len(x)).T
-        centre, u, _, _, objective, _, _ = cmeans(x.T, n_groups, fuzziness, 1e-5, 300, init=start)
-        if best is None or objective[-1] < best[0]:
-            best = objective[-1], centre, u
-    order = np.argsort(-best[2].sum(axis=1), kind="stable")
-    return FuzzyGroups(best[1][order], best[2][order].T, fuzziness)
+    rng = np.random.default_rng(seed)
+    starts = [rng.dirichlet(np.ones(n_groups), len(x)).T for _ in range(n_starts)]
+    fits = [cmeans(x.T, n_groups, fuzziness, 1e-5, 300, init=start) for start in starts]
+    centre, u, *_ = min(fits, key=lambda fit: fit[4][-1])  # the last value of its objective
+    order = np.argsort(-u.sum(axis=1), kind="stable")
+    return FuzzyGroups(centre[order], u[order].T, fuzziness)
 
 
 INDICES = {
@@ -251,16 +235,15 @@ def indices(groups: FuzzyGroups, x: np.ndarray) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen number of groups, and why.
-
-    ``groups`` of the chosen number; ``n_groups`` (k,) those tried, from 2; ``values``: index → (k,); ``votes``: index →
-    the number that it prefers.
-    """
+    """The chosen number of groups, and why."""
 
     groups: FuzzyGroups
     n_groups: np.ndarray
+    """(k,): the numbers that were tried, from 2."""
     values: dict[str, np.ndarray]
+    """Index → (k,)."""
     votes: dict[str, int]
+    """Index → the number that it prefers."""
 
 
 def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: int = 0) -> Choice:
@@ -277,33 +260,25 @@ def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: in
     fits = [fuzzy_c_means(x, int(c), fuzziness, seed) for c in tried]
     rows = [indices(fit, x) for fit in fits]
     values = {name: np.array([row[name] for row in rows]) for name in INDICES}
-    votes = {
-        name: int(tried[np.argmax(values[name] if higher else -values[name])]) for name, (_, higher) in INDICES.items()
-    }
+    best = {name: own.argmax() if INDICES[name][1] else own.argmin() for name, own in values.items()}
+    votes = {name: int(tried[at]) for name, at in best.items()}
     chosen = np.bincount(list(votes.values())).argmax()
     return Choice(fits[int(chosen) - 2], tried, values, votes)
 
 
-def _cloud(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw as many rows as ``x`` from the Gaussian with its mean and covariance: no groups at all."""
-    return rng.multivariate_normal(x.mean(axis=0), np.cov(x, rowvar=False), len(x), method="eigh")
-
-
-def resampled_agreement(
-    x: np.ndarray, n_groups: int, fuzziness: float, n: int, rng: np.random.Generator, fraction: float = 0.8
-) -> np.ndarray:
-    """Compute the adjusted Rand index (n,) between groups of all rows and groups of a random ``fraction``."""
+def resampled_agreement(x: np.ndarray, n_groups: int, fuzziness: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Compute the adjusted Rand index (n,) between groups of all rows and groups of a random 80 % of them."""
     label = fuzzy_c_means(x, n_groups, fuzziness).label
     agreement = np.empty(n)
     for i in range(n):
-        kept = rng.permutation(len(x))[: max(round(fraction * len(x)), n_groups)]
+        kept = rng.permutation(len(x))[: max(round(0.8 * len(x)), n_groups)]
         agreement[i] = adjusted_rand_score(label[kept], fuzzy_c_means(x[kept], n_groups, fuzziness, n_starts=2).label)
     return agreement
 
 
 @dataclass(frozen=True)
 class Stability:
-    """Groups beside those of clouds without groups, to see whether they are more than slices of one.
+    """Groups beside those of Gaussian clouds of the same covariance, to see whether they are more than slices of one.
 
     ``agreement`` and ``cloud_agreement`` (n,): adjusted Rand index under resampling; ``silhouette``, and
     ``cloud_silhouette`` (n,), with the p-value of the one among the others.
@@ -318,16 +293,16 @@ class Stability:
 
 def stability(x: np.ndarray, n_groups: int, fuzziness: float = 2.0, n: int = 50, seed: int = 0) -> Stability:
     """Test the stability of ``n_groups`` groups of ``x`` (n, features) by ``n`` resamples and ``n`` clouds."""
-    rng = np.random.default_rng(seed)
-    own = indices(fuzzy_c_means(x, n_groups, fuzziness), x)["silhouette"]
-    clouds = [_cloud(x, rng) for _ in range(n)]
+    rng, own = np.random.default_rng(seed), indices(fuzzy_c_means(x, n_groups, fuzziness), x)["silhouette"]
+    centre, covariance = x.mean(axis=0), np.cov(x, rowvar=False)
+    clouds = [rng.multivariate_normal(centre, covariance, len(x), method="eigh") for _ in range(n)]
     others = np.array([indices(fuzzy_c_means(c, n_groups, fuzziness, n_starts=2), c)["silhouette"] for c in clouds])
     return Stability(
         resampled_agreement(x, n_groups, fuzziness, n, rng),
         np.concatenate([resampled_agreement(c, n_groups, fuzziness, 1, rng) for c in clouds]),
         own,
         others,
-        float((1 + (others >= own).sum()) / (n + 1)),
+        permutation_p(own, others),
     )
 
 
@@ -395,4 +370,4 @@ def classify_unseen(
                 scores[i, left_out] = balanced_accuracy_score(given, model.predict(unseen))
     accuracy, *null = scores.mean(axis=1)
     null = np.array(null)
-    return BlockScore(float(accuracy), null, float((1 + (null >= accuracy).sum()) / (1 + len(null))))
+    return BlockScore(float(accuracy), null, permutation_p(accuracy, null))

@@ -16,33 +16,24 @@ NO_SPIKES = (Reason.BAD_CHANNEL, Reason.ARTEFACT)
 
 @dataclass(frozen=True)
 class SpikeTrains:
-    """Spikes of some electrodes, sorted by electrode, then by time, whatever the order in which they are given.
-
-    Attributes
-    ----------
-    frame, electrode
-        int64 and int32 (spikes,): when, from 0, and on which electrode, an index into ``names``.
-    names
-        Name of each electrode; it may have no spike.
-    n_frames, sampling_rate_hz
-        Frame at which the recording ends, and frames per second.
-    amplitude
-        float32 (spikes,), NaN where it is not known.
-    positions_um
-        float (electrodes, 2); None where they are not known.
-    stretches
-        int64 (k, 2): first frame and end of what was recorded without a break, in order; the whole unless given. Gaps
-        between them are time in which nothing is known: nothing reaches from one stretch into another.
-    """
+    """Spikes of some electrodes, sorted by electrode, then by time, whatever the order in which they are given."""
 
     frame: np.ndarray
+    """int64 (spikes,): when, from 0."""
     electrode: np.ndarray
+    """int32 (spikes,): on which electrode, an index into ``names``."""
     names: list[str]
+    """Name of each electrode; it may have no spike."""
     n_frames: int
+    """Frame at which the recording ends."""
     sampling_rate_hz: float
     amplitude: np.ndarray | None = None
+    """float32 (spikes,), NaN where it is not known."""
     positions_um: np.ndarray | None = None
+    """float (electrodes, 2); None where they are not known."""
     stretches: np.ndarray | None = None
+    """int64 (k, 2): first frame and end of what was recorded without a break, in order; the whole unless given. Gaps
+    between them are time in which nothing is known: nothing reaches from one stretch into another."""
 
     def __post_init__(self) -> None:
         stretches = [[0, self.n_frames]] if self.stretches is None else self.stretches
@@ -204,17 +195,17 @@ class SpikeTrains:
         """Return frames int64 (spikes,) with the stretches moved apart, none within ``reach`` of another."""
         return self.frame + (reach + 1) * self.stretch
 
-    def without_echoes(self, distance_um: float, within_ms: float = 0.5) -> "SpikeTrains":
+    def without_echoes(self, distance_um: float) -> "SpikeTrains":
         """Drop the smaller copies of spikes that several electrodes record.
 
-        A spike is dropped when an electrode within ``distance_um`` has a larger one within ``within_ms``: it is the
+        A spike is dropped when an electrode within ``distance_um`` has a larger one within 0.5 ms: it is the
         same cell, and would pass for a connection. Unchanged where positions or amplitudes are not known.
         """
         if distance_um <= 0 or self.positions_um is None or np.isnan(self.amplitude).any() or not len(self.frame):
             return self
         near = cdist(self.positions_um, self.positions_um) <= distance_um
         np.fill_diagonal(near, False)
-        order, reach = np.argsort(self.frame, kind="stable"), self.frames(within_ms)
+        order, reach = np.argsort(self.frame, kind="stable"), self.frames(0.5)
         echo = _echoes(self.apart(reach)[order], self.electrode[order], np.abs(self.amplitude[order]), near, reach)
         return self.subset(np.sort(order[~echo]))
 

@@ -26,25 +26,19 @@ WITHIN = 0.99
 
 @dataclass(frozen=True)
 class SpikeTypes:
-    """Windows of several sources, "real" and models, in the groups of real training spikes.
-
-    Attributes
-    ----------
-    table
-        Model → ``divergence_bits`` from half of the real ones with its ``interval``, ``floor`` and ``floor_interval``
-        of the other half, and the fraction ``outside`` all groups.
-    label, plane
-        Source → group int64 (n,) of each window, the last for outside, and (n, 2) its principal components.
-    share, error
-        Source → fraction (groups + 1,) of its windows in each group, and (2, groups + 1) how far its 95 % interval
-        (Wilson) reaches below and above.
-    """
+    """Windows of several sources, "real" and models, in the groups of real training spikes."""
 
     table: pd.DataFrame
+    """Model → ``divergence_bits`` from half of the real ones with its ``interval``, ``floor`` and ``floor_interval`` of
+    the other half, and the fraction ``outside`` all groups."""
     label: dict[str, np.ndarray]
+    """Source → group int64 (n,) of each window, the last for outside."""
     plane: dict[str, np.ndarray]
+    """Source → (n, 2): the principal components of its windows."""
     share: dict[str, np.ndarray]
+    """Source → fraction (groups + 1,) of its windows in each group."""
     error: dict[str, np.ndarray]
+    """Source → (2, groups + 1): how far the 95 % interval of ``share`` (Wilson) reaches below and above."""
 
 
 def log_shape(windows: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
@@ -92,18 +86,9 @@ def compare_spike_types(
         source: evaluate(metric, half, own, context, n_bootstrap, (of_half, their_events))
         for source, (own, their_events) in others.items()
     }
-    table = pd.DataFrame(
-        {
-            model: {
-                "divergence_bits": divergence[model][0],
-                "interval": divergence[model][1],
-                "floor": divergence["real"][0],
-                "floor_interval": divergence["real"][1],
-                "outside": share[model][-1],
-            }
-            for model in synthetic
-        }
-    ).T
+    columns = ["divergence_bits", "interval", "floor", "floor_interval", "outside"]
+    rows = {model: [*divergence[model], *divergence["real"], share[model][-1]] for model in synthetic}
+    table = pd.DataFrame(rows, columns).T
     pca = PCA(2, svd_solver="full").fit(train)
     return SpikeTypes(
         table,
