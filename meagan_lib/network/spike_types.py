@@ -87,8 +87,8 @@ def compare_spike_types(
         for source, (own, their_events) in others.items()
     }
     columns = ["divergence_bits", "interval", "floor", "floor_interval", "outside"]
-    rows = {model: [*divergence[model], *divergence["real"], share[model][-1]] for model in synthetic}
-    table = pd.DataFrame(rows, columns).T
+    compared = {model: [*divergence[model], *divergence["real"], share[model][-1]] for model in synthetic}
+    table = pd.DataFrame(compared, columns).T
     pca = PCA(2, svd_solver="full").fit(train)
     return SpikeTypes(
         table,
