@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -69,6 +70,14 @@ def q_values(p: Sequence[float]) -> np.ndarray:
     if tested.any():
         q[tested] = scipy.stats.false_discovery_control(p[tested])
     return q
+
+
+class Tested(NamedTuple):
+    """A value beside those (n,) of a null hypothesis, and its :func:`permutation_p` among these."""
+
+    value: float
+    null: np.ndarray
+    p: float
 
 
 def permutation_p(value: float, null: np.ndarray) -> float:

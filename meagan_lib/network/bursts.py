@@ -79,10 +79,7 @@ def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
     parts bursts from the rest, and a quarter of the mean interval stands in: a train without a pattern has such an
     interval now and then, but hardly three times in a row. In either case it is ``LONGEST_MS`` at most.
 
-    Raises
-    ------
-    InputError
-        Bursts of fewer than two spikes.
+    ``InputError``: bursts of fewer than two spikes.
     """
     if least < 2:
         raise InputError(f"a burst of {least} spikes was asked for: it takes 2 at least")

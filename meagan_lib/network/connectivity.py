@@ -106,10 +106,7 @@ def functional_connectivity(
     few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
     doi:10.1073/pnas.091062498). Only positive connections are sought.
 
-    Raises
-    ------
-    InputError
-        Surrogates too few for ``alpha``, or a jitter no longer than the window.
+    ``InputError``: surrogates too few for ``alpha``, or a jitter no longer than the window.
     """
     if 1 / (1 + n_surrogates) > alpha:
         raise InputError(

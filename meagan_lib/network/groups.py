@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.statistics import permutation_p
+from meagan_lib.evaluation.statistics import Tested, permutation_p
 from meagan_lib.network.bursts import electrode_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.spike_trains import SpikeTrains, sources
@@ -70,16 +70,10 @@ def channel_features(
 ) -> dict[str, np.ndarray]:
     """Compute features (electrodes,) by the names of ``FEATURES``; NaN where there are too few spikes.
 
-    Parameters
-    ----------
-    within_ms
-        Window of the mean STTC with all other electrodes.
-    least
-        Spikes of a burst; the burst index is the fraction of an electrode's spikes that lie in one.
-    windows, recording, span
-        Windows of the same ``recording``, whose channels are the names of the electrodes, from the frame span[0] to
-        the frame span[1]: they give the shape of the mean spike. Without them there are no features of shape, and
-        without amplitudes no amplitude.
+    The burst index is the fraction of an electrode's spikes that lie in a burst of ``least`` or more; the mean STTC,
+    within ``within_ms``, is that with all other electrodes. ``windows`` of the same ``recording``, whose channels are
+    the names of the electrodes, from the frame span[0] to the frame span[1], give the shape of the mean spike. Without
+    them there are no features of shape, and without amplitudes no amplitude.
     """
     n, counts = trains.n_electrodes, np.maximum(trains.counts, 1)
     inside = electrode_bursts(trains, least).inside
@@ -103,16 +97,12 @@ def _shapes(
     first, end = span or (0, np.inf)
     here = np.flatnonzero((windows.recording == recording) & (windows.frame >= first) & (windows.frame < end))
     here = here[np.argsort(sources(windows)[here], kind="stable")]
-    owner = sources(windows)[here]
-    shape = {name: np.full(len(channels), np.nan) for name in ("trough_to_peak_ms", "half_width_ms")}
-    for i, channel in enumerate(channels):
-        mine = here[slice(*np.searchsorted(owner, [channel, channel + 1]))]
-        if len(mine):
-            mean = windows.windows[mine].mean(axis=0, keepdims=True)
-            found = shape_features(mean, windows.sampling_rate_hz)
-            for name in shape:
-                shape[name][i] = found[name][0]
-    return shape
+    begins, ends = (np.searchsorted(sources(windows)[here], channels, side) for side in ("left", "right"))
+    means = np.full((len(channels), windows.n_samples), np.nan, np.float32)
+    for i in np.flatnonzero(ends > begins):
+        means[i] = windows.windows[here[begins[i] : ends[i]]].mean(axis=0)
+    shape = shape_features(means, windows.sampling_rate_hz)
+    return {name: np.where(ends > begins, shape[name], np.nan) for name in ("trough_to_peak_ms", "half_width_ms")}
 
 
 @dataclass(frozen=True)
@@ -190,10 +180,7 @@ def fuzzy_c_means(
     J = Σ_n Σ_i u_ni^m ‖x_n − v_i‖² is minimised in the memberships u and the centres v in turn (Bezdek 1981), by
     scikit-fuzzy.
 
-    Raises
-    ------
-    InputError
-        Fewer rows than groups, or a fuzziness of 1 or less.
+    ``InputError``: fewer rows than groups, or a fuzziness of 1 or less.
     """
     if not (1 <= n_groups <= len(x) and fuzziness > 1):
         raise InputError(
@@ -249,10 +236,7 @@ class Choice:
 def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: int = 0) -> Choice:
     """Group ``x`` (n, features) into as many groups as most of the ``INDICES`` prefer; the fewest in a tie.
 
-    Raises
-    ------
-    InputError
-        Fewer rows than ``LEAST``.
+    ``InputError``: fewer rows than ``LEAST``.
     """
     if len(x) < LEAST:
         raise InputError(f"groups of {len(x)} electrodes would mean nothing: {LEAST} active ones are needed")
@@ -278,17 +262,14 @@ def resampled_agreement(x: np.ndarray, n_groups: int, fuzziness: float, n: int, 
 
 @dataclass(frozen=True)
 class Stability:
-    """Groups beside those of Gaussian clouds of the same covariance, to see whether they are more than slices of one.
-
-    ``agreement`` and ``cloud_agreement`` (n,): adjusted Rand index under resampling; ``silhouette``, and
-    ``cloud_silhouette`` (n,), with the p-value of the one among the others.
-    """
+    """Groups beside those of Gaussian clouds of the same covariance: whether they are more than slices of one."""
 
     agreement: np.ndarray
+    """(n,): adjusted Rand index under resampling."""
     cloud_agreement: np.ndarray
-    silhouette: float
-    cloud_silhouette: np.ndarray
-    p: float
+    """(n,): the same of clouds."""
+    silhouette: Tested
+    """The silhouette, beside those (n,) of clouds."""
 
 
 def stability(x: np.ndarray, n_groups: int, fuzziness: float = 2.0, n: int = 50, seed: int = 0) -> Stability:
@@ -297,13 +278,9 @@ def stability(x: np.ndarray, n_groups: int, fuzziness: float = 2.0, n: int = 50,
     centre, covariance = x.mean(axis=0), np.cov(x, rowvar=False)
     clouds = [rng.multivariate_normal(centre, covariance, len(x), method="eigh") for _ in range(n)]
     others = np.array([indices(fuzzy_c_means(c, n_groups, fuzziness, n_starts=2), c)["silhouette"] for c in clouds])
-    return Stability(
-        resampled_agreement(x, n_groups, fuzziness, n, rng),
-        np.concatenate([resampled_agreement(c, n_groups, fuzziness, 1, rng) for c in clouds]),
-        own,
-        others,
-        permutation_p(own, others),
-    )
+    agreement = resampled_agreement(x, n_groups, fuzziness, n, rng)
+    cloud_agreement = np.concatenate([resampled_agreement(c, n_groups, fuzziness, 1, rng) for c in clouds])
+    return Stability(agreement, cloud_agreement, Tested(own, others, permutation_p(own, others)))
 
 
 def gaussian_mixture(x: np.ndarray, groups: FuzzyGroups, most: int = 6, seed: int = 0) -> tuple[int, float]:
@@ -319,33 +296,17 @@ def gaussian_mixture(x: np.ndarray, groups: FuzzyGroups, most: int = 6, seed: in
     return best, float(adjusted_rand_score(groups.label, fits[len(groups.centre) - 1].predict(x)))
 
 
-@dataclass(frozen=True)
-class BlockScore:
-    """Balanced accuracy in unseen blocks of time, of the labels and (n,) of permuted ones, and its p-value."""
-
-    accuracy: float
-    null: np.ndarray
-    p: float
-
-
 def classify_unseen(
     blocks: np.ndarray, n_groups: int, fuzziness: float = 2.0, n_permutations: int = 199, seed: int = 0
-) -> BlockScore:
-    """Predict the group of an electrode in time that neither grouping nor classifier has seen.
+) -> Tested:
+    """Predict the group of an electrode in time that neither grouping nor classifier has seen: balanced accuracy.
 
-    Each block of time is left out in turn. The others give groups (of the mean features) and train a logistic
-    regression from features to groups; it then predicts the groups of the electrodes from their features in the block
-    that was left out. The null gives the labels to other electrodes: it profits, too, from each resembling itself.
+    Each of the ``blocks`` of time (blocks, electrodes, features) is left out in turn. The others give groups (of the
+    mean features) and train a logistic regression from features to groups; it then predicts the groups of the
+    electrodes from their features in the block that was left out. The null gives the labels to other electrodes: it
+    profits, too, from each resembling itself.
 
-    Parameters
-    ----------
-    blocks
-        (blocks, electrodes, features), finite.
-
-    Raises
-    ------
-    InputError
-        Fewer than two blocks.
+    ``InputError``: fewer than two blocks.
     """
     n_blocks, n, _ = blocks.shape
     if n_blocks < 2:
@@ -368,6 +329,5 @@ def classify_unseen(
                 model = LogisticRegression(class_weight="balanced", max_iter=200)
                 model.fit(rows, np.tile(given, n_blocks - 1))
                 scores[i, left_out] = balanced_accuracy_score(given, model.predict(unseen))
-    accuracy, *null = scores.mean(axis=1)
-    null = np.array(null)
-    return BlockScore(float(accuracy), null, permutation_p(accuracy, null))
+    accuracy, null = scores.mean(axis=1)[0], scores.mean(axis=1)[1:]
+    return Tested(float(accuracy), null, permutation_p(accuracy, null))

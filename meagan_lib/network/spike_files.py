@@ -31,10 +31,8 @@ def read_spikes(path: str | Path) -> SpikeTrains:
 
     Only ``events`` with their matrix of spikes say how long the recording is; of the others the last spike is the end.
 
-    Raises
-    ------
-    InputError
-        No such file, another format, unknown columns, several wells, or times that are no numbers from 0 on.
+    ``InputError``: no such file, another format, unknown columns, several wells, or times that are no numbers from 0
+    on.
     """
     path = Path(os.path.expanduser(path))
     path = path if path.exists() else ROOT / path
@@ -237,14 +235,9 @@ def _is_train(cell: object) -> bool:
 _READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb": _read_nwb, ".mat": _read_matlab}
 
 
-def is_treated(name: str) -> bool:
-    """Return whether this is an entry of the catalogue with spike trains under treatments."""
-    return catalogue().get(name, {}).get("open") == "spikes"
-
-
 def require_treated(name: str) -> None:
     """Raise when ``name`` is neither "" nor an entry of the catalogue with spike trains under treatments."""
-    if name and not is_treated(name):
+    if name and catalogue().get(name, {}).get("open") != "spikes":
         raise InputError(
             f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
         )
@@ -253,10 +246,7 @@ def require_treated(name: str) -> None:
 def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, SpikeTrains]]:
     """Return the spike trains of an entry recorded under treatments: part of the culture → condition → trains.
 
-    Raises
-    ------
-    InputError
-        No entry, one without treatments, or what :func:`meagan_lib.recordings.catalogue.fetch` refuses.
+    ``InputError``: no entry, one without treatments, or what :func:`meagan_lib.recordings.catalogue.fetch` refuses.
     """
     require_treated(name)
     if not name:

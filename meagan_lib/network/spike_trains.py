@@ -38,14 +38,11 @@ class SpikeTrains:
     def __post_init__(self) -> None:
         stretches = [[0, self.n_frames]] if self.stretches is None else self.stretches
         object.__setattr__(self, "stretches", np.asarray(stretches, np.int64).reshape(-1, 2))
-        amplitude = np.full(len(self.frame), np.nan) if self.amplitude is None else self.amplitude
+        if self.amplitude is None:
+            object.__setattr__(self, "amplitude", np.full(len(self.frame), np.nan))
         order = np.lexsort((self.frame, self.electrode))
-        for name, values, dtype in (
-            ("frame", self.frame, np.int64),
-            ("electrode", self.electrode, np.int32),
-            ("amplitude", amplitude, np.float32),
-        ):
-            object.__setattr__(self, name, np.asarray(values)[order].astype(dtype))
+        for name, dtype in (("frame", np.int64), ("electrode", np.int32), ("amplitude", np.float32)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name))[order].astype(dtype))
 
     @property
     def n_electrodes(self) -> int:
@@ -99,10 +96,7 @@ class SpikeTrains:
     def frames(self, ms: float) -> int:
         """Return a time in ms as a whole number of frames, one at least.
 
-        Raises
-        ------
-        InputError
-            A time that is not above zero.
+        ``InputError``: a time that is not above zero.
         """
         if not ms > 0:
             raise InputError(f"a time of {ms:g} ms was asked for: it must be above zero")
@@ -142,10 +136,7 @@ class SpikeTrains:
     def busiest(self, least_rate_hz: float, most: int) -> "SpikeTrains":
         """Return the ``most`` electrodes that fire most, of those that fire ``least_rate_hz`` or more.
 
-        Raises
-        ------
-        InputError
-            Fewer than two electrodes are left.
+        ``InputError``: fewer than two electrodes are left.
         """
         enough = int((self.rate_hz >= least_rate_hz).sum())
         if min(enough, most) < 2:
@@ -237,10 +228,7 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
     Imported windows have no ledger: their own times serve, by electrode, or by unit where electrodes
     are not known.
 
-    Raises
-    ------
-    InputError
-        No such recording, or windows whose times, or electrodes and units, are not known.
+    ``InputError``: no such recording, or windows whose times, or electrodes and units, are not known.
     """
     if not 0 <= recording < len(windows.recordings):
         raise InputError(

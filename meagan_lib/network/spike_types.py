@@ -10,7 +10,6 @@ from scipy.stats import binomtest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from meagan_lib.evaluation.context import Statistic
 from meagan_lib.evaluation.metrics import Metric
 from meagan_lib.evaluation.neighbours import occupancy_divergence
 from meagan_lib.evaluation.scores import by_event, evaluate
@@ -78,7 +77,8 @@ def compare_spike_types(
     share = {source: k / k.sum() for source, k in counts.items()}
 
     # Two labels are compared by counting them alone: of the context of the metrics, that is the seed.
-    metric, context = Metric(_of_labels, "groups JS", "diversity"), SimpleNamespace(seed=seed)
+    metric = Metric(lambda a, b, _: occupancy_divergence(a, b, max(a.max(), b.max()) + 1), "groups JS", "diversity")
+    context = SimpleNamespace(seed=seed)
     half, of_half = label["real"][:n], events[order[:n]]
     others = {"real": (label["real"][n:], events[order[n:]])}
     others |= {model: (label[model], events.max() + 1 + np.arange(n)) for model in synthetic}
@@ -97,10 +97,6 @@ def compare_spike_types(
         share,
         {source: np.abs(_wilson(counts[source]) - share[source]) for source in share},
     )
-
-
-def _of_labels(a: np.ndarray, b: np.ndarray, context: object) -> Statistic:
-    return occupancy_divergence(a, b, max(a.max(), b.max()) + 1)
 
 
 def _wilson(counts: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.stats
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.statistics import permutation_p, q_values
+from meagan_lib.evaluation.statistics import Tested, permutation_p, q_values
 from meagan_lib.network.bursts import electrode_bursts, network_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.groups import interval_features
@@ -37,10 +37,7 @@ def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> n
 
     Medians over the active electrodes, and the bursts of the network. The order of the electrodes does not matter.
 
-    Raises
-    ------
-    InputError
-        Fewer than two electrodes with four spikes.
+    ``InputError``: fewer than two electrodes with four spikes.
     """
     active = trains.select(trains.counts >= 4)
     if active.n_electrodes < 2:
@@ -105,16 +102,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.mean((a.mean(axis=0) - b.mean(axis=0)) ** 2)))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A distance between two conditions, that of shuffled labels (n,), and its p-value among these."""
-
-    value: float
-    null: np.ndarray
-    p: float
-
-
-def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Difference:
+def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Tested:
     """Test whether two conditions, tables (n, features) and (m, features), differ more than shuffled rows do.
 
     Exact where rows are exchangeable: where each is a culture of its own. Blocks of one recording are not: they follow
@@ -124,7 +112,7 @@ def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: in
     rng, rows = np.random.default_rng(seed), np.concatenate([a, b])
     null = np.array([distance(*np.split(rows[rng.permutation(len(rows))], [len(a)])) for _ in range(n_permutations)])
     value = distance(a, b)
-    return Difference(value, null, permutation_p(value - TIE, null))
+    return Tested(value, null, permutation_p(value - TIE, null))
 
 
 def drift(a: np.ndarray, b: np.ndarray) -> float:
@@ -179,10 +167,7 @@ def rescue(
 
     The null is that the treatment does nothing: then treated and untreated pathological cultures are exchangeable.
 
-    Raises
-    ------
-    InputError
-        Fewer than three cultures of a condition.
+    ``InputError``: fewer than three cultures of a condition.
     """
     if min(map(len, (healthy, pathological, treated))) < 3:
         raise InputError(

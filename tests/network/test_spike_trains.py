@@ -381,7 +381,7 @@ def test_spike_times_are_no_recording_and_a_recording_has_no_treatments():
         open_recording("axotomy_mea")
     with pytest.raises(InputError, match="'locust' is no entry of the catalogue with spike trains under treatment"):
         treated("locust")
-    assert spike_files.is_treated("axotomy_mea") and not spike_files.is_treated("nothing")
+    spike_files.require_treated("axotomy_mea")
 
 
 def test_a_time_must_be_above_zero():

@@ -15,7 +15,7 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
-from meagan_lib.network.spike_files import is_treated, treated
+from meagan_lib.network.spike_files import treated
 from meagan_lib.recordings import opening
 from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.formats import READERS
@@ -216,7 +216,7 @@ def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / file.get("name", file["url"].rsplit("/", 1)[1])).write_bytes(b"changed")
     monkeypatch.setenv("MEAGAN_DATA_MIRROR", str(tmp_path))
-    opener = treated if is_treated(name) else open_windows if holds_windows(name) else open_recording
+    opener = {"spikes": treated, "windows": open_windows}.get(catalogue()[name]["open"], open_recording)
     with pytest.raises(InputError, match="SHA-256 differs"):
         opener(name, data_dir=tmp_path / "downloads")
 
