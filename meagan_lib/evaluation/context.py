@@ -1,7 +1,7 @@
 """What all metrics share: the training windows, and what is fitted to them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,7 @@ class Context:
     gate: Callable[[Array], np.ndarray] | None = None
     """Which windows (n, samples), bool (n,), the rule of real ones accepts
     (:meth:`meagan_lib.windows.gate.Gate.passes`); None: all."""
+    _nearest: dict[int, tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def fit(cls, train: Array, sampling_rate_hz: float, **fields) -> "Context":
@@ -53,10 +54,6 @@ class Context:
         """Return the cluster (n,) of each window (n, samples)."""
         with threadpool_limits(1):
             return self.kmeans.predict(self.pca.transform(windows))
-
-    @cached_property
-    def _nearest(self) -> dict[int, tuple[Array, tuple[Array, np.ndarray]]]:
-        return {}
 
     def nearest(self, windows: Array) -> tuple[Array, np.ndarray]:
         """Find distances and indices, each (n, 2), of the two nearest training windows of each window, exactly.

@@ -2,10 +2,8 @@
 
 A metric is a function ``prepare(real, fake, context) → statistic``: the costly part is done once, and
 ``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that resampling is cheap. The
-reference ``real`` is always held out; the training windows fit what a metric looks through (principal components,
-clusters), and are never the reference. Only the metrics of :mod:`meagan_lib.evaluation.memorisation` look at them, to
-find copies. A value says nothing without its floor and its reach: :mod:`meagan_lib.evaluation.scores` puts them
-beside it.
+reference ``real`` is always held out; the training windows fit what a metric looks through (:class:`Context`). A value
+says nothing without its floor and its reach: :mod:`meagan_lib.evaluation.scores` puts them beside it.
 """
 
 from collections.abc import Callable, Iterable

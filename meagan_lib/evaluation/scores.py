@@ -134,19 +134,11 @@ def score_models(
 
     The entry ``"reach"`` is the training windows of ``context`` themselves, which are never a reference.
 
-    Parameters
-    ----------
-    test
-        Held-out windows (·, samples) as z-scores.
-    synthetic
-        Generated windows (·, samples) of each model as z-scores, or a list of those of several seeds.
-    n_windows
-        Windows on each side; at most half the test set and half the training set.
-    events
-        The event (·,) of each window, for ``test`` and ``train`` and for those of ``synthetic`` that are real windows.
-        One spike that several electrodes see is one event: it is in one half, in one fold, drawn as one.
-    refuse
-        Whether all scores but the fraction that passes are those of accepted windows, where there are enough of them.
+    ``test``: held-out windows (·, samples) as z-scores. ``synthetic``: generated ones of each model, or a list of those
+    of several seeds. ``n_windows``: on each side, at most half the test set and half the training set. ``events``: the
+    event (·,) of each window, for ``test`` and ``train`` and for those of ``synthetic`` that are real windows. One
+    spike that several electrodes see is one event: it is in one half, in one fold, drawn as one. ``refuse``: all scores
+    but the fraction that passes are those of accepted windows, where there are enough of them.
     """
     rng, train, labels = np.random.default_rng(context.seed), context.train, context.labels
     drawn_by = {name: [windows] if isinstance(windows, np.ndarray) else windows for name, windows in synthetic.items()}
@@ -278,10 +270,7 @@ def seed_by_seed(
 
 
 def beyond(scores: Scores, model: str) -> list[str]:
-    """List the metrics on which ``model`` is worse than sampling and drift explain, but for those only reported.
-
-    That is beyond the intervals of floor and reach, by an :func:`excess` above 1.
-    """
+    """List the metrics that decide on which ``model`` is worse than sampling and drift explain: an excess above 1."""
     worse = excesses({model: scores[model]})[model]
     return [name for name, (value, *_) in worse.items() if value > 1 and not METRICS[name].report_only]
 

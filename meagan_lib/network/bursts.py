@@ -154,14 +154,8 @@ def network_bursts(trains: SpikeTrains) -> Bursts:
     first, last = first[np.array(kept, bool)], last[np.array(kept, bool)]
     inside = np.zeros(len(frame), bool)
     inside[order] = _marks(first, last, len(frame))
-    return Bursts(
-        np.stack([frame[first], frame[last]], axis=1),
-        np.full(len(first), -1, np.int32),
-        last - first + 1,
-        inside,
-        np.array([threshold]),
-        np.array([justified]),
-    )
+    span, electrode = np.stack([frame[first], frame[last]], axis=1), np.full(len(first), -1, np.int32)
+    return Bursts(span, electrode, last - first + 1, inside, np.array([threshold]), np.array([justified]))
 
 
 def summary(bursts: Bursts, trains: SpikeTrains) -> dict[str, float]:

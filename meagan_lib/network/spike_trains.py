@@ -10,9 +10,6 @@ from scipy.spatial.distance import cdist
 from meagan_lib import InputError
 from meagan_lib.windows.spike_windows import Reason, SpikeWindows
 
-NO_SPIKES = (Reason.BAD_CHANNEL, Reason.ARTEFACT)
-"""Peaks of the ledger that are no spikes."""
-
 
 @dataclass(frozen=True)
 class SpikeTrains:
@@ -89,10 +86,6 @@ class SpikeTrains:
         """Return int64 (electrodes + 1,): spikes ``offsets[e]`` to ``offsets[e + 1]`` are those of electrode e."""
         return np.concatenate([[0], np.cumsum(self.counts)])
 
-    def frames_of(self, electrode: int) -> np.ndarray:
-        """Return the frames (m,) of one electrode's spikes."""
-        return self.frame[slice(*self.offsets[electrode : electrode + 2])]
-
     def frames(self, ms: float) -> int:
         """Return a time in ms as a whole number of frames, one at least.
 
@@ -103,10 +96,7 @@ class SpikeTrains:
         return max(round(ms * self.sampling_rate_hz / 1000), 1)
 
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return intervals int64 (m,) in frames between neighbouring spikes, and the electrode of each.
-
-        None crosses a break.
-        """
+        """Return intervals int64 (m,) in frames between neighbouring spikes of a run, and the electrode of each."""
         same = np.diff(self.runs) == 0
         return np.diff(self.frame)[same], self.electrode[1:][same]
 
@@ -121,12 +111,9 @@ class SpikeTrains:
         place = np.full(self.n_electrodes, -1)
         place[chosen] = np.arange(len(chosen))
         kept = place[self.electrode] >= 0
-        return self.subset(
-            kept,
-            electrode=place[self.electrode[kept]],
-            names=[self.names[e] for e in chosen],
-            positions_um=None if self.positions_um is None else self.positions_um[chosen],
-        )
+        names = [self.names[e] for e in chosen]
+        positions = None if self.positions_um is None else self.positions_um[chosen]
+        return self.subset(kept, electrode=place[self.electrode[kept]], names=names, positions_um=positions)
 
     @property
     def by_activity(self) -> np.ndarray:
@@ -147,12 +134,8 @@ class SpikeTrains:
         """Return the spikes from frame ``first`` to frame ``end``, counted from ``first``."""
         kept = (self.frame >= first) & (self.frame < end)
         stretches = np.clip(self.stretches, first, end) - first
-        return self.subset(
-            kept,
-            frame=self.frame[kept] - first,
-            n_frames=end - first,
-            stretches=stretches[stretches[:, 1] > stretches[:, 0]],
-        )
+        stretches = stretches[stretches[:, 1] > stretches[:, 0]]
+        return self.subset(kept, frame=self.frame[kept] - first, n_frames=end - first, stretches=stretches)
 
     def recorded_frames(self, index: np.ndarray) -> np.ndarray:
         """Return frames int64 (n,) of what was recorded as the 0th, 1st, … frame, gaps left out."""
@@ -225,8 +208,7 @@ def _echoes(frame, electrode, size, near, reach):
 def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
     """Return every detected spike of one recording, not only the isolated ones.
 
-    Imported windows have no ledger: their own times serve, by electrode, or by unit where electrodes
-    are not known.
+    Imported windows have no ledger: their own times serve, by electrode, or by unit where no electrode is known.
 
     ``InputError``: no such recording, or windows whose times, or electrodes and units, are not known.
     """
@@ -236,7 +218,7 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
         )
     ledger = windows.ledger
     if ledger is not None:
-        kept = (ledger.recording == recording) & ~np.isin(ledger.reason, NO_SPIKES)
+        kept = (ledger.recording == recording) & ~np.isin(ledger.reason, (Reason.BAD_CHANNEL, Reason.ARTEFACT))
         frame, electrode, amplitude = ledger.frame[kept], ledger.channel[kept], ledger.amplitude[kept]
     else:
         kept = windows.recording == recording
@@ -252,18 +234,12 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
     here = windows.noise_recording == recording
     n = max(int(here.sum()), int(electrode.max(initial=-1)) + 1)
     spans = windows.stretches[windows.stretches[:, 0] == recording, 1:]
-    positions = windows.positions_um[here]
-    known = len(positions) == n and np.isfinite(positions).all()
-    return SpikeTrains(
-        frame,
-        electrode,
-        [str(e) for e in range(n)],
-        int(spans[-1, 1]) if len(spans) else int(frame.max(initial=0)) + 1,
-        windows.sampling_rate_hz,
-        amplitude,
-        positions.astype(float) if known else None,
-        spans if len(spans) else None,
-    ).without_repeats()
+    end, spans = (int(spans[-1, 1]), spans) if len(spans) else (int(frame.max(initial=0)) + 1, None)
+    names, positions = [str(e) for e in range(n)], windows.positions_um[here].astype(float)
+    if len(positions) != n or not np.isfinite(positions).all():
+        positions = None
+    trains = SpikeTrains(frame, electrode, names, end, windows.sampling_rate_hz, amplitude, positions, spans)
+    return trains.without_repeats()
 
 
 def sources(windows: SpikeWindows) -> np.ndarray:

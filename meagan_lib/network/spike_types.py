@@ -90,13 +90,9 @@ def compare_spike_types(
     compared = {model: [*divergence[model], *divergence["real"], share[model][-1]] for model in synthetic}
     table = pd.DataFrame(compared, columns).T
     pca = PCA(2, svd_solver="full").fit(train)
-    return SpikeTypes(
-        table,
-        label,
-        {source: pca.transform(x) for source, x in rows.items()},
-        share,
-        {source: np.abs(_wilson(counts[source]) - share[source]) for source in share},
-    )
+    plane = {source: pca.transform(x) for source, x in rows.items()}
+    error = {source: np.abs(_wilson(counts[source]) - share[source]) for source in share}
+    return SpikeTypes(table, label, plane, share, error)
 
 
 def _wilson(counts: np.ndarray) -> np.ndarray:

@@ -26,8 +26,6 @@ FEATURES = {
     "synchrony": "mean STTC",
 }
 """Features of a culture, and their names in words."""
-SPREAD = 0.15
-"""By how much simulated cultures of one condition differ."""
 TIE = 1e-12
 """By so little less than the observed value, a shuffled one is as large: the same rows in another order."""
 
@@ -65,7 +63,7 @@ def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0) -> list[
     """Simulate the spike trains of ``n`` cultures, one cell an electrode, no two alike.
 
     The time between network bursts and the fraction of cells that take part differ from culture to culture, by a
-    standard deviation of ``SPREAD`` in their logarithm.
+    standard deviation of 0.15 in their logarithm.
     """
     cultures = []
     for i in range(n):
@@ -73,8 +71,8 @@ def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0) -> list[
         own = replace(
             config,
             seed=int(rng.integers(2**31)),
-            burst_every_s=float(config.burst_every_s * np.exp(SPREAD * rng.standard_normal())),
-            participation=float(min(config.participation * np.exp(SPREAD * rng.standard_normal()), 1.0)),
+            burst_every_s=float(config.burst_every_s * np.exp(0.15 * rng.standard_normal())),
+            participation=float(min(config.participation * np.exp(0.15 * rng.standard_normal()), 1.0)),
         )
         frame, unit = spikes(own)
         names = [str(u) for u in range(own.n_units)]

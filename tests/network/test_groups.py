@@ -14,7 +14,7 @@ from meagan_lib.network.spike_trains import from_windows
 from meagan_lib.network.treatment import culture_features
 from meagan_lib.windows.features import shape_features
 from tests.network.test_bursts import poisson
-from tests.network.test_spike_trains import trains_of
+from tests.network.test_spike_trains import frames_of, trains_of
 
 
 def blobs(sizes: tuple[int, ...], apart: float = 6.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def test_cv2_is_elephants_and_1_for_poisson_and_0_for_a_clock():
 
     trains = poisson(3, 20.0, 100)
     found = groups.interval_features(trains)
-    np.testing.assert_allclose(found["cv2"], [cv2(np.diff(trains.frames_of(e))) for e in range(3)])
+    np.testing.assert_allclose(found["cv2"], [cv2(np.diff(frames_of(trains, e))) for e in range(3)])
     np.testing.assert_allclose([found["cv"], found["cv2"]], 1, atol=0.1)
     clock = groups.interval_features(trains_of(range(0, 1_000, 50)))
     assert clock["cv"][0] == clock["cv2"][0] == 0
