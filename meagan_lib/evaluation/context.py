@@ -15,7 +15,8 @@ from meagan_lib.windows.features import Array
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 """The value of a metric on the windows ``real[i]`` and ``fake[j]``, of indices ``i`` (n,) and ``j`` (m,)."""
-COMPONENTS = CLUSTERS = 10
+COMPONENTS = 10
+CLUSTERS = 10
 
 
 @dataclass(frozen=True)
