@@ -51,11 +51,10 @@ def architecture(shapes: Mapping[str, Sequence[tuple[str, str]]], bypass: Mappin
         if name in bypass:
             label, shape, to = bypass[name]
             _labelled_box(axis, to / 2, lower, label, shape, colour, 0.12)
-            for head, tail, bend in (
-                ((to / 2 - w, lower), (0, floor), "angle,angleA=-90,angleB=180,rad=4"),
-                ((to, floor), (to / 2 + w, lower), "angle,angleA=0,angleB=-90,rad=4"),
-            ):
-                axis.annotate("", head, tail, arrowprops=ARROW | dict(connectionstyle=bend))
+            into = ARROW | dict(connectionstyle="angle,angleA=-90,angleB=180,rad=4")
+            out = ARROW | dict(connectionstyle="angle,angleA=0,angleB=-90,rad=4")
+            axis.annotate("", (to / 2 - w, lower), (0, floor), arrowprops=into)
+            axis.annotate("", (to, floor), (to / 2 + w, lower), arrowprops=out)
         axis.set(xlim=(-0.5, wide - 0.5), ylim=(low, h + 0.05))
         axis.set_title(name, fontsize=8, color=colour)
         axis.axis("off")

@@ -118,11 +118,10 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
     row = 0.1 + line * len(models)
     heights = [heading + row * len(metrics) for metrics in families.values()]
     tallest, split = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(1, len(heights) + 1))
-    columns = [list(families)[:split], list(families)[split:]]
     every = [value for by in excess.values() for values in by.values() for value in values]
     low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
     fig, (axes,) = style.panel_grid(1, 2, tallest + 0.8, sharex=True)
-    for axis, column in zip(axes, columns):
+    for axis, column in zip(axes, (list(families)[:split], list(families)[split:])):
         y, ticks = 0.0, {}
         for family in column:
             place, options = ((0, y + 0.6 * heading), (-4, 0)), dict(fontsize=7, fontweight="bold")
@@ -148,8 +147,7 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
         axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
         axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
         axis.set_xlabel("worse than the floor  (0: floor;\n1: what sampling and drift explain)")
-    labels = {model: LABELS[model] for model in models}
-    style.marker_legend(fig, labels, loc="outside upper right", ncols=min(len(models), 5))
+    style.marker_legend(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=5)
     return fig
 
 
@@ -181,10 +179,7 @@ def planted_failures(
 
 
 def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
-    """Draw fidelity against variety: source → ``density`` and ``coverage``.
-
-    The source ``real`` is the floor, drawn as the box of its two intervals.
-    """
+    """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals."""
     fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
     box = dict(facecolor=COLOURS["real"], alpha=0.15, linewidth=0)
@@ -270,9 +265,8 @@ def among_real(
     if encoded is not None:
         axis.plot(time_ms, encoded, color=COLOURS["real"], linewidth=1.2, linestyle="--", label="encoded real window")
     axis.plot(time_ms, window, color=COLOURS[model], linewidth=1.8, label=LABELS[model])
-    low, high = shown.min(), shown.max()
-    margin = 0.15 * (high - low)
+    margin = 0.15 * np.ptp(shown)
     axis.set(xlabel="time from trough (ms)", xmargin=0)
-    axis.set(ylabel=style.voltage_label(unit), ylim=(low - margin, high + margin))
+    axis.set(ylabel=style.voltage_label(unit), ylim=(shown.min() - margin, shown.max() + margin))
     fig.legend(loc="outside upper right", ncols=3)
     return fig

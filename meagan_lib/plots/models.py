@@ -31,12 +31,11 @@ def positional_encoding(encoding: np.ndarray) -> Figure:
     """Show the positional encoding (tokens, width), and the cosine between any two of its rows."""
     fig, (axes,) = style.panel_grid(1, 2, 2.4, width_ratios=[2.2, 1])
     rows = encoding / np.linalg.norm(encoding, axis=1, keepdims=True)
-    options = dict(origin="upper", aspect="auto", interpolation="nearest")
     for axis, values, limits, colours, label, x, title in (
         (axes[0], encoding, (-1, 1), "RdBu", "encoding", "dimension of a token", "what is added to each token"),
         (axes[1], rows @ rows.T, (0, 1), "viridis", "cosine", "token", "how alike two positions are"),
     ):
-        mesh = axis.imshow(values, vmin=limits[0], vmax=limits[1], cmap=colours, **options)
+        mesh = axis.imshow(values, colours, aspect="auto", interpolation="nearest", clim=limits)
         fig.colorbar(mesh, ax=axis, label=label, ticks=np.linspace(*limits, 3), shrink=0.9)
         style.panel_title(axis, title)
         axis.set(xlabel=x, ylabel="token")
@@ -84,10 +83,7 @@ def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_
 
 
 def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
-    """Draw windows (steps, samples) on the way from one z to another, light to dark; the first one again in grey.
-
-    The title of a panel is how far along the way it is.
-    """
+    """Draw windows (steps, samples) on the way from one z to another, light to dark; the first one again in grey."""
     steps = len(windows)
     fig, (axes,) = style.panel_grid(1, steps, 1.8, sharex=True, sharey=True)
     for i, (axis, colour) in enumerate(zip(axes, style.ramp(model, steps))):
@@ -107,12 +103,11 @@ def snapshots(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit:
     Each z keeps its shade in all panels.
     """
     shown = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
-    fig, axes = style.source_panels(len(shown))
+    fig, axes = style.source_panels(len(shown), unit)
     for axis, i in zip(axes, shown):
         axis.set_prop_cycle(color=style.ramp(model, windows.shape[1]))
         axis.plot(time_ms, windows[i].T, linewidth=1.1)
         style.panel_title(axis, f"step {steps[i]}")
-    style.label_time_and_voltage(fig, unit)
     return fig
 
 
@@ -138,8 +133,7 @@ def snapshots_animation(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndar
 def latent_usage(kl: Arrays, active: Mapping[str, int]) -> Figure:
     """Draw the KL (latent,) of each latent number in nats, from most to least, for each moment of the training.
 
-    ``active``: moment → how many latent numbers carry something of the window. What is below 0.001 nats lies on the
-    axis.
+    ``active``: moment → how many latent numbers carry something of the window. Less than 0.001 nats lies on the axis.
     """
     least = 1e-3
     fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
@@ -213,7 +207,7 @@ def traversals(time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, nam
 
     A panel for each of the ``names`` (k,); all other latent numbers are 0.
     """
-    fig, axes = style.source_panels(len(windows))
+    fig, axes = style.source_panels(len(windows), unit)
     shades = style.ramp("vae_gan", len(values))
     for axis, name, steps in zip(axes, names, windows):
         axis.set_prop_cycle(color=shades)
@@ -226,7 +220,6 @@ def traversals(time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, nam
     bar.ax.set_yticklabels([f"{values[i]:.3g}".replace("-", "−") for i in ticks])
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
-    style.label_time_and_voltage(fig, unit)
     return fig
 
 

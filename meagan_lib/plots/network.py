@@ -108,10 +108,8 @@ def log_intervals(
     positive = pooled[pooled > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 10.0)
     bins = np.geomspace(low, max(high, 1.01 * low), 50)
-    for values, look in (
-        (pooled_ms, dict(alpha=0.3, label="recorded")),
-        (chance_ms, dict(histtype="step", linewidth=1, label="no pattern, same rates")),
-    ):
+    chance = dict(histtype="step", linewidth=1, label="no pattern, same rates")
+    for values, look in ((pooled_ms, dict(alpha=0.3, label="recorded")), (chance_ms, chance)):
         weights = np.full(len(values), 100 / max(len(values), 1))
         axes[1].hist(values, bins, weights=weights, color=COLOURS["real"], **look)
     line, label = ("-", "valley") if network_justified else ("--", "third of the mean")
@@ -248,7 +246,7 @@ def memberships(membership: np.ndarray, n_groups: np.ndarray, indices: Arrays, v
         base = top
     axis.set(xlabel="electrode, by group", ylabel="membership", ylim=(0, 1), xlim=(-0.5, len(order) - 0.5))
     style.set_ticks(axis, x=6, integer=True)
-    right.legend(loc="outside upper center", ncols=min(membership.shape[1], 6), handlelength=1)
+    right.legend(loc="outside upper center", ncols=6, handlelength=1)
     return fig
 
 
@@ -264,10 +262,10 @@ def channel_groups(
 ) -> Figure:
     """Draw electrodes in the plane of their features, the profiles of their groups, and how they hold in time.
 
-    ``plane`` (electrodes, 2): first two principal components of the features, which are ``explained`` (2,) of the
-    variance. ``label``, ``certainty`` (electrodes,): group, and the membership in it. ``profile`` (groups, features):
-    centres of the groups in z-scores, ``names`` those of the features. ``accuracy`` in unseen blocks of time is
-    balanced; ``null`` (n,): that of permuted labels.
+    ``plane`` (electrodes, 2): first two principal components of the features; ``explained`` (2,): their fractions of
+    the variance. ``label``, ``certainty`` (electrodes,): group, and the membership in it. ``profile`` (groups,
+    features): centres of the groups in z-scores; ``names`` of the features. ``accuracy``, ``null`` (n,): balanced
+    accuracy in unseen blocks of time, and that of permuted labels.
     """
     fig, (axes,) = style.panel_grid(1, 3, 2.6, width_ratios=[1.25, 1.0, 0.95])
     colours = _group_colours(label)

@@ -158,9 +158,10 @@ def shared_panels(n: int, height_of_rows: Callable[[int, int], float]) -> tuple[
     return fig, axes.flat[:n]
 
 
-def source_panels(n: int) -> tuple[Figure, np.ndarray]:
-    """Make a figure with ``n`` small panels (n,) of windows, four to a row; axis labels are the figure's."""
+def source_panels(n: int, unit: str, more: str = "") -> tuple[Figure, np.ndarray]:
+    """Make a figure with ``n`` small panels (n,) of windows, four to a row; time and voltage are named as above."""
     fig, axes = shared_panels(n, lambda rows, columns: 2.6 if n == 1 else 1.55 * rows + 0.4)
+    label_time_and_voltage(fig, unit, more)
     for axis in axes:
         set_ticks(axis, 3, 4, steps=[1, 2, 5, 10])
     return fig, axes
@@ -184,7 +185,7 @@ def present_sources(sources: Iterable[str]) -> list[str]:
 def source_legend(fig: Figure, sources: Sequence[str]) -> None:
     """Put a legend of lines for sources below the panels."""
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 5))
+    fig.legend(handles=lines, loc="outside lower center", ncols=5)
 
 
 def marker_legend(fig: Figure, labels: Mapping[str, str], **options) -> None:

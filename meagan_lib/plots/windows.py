@@ -76,7 +76,7 @@ def window_density(time_ms: np.ndarray, groups: Arrays, unit: str) -> Figure:
     The colour is the fraction of a group's windows in one of 60 bins of voltage, on one logarithmic scale for all
     panels; the voltage axis leaves out the extremes of one window in two hundred, on either side.
     """
-    fig, axes = style.source_panels(len(groups))
+    fig, axes = style.source_panels(len(groups), unit)
     pooled = np.concatenate(list(groups.values()))
     low, high = -1.0, 1.0
     if len(pooled):
@@ -92,7 +92,6 @@ def window_density(time_ms: np.ndarray, groups: Arrays, unit: str) -> Figure:
         mesh = axis.pcolormesh(time_edges, edges, percent, norm=norm, cmap="viridis", rasterized=True)
         style.panel_title(axis, f"{name}  (n = {len(windows)})")
     fig.colorbar(mesh, ax=list(axes), label="windows in a bin (%)", shrink=0.9, aspect=30, pad=0.015, format="{x:g}")
-    style.label_time_and_voltage(fig, unit)
     return fig
 
 
@@ -102,7 +101,7 @@ def mean_sd(time_ms: np.ndarray, sources: Mapping[str, Arrays], unit: str) -> Fi
     The windows of a model lie over the ``real`` ones; n is of these.
     """
     real = sources["real"]
-    fig, axes = style.source_panels(len(real))
+    fig, axes = style.source_panels(len(real), unit, ", mean ± SD")
     for axis, (name, own) in zip(axes, real.items()):
         axis.axhline(0, color="0.85", linewidth=0.8, zorder=0)
         for source, by_group in sources.items():
@@ -114,5 +113,4 @@ def mean_sd(time_ms: np.ndarray, sources: Mapping[str, Arrays], unit: str) -> Fi
         style.panel_title(axis, f"{name}  (n = {len(own)})")
     if len(sources) > 1:
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    style.label_time_and_voltage(fig, unit, ", mean ± SD")
     return fig
