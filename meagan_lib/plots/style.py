@@ -159,7 +159,7 @@ def shared_panels(n: int, height_of_rows: Callable[[int, int], float]) -> tuple[
 
 
 def source_panels(n: int, unit: str, more: str = "") -> tuple[Figure, np.ndarray]:
-    """Make a figure with ``n`` small panels (n,) of windows, four to a row; time and voltage are named as above."""
+    """Make a figure with ``n`` small panels (n,) of windows, four to a row, and name its axes, time and voltage."""
     fig, axes = shared_panels(n, lambda rows, columns: 2.6 if n == 1 else 1.55 * rows + 0.4)
     label_time_and_voltage(fig, unit, more)
     for axis in axes:
