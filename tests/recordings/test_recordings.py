@@ -28,10 +28,11 @@ from meagan_lib.recordings.opening import (
     source_sha256,
 )
 from meagan_lib.windows.cutting import WindowConfig
-from meagan_lib.windows.detection import DetectionConfig, detect
+from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.imported import import_windows, open_windows
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.files import sha256
+from tests.conftest import detect
 
 
 def test_an_unknown_name_tells_the_known_ones():

@@ -15,8 +15,9 @@ from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows import contamination
 from meagan_lib.windows.contamination import contaminated, contamination_curves, isolated
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
-from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
+from meagan_lib.windows.detection import DetectionConfig, filtered_traces, noise_levels, segment_spans
 from meagan_lib.windows.spike_windows import Reason
+from tests.conftest import detect
 from tests.recordings.test_brw import write_4
 
 
@@ -92,7 +93,9 @@ def test_stretches_of_a_few_frames_are_no_trouble(tmp_path):
     windows = cut_windows(stretched(tmp_path, [8_000, 30_025], toc, (0,) * 4), DetectionConfig(), WindowConfig())
     assert windows.frame == pytest.approx([8_000, 8_000], abs=1)
     alone = stretched(tmp_path, [8_000], [[100, 20_000]])
-    np.testing.assert_allclose(windows.noise_mad, noise_levels(alone, DetectionConfig()) * 16_000 / 4095, rtol=0.05)
+    np.testing.assert_allclose(
+        windows.noise_mad, noise_levels(alone, DetectionConfig(), seed=0) * 16_000 / 4095, rtol=0.05
+    )
     with pytest.raises(InputError, match="noise level cannot be measured"):
         cut_windows(stretched(tmp_path, [], [[0, 500], [900, 1_200]]), DetectionConfig(), WindowConfig())
 
@@ -109,7 +112,7 @@ def test_each_rule_of_isolation_drops_its_peaks():
 
 def test_a_second_trough_below_the_threshold_of_detection_spoils_a_window():
     recording = planted([5000, 5025, 15_000], depths=[60.0, 6.0, 60.0])
-    noise = detect(recording, DetectionConfig()).noise_mad[0]
+    noise = noise_levels(recording, DetectionConfig(), seed=0)[0]
     second = -filtered_traces(recording, DetectionConfig(), 5015, 5035)[:, 0].min() / noise
     assert 2.0 < second < 5.0
     for guard_mad, fate in ((0.9 * second, "GUARD_PEAK_IN_WINDOW"), (1.1 * second, "KEPT"), (0.0, "KEPT")):
