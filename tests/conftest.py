@@ -13,6 +13,7 @@ import torch
 from hypothesis import settings
 
 from meagan_lib import ROOT
+from meagan_lib.recordings import opening
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
@@ -82,13 +83,10 @@ def simulation() -> SimulationConfig:
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="session")
-def recording(simulation, data_dir):
-    return open_recording("simulated", simulation=simulation, data_dir=data_dir)
+def recording(simulation, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "DATA", tmp_path_factory.mktemp("data"))
+        return open_recording("simulated", simulation=simulation)
 
 
 @pytest.fixture(scope="session")

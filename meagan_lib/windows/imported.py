@@ -1,6 +1,5 @@
 """Windows that were cut by others: from the catalogue, ``.npz`` or HDF5; they enter after detection."""
 
-import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import InputError
 from meagan_lib.recordings.catalogue import catalogue, fetch
-from meagan_lib.recordings.opening import holds_windows
+from meagan_lib.recordings.opening import locate
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
@@ -24,57 +23,33 @@ AMPLITUDE_UNITS = ("uV", "ADU", "normalised")
 DEFAULT = WindowConfig()
 
 
-def open_windows(
-    recording: str | Path, *, config: WindowConfig = DEFAULT, data_dir: Path | None = None
-) -> SpikeWindows:
-    """Open windows that others cut: of the catalogue by name, or of a file by path; they enter after detection.
-
-    Parameters
-    ----------
-    recording
-        What :func:`meagan_lib.recordings.opening.holds_windows` says yes to.
-    config
-        Its fractions and cycles of the split; a window's length is the file's.
-    data_dir
-        Where downloaded files are kept; ``data/`` of the checkout by default.
-
-    Raises
-    ------
-    InputError
-        A recording of voltage, a file that cannot be downloaded, or what :func:`import_windows` refuses.
-    """
-    entry = catalogue().get(str(recording))
-    if entry is None:
-        return import_windows(_find(recording), config=config)
-    if not holds_windows(recording):
-        kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
-        raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
-    paths = fetch(str(recording), Path(data_dir or ROOT / "data"))
-    return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
-
-
-def import_windows(path: str | Path, *, config: WindowConfig = DEFAULT) -> SpikeWindows:
-    """Read windows that others cut from an ``.npz`` or HDF5 (``.h5``, ``.hdf5``) file.
+def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> SpikeWindows:
+    """Open windows that others cut: of the catalogue by name, or of a file (``.npz``, ``.h5``, ``.hdf5``) by path.
 
     The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit) and ``channel``
     (n,), both −1 where unknown, ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are
     lowest) and ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``; otherwise ``ADU``), in HDF5 as datasets or
     attributes.
 
-    They are split by time where ``time_s`` is given, and windows near a block's edge are left out
+    They are split as ``config`` says: by time where ``time_s`` is given, and windows near a block's edge are left out
     (:func:`split_in_time`); otherwise by :func:`split_in_order`, with ``frame`` −1. How they were filtered is not
     known, so that ``detection`` is empty.
 
     Raises
     ------
     InputError
-        No such file, a name that is missing, a shape that does not fit, a value that is no finite number, windows
-        without spread, or the same window in two splits.
+        A recording of voltage, or a file that cannot be downloaded; no such file, a name that is missing, a shape that
+        does not fit, a value that is no finite number, windows without spread, or the same window in two splits.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no windows at {path}: check the path")
-    return _windows_from(_read_arrays(path), [path], config)
+    entry = catalogue().get(str(recording))
+    if entry is None:
+        path = _find(recording)
+        return _windows_from(_read_arrays(path), [path], config)
+    if entry["open"] != "windows":
+        kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
+        raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
+    paths = fetch(str(recording))
+    return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
 
 
 def require_readable(recording: str | Path) -> None:
@@ -83,7 +58,7 @@ def require_readable(recording: str | Path) -> None:
     Raises
     ------
     InputError
-        As :func:`import_windows`. Nothing is raised for an entry of the catalogue.
+        As :func:`open_windows`. Nothing is raised for an entry of the catalogue.
     """
     if str(recording) not in catalogue():
         path = _find(recording)
@@ -92,9 +67,10 @@ def require_readable(recording: str | Path) -> None:
 
 
 def _find(recording: str | Path) -> Path:
-    """Find a file of windows by its path, relative to the working directory or to the checkout."""
-    path = Path(os.path.expanduser(recording))
-    return path if path.exists() else ROOT / path
+    path = locate(recording)
+    if path is None or not path.is_file():
+        raise InputError(f"no windows at {recording}: check the path")
+    return path
 
 
 @contextmanager
@@ -225,7 +201,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
     return imported
 
 
-def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = DEFAULT) -> np.ndarray:
+def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig) -> np.ndarray:
     """Split windows whose times are not known by their order, as if it were time: uint8 (n,).
 
     In a file that is sorted by unit or by electrode that would put whole units into the test set. So where splits would

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from meagan_lib import InputError
 from meagan_lib.recordings.opening import ground_truth, open_recording
-from meagan_lib.recordings.simulation import SimulationConfig
+from meagan_lib.recordings.simulation import SimulationConfig, simulate
 from meagan_lib.windows import contamination
 from meagan_lib.windows.contamination import contaminated, contamination_curves, isolated
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
@@ -177,8 +177,8 @@ def test_interpolation_puts_the_trough_in_the_middle(shift):
         assert middle["trough"] == pytest.approx(expected, abs=0.1)
 
 
-def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(data_dir):
-    recording = open_recording("simulated", simulation=SimulationConfig(), data_dir=data_dir)
+def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(tmp_path):
+    recording = open_recording(simulate(SimulationConfig(), tmp_path / "chip.brw"))
     truth, detection, shares = ground_truth(recording), DetectionConfig(), {}
     for name, rule in {"default": Isolation(), "thesis": Isolation.thesis()}.items():
         windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
