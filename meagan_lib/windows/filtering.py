@@ -138,7 +138,7 @@ class Stored:
     Numba compiles native int16, uint16 and float32; other types become float32. Lanes beyond the last channel are 0.
     """
 
-    def __init__(self, recording: sc.BaseRecording, segment: int = 0):
+    def __init__(self, recording: sc.BaseRecording, segment: int):
         self.recording, self.segment = recording, segment
         self.n_frames, self.n_channels = recording.get_num_samples(segment), recording.get_num_channels()
         self.chunk = int(recording.get_annotation("frames_per_chunk") or 1)  # frames that lie together in the file
@@ -202,24 +202,22 @@ class Bandpass:
             out[first : first + LANES] = filtered[:, : self.stored.n_channels - first].T
 
 
-def filter_block(recording: sc.BaseRecording, filter: Filter, start: int, stop: int, segment: int = 0) -> np.ndarray:
-    """Filter frames start … stop of one segment, float32 (frames, channels), in steps of the converter."""
+def filter_block(recording: sc.BaseRecording, filter: Filter, start: int, stop: int) -> np.ndarray:
+    """Filter frames start … stop of the first segment, float32 (frames, channels), in steps of the converter."""
     out = np.empty((recording.get_num_channels(), stop - start), np.float32)
-    Bandpass(Stored(recording, segment), filter).fill(out, start)
+    Bandpass(Stored(recording, 0), filter).fill(out, start)
     return out.T
 
 
-def noise_levels(
-    recording: sc.BaseRecording, filter: Filter, seed: int = 0, block: int = 1000, threads: int | None = None
-) -> np.ndarray:
+def noise_levels(recording: sc.BaseRecording, filter: Filter, seed: int) -> np.ndarray:
     """Estimate the noise level float32 (channels,) of the filtered recording, in steps: σ = median |x| / 0.6745.
 
-    From every second frame of blocks of ``block`` frames at random places, drawn with ``seed``: twenty blocks of a
-    large chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
+    From every second frame of blocks of 1000 frames at random places, drawn with ``seed``: twenty blocks of a large
+    chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
     doi:10.1162/089976604774201631.
     """
     segments = [Stored(recording, segment) for segment in range(recording.get_num_segments())]
-    block = min(block, max(segment.n_frames for segment in segments))
+    block = min(1000, max(segment.n_frames for segment in segments))
     segments = [segment for segment in segments if segment.n_frames >= block]
     n_channels = recording.get_num_channels()
     n_blocks = int(np.clip(10**8 // (block * n_channels), 20, 60))
@@ -238,6 +236,6 @@ def noise_levels(
         middle = x.shape[1] // 2
         return np.partition(np.abs(x, out=x), middle, axis=1)[:, middle] / np.float32(0.6745)
 
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
+    with ThreadPoolExecutor(default_threads()) as pool:
         list(pool.map(sample, range(n_blocks)))
         return np.concatenate(list(pool.map(median, range(0, n_channels, TILE))))

@@ -207,13 +207,13 @@ def test_the_curves_of_contamination_are_those_of_the_windows_and_estimate_the_n
     estimated, estimate = [], contamination.noise_levels
     monkeypatch.setattr(contamination, "GUARDS_MS", (2.0, 8.0))
     monkeypatch.setattr(contamination, "noise_levels", lambda *args: estimated.append(args) or estimate(*args))
-    curves = contamination_curves(recording, detection, WindowConfig(), truth)
+    curves = contamination_curves(recording, detection, WindowConfig(), truth, seed=0)
     assert len(estimated) == 1 and len(curves) == 3
     for rule, curve in zip((Isolation.thesis(8.0), Isolation(8.0, guard_mad=0.0), Isolation(8.0)), curves.values()):
         windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
         expected = len(windows) / len(windows.ledger.frame), contaminated(windows, truth, detection).mean()
         assert (curve["kept"][1], curve["contaminated"][1]) == pytest.approx(expected)
-    without = contamination_curves(recording, detection, WindowConfig(isolation=Isolation(guard_mad=0.0)), truth)
+    without = contamination_curves(recording, detection, WindowConfig(isolation=Isolation(guard_mad=0.0)), truth, 0)
     assert list(without) == list(curves)[:2]
 
 
