@@ -164,7 +164,9 @@ def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
 
 
 def _require_sound(recording: sc.BaseRecording, name: str) -> None:
-    _require_rate(recording.get_sampling_frequency(), name)
+    rate = recording.get_sampling_frequency()
+    if not (np.isfinite(rate) and rate > 0):
+        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
     if recording.get_num_channels() == 0 or 0 in [s.get_num_samples() for s in recording.segments]:
         raise InputError(f"{name} holds no samples: record it again")
     gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
@@ -277,7 +279,6 @@ def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
         raise InputError(
             f"{path.name} could not be read as WAV ({first_line(error)}): save it as PCM, or copy it again"
         ) from error
-    _require_rate(rate, path.name)
     recording = sc.NumpyRecording([samples.reshape(len(samples), 1 if samples.ndim == 1 else -1)], rate)
     if adc_range:
         recording.annotate(adc_range=adc_range)
@@ -306,7 +307,6 @@ def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:
     samples = _matlab(path, description["samples"])
     interval_s = float(_matlab(path, description["interval_s"]).ravel()[0])
     rate = 1 / interval_s if interval_s > 0 else 0.0
-    _require_rate(rate, path.name)
     return sc.NumpyRecording([np.ascontiguousarray(samples.T)], round(rate, 6))
 
 
@@ -315,11 +315,6 @@ def _matlab(path: Path, variable: str) -> np.ndarray:
         return scipy.io.loadmat(path, variable_names=[variable])[variable]
     except Exception as error:  # scipy on a damaged file raises anything
         raise InputError(f"{path.name} gives no variable '{variable}' ({first_line(error)}): copy it again") from error
-
-
-def _require_rate(rate: float, name: str) -> None:
-    if not (np.isfinite(rate) and rate > 0):
-        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
 
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}
