@@ -82,12 +82,8 @@ def _contents(path: Path):
         state = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
         raise InputError(f"{path.name} cannot be read as windows, for it is {state}")
     try:
-        if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                yield file, list(file)
-        else:
-            with h5py.File(path, "r") as file:
-                yield file, [*file, *file.attrs]
+        with np.load(path, allow_pickle=False) if path.suffix.lower() == ".npz" else h5py.File(path, "r") as file:
+            yield file, [*file, *getattr(file, "attrs", ())]
     except InputError:
         raise
     except Exception as error:  # numpy and h5py on a damaged file raise anything
@@ -125,13 +121,8 @@ def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: floa
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path.name} or {sorted_path.name} is damaged ({error}): fetch it again") from error
     order = np.argsort(sorted_time)
-    match = nearest(
-        times,
-        np.zeros(len(times)),
-        sorted_time[order],
-        np.zeros(len(order)),
-        tolerance=1e-4,  # printed with 12 digits
-    )
+    # Times are printed with 12 digits.
+    match = nearest(times, np.zeros(len(times)), sorted_time[order], np.zeros(len(order)), tolerance=1e-4)
     electrode = np.unique(np.rint(xy), axis=1, return_inverse=True)[1]
     return {
         "windows": shapes.T,
@@ -233,8 +224,8 @@ MOST_UNLIKE = 0.3
 def _unlikeness(group: np.ndarray, split: np.ndarray) -> float:
     """Return the total variation between the ``group`` (n,) of training windows and that of validation or test windows.
 
-    The larger of the two; 0 where they have the same fractions, 1 where no group is in both. What chance would give,
-    E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a fraction p of n and m windows, is taken off.
+    The larger of the two, less what chance would give: E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a fraction p of
+    n and m windows.
     """
     names, group = np.unique(group, return_inverse=True)
     fraction, found = np.bincount(group) / len(group), 0.0

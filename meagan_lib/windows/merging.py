@@ -67,7 +67,7 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     from meagan_lib.windows.imported import require_readable
     from meagan_lib.windows.splits import require_same, require_splittable
 
-    require_splittable(list(parts), split_by)
+    require_splittable(len(parts), split_by)
     opened, owner = {}, {}
     for label, parameters in parts.items():
         recording = parameters["recording"]

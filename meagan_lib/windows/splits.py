@@ -28,10 +28,9 @@ def split_in_time(
         raise InputError(f"the fractions of the split must be three positive numbers with sum 1, not {fractions}")
     if cycles < 1:
         raise InputError(f"split_cycles is {cycles}: it must be 1 or more")
-    edges = ((np.arange(cycles)[:, None] + np.cumsum(fractions)) * n_frames / cycles).ravel()
-    block = np.searchsorted(edges[:-1], frame, side="right")
-    inner = edges[:-1]
-    distance = np.abs(frame[:, None] - inner[None, :]).min(axis=1) if len(inner) else np.full(len(frame), np.inf)
+    edges = ((np.arange(cycles)[:, None] + np.cumsum(fractions)) * n_frames / cycles).ravel()[:-1]
+    block = np.searchsorted(edges, frame, side="right")
+    distance = np.abs(frame[:, None] - edges).min(axis=1)
     return (block % 3).astype(np.uint8), distance < n_samples
 
 
@@ -42,12 +41,8 @@ LEAST = (20, 2, 10)
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """Raise when there are fewer than ``minimum`` windows to train, a tenth of it to validate or a quarter to test.
 
-    No ``minimum`` asks for less than ``LEAST``, but with 0 any window will do, of whichever split.
-
-    Raises
-    ------
-    InputError
-        With the counts and the parameters to relax.
+    No ``minimum`` asks for less than ``LEAST``, but with 0 any window will do, of whichever split. The InputError has
+    the counts and the parameters to relax.
     """
     train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
     needed = (minimum, -(-minimum // 10), -(-minimum // 4))
@@ -89,12 +84,8 @@ def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
 def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) -> None:
     """Raise when a window of one split equals a window of another one; copies within a split are allowed.
 
-    ``fingerprint`` int64 (n,): of :func:`fingerprints`, where the windows themselves are not in memory.
-
-    Raises
-    ------
-    InputError
-        With how many windows there are, and what to leave out; or that those to train are all alike.
+    So when those to train are all alike. ``fingerprint`` int64 (n,): of :func:`fingerprints`, where the windows
+    themselves are not in memory. The InputError says how many windows there are, and what to leave out.
     """
     if fingerprint is None:
         noise = float(np.median(windows.noise_mad)) if len(windows.noise_mad) else 0.0
@@ -122,34 +113,19 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
     )
 
 
-SPLIT_BY = ("recording", "time")
-
-
-def require_splittable(names: list[str], by: str) -> None:
-    """Raise when recordings cannot be divided ``by`` recording or time.
-
-    Raises
-    ------
-    InputError
-        Fewer than three recordings to split by recording, or another word than those of ``SPLIT_BY``.
-    """
-    choose("split_by", by, SPLIT_BY)
-    if by == "recording" and len(names) < len(Split):
+def require_splittable(n_recordings: int, by: str) -> None:
+    """Raise an InputError when there are too few recordings to split ``by`` recording, or for an unknown word."""
+    choose("split_by", by, ("recording", "time"))
+    if by == "recording" and n_recordings < len(Split):
         raise InputError(
             f"splitting by recording needs 3 recordings with spikes, one each for training, validation and test, and "
-            f'there are {len(names)}: add recordings, or ask for split_by = "time" '
+            f'there are {n_recordings}: add recordings, or ask for split_by = "time" '
             f"(--set merge.split_by=time), which splits each recording in time"
         )
 
 
 def require_same(values: Mapping[str, object], what: str) -> None:
-    """Raise when the ``values`` of ``what``, by recording, are not all the same.
-
-    Raises
-    ------
-    InputError
-        Naming the first recording whose value is not that of most.
-    """
+    """Raise an InputError that names the first recording whose value of ``what`` is not that of most."""
     common, _ = Counter(values.values()).most_common(1)[0]
     for name, value in values.items():
         if value != common:
@@ -172,14 +148,10 @@ def merge(
 
     Parameters
     ----------
-    parts
-        Windows of one recording each.
     by
         ``"recording"``: whole recordings go to training, validation or test, so that the windows come closest to the
         ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. ``"time"``:
         every recording keeps its own split in time, and is then in training, validation and test alike.
-    fractions, seed
-        Fractions of the windows for training, validation and test, and the seed, for ``by="recording"``.
 
     Raises
     ------
@@ -190,7 +162,7 @@ def merge(
     """
     names, windows = list(parts), list(parts.values())
     sizes = np.array([len(w) for w in windows])
-    require_splittable(names if by == "time" else [n for n, size in zip(names, sizes) if size], by)
+    require_splittable(np.count_nonzero(sizes), by)
     for name, what in {
         "sampling_rate_hz": "sampling rate in Hz",
         "n_samples": "number of samples in a window",
