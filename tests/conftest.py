@@ -17,7 +17,8 @@ from meagan_lib.recordings import opening
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
-from meagan_lib.windows.detection import DetectionConfig, depths, filtered_traces, noise_levels, segment_spans
+from meagan_lib.windows.detection import DetectionConfig, depths, filtered_traces, segment_spans
+from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Ledger
 from meagan_lib.windows.streaming import Search, scan
 from meagan_lib.workflow import figures
@@ -107,8 +108,9 @@ def traces(recording, detection):
 
 def detect(recording, config: DetectionConfig) -> Ledger:
     """The peaks of a recording, found without isolation, splits or windows; amplitudes in steps of the converter."""
-    noise = noise_levels(recording, config, seed=0)
-    rate, never = recording.get_sampling_frequency(), np.full(len(noise), np.inf, np.float32)
+    rate = recording.get_sampling_frequency()
+    noise = noise_levels(recording, config.filter(rate), seed=0)
+    never = np.full(len(noise), np.inf, np.float32)
     search = Search(depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0)
     found = [
         (peaks.frame + start, peaks.channel, peaks.amplitude, peaks.flags)

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering
 from meagan_lib.windows.cutting import Isolation, WindowConfig, stretches
-from meagan_lib.windows.detection import DetectionConfig, noise_levels, true_peaks
+from meagan_lib.windows.detection import DetectionConfig, true_peaks
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 
 GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -74,7 +74,8 @@ def contamination_curves(
     }
     if mine.guard_mad:
         rules[f"and no trough over {mine.guard_mad:g} σ"] = replace(mine, sides="both")
-    rate, noise = recording.get_sampling_frequency(), noise_levels(recording, detection, seed)
+    rate = recording.get_sampling_frequency()
+    noise = filtering.noise_levels(recording, detection.filter(rate), seed)
     half, dead = config.half_window(rate), detection.dead(rate)
     gain = filtering.signs_and_gains(recording)[1]
     spikes = true_peaks(truth, detection, rate, noise * gain, DEEP_MAD)[:2]

@@ -13,7 +13,6 @@ from meagan_lib.windows.filtering import Filter
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FILTER_MARGIN_MS = 20.0
-SHORTEST_MS = 100.0
 
 
 @dataclass(frozen=True)
@@ -85,24 +84,6 @@ def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
     if (first[1:] < first[:-1] + sizes[:-1]).any():
         first = np.cumsum(sizes) - sizes
     return np.stack([first, first + sizes], axis=1)
-
-
-def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int) -> np.ndarray:
-    """Estimate the noise level of each band-passed channel, float32 (channels,), in steps: σ = median |x| / 0.6745.
-
-    Raises
-    ------
-    InputError
-        No segment of 100 ms or more.
-    """
-    rate = recording.get_sampling_frequency()
-    longest = int(np.diff(segment_spans(recording)).max())
-    if longest < SHORTEST_MS * rate / 1000:
-        raise InputError(
-            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be "
-            f"measured in less than {SHORTEST_MS:g} ms: use a longer recording"
-        )
-    return filtering.noise_levels(recording, config.filter(rate), seed)
 
 
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:

@@ -16,6 +16,8 @@ import scipy.signal
 import spikeinterface.core as sc
 from numba import njit
 
+from meagan_lib import InputError
+
 LANES = 32
 """Channels that are filtered side by side: a few registers of a SIMD unit."""
 ROWS = 16
@@ -23,6 +25,7 @@ ROWS = 16
 TILE = 256
 """Channels of one job."""
 PIECE_BYTES = 2**24
+SHORTEST_MS = 100.0
 SETTLED = 1e-5
 """Fraction to which the filter's memory of what lay before the margin has decayed."""
 
@@ -215,9 +218,21 @@ def noise_levels(recording: sc.BaseRecording, filter: Filter, seed: int) -> np.n
     From every second frame of blocks of 1000 frames at random places, drawn with ``seed``: twenty blocks of a large
     chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
     doi:10.1162/089976604774201631.
+
+    Raises
+    ------
+    InputError
+        No segment of 100 ms or more.
     """
+    rate = recording.get_sampling_frequency()
     segments = [Stored(recording, segment) for segment in range(recording.get_num_segments())]
-    block = min(1000, max(segment.n_frames for segment in segments))
+    longest = max(segment.n_frames for segment in segments)
+    if longest < SHORTEST_MS * rate / 1000:
+        raise InputError(
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be "
+            f"measured in less than {SHORTEST_MS:g} ms: use a longer recording"
+        )
+    block = min(1000, longest)
     segments = [segment for segment in segments if segment.n_frames >= block]
     n_channels = recording.get_num_channels()
     n_blocks = int(np.clip(10**8 // (block * n_channels), 20, 60))

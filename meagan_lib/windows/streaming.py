@@ -27,14 +27,14 @@ NEXT, PREVIOUS, GUARD, ARTEFACT, CLIPPED = 1, 2, 4, 8, 16
 
 @dataclass(frozen=True)
 class Search:
-    """What a pass searches for; times in frames, depths in steps of the converter, by channel."""
+    """What a pass searches for; times in frames, depths in steps of the converter, float32 (channels,), ∞ for none."""
 
     threshold: np.ndarray
-    """float32 (channels,): depth of a peak, ∞ where none is wanted."""
+    """Depth of a peak."""
     guard_threshold: np.ndarray
-    """float32 (channels,): depth of a second trough that spoils a window, ∞ for none."""
+    """Depth of a second trough that spoils a window."""
     artefact: np.ndarray
-    """float32 (channels,): absolute value that no spike reaches, ∞ for none."""
+    """Absolute value that no spike reaches."""
     dead: int
     """A peak is the lowest of its channel within this many frames on both sides."""
     guard: int

@@ -7,7 +7,8 @@ import pytest
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.windows.detection import DetectionConfig, nearest, noise_levels, score_detection, window_lowpass
+from meagan_lib.windows.detection import DetectionConfig, nearest, score_detection, window_lowpass
+from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Ledger
 from tests.conftest import detect
 
@@ -44,7 +45,7 @@ def test_a_dead_channel_has_no_peaks():
 def test_a_recording_too_short_for_a_noise_level_is_refused(detection):
     recording = sc.NumpyRecording([np.zeros((500, 2), np.float32)], 20_000)
     with pytest.raises(InputError, match="25.0 ms.*longer recording"):
-        noise_levels(recording, detection, seed=0)
+        noise_levels(recording, detection.filter(20_000), seed=0)
 
 
 def test_the_pass_band_follows_the_sampling_rate():
