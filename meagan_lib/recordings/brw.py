@@ -149,13 +149,7 @@ def read_header(path: Path, well: str | None) -> BrwHeader:
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open a file for reading.
-
-    Raises
-    ------
-    InputError
-        A file that is no HDF5, or is cut short, or that another program is writing.
-    """
+    """Open a file for reading; an InputError says whether it is no HDF5, or cut short or still being written."""
     try:
         return h5py.File(path, "r")
     except OSError as error:

@@ -23,6 +23,8 @@ from spikeinterface.extractors import extractor_classes as se
 from meagan_lib import InputError
 from meagan_lib.recordings.brw import CUT_SHORT, HDF5, contents, first_line, open_hdf5
 
+Opened = tuple[sc.BaseRecording, list[Path]]
+"""A recording, and the files that it is read from, that of the samples first."""
 AUXILIARY = re.compile(
     r"aux|analog|adc|dac|digital|ttl|sync|supply|temperature|stim|trigger|event|nidq|ni-daq|obx", re.IGNORECASE
 )
@@ -72,7 +74,7 @@ def _pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
     raise InputError(f"{name} holds {'several streams' if named else 'no stream'} '{stream}': pick one of {choices}")
 
 
-def _neo(extractor: type, path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _neo(extractor: type, path: Path, stream: str | None) -> Opened:
     """Open one file, with as many streams as neo finds in it."""
     names, ids = extractor.get_streams(path)
     chosen = _pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
@@ -102,7 +104,7 @@ def _at_breaks(
     return divided
 
 
-def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_intan(path: Path, stream: str | None) -> Opened:
     """Open a file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
     recording, files = _neo(se.IntanRecordingExtractor, path, stream)
     reader = recording.neo_reader
@@ -115,7 +117,7 @@ def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[
     return recording, files
 
 
-def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_blackrock(path: Path, stream: str | None) -> Opened:
     """Open one ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
     refuse_choice(path.name, stream=stream)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +131,7 @@ def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, l
     return recording, [path]
 
 
-def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_nwb(path: Path, stream: str | None) -> Opened:
     if path.is_file():
         with open_hdf5(path) as file:
             there = contents(file)
@@ -148,7 +150,7 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
     return _at_breaks(recording, path.name, [(begins, times_s[begins])]), [path]
 
 
-def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_zarr(path: Path, stream: str | None) -> Opened:
     refuse_choice(path.name, stream=stream)
     recording = sc.read_zarr(path)
     for name, array in recording._root.arrays():  # missing chunks would be read as zeros
@@ -157,7 +159,7 @@ def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[P
     return recording, [path]
 
 
-def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_hdf5(path: Path, stream: str | None, well: str | None) -> Opened:
     """Open MaxWell's or MultiChannel Systems' HDF5, recognised by its content."""
     with open_hdf5(path) as file:
         if "version" in file and ("wells" in file or {"sig", "mapping"} <= set(file)):
@@ -172,7 +174,7 @@ def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
         )
 
 
-def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> Opened:
     streams = {}
     for key, group in file["Data/Recording_0/AnalogStream"].items():
         words = [group.attrs.get(name, b"") for name in ("Label", "DataSubType")]
@@ -184,9 +186,7 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> tuple[sc.BaseR
     return _at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
 
 
-def _open_maxwell(
-    path: Path, file: h5py.File, stream: str | None, well: str | None
-) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_maxwell(path: Path, file: h5py.File, stream: str | None, well: str | None) -> Opened:
     """Open a file of MaxOne or MaxTwo; a well is named as in the file (``well000``), by ``well`` or ``stream``.
 
     SpikeInterface would download the maker's decompression library for every file; it is needed for compressed ones.
@@ -231,7 +231,7 @@ def _read_mapped_rows(recording: sc.BaseRecording) -> None:
     segment.get_traces = get_traces
 
 
-def _open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_spikeglx(path: Path, stream: str | None) -> Opened:
     """Open one ``.bin`` with its ``.meta``, whatever lies beside: SpikeInterface's reader takes a folder for a run."""
     meta_file = path.with_suffix(".meta")
     meta = read_meta_file(meta_file)
@@ -266,7 +266,7 @@ def _open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, li
     return recording, [path, meta_file]
 
 
-def _open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_openephys(path: Path, stream: str | None) -> Opened:
     """Open a folder of Open Ephys' binary format: a recording, or an experiment, whose recordings become segments."""
     experiments = sorted({file.parents[1] for file in path.rglob("structure.oebin")})
     if len(experiments) > 1 and len({e.name for e in experiments}) > 1:
@@ -317,10 +317,8 @@ PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
 """What neo needs beyond its own dependencies."""
 
 
-def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]] | None:
-    """Open a recording by its suffix, or by what is in it; with the files that were read, that of the samples first.
-
-    None for a format that is not known.
+def open_known(path: Path, stream: str | None, well: str | None) -> Opened | None:
+    """Open a recording by its suffix, or by what is in it; None for a format that is not known.
 
     Raises
     ------

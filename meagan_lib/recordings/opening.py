@@ -34,25 +34,13 @@ def open_recording(
 ) -> sc.BaseRecording:
     """Open a recording lazily: nothing but its header is read.
 
-    Parameters
-    ----------
-    recording
-        ``"simulated"``; or the name of an entry of ``data/catalogue.yaml`` (downloaded once, checked by its
-        SHA-256); or the path of a file, relative to the working directory or to the checkout.
-    simulation
-        What to simulate, for ``"simulated"``.
-    well
-        Of a plate with several wells, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); refused for every other
-        recording.
-    stream
-        Of a file with several streams of electrodes the one that is meant, by its name or a part of it; refused where
-        there is nothing to pick.
+    ``recording`` is ``"simulated"``, as ``simulation`` says; or the name of an entry of ``data/catalogue.yaml``
+    (downloaded once, checked by its SHA-256); or the path of a file, relative to the working directory or to the
+    checkout. Of several wells ``well`` picks one, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); of several
+    streams of electrodes ``stream`` does, by its name or a part of it. Both are refused where there is nothing to pick.
 
-    Returns
-    -------
-    spikeinterface.BaseRecording
-        (frames, channels) per segment; the annotation ``files`` holds the paths that it was read from, that of the
-        samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
+    Traces are (frames, channels) per segment; the annotation ``files`` holds the paths that they are read from, that of
+    the samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
 
     Raises
     ------
@@ -259,10 +247,6 @@ def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
 
 def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
     """Open a WAV file: each of its channels in steps of the converter (WAV states no scale)."""
-    with open(path, "rb") as file:
-        start = file.read(4)
-    if not any(wav.startswith(start) for wav in (b"RIFF", b"RIFX", b"RF64")):
-        raise InputError(f"{path.name} is no WAV file: check its name")
     if _wav_ends_early(path):
         raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished")
     try:
@@ -290,6 +274,8 @@ def _wav_ends_early(path: Path) -> bool:
     end = path.stat().st_size
     with open(path, "rb") as file:
         kind, size = file.read(4), file.read(4)
+        if not any(wav.startswith(kind) for wav in (b"RIFF", b"RIFX", b"RF64")):
+            raise InputError(f"{path.name} is no WAV file: check its name")
         order = "big" if kind == b"RIFX" else "little"
         if kind != b"RF64" and not 4 < int.from_bytes(size, order) <= end - 8:
             return True
@@ -304,17 +290,16 @@ def _wav_ends_early(path: Path) -> bool:
 
 def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:
     """Open a MATLAB file (up to 7.2) with a variable (channels, frames) and one with the sampling interval in s."""
-    samples = _matlab(path, description["samples"])
-    interval_s = float(_matlab(path, description["interval_s"]).ravel()[0])
+    names = [description["samples"], description["interval_s"]]
+    try:
+        variables = scipy.io.loadmat(path, variable_names=names)
+        samples, interval_s = variables[names[0]], float(variables[names[1]].ravel()[0])
+    except Exception as error:  # scipy on a damaged file raises anything
+        raise InputError(
+            f"{path.name} does not give {' and '.join(names)} ({first_line(error)}): copy it again"
+        ) from error
     rate = 1 / interval_s if interval_s > 0 else 0.0
     return sc.NumpyRecording([np.ascontiguousarray(samples.T)], round(rate, 6))
-
-
-def _matlab(path: Path, variable: str) -> np.ndarray:
-    try:
-        return scipy.io.loadmat(path, variable_names=[variable])[variable]
-    except Exception as error:  # scipy on a damaged file raises anything
-        raise InputError(f"{path.name} gives no variable '{variable}' ({first_line(error)}): copy it again") from error
 
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}

@@ -242,16 +242,9 @@ def cut_windows(
     :func:`~meagan_lib.windows.streaming.scan` reads, filters, finds peaks and cuts; :func:`stretches` gives each peak
     its reason and its split; here windows are written as they come, checked as a whole, and read back.
 
-    Parameters
-    ----------
-    truth
-        Of a simulation: each window is labelled with the unit that fired, −1 where none did.
-    bad
-        bool (channels,): channels whose peaks are only entered in the ledger.
-    path
-        The file of windows; None: none is kept.
-    min_train
-        Training windows that there must be for the file to be written; 0: any window; None: not even one.
+    Of a simulation the ``truth`` labels each window with the unit that fired, −1 where none did; peaks of ``bad``
+    channels, bool (channels,), are only entered in the ledger. The file is kept at ``path``, if there is one, and if
+    there are windows enough: ``min_train`` to train; 0: any window; None: not even one.
 
     Raises
     ------

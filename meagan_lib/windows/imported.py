@@ -53,13 +53,7 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
 
 
 def require_readable(recording: str | Path) -> None:
-    """Raise when a file of windows is damaged or lacks what it must hold; only its table of contents is read.
-
-    Raises
-    ------
-    InputError
-        As :func:`open_windows`. Nothing is raised for an entry of the catalogue.
-    """
+    """Raise as :func:`open_windows` when a file is damaged or lacks an array; only its table of contents is read."""
     if str(recording) not in catalogue():
         path = _find(recording)
         with _contents(path) as (_, there):

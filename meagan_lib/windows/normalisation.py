@@ -70,12 +70,6 @@ NORMALISATIONS = {"z_score": Standardiser.fit, "min_max": Standardiser.fit_range
 
 
 def fit_normalisation(name: str, windows: np.ndarray) -> Standardiser | WindowStandardiser:
-    """Fit the normalisation called ``name`` to training windows (n, samples).
-
-    Raises
-    ------
-    InputError
-        A name that is not known.
-    """
+    """Fit the normalisation called ``name`` to training windows (n, samples); an unknown one raises an InputError."""
     choose("normalisation", name, NORMALISATIONS)
     return NORMALISATIONS[name](windows)

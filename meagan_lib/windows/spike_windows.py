@@ -237,13 +237,7 @@ class SpikeWindows:
 
     @classmethod
     def load(cls, path: Path | str) -> "SpikeWindows":
-        """Read what :meth:`save` wrote.
-
-        Raises
-        ------
-        InputError
-            No such file, or not a file of windows.
-        """
+        """Read what :meth:`save` wrote; no such file, or not a file of windows, raises an InputError."""
         path = Path(path)
         if not path.is_file():
             raise InputError(f"no windows at {path.parent.name}/{path.name}: run notebook 01_preprocessing first")
@@ -273,8 +267,7 @@ class SpikeWindows:
 def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:
     """Return intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together.
 
-    None goes from one recording to another, nor over a joint of segments, where ``segment_starts`` gives the frames at
-    which these begin.
+    None goes from one recording to another, nor from one segment to the next, of which the first frames are given.
     """
     segment = np.searchsorted(segment_starts, peaks.frame, side="right")
     train = np.stack([peaks.recording, segment, peaks.channel])

@@ -146,12 +146,9 @@ def merge(
     The columns stand one recording after the other; ``recording`` says which. Channels and frames count within their
     recording; units keep apart (those of a later recording are counted on from the earlier ones, −1 stays −1).
 
-    Parameters
-    ----------
-    by
-        ``"recording"``: whole recordings go to training, validation or test, so that the windows come closest to the
-        ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. ``"time"``:
-        every recording keeps its own split in time, and is then in training, validation and test alike.
+    By ``"recording"`` whole recordings go to training, validation or test, so that the windows come closest to the
+    ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. By ``"time"``
+    every recording keeps its own split in time, and is then in training, validation and test alike.
 
     Raises
     ------
