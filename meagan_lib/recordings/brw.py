@@ -68,10 +68,8 @@ class BrwRecording(sc.BaseRecording):
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
     taken from), ``frames_per_chunk``. Positions are (row, column) · pitch in µm, as SpikeInterface has them.
 
-    Raises
-    ------
-    InputError
-        What :func:`read_header` refuses; on reading traces, samples that the file does not give.
+    An InputError is raised for what :func:`read_header` refuses; on reading traces, for samples that the file does not
+    give.
     """
 
     def __init__(self, file_path: str | Path, well: str | None):

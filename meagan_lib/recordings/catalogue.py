@@ -21,8 +21,7 @@ def catalogue() -> dict[str, dict]:
 def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
     """Download the files of a catalogue entry, once, and check their SHA-256.
 
-    With the environment variable ``MEAGAN_DATA_MIRROR`` (a folder that holds ``<name>/<file>``) nothing is
-    downloaded.
+    Nothing is downloaded that the folder in ``MEAGAN_DATA_MIRROR`` holds as ``<name>/<file>``.
 
     Raises
     ------

@@ -86,18 +86,10 @@ def channel_quality(
     - mains: 50 or 60 Hz and its harmonics have more power than all else between 40 Hz and the upper edge of the band;
     - noisy: noise far above that of the other channels.
 
-    Parameters
-    ----------
-    adc_range
-        The converter's lowest and highest code, its rails. By default each channel's own lowest and highest sampled
-        value: a channel that is not clipped hardly ever touches them, one that is returns to them all the time.
-    band_hz
-        Where the noise is measured: the band in which spikes are sought later.
-
-    Raises
-    ------
-    InputError
-        A recording without a sample.
+    The noise is measured in ``band_hz``, in which spikes are sought later. ``adc_range`` are the converter's lowest and
+    highest code, its rails; by default each channel's own lowest and highest sampled value: a channel that is not
+    clipped hardly ever touches them, one that is returns to them all the time. A recording without a sample raises an
+    InputError.
     """
     blocks = _blocks(recording, seed)
     rate, n_channels = recording.get_sampling_frequency(), recording.get_num_channels()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from itertools import chain, pairwise
 from pathlib import Path
 
 import h5py
@@ -216,14 +217,11 @@ def _with_neighbours(
     if adjacent is None:
         yield from ((found, np.zeros(len(found.frame), bool)) for found in passing)
         return
-    before, here = None, next(passing, None)
-    while here is not None:
-        after = next(passing, None)
+    for (before, here), (_, after) in pairwise(pairwise(chain([None], passing, [None]))):
         near = [found for found in (before, here, after) if found is not None]
         frame, channel = (np.concatenate([getattr(found, of) for found in near]) for of in ("frame", "channel"))
         skip = len(before.frame) if before is not None else 0
         yield here, active_neighbours(frame, channel, skip, skip + len(here.frame), adjacent, search.dead, search.guard)
-        before, here = here, after
 
 
 def cut_windows(

@@ -8,8 +8,7 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows import filtering
-from meagan_lib.windows.filtering import Filter
+from meagan_lib.windows.filtering import Bandpass, Filter, Stored, signs_and_gains
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FILTER_MARGIN_MS = 20.0
@@ -44,13 +43,15 @@ class DetectionConfig:
 
     def filter(self, sampling_rate_hz: float) -> Filter:
         """Design the band-pass at a given sampling rate."""
-        return Filter.design(self.filter_order, self.band_at(sampling_rate_hz), sampling_rate_hz)
+        band_hz = self.band_at(sampling_rate_hz)
+        return Filter(scipy.signal.butter(self.filter_order, band_hz, "bandpass", fs=sampling_rate_hz, output="sos"))
 
 
 def filtered_traces(recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int) -> np.ndarray:
     """Return band-passed frames start … stop of the first segment, float32 (frames, channels), in µV where known."""
-    steps = filtering.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop)
-    return steps * filtering.signs_and_gains(recording)[1]
+    steps = np.empty((recording.get_num_channels(), stop - start), np.float32)
+    Bandpass(Stored(recording, 0), config.filter(recording.get_sampling_frequency())).fill(steps, start)
+    return steps.T * signs_and_gains(recording)[1]
 
 
 def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:

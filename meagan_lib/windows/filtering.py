@@ -36,11 +36,6 @@ class Filter:
 
     sos: np.ndarray
 
-    @classmethod
-    def design(cls, order: int, band_hz: tuple[float, float], sampling_rate_hz: float) -> "Filter":
-        """Design a Butterworth filter of an order and a pass band."""
-        return cls(scipy.signal.butter(order, band_hz, btype="bandpass", fs=sampling_rate_hz, output="sos"))
-
     @property
     def margin(self) -> int:
         """Frames after which the slowest pole has forgotten a start, to ``SETTLED``."""
@@ -205,24 +200,12 @@ class Bandpass:
             out[first : first + LANES] = filtered[:, : self.stored.n_channels - first].T
 
 
-def filter_block(recording: sc.BaseRecording, filter: Filter, start: int, stop: int) -> np.ndarray:
-    """Filter frames start … stop of the first segment, float32 (frames, channels), in steps of the converter."""
-    out = np.empty((recording.get_num_channels(), stop - start), np.float32)
-    Bandpass(Stored(recording, 0), filter).fill(out, start)
-    return out.T
-
-
 def noise_levels(recording: sc.BaseRecording, filter: Filter, seed: int) -> np.ndarray:
     """Estimate the noise level float32 (channels,) of the filtered recording, in steps: σ = median |x| / 0.6745.
 
     From every second frame of blocks of 1000 frames at random places, drawn with ``seed``: twenty blocks of a large
     chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
-    doi:10.1162/089976604774201631.
-
-    Raises
-    ------
-    InputError
-        No segment of 100 ms or more.
+    doi:10.1162/089976604774201631. An InputError is raised where no segment lasts 100 ms.
     """
     rate = recording.get_sampling_frequency()
     segments = [Stored(recording, segment) for segment in range(recording.get_num_segments())]

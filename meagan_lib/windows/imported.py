@@ -49,15 +49,16 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
         kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
         raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
     paths = fetch(str(recording))
-    return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
+    description = entry["description"]
+    arrays = _read_herdingspikes(*paths, description["sampling_rate_hz"])
+    return _windows_from(arrays | description, paths, config)
 
 
 def require_readable(recording: str | Path) -> None:
     """Raise as :func:`open_windows` when a file is damaged or lacks an array; only its table of contents is read."""
     if str(recording) not in catalogue():
-        path = _find(recording)
-        with _contents(path) as (_, there):
-            _require_names(path.name, there)
+        with _contents(_find(recording)):
+            pass
 
 
 def _find(recording: str | Path) -> Path:
@@ -69,15 +70,23 @@ def _find(recording: str | Path) -> Path:
 
 @contextmanager
 def _contents(path: Path):
-    """Open a file of windows: the file, and the names that it holds."""
-    if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
+    """Open a file of windows: the file, and the names that it holds, which are those that it must."""
+    npz = path.suffix.lower() == ".npz"
+    if npz and not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
             begun = file.read(2) in (b"PK", b"")  # an archive ends in its table of contents
         state = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
         raise InputError(f"{path.name} cannot be read as windows, for it is {state}")
     try:
-        with np.load(path, allow_pickle=False) if path.suffix.lower() == ".npz" else h5py.File(path, "r") as file:
-            yield file, [*file, *getattr(file, "attrs", ())]
+        with np.load(path, allow_pickle=False) if npz else h5py.File(path, "r") as file:
+            there = [*file, *getattr(file, "attrs", ())]
+            if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
+                raise InputError(
+                    f"{path.name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it "
+                    f"again with windows (n, samples) and sampling_rate_hz under these names, and "
+                    f"{', '.join(WINDOWS_OPTIONAL)} if known"
+                )
+            yield file, there
     except InputError:
         raise
     except Exception as error:  # numpy and h5py on a damaged file raise anything
@@ -87,22 +96,13 @@ def _contents(path: Path):
         ) from error
 
 
-def _require_names(name: str, there: Sequence[str]) -> None:
-    if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
-        raise InputError(
-            f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with "
-            f"windows (n, samples) and sampling_rate_hz under these names, and {', '.join(WINDOWS_OPTIONAL)} if known"
-        )
-
-
 def _read_arrays(path: Path) -> dict:
     with _contents(path) as (file, there):
-        _require_names(path.name, there)
         names = [name for name in (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL) if name in there]
         return {name: file[name][()] if name in file else file.attrs[name] for name in names}
 
 
-def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: float, amplitude_unit: str) -> dict:
+def _read_herdingspikes(path: Path, sorted_path: Path, sampling_rate_hz: float) -> dict:
     """Read spikes of HerdingSpikes 1: ``shapes`` (samples, n), ``times`` (n,) in frames, ``data`` (2, n) in pitches.
 
     The second file has a line ``time unit`` for each spike that was sorted; it names a window by its time. A window's
@@ -123,8 +123,6 @@ def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: floa
         "time_s": times / sampling_rate_hz,
         "channel": electrode.ravel(),
         "label": np.where(match >= 0, unit[order][match], -1),
-        "sampling_rate_hz": sampling_rate_hz,
-        "amplitude_unit": amplitude_unit,
     }
 
 

@@ -57,11 +57,8 @@ def parts(first: Mapping[str, object]) -> dict[str, dict]:
 def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     """Raise before anything has run when recordings, of which only the headers are read, cannot make one data set.
 
-    Raises
-    ------
-    InputError
-        A recording that cannot be opened, is given twice, or has another sampling rate or unit than the others; too
-        few for ``split_by``.
+    That is when one cannot be opened, is given twice, or has another sampling rate or unit than the others, or when
+    there are too few for ``split_by``.
     """
     from meagan_lib.recordings.opening import SIMULATED, amplitude_unit, holds_windows, open_recording
     from meagan_lib.windows.imported import require_readable

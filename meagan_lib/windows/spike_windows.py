@@ -165,12 +165,8 @@ class SpikeWindows:
         """Find the classes of the windows of one split, for a conditional model.
 
         The index int64 (m,) of each window's class, from 0; and recording and unit or channel (−1: unknown) of each
-        class, int64 (classes, 2). ``by`` is ``unit`` or ``channel``, each counted within its recording.
-
-        Raises
-        ------
-        InputError
-            Another ``by``, or units or channels that are not known.
+        class, int64 (classes, 2). ``by`` is ``unit`` or ``channel``, each counted within its recording; another word,
+        or units or channels that are not known, raise an InputError.
         """
         of, index = np.unique(self._pairs(by, split), axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():

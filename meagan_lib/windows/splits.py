@@ -47,28 +47,26 @@ def require_enough(windows: SpikeWindows, minimum: int) -> None:
     train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
     needed = (minimum, -(-minimum // 10), -(-minimum // 4))
     needed = tuple(map(max, needed, LEAST)) if minimum else needed
-    if not any(there) or any(n < least for n, least in zip(there, needed)):
-        lower = 0.8 * windows.detection.get("threshold_mad", 5.0)
-        if windows.ledger and not len(windows.ledger.frame):
-            raise InputError(
-                "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a "
-                f"recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad={lower:g}"
-            )
-        counted, remedy = f"windows: {len(windows.split)} windows", "add windows"
-        if windows.ledger:
-            counted = f"isolated spikes: {len(windows.split)} windows of {len(windows.ledger.frame)} detected peaks"
-            remedy = (
-                "use a longer recording, or relax threshold_mad, guard_ms or window_ms (such as --set "
-                f"01_preprocessing.threshold_mad={lower:g})"
-            )
-        wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
-        most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))
-        fewer = ", or make do with these, which rank models only roughly, by --set 01_preprocessing."
-        fewer = f"{fewer}min_train_windows={most}" if enough else ""
+    if any(there) and all(n >= least for n, least in zip(there, needed)):
+        return
+    lower = f"--set 01_preprocessing.threshold_mad={0.8 * windows.detection.get('threshold_mad', 5.0):g}"
+    if windows.ledger and not len(windows.ledger.frame):
         raise InputError(
-            f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: "
-            f"{remedy}{fewer}"
+            "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a recording "
+            f"of active cells, or lower the threshold with {lower}"
         )
+    counted, remedy = f"windows: {len(windows.split)} windows", "add windows"
+    if windows.ledger:
+        counted = f"isolated spikes: {len(windows.split)} windows of {len(windows.ledger.frame)} detected peaks"
+        remedy = f"use a longer recording, or relax threshold_mad, guard_ms or window_ms (such as {lower})"
+    if all(n >= least for n, least in zip(there, LEAST)):
+        most = min(train, 10 * validation, 4 * test)
+        remedy += ", or make do with these, which rank models only roughly, by --set 01_preprocessing."
+        remedy += f"min_train_windows={most}"
+    wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
+    raise InputError(
+        f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: {remedy}"
+    )
 
 
 def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from scipy.ndimage import minimum_filter1d
 
 from meagan_lib.windows import filtering, streaming
-from meagan_lib.windows.filtering import Filter, filter_block, noise_levels
+from meagan_lib.windows.detection import DetectionConfig, filtered_traces
+from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.streaming import Search, scan
 
 RATE, N_FRAMES, N_CHANNELS = 20_000.0, 30_000, 70
-FILTER = Filter.design(3, (300.0, 6000.0), RATE)
+CONFIG = DetectionConfig()
+FILTER = CONFIG.filter(RATE)
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +50,16 @@ def everything(recording, wanted: Search) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("start, stop", [(0, 3000), (14_000, 15_000), (N_FRAMES - 500, N_FRAMES), (0, N_FRAMES)])
 def test_the_filter_is_scipys_within_a_fiftieth_of_a_step(recording, reference, start, stop):
-    got = filter_block(recording, FILTER, start, stop)
+    got = filtered_traces(recording, CONFIG, start, stop)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, reference[start:stop], atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])
 def test_filters_of_other_orders_are_scipys_too(recording, codes, order):
-    filter = Filter.design(order, (300.0, 6000.0), RATE)
-    expected = scipy.signal.sosfiltfilt(filter.sos, codes.astype(np.float64), axis=0)
-    np.testing.assert_allclose(filter_block(recording, filter, 5000, 6000), expected[5000:6000], atol=0.02, rtol=0)
+    config = DetectionConfig(filter_order=order)
+    expected = scipy.signal.sosfiltfilt(config.filter(RATE).sos, codes.astype(np.float64), axis=0)
+    np.testing.assert_allclose(filtered_traces(recording, config, 5000, 6000), expected[5000:6000], atol=0.02, rtol=0)
 
 
 def test_peaks_and_windows_are_those_of_the_reference(recording, reference):
@@ -132,7 +134,7 @@ def test_a_negative_gain_turns_the_signal_over(codes):
     for recording, gain in ((upright, 2.0), (inverted, -2.0)):
         recording.set_channel_gains(gain)
         recording.set_channel_offsets(0.0)
-    one, two = (filter_block(recording, FILTER, 0, 5000) for recording in (upright, inverted))
+    one, two = (filtered_traces(recording, CONFIG, 0, 5000) for recording in (upright, inverted))
     np.testing.assert_allclose(one, two, atol=1e-3)
 
 
@@ -149,4 +151,4 @@ def test_samples_of_any_type_give_the_same_peaks(dtype):
 def test_a_recording_shorter_than_the_margin_is_filtered_as_scipy_does():
     x = np.random.default_rng(0).standard_normal((150, 2)).astype(np.float32)
     expected = scipy.signal.sosfiltfilt(FILTER.sos, x.astype(np.float64), axis=0)
-    np.testing.assert_allclose(filter_block(sc.NumpyRecording([x], RATE), FILTER, 0, 150), expected, atol=1e-4)
+    np.testing.assert_allclose(filtered_traces(sc.NumpyRecording([x], RATE), CONFIG, 0, 150), expected, atol=1e-4)
