@@ -13,10 +13,14 @@ import torch
 from hypothesis import settings
 
 from meagan_lib import ROOT
+from meagan_lib.recordings import opening
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
-from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces
+from meagan_lib.windows.detection import DetectionConfig, depths, filtered_traces, segment_spans
+from meagan_lib.windows.filtering import noise_levels
+from meagan_lib.windows.spike_windows import Ledger
+from meagan_lib.windows.streaming import Search, scan
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 
@@ -80,13 +84,10 @@ def simulation() -> SimulationConfig:
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="session")
-def recording(simulation, data_dir):
-    return open_recording("simulated", simulation=simulation, data_dir=data_dir)
+def recording(simulation, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "DATA", tmp_path_factory.mktemp("data"))
+        return open_recording("simulated", simulation=simulation)
 
 
 @pytest.fixture(scope="session")
@@ -105,9 +106,18 @@ def traces(recording, detection):
     return filtered_traces(recording, detection, 0, recording.get_num_samples())
 
 
-@pytest.fixture(scope="session")
-def peaks(recording, detection):
-    return detect(recording, detection)
+def detect(recording, config: DetectionConfig) -> Ledger:
+    """The peaks of a recording, found without isolation, splits or windows; amplitudes in steps of the converter."""
+    rate = recording.get_sampling_frequency()
+    noise = noise_levels(recording, config.filter(rate), seed=0)
+    never = np.full(len(noise), np.inf, np.float32)
+    search = Search(depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0)
+    found = [
+        (peaks.frame + start, peaks.channel, peaks.amplitude, peaks.flags)
+        for segment, start in enumerate(segment_spans(recording)[:, 0])
+        for peaks in scan(recording, config.filter(rate), search, segment)
+    ]
+    return Ledger(*(np.concatenate(column) for column in zip(*found)))
 
 
 @pytest.fixture(scope="session")

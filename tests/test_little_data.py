@@ -93,18 +93,16 @@ def test_a_condition_that_no_test_window_has_is_refused_with_advice_that_works(r
 def test_the_least_windows_give_every_score_whatever_their_labels(labels):
     train, validation, test = np.split(spikes(sum(LEAST), 36, 1), np.cumsum(LEAST)[:-1])
     made = spikes(LEAST[2], 36, 2)
-    scores = score_models(test, train, {"model": made}, 20_000.0, 2000, 2, 0, labels)
+    context = metrics.Context.fit(train, 20_000.0, labels=labels)
+    scores = score_models(test, context, {"model": made}, 2000, 2)
     for by in scores.values():
         assert set(by) == set(METRICS)
         assert all(np.isfinite([s["value"], *s["interval"], s["floor"], s["reach"]]).all() for s in by.values())
     if labels is not None:
         return
-    context = metrics.Context.fit(train, 20_000.0)
     assert 0 <= metrics.Validation(validation, context)(made) <= 1
     assert 0 < distances.mmd_permutation_p(test[:5], made[:5]) <= 1
-    assert (
-        len(planted_failures.planted_failures(test, train, 20_000.0, 1000, 2, 0)) == len(planted_failures.FAILURES) + 1
-    )
+    assert len(planted_failures.planted_failures(test, context, 1000, 2)) == len(planted_failures.FAILURES) + 1
     places = features.neighbour_map({"real": test, "one": made, "other": made}, context.pca, 9)
     assert all(np.isfinite(own).all() for own in places.values())
 

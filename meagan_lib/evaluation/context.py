@@ -1,7 +1,7 @@
 """What all metrics share: the training windows, and what is fitted to them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,49 +15,34 @@ from meagan_lib.windows.features import Array
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 """The value of a metric on the windows ``real[i]`` and ``fake[j]``, of indices ``i`` (n,) and ``j`` (m,)."""
+COMPONENTS = 10
 CLUSTERS = 10
 
 
 @dataclass(frozen=True)
 class Context:
-    """What metrics look through: fitted to the training windows, never to those that are compared.
-
-    Attributes
-    ----------
-    pca
-        Principal components of the training windows.
-    sampling_rate_hz
-        For the features that have a duration.
-    train
-        The training windows (n, samples).
-    seed
-        Of random directions, folds, clusters and bootstrap.
-    labels
-        Spike types (n,) of the training windows where they are known, for the Inception Score.
-    gate
-        Which windows (n, samples), bool (n,), the rule of real ones accepts
-        (:meth:`meagan_lib.windows.gate.Gate.passes`); None: all.
-    """
+    """What metrics look through: fitted to the training windows, never to those that are compared."""
 
     pca: PCA
+    """Principal components of the training windows."""
     sampling_rate_hz: float
+    """For the features that have a duration."""
     train: Array
+    """The training windows (n, samples)."""
     seed: int = 0
+    """Of random directions, folds, clusters, halves and bootstrap."""
     labels: np.ndarray | None = None
+    """Spike types (n,) of the training windows where they are known, for the Inception Score."""
     gate: Callable[[Array], np.ndarray] | None = None
+    """Which windows (n, samples), bool (n,), the rule of real ones accepts
+    (:meth:`meagan_lib.windows.gate.Gate.passes`); None: all."""
+    _nearest: dict[int, tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def fit(
-        cls,
-        train: Array,
-        sampling_rate_hz: float,
-        n_components: int = 10,
-        seed: int = 0,
-        labels: np.ndarray | None = None,
-    ) -> "Context":
-        """Fit to training windows (n, samples), as z-scores."""
-        pca = PCA(min(n_components, *train.shape), svd_solver="full").fit(train)
-        return cls(pca, sampling_rate_hz, train, seed, labels)
+    def fit(cls, train: Array, sampling_rate_hz: float, **fields) -> "Context":
+        """Fit to training windows (n, samples), as z-scores, with other ``fields`` as above."""
+        pca = PCA(min(COMPONENTS, *train.shape), svd_solver="full").fit(train)
+        return cls(pca, sampling_rate_hz, train, **fields)
 
     @cached_property
     def kmeans(self) -> KMeans:
@@ -70,10 +55,6 @@ class Context:
         """Return the cluster (n,) of each window (n, samples)."""
         with threadpool_limits(1):
             return self.kmeans.predict(self.pca.transform(windows))
-
-    @cached_property
-    def _nearest(self) -> dict[int, tuple[Array, tuple[Array, np.ndarray]]]:
-        return {}
 
     def nearest(self, windows: Array) -> tuple[Array, np.ndarray]:
         """Find distances and indices, each (n, 2), of the two nearest training windows of each window, exactly.

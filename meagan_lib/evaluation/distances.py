@@ -1,12 +1,11 @@
 """Distances between the distributions of real and generated windows: as a whole, by shape, by spectrum."""
 
-from collections.abc import Callable
-
 import numpy as np
 import scipy.linalg
 import scipy.stats
 
 from meagan_lib.evaluation.context import Context, Statistic
+from meagan_lib.evaluation.statistics import permutation_p
 from meagan_lib.windows.features import Array, autocorrelations, power_spectra, shape_features
 
 
@@ -62,10 +61,7 @@ def squared_mmd(real: Array, fake: Array, context: Context) -> Statistic:
 
 
 def mmd_permutation_p(real: Array, fake: Array, n_permutations: int = 200, seed: int = 0) -> float:
-    """Test :func:`squared_mmd` by random exchanges of the windows (n, samples) of both sides, equal in number: p.
-
-    (1 + number of exchanges whose value is as large) / (1 + exchanges).
-    """
+    """Test :func:`squared_mmd` by random exchanges of the windows (n, samples) of both sides, equal in number: p."""
     n, rng = len(real), np.random.default_rng(seed)
     pooled = np.concatenate([real, fake])
     kernel = cubic_kernel(pooled, pooled)
@@ -77,7 +73,7 @@ def mmd_permutation_p(real: Array, fake: Array, n_permutations: int = 200, seed:
     # With s = ±1 for the sides, Σ s_i s_j k_ij = (pairs within a side) − (pairs across), and their sum never changes.
     signed, total = (side * (kernel @ side)).sum(axis=0), kernel.sum()
     value = (total + signed) / 2 / (n * (n - 1)) - (total - signed) / 2 / n**2
-    return float((1 + (value[1:] >= value[0]).sum()) / (1 + n_permutations))
+    return permutation_p(value[0], value[1:])
 
 
 def marginals(real: Array, fake: Array, sampling_rate_hz: float) -> dict[str, tuple[float, float]]:
@@ -120,13 +116,9 @@ def amplitude_ks(real: Array, fake: Array, context: Context) -> Statistic:
     return lambda i, j: _ks(a[i], b[j])
 
 
-def _profile_difference(real: Array, fake: Array) -> Callable[[np.ndarray, np.ndarray], Array]:
-    """Subtract mean waveform and standard deviation (2 · samples,) of the generated windows from the real ones'."""
-
-    def profile(windows: Array) -> Array:
-        return np.r_[windows.mean(axis=0, dtype=np.float64), windows.std(axis=0, dtype=np.float64)]
-
-    return lambda i, j: profile(real[i]) - profile(fake[j])
+def _profile(windows: Array) -> Array:
+    """Return mean waveform and standard deviation of windows (n, samples), one after the other: (2 · samples,)."""
+    return np.r_[windows.mean(axis=0, dtype=np.float64), windows.std(axis=0, dtype=np.float64)]
 
 
 def profile_l1(real: Array, fake: Array, context: Context) -> Statistic:
@@ -134,14 +126,12 @@ def profile_l1(real: Array, fake: Array, context: Context) -> Statistic:
 
     No real window is paired with a generated one, as in :func:`independent_l1`: that rewards a collapse.
     """
-    difference = _profile_difference(real, fake)
-    return lambda i, j: float(np.abs(difference(i, j)).mean())
+    return lambda i, j: float(np.abs(_profile(real[i]) - _profile(fake[j])).mean())
 
 
 def profile_l2(real: Array, fake: Array, context: Context) -> Statistic:
     """Root of the mean Δ² of the same as :func:`profile_l1`."""
-    difference = _profile_difference(real, fake)
-    return lambda i, j: float(np.sqrt((difference(i, j) ** 2).mean()))
+    return lambda i, j: float(np.sqrt(((_profile(real[i]) - _profile(fake[j])) ** 2).mean()))
 
 
 def independent_l1(real: Array, fake: Array) -> float:

@@ -16,15 +16,9 @@ LEAST_IN_CELL = 20
 """Windows that a cell needs on either side to count in :func:`c_t`."""
 
 
-def nearest_in_train(windows: Array, train: Array, k: int = 1) -> tuple[Array, np.ndarray]:
-    """Find distance and index, each (n,), of the ``k``-th nearest training window of each of (n, samples), exactly."""
-    distance, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(train).kneighbors(windows)
-    return distance[:, -1], index[:, -1]
-
-
-def distance_to_train(windows: Array, train: Array) -> Array:
-    """Compute the Euclidean distance (n,) from each window (n, samples) to the nearest training window, exactly."""
-    return nearest_in_train(windows, train)[0]
+def distance_to_train(windows: Array, train: Array, k: int = 1) -> Array:
+    """Compute the distance (n,) from each window (n, samples) to the ``k``-th nearest training window, exactly."""
+    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(train).kneighbors(windows)[0][:, -1]
 
 
 def nearer_to_train(generated: Array, test: Array) -> tuple[float, float]:
@@ -74,8 +68,7 @@ def authenticity(real: Array, fake: Array, context: Context) -> Statistic:
     """
     distance, nearest = (found[:, 0] for found in context.nearest(fake))
     centres, of = np.unique(nearest, return_inverse=True)
-    to_others, _ = nearest_in_train(context.train[centres], context.train, k=2)
-    authentic = distance > to_others[of]
+    authentic = distance > distance_to_train(context.train[centres], context.train, k=2)[of]
     return lambda i, j: float(authentic[j].mean())
 
 

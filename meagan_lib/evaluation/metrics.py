@@ -2,10 +2,8 @@
 
 A metric is a function ``prepare(real, fake, context) → statistic``: the costly part is done once, and
 ``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that resampling is cheap. The
-reference ``real`` is always held out; the training windows fit what a metric looks through (principal components,
-clusters), and are never the reference. Only the metrics of :mod:`meagan_lib.evaluation.memorisation` look at them, to
-find copies. A value says nothing without its floor and its reach: :mod:`meagan_lib.evaluation.scores` puts them
-beside it.
+reference ``real`` is always held out; the training windows fit what a metric looks through (:class:`Context`). A value
+says nothing without its floor and its reach: :mod:`meagan_lib.evaluation.scores` puts them beside it.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,22 +24,21 @@ Better = Literal["lower", "higher", "near the floor"]
 
 
 class Metric(NamedTuple):
-    """A metric, its name in words and how it is read.
-
-    ``signed``: values can lie below 0, so they have no ratio. ``report_only``: why it is shown and decides nothing.
-    ``spread``: how its interval is found, see :func:`meagan_lib.evaluation.scores.evaluate`. ``refitted``: of a metric
-    that is cross-validated, which takes the events of the windows as well, what other training windows add to its
-    variance, as a multiple, by its value.
-    """
+    """A metric, its name in words and how it is read."""
 
     prepare: Callable[..., Statistic]
     label: str
     family: str
     better: Better = "lower"
     signed: bool = False
+    """Values can lie below 0, so they have no ratio."""
     report_only: str = ""
+    """Why it is shown and decides nothing."""
     spread: Literal["resampled", "halves", "binomial"] = "resampled"
+    """How its interval is found, see :func:`meagan_lib.evaluation.scores.evaluate`."""
     refitted: Callable[[float], float] | None = None
+    """Of a metric that is cross-validated, which takes the events of the windows as well: what other training windows
+    add to its variance, as a multiple, by its value."""
 
 
 _cnn_refitted = partial(classifiers.refitted, half_learned=6.0)
@@ -91,23 +88,15 @@ class Validation:
     """What picks a checkpoint: a short two-sample test against validation windows, lower is better.
 
     The sides may differ in number: more generated windows than real ones make the test less noisy.
-
-    Attributes
-    ----------
-    held_out
-        Validation windows (n, samples), as z-scores.
-    context
-        Of the training windows.
-    z_scores
-        From windows as the model generates them to z-scores, both (m, samples).
-    events
-        Event (n,) of each validation window: those of one spike are on one side of a fold. None: each is its own.
     """
 
     held_out: Array
+    """Validation windows (n, samples), as z-scores."""
     context: Context
     z_scores: Callable[[Array], Array] = lambda generated: generated
+    """From windows as the model generates them to z-scores, both (m, samples)."""
     events: np.ndarray | None = None
+    """Event (n,) of each validation window: those of one spike are on one side of a fold. None: each is its own."""
 
     @classmethod
     def of(cls, windows: SpikeWindows, normalisation: str = "z_score", seed: int = 0, n: int = 1000) -> "Validation":

@@ -68,15 +68,11 @@ FAILURES: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
 
 def planted_failures(
     test: Array,
-    train: Array,
-    sampling_rate_hz: float,
+    context: Context,
     n_windows: int = 1000,
     n_bootstrap: int = 50,
-    seed: int = 0,
-    labels: np.ndarray | None = None,
     names: Iterable[str] = METRICS,
     events: Mapping[str, np.ndarray] | None = None,
-    gate: Callable[[Array], np.ndarray] | None = None,
 ) -> dict[str, dict[str, dict]]:
     """Score every failure, and other real windows, by every metric: failure → metric → value, excess, flagged.
 
@@ -85,17 +81,15 @@ def planted_failures(
     there; the gate refuses none of them.
     """
     n = min(n_windows, len(test) // 3)
-    known = {"test": np.arange(len(test)), "train": np.arange(len(train))} | dict(events or {})
-    order = by_event(known["test"], np.random.default_rng(seed))
+    known = {"test": np.arange(len(test)), "train": np.arange(len(context.train))} | dict(events or {})
+    order = by_event(known["test"], np.random.default_rng(context.seed))
     control, rest = test[order[:n]], test[order[n:]]
     known |= {CONTROL: known["test"][order[:n]], "test": known["test"][order[n:]]}
-    context = Context.fit(train, sampling_rate_hz, seed=seed)
     spoilt = {
-        failure: plant(control, context, np.random.default_rng([seed, i]))
+        failure: plant(control, context, np.random.default_rng([context.seed, i]))
         for i, (failure, plant) in enumerate(FAILURES.items())
     } | {CONTROL: control}
-    given = (sampling_rate_hz, n, n_bootstrap, seed, labels, names, known, gate)
-    scores = score_models(rest, train, spoilt, *given, refuse=False)
+    scores = score_models(rest, context, spoilt, n, n_bootstrap, names, known, refuse=False)
     return {
         failure: {
             name: {"value": scores[failure][name]["value"], "excess": worse, "flagged": worse > 1}

@@ -5,7 +5,7 @@
 included; for memorisation, training windows that are left out of the training set. The reference is always A.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
@@ -19,10 +19,8 @@ from meagan_lib.evaluation.statistics import SIGNIFICANT, Paired, paired, q_valu
 from meagan_lib.windows.features import Array
 
 REACH = "reach"
-CLASSIFIERS = ("c2st_auc", "c2st_cnn_auc")
-"""Both are quoted wherever a model is called best: what one does not see, the other may."""
-LEADING = (*CLASSIFIERS, "coverage")
-"""The scores by which models are ranked: likeness and variety."""
+LEADING = ("c2st_auc", "c2st_cnn_auc", "coverage")
+"""The scores by which models are ranked: likeness, to two classifiers as neither sees everything, and variety."""
 
 Interval = tuple[float, float]
 Scores = Mapping[str, Mapping[str, Mapping]]
@@ -46,18 +44,14 @@ class Score:
     seeds: tuple[float, ...]
 
 
-Events = tuple[np.ndarray, np.ndarray]
-"""The event of each window, (n,) of real ones and (m,) of generated ones (``SpikeWindows.events``)."""
-
-
 def evaluate(
-    metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int, events: Events | None = None
+    metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int, events: Sequence | None = None
 ) -> tuple[float, Interval]:
     """Compute a metric and its 95 % interval: value ± t standard errors, t of as many draws, ``n_bootstrap``.
 
     The interval is of the value that other real and generated windows, as many and of the same distributions, have on
-    average. Whole events are drawn; without ``events`` each window is its own. ``spread`` says how the standard error
-    is found:
+    average. Whole events are drawn, those of real windows (n,) and of generated ones (m,) in ``events``
+    (``SpikeWindows.events``); without them each window is its own. ``spread`` says how the standard error is found:
 
     resampled
         A bootstrap. Windows that stand twice move a distance upwards; its spread is used, its mean is not.
@@ -128,64 +122,40 @@ def over_seeds(results: Sequence[tuple[float, Interval]], metric: Metric) -> tup
 
 def score_models(
     test: Array,
-    train: Array,
+    context: Context,
     synthetic: Mapping[str, Array | Sequence[Array]],
-    sampling_rate_hz: float,
     n_windows: int = 2000,
     n_bootstrap: int = 50,
-    seed: int = 0,
-    labels: np.ndarray | None = None,
     names: Iterable[str] = METRICS,
     events: Mapping[str, np.ndarray] | None = None,
-    gate: Callable[[Array], np.ndarray] | None = None,
     refuse: bool = True,
 ) -> dict[str, dict[str, dict]]:
-    """Score every model by every metric, with floors and reaches.
+    """Score every model by every metric, with floors and reaches: model → metric → fields of :class:`Score`.
 
-    Parameters
-    ----------
-    test, train
-        Real windows (·, samples) as z-scores. ``train`` gives the context and the reach; it is never a reference.
-    synthetic
-        Generated windows (·, samples) of each model as z-scores, or a list of those of several seeds.
-    n_windows
-        Windows on each side; at most half the test set and half the training set.
-    n_bootstrap
-        Resamplings for an interval.
-    labels
-        Spike types (·,) of the training windows, where they are known.
-    names
-        The metrics; by default all.
-    events
-        The event (·,) of each window, for ``test`` and ``train`` and for those of ``synthetic`` that are real windows.
-        One spike that several electrodes see is one event: it is in one half, in one fold, drawn as one.
-    gate
-        Which windows, bool (n,), the rule of real ones accepts; None: all.
-    refuse
-        Whether all scores but the fraction that passes are those of accepted windows, where there are enough of them.
+    The entry ``"reach"`` is the training windows of ``context`` themselves, which are never a reference.
 
-    Returns
-    -------
-    dict
-        model → metric → fields of :class:`Score`; the entry ``"reach"`` is the training windows themselves.
+    ``test``: held-out windows (·, samples) as z-scores. ``synthetic``: generated ones of each model, or a list of those
+    of several seeds. ``n_windows``: on each side, at most half the test set and half the training set. ``events``: the
+    event (·,) of each window, for ``test`` and ``train`` and for those of ``synthetic`` that are real windows. One
+    spike that several electrodes see is one event: it is in one half, in one fold, drawn as one. ``refuse``: all scores
+    but the fraction that passes are those of accepted windows, where there are enough of them.
     """
-    rng = np.random.default_rng(seed)
+    rng, train, labels = np.random.default_rng(context.seed), context.train, context.labels
     drawn_by = {name: [windows] if isinstance(windows, np.ndarray) else windows for name, windows in synthetic.items()}
     least = min((len(windows) for each in drawn_by.values() for windows in each), default=n_windows)
     n = min(n_windows, len(test) // 2, len(train) // 2, least)
-    runs = {name: list(each) for name, each in drawn_by.items()}
-    if gate is not None and refuse:
-        for each in runs.values():
-            accepted = [windows[gate(windows)] for windows in each]
-            each[:] = [kept if len(kept) >= n else windows for kept, windows in zip(accepted, each)]
+
+    def accepted(windows: Array) -> Array:
+        passing = windows if context.gate is None or not refuse else windows[context.gate(windows)]
+        return (passing if len(passing) >= n else windows)[:n]
+
+    runs = {name: [accepted(windows) for windows in each] for name, each in drawn_by.items()}
     known = {"test": np.arange(len(test)), "train": np.arange(len(train))} | dict(events or {})
     order, drawn = by_event(known["test"], rng), by_event(known["train"], rng)
     (a, b), again = (test[half] for half in (order[:n], order[n : 2 * n])), train[drawn[:n]]
-    runs = {name: [windows[:n] for windows in each] for name, each in runs.items()}
     of_a, of_b = known["test"][order[:n]], known["test"][order[n : 2 * n]]
     of_again = known["test"].max() + 1 + known["train"][drawn[:n]]
     alone = of_again.max() + 1 + np.arange(n)  # generated windows
-    context = replace(Context.fit(train, sampling_rate_hz, seed=seed, labels=labels), gate=gate)
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
     scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
     for name in names:
@@ -205,23 +175,19 @@ def score_models(
     return scores
 
 
-def excess(score: Mapping, better: Better) -> tuple[float, Interval]:
-    """Measure how much worse than the floor a score is, with its interval: 1 is what sampling and drift explain.
+def excess(score: Mapping, better: Better) -> tuple[float, float, float]:
+    """Measure how much worse than the floor a score is, with the ends of its interval.
 
-    The unit is the distance from the floor to the worse end of the 95 % intervals of floor and reach, whichever is the
-    farther. Negative where a score is better than the floor; where both sides are bad, the interval can extend below 0.
+    1 is what sampling and drift explain: from the floor to the worse end of the 95 % intervals of floor and reach,
+    whichever is the farther. Below 0 where a score is better than the floor; where both sides are bad, the interval can
+    reach there.
     """
     floor, ends = score["floor"], [*score["floor_interval"], *score["reach_interval"]]
     below = better == "higher" or (better == "near the floor" and score["value"] < floor)
     sign, edge = (-1, min(ends)) if below else (1, max(ends))
     unit = max(sign * (edge - floor), 1e-9)
     value, *interval = (sign * (x - floor) / unit for x in (score["value"], *score["interval"]))
-    return value, (min(interval), max(interval))
-
-
-def flagged(score: Mapping, better: Better) -> bool:
-    """Return whether a score is worse than sampling and drift explain: beyond the intervals of floor and reach."""
-    return excess(score, better)[0] > 1
+    return value, min(interval), max(interval)
 
 
 def distance(score: Mapping, better: Better) -> float:
@@ -243,12 +209,8 @@ class Lead(NamedTuple):
         return self.q < SIGNIFICANT
 
 
-Asked = tuple[str, str, str]
-"""Model, the model that it is compared with, metric."""
-
-
-def compare(scores: Scores, asked: Iterable[Asked]) -> dict[Asked, Lead]:
-    """Compare models with others, all that is ``asked`` at once.
+def compare(scores: Scores, asked: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, str], Lead]:
+    """Compare models with others, all that is ``asked`` at once: model, the one that it is compared with, metric.
 
     Better is smaller, larger, or nearer to the floor, as the metric says: see :func:`distance`. The test is that of the
     normal distribution, on the margin over its standard error, to which each value, and the floor where it is between
@@ -273,10 +235,9 @@ def _margin(mine: Mapping, its: Mapping, better: Better) -> tuple[float, float]:
 
 
 def excesses(scores: Scores) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Return model → metric → :func:`excess` and the ends of its interval."""
+    """Return model → metric → :func:`excess`."""
     return {
-        model: {name: (value, *ends) for name, s in by.items() for value, ends in [excess(s, METRICS[name].better)]}
-        for model, by in scores.items()
+        model: {name: excess(score, METRICS[name].better) for name, score in by.items()} for model, by in scores.items()
     }
 
 
@@ -309,12 +270,9 @@ def seed_by_seed(
 
 
 def beyond(scores: Scores, model: str) -> list[str]:
-    """List the metrics on which ``model`` is worse than sampling and drift explain, but for those only reported."""
-    return [
-        name
-        for name, score in scores[model].items()
-        if not METRICS[name].report_only and flagged(score, METRICS[name].better)
-    ]
+    """List the metrics that decide on which ``model`` is worse than sampling and drift explain: an excess above 1."""
+    worse = excesses({model: scores[model]})[model]
+    return [name for name, (value, *_) in worse.items() if value > 1 and not METRICS[name].report_only]
 
 
 def copies(scores: Scores, model: str) -> bool:

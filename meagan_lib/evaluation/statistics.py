@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -9,42 +10,27 @@ from scipy.special import gammaln
 
 SIGNIFICANT = 0.05
 """A difference is significant where its q is below: of all that are, at most this fraction is expected to be chance."""
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Paired:
-    """One model against another over the seeds that both have; NaN where something is not defined.
-
-    Attributes
-    ----------
-    difference
-        Mean of the first model's value minus the second's.
-    mean
-        Of the first model's values.
-    n
-        Number of pairs.
-    interval
-        95 % interval of the difference, by Student's t.
-    p
-        Of the paired t-test.
-    cohens_dz
-        The difference over the standard deviation of the differences (Cohen 1988).
-    hedges_g
-        The same without the bias of few seeds: times J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m = n − 1 (Hedges 1981,
-        doi:10.3102/10769986006002107).
-    q
-        ``p`` after :func:`q_values` of all that was compared; NaN for one alone.
-    """
+    """One model against another over the seeds that both have; NaN where something is not defined."""
 
     difference: float
+    """Mean of the first model's value minus the second's."""
     mean: float
+    """Of the first model's values."""
     n: int
-    interval: tuple[float, float] = (NAN, NAN)
-    p: float = NAN
-    cohens_dz: float = NAN
-    hedges_g: float = NAN
-    q: float = NAN
+    """Number of pairs."""
+    interval: tuple[float, float] = (np.nan, np.nan)
+    """95 % interval of the difference, by Student's t."""
+    p: float = np.nan
+    """Of the paired t-test."""
+    hedges_g: float = np.nan
+    """The difference over the standard deviation of the differences, without the bias of few seeds: times
+    J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m = n − 1 (Hedges 1981, doi:10.3102/10769986006002107)."""
+    q: float = np.nan
+    """``p`` after :func:`q_values` of all that was compared; NaN for one alone."""
 
     def __str__(self) -> str:
         """Effect size, p and q in words; empty where they are not defined."""
@@ -63,15 +49,15 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
     a, b = (np.array([model[seed] for seed in seeds], dtype=np.float64) for model in (first, second))
     n = len(seeds)
     if not n:
-        return Paired(NAN, NAN, 0)
+        return Paired(np.nan, np.nan, 0)
     difference, mean = float((a - b).mean()), float(a.mean())
     spread = float(np.std(a - b, ddof=1)) if n > 1 else 0.0
     if spread <= 1e-9 * np.abs(np.r_[a, b]).max():
         return Paired(difference, mean, n)
     d, m, test = difference / spread, n - 1, scipy.stats.ttest_rel(a, b)
-    unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else NAN
+    unbiased = np.exp(gammaln(m / 2) - gammaln((m - 1) / 2) - 0.5 * np.log(m / 2)) if m > 1 else np.nan
     interval = tuple(float(end) for end in test.confidence_interval())
-    return Paired(difference, mean, n, interval, float(test.pvalue), d, float(d * unbiased))
+    return Paired(difference, mean, n, interval, float(test.pvalue), float(d * unbiased))
 
 
 def q_values(p: Sequence[float]) -> np.ndarray:
@@ -84,6 +70,19 @@ def q_values(p: Sequence[float]) -> np.ndarray:
     if tested.any():
         q[tested] = scipy.stats.false_discovery_control(p[tested])
     return q
+
+
+class Tested(NamedTuple):
+    """A value beside those (n,) of a null hypothesis, and its :func:`permutation_p` among these."""
+
+    value: float
+    null: np.ndarray
+    p: float
+
+
+def permutation_p(value: float, null: np.ndarray) -> float:
+    """Return the fraction of the null (n,) at or above the value, itself one of them (Phipson & Smyth 2010)."""
+    return float((1 + (null >= value).sum()) / (1 + len(null)))
 
 
 def format_p(p: float, name: str = "p") -> str:

@@ -1,5 +1,6 @@
 """Bursts: rapid runs of spikes, of one electrode and of the network; and how well they are found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,30 +56,20 @@ def valley_ms(intervals_ms: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Bursts:
-    """Bursts of electrodes, or of the network.
-
-    Attributes
-    ----------
-    span
-        int64 (bursts, 2): frames of the first and of the last spike.
-    electrode
-        int32 (bursts,); −1 for a burst of the network.
-    n_spikes
-        int64 (bursts,).
-    inside
-        bool (spikes,): which spikes of the trains lie in a burst.
-    threshold_ms
-        (electrodes,), or (1,) for the network: longest interval within a burst.
-    justified
-        bool, as ``threshold_ms``: whether a valley of the histogram gave it.
-    """
+    """Bursts of electrodes, or of the network."""
 
     span: np.ndarray
+    """int64 (bursts, 2): frames of the first and of the last spike."""
     electrode: np.ndarray
+    """int32 (bursts,); −1 for a burst of the network."""
     n_spikes: np.ndarray
+    """int64 (bursts,)."""
     inside: np.ndarray
+    """bool (spikes,): which spikes of the trains lie in a burst."""
     threshold_ms: np.ndarray
+    """(electrodes,), or (1,) for the network: longest interval within a burst."""
     justified: np.ndarray
+    """bool, as ``threshold_ms``: whether a valley of the histogram gave it."""
 
 
 def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
@@ -88,10 +79,7 @@ def electrode_bursts(trains: SpikeTrains, least: int = 4) -> Bursts:
     parts bursts from the rest, and a quarter of the mean interval stands in: a train without a pattern has such an
     interval now and then, but hardly three times in a row. In either case it is ``LONGEST_MS`` at most.
 
-    Raises
-    ------
-    InputError
-        Bursts of fewer than two spikes.
+    ``InputError``: bursts of fewer than two spikes.
     """
     if least < 2:
         raise InputError(f"a burst of {least} spikes was asked for: it takes 2 at least")
@@ -127,17 +115,11 @@ def _marks(first: np.ndarray, last: np.ndarray, n: int) -> np.ndarray:
 
 
 def pooled_intervals_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
-    """Return the time (m,) in ms that N spikes in a row take, on whichever electrodes, and N. None crosses a break.
+    """Return the time (m,) in ms that N spikes in a row take, on whichever electrodes, and N; ∞ across a break.
 
     N grows with the network, so that the time is about ``POOL_S`` on average: single intervals of a thousand
     electrodes say nothing.
     """
-    intervals, n = _pooled_ms(trains)
-    return intervals[np.isfinite(intervals)], n
-
-
-def _pooled_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
-    """Return the same of every N spikes in a row: ∞ where a break lies among them."""
     n = max(round(len(trains.frame) / trains.duration_s * POOL_S), LEAST_POOL)
     frame = np.sort(trains.frame)
     first, last = frame[: max(len(frame) - n + 1, 0)], frame[n - 1 :]
@@ -145,18 +127,18 @@ def _pooled_ms(trains: SpikeTrains) -> tuple[np.ndarray, int]:
     return np.where(whole, (last - first) * 1000 / trains.sampling_rate_hz, np.inf), n
 
 
-def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
+def network_bursts(trains: SpikeTrains) -> Bursts:
     """Find the bursts of the network: spikes, of any electrode, around which N spikes take less than a threshold.
 
     This is the ISI_N of Bakkum et al. 2013 (doi:10.3389/fncom.2013.00193), with N from :func:`pooled_intervals_ms`,
     half of the N spikes before the one in question and half after, so that a burst does not begin too early. The
     threshold is the valley of their log-histogram, or, where there is none, a third of their mean, which a network
     without a pattern hardly reaches. Bursts that are no further apart than the threshold are one; fewer than N / 2
-    spikes, or than ``least_electrodes`` electrodes, are none.
+    spikes, or than two electrodes, are none.
     """
     order = np.argsort(trains.frame, kind="stable")
     frame, electrode = trains.frame[order], trains.electrode[order]
-    intervals, n = _pooled_ms(trains)
+    intervals, n = pooled_intervals_ms(trains)
     whole = intervals[np.isfinite(intervals)]
     threshold = valley_ms(whole)
     justified = bool(np.isfinite(threshold))
@@ -168,77 +150,46 @@ def network_bursts(trains: SpikeTrains, least_electrodes: int = 2) -> Bursts:
     near = np.diff(frame[member]) * 1000 / trains.sampling_rate_hz <= threshold
     joined = ((np.diff(member) == 1) | near) & (np.diff(trains.stretch_of(frame[member])) == 0)
     first, last = (member[edge] for edge in _runs(joined, 2))
-    kept = [
-        b - a + 1 >= n / 2 and len(np.unique(electrode[a : b + 1])) >= least_electrodes for a, b in zip(first, last)
-    ]
+    kept = [b - a + 1 >= n / 2 and len(np.unique(electrode[a : b + 1])) >= 2 for a, b in zip(first, last)]
     first, last = first[np.array(kept, bool)], last[np.array(kept, bool)]
     inside = np.zeros(len(frame), bool)
     inside[order] = _marks(first, last, len(frame))
-    return Bursts(
-        np.stack([frame[first], frame[last]], axis=1),
-        np.full(len(first), -1, np.int32),
-        last - first + 1,
-        inside,
-        np.array([threshold]),
-        np.array([justified]),
-    )
+    span, electrode = np.stack([frame[first], frame[last]], axis=1), np.full(len(first), -1, np.int32)
+    return Bursts(span, electrode, last - first + 1, inside, np.array([threshold]), np.array([justified]))
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Number and rate of bursts, medians of their duration, pause and spikes, and the fraction of spikes in them."""
+def summary(bursts: Bursts, trains: SpikeTrains) -> dict[str, float]:
+    """Summarise bursts found in ``trains``; medians are NaN without bursts.
 
-    n: int
-    per_minute: float
-    """Bursts per minute; of electrodes, a mean over the electrodes that fire."""
-    duration_ms: float
-    """Median; NaN without bursts, as the two below."""
-    pause_s: float
-    """Median time from the end of a burst to the next one (of the same electrode, without a gap between them)."""
-    spikes: float
-    """Median number of spikes in a burst."""
-    share: float
-    """Fraction of all spikes that lie in a burst."""
-
-
-def summary(bursts: Bursts, trains: SpikeTrains) -> Summary:
-    """Summarise bursts found in ``trains``."""
+    Their number ``n`` and rate ``per_minute``, of electrodes a mean over those that fire; medians of ``duration_ms``,
+    of ``pause_s``, from the end of a burst to the next (of the same electrode, without a gap between them), and of the
+    number of ``spikes`` in a burst; ``share``, the fraction of all spikes that lie in one.
+    """
     per_s = trains.sampling_rate_hz
     owners = 1 if len(bursts.threshold_ms) == 1 else max((trains.counts > 0).sum(), 1)
     same = (np.diff(bursts.electrode) == 0) & (np.diff(trains.stretch_of(bursts.span[:, 0])) == 0)
     pauses = (bursts.span[1:, 0] - bursts.span[:-1, 1])[same] / per_s
-
-    def median(values: np.ndarray) -> float:
-        return float(np.median(values)) if len(values) else np.nan
-
-    return Summary(
-        len(bursts.span),
-        len(bursts.span) / float(owners * trains.duration_s) * 60,
-        median(np.diff(bursts.span, axis=1)) * 1000 / per_s,
-        median(pauses),
-        median(bursts.n_spikes),
-        float(bursts.inside.mean()) if len(bursts.inside) else 0.0,
-    )
+    return {
+        "n": len(bursts.span),
+        "per_minute": len(bursts.span) / float(owners * trains.duration_s) * 60,
+        "duration_ms": _median(np.diff(bursts.span, axis=1)) * 1000 / per_s,
+        "pause_s": _median(pauses),
+        "spikes": _median(bursts.n_spikes),
+        "share": float(bursts.inside.mean()) if len(bursts.inside) else 0.0,
+    }
 
 
-@dataclass(frozen=True)
-class BurstScore:
-    """Found bursts against planted ones."""
-
-    recall: float
-    """Fraction of planted bursts that are found; NaN without any."""
-    precision: float
-    """Fraction of found bursts that were planted; NaN without any."""
-    overlap: float
-    """Time in both found and planted bursts, over time in either."""
-    onset_ms: float
-    """Median of onset found − onset planted, over the pairs; NaN without any."""
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if len(values) else np.nan
 
 
-def score(found: np.ndarray, planted: np.ndarray, n_frames: int, sampling_rate_hz: float) -> BurstScore:
+def score(found: np.ndarray, planted: np.ndarray, n_frames: int, sampling_rate_hz: float) -> dict[str, float]:
     """Compare bursts (n, 2) with planted ones (m, 2), all as first frame and end.
 
-    A found and a planted burst are a pair when they overlap, each in one pair only, in order of time.
+    A found and a planted burst are a pair when they overlap, each in one pair only, in order of time. ``recall`` and
+    ``precision``: fractions of the planted and of the found ones that are in a pair; ``overlap``: time in both found
+    and planted bursts, over time in either; ``onset_ms``: median of onset found − onset planted, over the pairs. NaN
+    where there is nothing to count.
     """
     pairs, i, j = [], 0, 0
     found, planted = found[np.argsort(found[:, 0], kind="stable")], planted[np.argsort(planted[:, 0], kind="stable")]
@@ -252,13 +203,12 @@ def score(found: np.ndarray, planted: np.ndarray, n_frames: int, sampling_rate_h
             i, j = i + 1, j + 1
     a, b = (_marks(spans[:, 0], spans[:, 1] - 1, n_frames) for spans in (found, planted))
     either = (a | b).sum()
-    onset = [found[i, 0] - planted[j, 0] for i, j in pairs]
-    return BurstScore(
-        len(pairs) / len(planted) if len(planted) else np.nan,
-        len(pairs) / len(found) if len(found) else np.nan,
-        float((a & b).sum() / either) if either else np.nan,
-        float(np.median(onset)) * 1000 / sampling_rate_hz if onset else np.nan,
-    )
+    return {
+        "recall": len(pairs) / len(planted) if len(planted) else np.nan,
+        "precision": len(pairs) / len(found) if len(found) else np.nan,
+        "overlap": float((a & b).sum() / either) if either else np.nan,
+        "onset_ms": _median([found[i, 0] - planted[j, 0] for i, j in pairs]) * 1000 / sampling_rate_hz,
+    }
 
 
 def begin_in_planted(bursts: Bursts, planted: np.ndarray) -> float:
@@ -298,11 +248,12 @@ def interval_histograms(trains: SpikeTrains, own: Bursts, chance: SpikeTrains) -
     intervals = intervals * (1000 / trains.sampling_rate_hz)
     edges, _ = log_histogram(intervals)
     counts = np.stack([np.histogram(intervals[owner == e], edges)[0] for e in trains.by_activity])
+    pooled, by_chance = (pooled_intervals_ms(each)[0] for each in (trains, chance))
     return {
         "edges_ms": edges,
         "share": counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
         "threshold_ms": own.threshold_ms[trains.by_activity],
         "justified": own.justified[trains.by_activity],
-        "pooled_ms": pooled_intervals_ms(trains)[0],
-        "chance_ms": pooled_intervals_ms(chance)[0],
+        "pooled_ms": pooled[np.isfinite(pooled)],
+        "chance_ms": by_chance[np.isfinite(by_chance)],
     }

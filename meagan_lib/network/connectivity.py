@@ -29,35 +29,25 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
     have a spike of B within ``within_ms`` and T_A is :func:`tiled`; a term whose P and T are 1 is 1. It is 1 for equal
     trains, about 0 for independent ones, and, unlike a correlation, does not depend on the rates (Cutts & Eglen 2014,
     doi:10.1523/JNEUROSCI.2767-14.2014). Times are whole frames: the same pair of spikes counts wherever it stands. No
-    pair, and no window of T, reaches over a gap.
-
-    Parameters
-    ----------
-    within_ms
-        Half the width of a window, rounded to whole frames.
-    threads
-        All cores by default; the result does not depend on it.
+    pair, and no window of T, reaches over a gap. ``threads``: all cores by default; the result does not depend on it.
     """
     reach, n = trains.frames(within_ms), trains.n_electrodes
     own = trains.apart(reach)
     order = np.argsort(own, kind="stable")
     frame, electrode = own[order], trains.electrode[order]
     first = np.searchsorted(frame, own - reach)
-    counts, offsets, fraction = trains.counts, trains.offsets, tiled(trains, reach)
-    hits, result = np.zeros((n, n), np.int32), np.full((n, n), np.nan)
-    threads = threads or default_threads()
-    tiles = [slice(i, min(i + 64, n)) for i in range(0, n, 64)]
+    hits, offsets, fraction = np.zeros((n, n), np.int32), trains.offsets, tiled(trains, reach)
 
-    def count(tile: slice) -> None:
-        _count(own, offsets, frame, electrode, first, reach, tile.start, tile.stop, hits)
+    def count(start: int) -> None:
+        _count(own, offsets, frame, electrode, first, reach, start, min(start + 64, n), hits)
 
-    def combine(tile: slice) -> None:
-        _combine(hits, counts, fraction, tile.start, tile.stop, result)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(count, tiles))
-        list(pool.map(combine, tiles))
-    return result
+    with ThreadPoolExecutor(threads or default_threads()) as pool:
+        list(pool.map(count, range(0, n, 64)))
+    p = hits / np.where(trains.counts > 0, trains.counts, np.nan)[:, None]
+    both = p * fraction
+    with np.errstate(invalid="ignore"):
+        term = np.where(both == 1, 1.0, (p - fraction) / (1 - both))
+    return 0.5 * (term + term.T)
 
 
 @njit(cache=True, nogil=True)
@@ -79,35 +69,16 @@ def _count(own, offsets, frame, electrode, first, reach, start, stop, hits):
                 k += 1
 
 
-@njit(cache=True, nogil=True)
-def _combine(hits, counts, fraction, start, stop, result):
-    """Compute rows start … stop of the coefficient from the spikes that are near one another."""
-    for a in range(start, stop):
-        for b in range(hits.shape[1]):
-            if counts[a] and counts[b]:
-                p_a, p_b = hits[a, b] / counts[a], hits[b, a] / counts[b]
-                one = 1.0 if p_a * fraction[b] == 1 else (p_a - fraction[b]) / (1 - p_a * fraction[b])
-                two = 1.0 if p_b * fraction[a] == 1 else (p_b - fraction[a]) / (1 - p_b * fraction[a])
-                result[a, b] = 0.5 * (one + two)
-
-
 @dataclass(frozen=True)
 class Connectivity:
-    """Coefficients of all pairs beside those of jittered trains.
-
-    Attributes
-    ----------
-    sttc
-        (electrodes, electrodes), NaN where an electrode is silent.
-    q
-        (electrodes, electrodes): lowest false discovery rate at which the pair is called connected; 1 on the diagonal.
-    alpha
-        The false discovery rate that is accepted: fraction of the connections found that are none.
-    """
+    """Coefficients of all pairs beside those of jittered trains."""
 
     sttc: np.ndarray
+    """(electrodes, electrodes), NaN where an electrode is silent."""
     q: np.ndarray
+    """(electrodes, electrodes): lowest false discovery rate at which a pair is called connected; 1 on the diagonal."""
     alpha: float
+    """The false discovery rate that is accepted: fraction of the connections found that are none."""
 
     @property
     def adjacency(self) -> np.ndarray:
@@ -123,13 +94,7 @@ def mean_with_others(coefficients: np.ndarray) -> np.ndarray:
 
 
 def functional_connectivity(
-    trains: SpikeTrains,
-    within_ms: float,
-    jitter_ms: float,
-    n_surrogates: int = 100,
-    alpha: float = 0.05,
-    seed: int = 0,
-    threads: int | None = None,
+    trains: SpikeTrains, within_ms: float, jitter_ms: float, n_surrogates: int = 100, alpha: float = 0.05, seed: int = 0
 ) -> Connectivity:
     """Find pairs that fire together within ``within_ms`` more often than in trains jittered by ``jitter_ms``.
 
@@ -141,10 +106,7 @@ def functional_connectivity(
     few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
     doi:10.1073/pnas.091062498). Only positive connections are sought.
 
-    Raises
-    ------
-    InputError
-        Surrogates too few for ``alpha``, or a jitter no longer than the window.
+    ``InputError``: surrogates too few for ``alpha``, or a jitter no longer than the window.
     """
     if 1 / (1 + n_surrogates) > alpha:
         raise InputError(
@@ -159,9 +121,9 @@ def functional_connectivity(
     def surrogates() -> Iterator[np.ndarray]:
         for k in range(n_surrogates):
             rng = np.random.default_rng([seed, k])
-            yield sttc(trains.jittered(trains.frames(jitter_ms), rng), within_ms, threads)
+            yield sttc(trains.jittered(trains.frames(jitter_ms), rng), within_ms)
 
-    observed, n = sttc(trains, within_ms, threads), n_surrogates + 1
+    observed, n = sttc(trains, within_ms), n_surrogates + 1
     total, squares = observed.copy(), observed**2
     for one in surrogates():
         total += one

@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
+from meagan_lib.evaluation.statistics import Tested, permutation_p
 from meagan_lib.network.bursts import electrode_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.spike_trains import SpikeTrains, sources
@@ -69,16 +70,10 @@ def channel_features(
 ) -> dict[str, np.ndarray]:
     """Compute features (electrodes,) by the names of ``FEATURES``; NaN where there are too few spikes.
 
-    Parameters
-    ----------
-    within_ms
-        Window of the mean STTC with all other electrodes.
-    least
-        Spikes of a burst; the burst index is the fraction of an electrode's spikes that lie in one.
-    windows, recording, span
-        Windows of the same ``recording``, whose channels are the names of the electrodes, from the frame span[0] to
-        the frame span[1]: they give the shape of the mean spike. Without them there are no features of shape, and
-        without amplitudes no amplitude.
+    The burst index is the fraction of an electrode's spikes that lie in a burst of ``least`` or more; the mean STTC,
+    within ``within_ms``, is that with all other electrodes. ``windows`` of the same ``recording``, whose channels are
+    the names of the electrodes, from the frame span[0] to the frame span[1], give the shape of the mean spike. Without
+    them there are no features of shape, and without amplitudes no amplitude.
     """
     n, counts = trains.n_electrodes, np.maximum(trains.counts, 1)
     inside = electrode_bursts(trains, least).inside
@@ -102,38 +97,26 @@ def _shapes(
     first, end = span or (0, np.inf)
     here = np.flatnonzero((windows.recording == recording) & (windows.frame >= first) & (windows.frame < end))
     here = here[np.argsort(sources(windows)[here], kind="stable")]
-    owner = sources(windows)[here]
-    shape = {name: np.full(len(channels), np.nan) for name in ("trough_to_peak_ms", "half_width_ms")}
-    for i, channel in enumerate(channels):
-        mine = here[slice(*np.searchsorted(owner, [channel, channel + 1]))]
-        if len(mine):
-            mean = windows.windows[mine].mean(axis=0, keepdims=True)
-            found = shape_features(mean, windows.sampling_rate_hz)
-            for name in shape:
-                shape[name][i] = found[name][0]
-    return shape
+    begins, ends = (np.searchsorted(sources(windows)[here], channels, side) for side in ("left", "right"))
+    means = np.full((len(channels), windows.n_samples), np.nan, np.float32)
+    for i in np.flatnonzero(ends > begins):
+        means[i] = windows.windows[here[begins[i] : ends[i]]].mean(axis=0)
+    shape = shape_features(means, windows.sampling_rate_hz)
+    return {name: np.where(ends > begins, shape[name], np.nan) for name in ("trough_to_peak_ms", "half_width_ms")}
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of the electrodes that have all of them, over the whole recording and in each block of time.
-
-    Attributes
-    ----------
-    names
-        Of the features that vary, keys of ``FEATURES``.
-    values
-        (electrodes, features), z-scores.
-    blocks
-        (blocks, electrodes, features), not standardised.
-    usable
-        bool (all electrodes,): those of the rows.
-    """
+    """Features of the electrodes that have all of them, over the whole recording and in each block of time."""
 
     names: list[str]
+    """Of the features that vary, keys of ``FEATURES``."""
     values: np.ndarray
+    """(electrodes, features), z-scores."""
     blocks: np.ndarray
+    """(blocks, electrodes, features), not standardised."""
     usable: np.ndarray
+    """bool (all electrodes,): those of the rows."""
 
 
 def feature_table(
@@ -162,21 +145,14 @@ def feature_table(
 
 @dataclass(frozen=True)
 class FuzzyGroups:
-    """Fuzzy c-means: groups from the largest to the smallest.
-
-    Attributes
-    ----------
-    centre
-        (groups, features).
-    membership
-        (n, groups), each row with sum 1.
-    fuzziness
-        m: 1 gives hard groups, ∞ none.
-    """
+    """Fuzzy c-means: groups from the largest to the smallest."""
 
     centre: np.ndarray
+    """(groups, features)."""
     membership: np.ndarray
+    """(n, groups), each row with sum 1."""
     fuzziness: float
+    """m: 1 gives hard groups, ∞ none."""
 
     @property
     def label(self) -> np.ndarray:
@@ -204,24 +180,19 @@ def fuzzy_c_means(
     J = Σ_n Σ_i u_ni^m ‖x_n − v_i‖² is minimised in the memberships u and the centres v in turn (Bezdek 1981), by
     scikit-fuzzy.
 
-    Raises
-    ------
-    InputError
-        Fewer rows than groups, or a fuzziness of 1 or less.
+    ``InputError``: fewer rows than groups, or a fuzziness of 1 or less.
     """
     if not (1 <= n_groups <= len(x) and fuzziness > 1):
         raise InputError(
             f"{n_groups} groups of {len(x)} rows at a fuzziness of {fuzziness:g} were asked for: there must be as many "
             f"rows as groups, and a fuzziness above 1"
         )
-    rng, best = np.random.default_rng(seed), None
-    for _ in range(n_starts):
-        start = rng.dirichlet(np.ones(n_groups), len(x)).T
-        centre, u, _, _, objective, _, _ = cmeans(x.T, n_groups, fuzziness, 1e-5, 300, init=start)
-        if best is None or objective[-1] < best[0]:
-            best = objective[-1], centre, u
-    order = np.argsort(-best[2].sum(axis=1), kind="stable")
-    return FuzzyGroups(best[1][order], best[2][order].T, fuzziness)
+    rng = np.random.default_rng(seed)
+    starts = [rng.dirichlet(np.ones(n_groups), len(x)).T for _ in range(n_starts)]
+    fits = [cmeans(x.T, n_groups, fuzziness, 1e-5, 300, init=start) for start in starts]
+    centre, u, *_ = min(fits, key=lambda fit: fit[4][-1])  # the last value of its objective
+    order = np.argsort(-u.sum(axis=1), kind="stable")
+    return FuzzyGroups(centre[order], u[order].T, fuzziness)
 
 
 INDICES = {
@@ -251,25 +222,21 @@ def indices(groups: FuzzyGroups, x: np.ndarray) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen number of groups, and why.
-
-    ``groups`` of the chosen number; ``n_groups`` (k,) those tried, from 2; ``values``: index → (k,); ``votes``: index →
-    the number that it prefers.
-    """
+    """The chosen number of groups, and why."""
 
     groups: FuzzyGroups
     n_groups: np.ndarray
+    """(k,): the numbers that were tried, from 2."""
     values: dict[str, np.ndarray]
+    """Index → (k,)."""
     votes: dict[str, int]
+    """Index → the number that it prefers."""
 
 
 def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: int = 0) -> Choice:
     """Group ``x`` (n, features) into as many groups as most of the ``INDICES`` prefer; the fewest in a tie.
 
-    Raises
-    ------
-    InputError
-        Fewer rows than ``LEAST``.
+    ``InputError``: fewer rows than ``LEAST``.
     """
     if len(x) < LEAST:
         raise InputError(f"groups of {len(x)} electrodes would mean nothing: {LEAST} active ones are needed")
@@ -277,58 +244,43 @@ def choose_groups(x: np.ndarray, most: int = 6, fuzziness: float = 2.0, seed: in
     fits = [fuzzy_c_means(x, int(c), fuzziness, seed) for c in tried]
     rows = [indices(fit, x) for fit in fits]
     values = {name: np.array([row[name] for row in rows]) for name in INDICES}
-    votes = {
-        name: int(tried[np.argmax(values[name] if higher else -values[name])]) for name, (_, higher) in INDICES.items()
-    }
+    best = {name: own.argmax() if INDICES[name][1] else own.argmin() for name, own in values.items()}
+    votes = {name: int(tried[at]) for name, at in best.items()}
     chosen = np.bincount(list(votes.values())).argmax()
     return Choice(fits[int(chosen) - 2], tried, values, votes)
 
 
-def _cloud(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw as many rows as ``x`` from the Gaussian with its mean and covariance: no groups at all."""
-    return rng.multivariate_normal(x.mean(axis=0), np.cov(x, rowvar=False), len(x), method="eigh")
-
-
-def resampled_agreement(
-    x: np.ndarray, n_groups: int, fuzziness: float, n: int, rng: np.random.Generator, fraction: float = 0.8
-) -> np.ndarray:
-    """Compute the adjusted Rand index (n,) between groups of all rows and groups of a random ``fraction``."""
+def resampled_agreement(x: np.ndarray, n_groups: int, fuzziness: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Compute the adjusted Rand index (n,) between groups of all rows and groups of a random 80 % of them."""
     label = fuzzy_c_means(x, n_groups, fuzziness).label
     agreement = np.empty(n)
     for i in range(n):
-        kept = rng.permutation(len(x))[: max(round(fraction * len(x)), n_groups)]
+        kept = rng.permutation(len(x))[: max(round(0.8 * len(x)), n_groups)]
         agreement[i] = adjusted_rand_score(label[kept], fuzzy_c_means(x[kept], n_groups, fuzziness, n_starts=2).label)
     return agreement
 
 
 @dataclass(frozen=True)
 class Stability:
-    """Groups beside those of clouds without groups, to see whether they are more than slices of one.
-
-    ``agreement`` and ``cloud_agreement`` (n,): adjusted Rand index under resampling; ``silhouette``, and
-    ``cloud_silhouette`` (n,), with the p-value of the one among the others.
-    """
+    """Groups beside those of Gaussian clouds of the same covariance: whether they are more than slices of one."""
 
     agreement: np.ndarray
+    """(n,): adjusted Rand index under resampling."""
     cloud_agreement: np.ndarray
-    silhouette: float
-    cloud_silhouette: np.ndarray
-    p: float
+    """(n,): the same of clouds."""
+    silhouette: Tested
+    """The silhouette, beside those (n,) of clouds."""
 
 
 def stability(x: np.ndarray, n_groups: int, fuzziness: float = 2.0, n: int = 50, seed: int = 0) -> Stability:
     """Test the stability of ``n_groups`` groups of ``x`` (n, features) by ``n`` resamples and ``n`` clouds."""
-    rng = np.random.default_rng(seed)
-    own = indices(fuzzy_c_means(x, n_groups, fuzziness), x)["silhouette"]
-    clouds = [_cloud(x, rng) for _ in range(n)]
+    rng, own = np.random.default_rng(seed), indices(fuzzy_c_means(x, n_groups, fuzziness), x)["silhouette"]
+    centre, covariance = x.mean(axis=0), np.cov(x, rowvar=False)
+    clouds = [rng.multivariate_normal(centre, covariance, len(x), method="eigh") for _ in range(n)]
     others = np.array([indices(fuzzy_c_means(c, n_groups, fuzziness, n_starts=2), c)["silhouette"] for c in clouds])
-    return Stability(
-        resampled_agreement(x, n_groups, fuzziness, n, rng),
-        np.concatenate([resampled_agreement(c, n_groups, fuzziness, 1, rng) for c in clouds]),
-        own,
-        others,
-        float((1 + (others >= own).sum()) / (n + 1)),
-    )
+    agreement = resampled_agreement(x, n_groups, fuzziness, n, rng)
+    cloud_agreement = np.concatenate([resampled_agreement(c, n_groups, fuzziness, 1, rng) for c in clouds])
+    return Stability(agreement, cloud_agreement, Tested(own, others, permutation_p(own, others)))
 
 
 def gaussian_mixture(x: np.ndarray, groups: FuzzyGroups, most: int = 6, seed: int = 0) -> tuple[int, float]:
@@ -344,33 +296,17 @@ def gaussian_mixture(x: np.ndarray, groups: FuzzyGroups, most: int = 6, seed: in
     return best, float(adjusted_rand_score(groups.label, fits[len(groups.centre) - 1].predict(x)))
 
 
-@dataclass(frozen=True)
-class BlockScore:
-    """Balanced accuracy in unseen blocks of time, of the labels and (n,) of permuted ones, and its p-value."""
-
-    accuracy: float
-    null: np.ndarray
-    p: float
-
-
 def classify_unseen(
     blocks: np.ndarray, n_groups: int, fuzziness: float = 2.0, n_permutations: int = 199, seed: int = 0
-) -> BlockScore:
-    """Predict the group of an electrode in time that neither grouping nor classifier has seen.
+) -> Tested:
+    """Predict the group of an electrode in time that neither grouping nor classifier has seen: balanced accuracy.
 
-    Each block of time is left out in turn. The others give groups (of the mean features) and train a logistic
-    regression from features to groups; it then predicts the groups of the electrodes from their features in the block
-    that was left out. The null gives the labels to other electrodes: it profits, too, from each resembling itself.
+    Each of the ``blocks`` of time (blocks, electrodes, features) is left out in turn. The others give groups (of the
+    mean features) and train a logistic regression from features to groups; it then predicts the groups of the
+    electrodes from their features in the block that was left out. The null gives the labels to other electrodes: it
+    profits, too, from each resembling itself.
 
-    Parameters
-    ----------
-    blocks
-        (blocks, electrodes, features), finite.
-
-    Raises
-    ------
-    InputError
-        Fewer than two blocks.
+    ``InputError``: fewer than two blocks.
     """
     n_blocks, n, _ = blocks.shape
     if n_blocks < 2:
@@ -393,6 +329,5 @@ def classify_unseen(
                 model = LogisticRegression(class_weight="balanced", max_iter=200)
                 model.fit(rows, np.tile(given, n_blocks - 1))
                 scores[i, left_out] = balanced_accuracy_score(given, model.predict(unseen))
-    accuracy, *null = scores.mean(axis=1)
-    null = np.array(null)
-    return BlockScore(float(accuracy), null, float((1 + (null >= accuracy).sum()) / (1 + len(null))))
+    accuracy, null = scores.mean(axis=1)[0], scores.mean(axis=1)[1:]
+    return Tested(float(accuracy), null, permutation_p(accuracy, null))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import scipy.io
 
 from meagan_lib import ROOT, InputError
@@ -31,10 +32,8 @@ def read_spikes(path: str | Path) -> SpikeTrains:
 
     Only ``events`` with their matrix of spikes say how long the recording is; of the others the last spike is the end.
 
-    Raises
-    ------
-    InputError
-        No such file, another format, unknown columns, several wells, or times that are no numbers from 0 on.
+    ``InputError``: no such file, another format, unknown columns, several wells, or times that are no numbers from 0
+    on.
     """
     path = Path(os.path.expanduser(path))
     path = path if path.exists() else ROOT / path
@@ -55,13 +54,13 @@ def read_spikes(path: str | Path) -> SpikeTrains:
 def _in_seconds(
     name: str,
     time_s: np.ndarray,
-    electrode: Sequence,
+    electrode: np.ndarray,
+    names: Sequence,
     rate_hz: float = TICKS_HZ,
     n_frames: int = 0,
-    names: Sequence | None = None,
     **columns,
 ) -> SpikeTrains:
-    """Build spike trains from times in s and the name of each spike's electrode."""
+    """Build spike trains from times in s and the electrode of each spike, an index into ``names``."""
     time_s = np.asarray(time_s, float)
     wrong = ~(np.isfinite(time_s) & (time_s >= 0))
     if wrong.any():
@@ -71,10 +70,7 @@ def _in_seconds(
         )
     if not len(time_s):
         raise InputError(f"{name} holds no spike: is it the right file?")
-    names = list(dict.fromkeys(electrode) if names is None else names)
-    place = {e: i for i, e in enumerate(names)}
     frame = np.rint(time_s * rate_hz).astype(np.int64)
-    electrode = np.array([place[e] for e in electrode])
     n_frames = max(n_frames, int(frame.max()) + 1)
     return SpikeTrains(frame, electrode, [str(name) for name in names], n_frames, rate_hz, **columns).without_repeats()
 
@@ -141,13 +137,13 @@ def _read_csv(path: Path) -> SpikeTrains:
             f"in a file of its own"
         )
     column = dict(zip(wanted, np.array(numbers).reshape(-1, len(wanted)).T))
+    place, names = pd.factorize(np.array(electrode, object))
     positions = None
     if "x_um" in column:
-        at = dict(zip(electrode, zip(column["x_um"], column["y_um"])))
-        positions = np.array([at[e] for e in dict.fromkeys(electrode)])
-    return _in_seconds(
-        path.name, column["time_s"] * second, electrode, amplitude=column.get("amplitude"), positions_um=positions
-    )
+        positions = np.empty((len(names), 2))
+        positions[place] = np.stack([column["x_um"], column["y_um"]], axis=1)
+    time_s, amplitude = column["time_s"] * second, column.get("amplitude")
+    return _in_seconds(path.name, time_s, place, names, amplitude=amplitude, positions_um=positions)
 
 
 def _read_nwb(path: Path) -> SpikeTrains:
@@ -159,7 +155,7 @@ def _read_nwb(path: Path) -> SpikeTrains:
         unit = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         table = "general/extracellular_ephys/electrodes"
         if not {"electrodes", "electrodes_index"} <= set(units) or table not in file:
-            return _in_seconds(path.name, time_s, unit, names=range(len(ends)))
+            return _in_seconds(path.name, time_s, unit, range(len(ends)))
         last = units["electrodes_index"][:].astype(int)
         row = np.append(units["electrodes"][:], -1)[np.r_[0, last[:-1]]]  # the first of a unit's electrodes
         lost = np.diff(last, prepend=0) == 0
@@ -169,7 +165,7 @@ def _read_nwb(path: Path) -> SpikeTrains:
         if {"x", "y"} <= set(file[table]) and not lost.any():
             positions = np.stack([file[table]["x"][:][known], file[table]["y"][:][known]], axis=1).astype(float)
             positions = positions if np.isfinite(positions).all() else None
-        return _in_seconds(path.name, time_s, place.ravel()[unit], names=range(len(known)), positions_um=positions)
+        return _in_seconds(path.name, time_s, place.ravel()[unit], range(len(known)), positions_um=positions)
 
 
 def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
@@ -217,16 +213,9 @@ def _read_matlab(path: Path) -> SpikeTrains:
             if not rate_hz:
                 raise InputError(f"{path.name} counts its spikes in whole numbers: give them in s, or add fs in Hz")
             trains = [train / rate_hz for train in trains]
-    electrode = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
-    return _in_seconds(
-        path.name,
-        np.concatenate(trains),
-        electrode,
-        rate_hz or TICKS_HZ,
-        n_frames,
-        names=range(len(trains)),
-        amplitude=amplitude,
-    )
+    electrode, names = np.repeat(np.arange(len(trains)), [len(train) for train in trains]), range(len(trains))
+    time_s, rate_hz = np.concatenate(trains), rate_hz or TICKS_HZ
+    return _in_seconds(path.name, time_s, electrode, names, rate_hz, n_frames, amplitude=amplitude)
 
 
 def _is_train(cell: object) -> bool:
@@ -237,14 +226,9 @@ def _is_train(cell: object) -> bool:
 _READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb": _read_nwb, ".mat": _read_matlab}
 
 
-def is_treated(name: str) -> bool:
-    """Return whether this is an entry of the catalogue with spike trains under treatments."""
-    return catalogue().get(name, {}).get("open") == "spikes"
-
-
 def require_treated(name: str) -> None:
     """Raise when ``name`` is neither "" nor an entry of the catalogue with spike trains under treatments."""
-    if name and not is_treated(name):
+    if name and catalogue().get(name, {}).get("open") != "spikes":
         raise InputError(
             f"'{name}' is no entry of the catalogue with spike trains under treatment: take axotomy_mea, for one"
         )
@@ -253,10 +237,7 @@ def require_treated(name: str) -> None:
 def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, SpikeTrains]]:
     """Return the spike trains of an entry recorded under treatments: part of the culture → condition → trains.
 
-    Raises
-    ------
-    InputError
-        No entry, one without treatments, or what :func:`meagan_lib.recordings.catalogue.fetch` refuses.
+    ``InputError``: no entry, one without treatments, or what :func:`meagan_lib.recordings.catalogue.fetch` refuses.
     """
     require_treated(name)
     if not name:

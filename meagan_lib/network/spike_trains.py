@@ -10,51 +10,36 @@ from scipy.spatial.distance import cdist
 from meagan_lib import InputError
 from meagan_lib.windows.spike_windows import Reason, SpikeWindows
 
-NO_SPIKES = (Reason.BAD_CHANNEL, Reason.ARTEFACT)
-"""Peaks of the ledger that are no spikes."""
-
 
 @dataclass(frozen=True)
 class SpikeTrains:
-    """Spikes of some electrodes, sorted by electrode, then by time, whatever the order in which they are given.
-
-    Attributes
-    ----------
-    frame, electrode
-        int64 and int32 (spikes,): when, from 0, and on which electrode, an index into ``names``.
-    names
-        Name of each electrode; it may have no spike.
-    n_frames, sampling_rate_hz
-        Frame at which the recording ends, and frames per second.
-    amplitude
-        float32 (spikes,), NaN where it is not known.
-    positions_um
-        float (electrodes, 2); None where they are not known.
-    stretches
-        int64 (k, 2): first frame and end of what was recorded without a break, in order; the whole unless given. Gaps
-        between them are time in which nothing is known: nothing reaches from one stretch into another.
-    """
+    """Spikes of some electrodes, sorted by electrode, then by time, whatever the order in which they are given."""
 
     frame: np.ndarray
+    """int64 (spikes,): when, from 0."""
     electrode: np.ndarray
+    """int32 (spikes,): on which electrode, an index into ``names``."""
     names: list[str]
+    """Name of each electrode; it may have no spike."""
     n_frames: int
+    """Frame at which the recording ends."""
     sampling_rate_hz: float
     amplitude: np.ndarray | None = None
+    """float32 (spikes,), NaN where it is not known."""
     positions_um: np.ndarray | None = None
+    """float (electrodes, 2); None where they are not known."""
     stretches: np.ndarray | None = None
+    """int64 (k, 2): first frame and end of what was recorded without a break, in order; the whole unless given. Gaps
+    between them are time in which nothing is known: nothing reaches from one stretch into another."""
 
     def __post_init__(self) -> None:
         stretches = [[0, self.n_frames]] if self.stretches is None else self.stretches
         object.__setattr__(self, "stretches", np.asarray(stretches, np.int64).reshape(-1, 2))
-        amplitude = np.full(len(self.frame), np.nan) if self.amplitude is None else self.amplitude
+        if self.amplitude is None:
+            object.__setattr__(self, "amplitude", np.full(len(self.frame), np.nan))
         order = np.lexsort((self.frame, self.electrode))
-        for name, values, dtype in (
-            ("frame", self.frame, np.int64),
-            ("electrode", self.electrode, np.int32),
-            ("amplitude", amplitude, np.float32),
-        ):
-            object.__setattr__(self, name, np.asarray(values)[order].astype(dtype))
+        for name, dtype in (("frame", np.int64), ("electrode", np.int32), ("amplitude", np.float32)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name))[order].astype(dtype))
 
     @property
     def n_electrodes(self) -> int:
@@ -101,27 +86,17 @@ class SpikeTrains:
         """Return int64 (electrodes + 1,): spikes ``offsets[e]`` to ``offsets[e + 1]`` are those of electrode e."""
         return np.concatenate([[0], np.cumsum(self.counts)])
 
-    def frames_of(self, electrode: int) -> np.ndarray:
-        """Return the frames (m,) of one electrode's spikes."""
-        return self.frame[slice(*self.offsets[electrode : electrode + 2])]
-
     def frames(self, ms: float) -> int:
         """Return a time in ms as a whole number of frames, one at least.
 
-        Raises
-        ------
-        InputError
-            A time that is not above zero.
+        ``InputError``: a time that is not above zero.
         """
         if not ms > 0:
             raise InputError(f"a time of {ms:g} ms was asked for: it must be above zero")
         return max(round(ms * self.sampling_rate_hz / 1000), 1)
 
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return intervals int64 (m,) in frames between neighbouring spikes, and the electrode of each.
-
-        None crosses a break.
-        """
+        """Return intervals int64 (m,) in frames between neighbouring spikes of a run, and the electrode of each."""
         same = np.diff(self.runs) == 0
         return np.diff(self.frame)[same], self.electrode[1:][same]
 
@@ -136,12 +111,9 @@ class SpikeTrains:
         place = np.full(self.n_electrodes, -1)
         place[chosen] = np.arange(len(chosen))
         kept = place[self.electrode] >= 0
-        return self.subset(
-            kept,
-            electrode=place[self.electrode[kept]],
-            names=[self.names[e] for e in chosen],
-            positions_um=None if self.positions_um is None else self.positions_um[chosen],
-        )
+        names = [self.names[e] for e in chosen]
+        positions = None if self.positions_um is None else self.positions_um[chosen]
+        return self.subset(kept, electrode=place[self.electrode[kept]], names=names, positions_um=positions)
 
     @property
     def by_activity(self) -> np.ndarray:
@@ -151,10 +123,7 @@ class SpikeTrains:
     def busiest(self, least_rate_hz: float, most: int) -> "SpikeTrains":
         """Return the ``most`` electrodes that fire most, of those that fire ``least_rate_hz`` or more.
 
-        Raises
-        ------
-        InputError
-            Fewer than two electrodes are left.
+        ``InputError``: fewer than two electrodes are left.
         """
         enough = int((self.rate_hz >= least_rate_hz).sum())
         if min(enough, most) < 2:
@@ -165,12 +134,8 @@ class SpikeTrains:
         """Return the spikes from frame ``first`` to frame ``end``, counted from ``first``."""
         kept = (self.frame >= first) & (self.frame < end)
         stretches = np.clip(self.stretches, first, end) - first
-        return self.subset(
-            kept,
-            frame=self.frame[kept] - first,
-            n_frames=end - first,
-            stretches=stretches[stretches[:, 1] > stretches[:, 0]],
-        )
+        stretches = stretches[stretches[:, 1] > stretches[:, 0]]
+        return self.subset(kept, frame=self.frame[kept] - first, n_frames=end - first, stretches=stretches)
 
     def recorded_frames(self, index: np.ndarray) -> np.ndarray:
         """Return frames int64 (n,) of what was recorded as the 0th, 1st, … frame, gaps left out."""
@@ -204,17 +169,17 @@ class SpikeTrains:
         """Return frames int64 (spikes,) with the stretches moved apart, none within ``reach`` of another."""
         return self.frame + (reach + 1) * self.stretch
 
-    def without_echoes(self, distance_um: float, within_ms: float = 0.5) -> "SpikeTrains":
+    def without_echoes(self, distance_um: float) -> "SpikeTrains":
         """Drop the smaller copies of spikes that several electrodes record.
 
-        A spike is dropped when an electrode within ``distance_um`` has a larger one within ``within_ms``: it is the
+        A spike is dropped when an electrode within ``distance_um`` has a larger one within 0.5 ms: it is the
         same cell, and would pass for a connection. Unchanged where positions or amplitudes are not known.
         """
         if distance_um <= 0 or self.positions_um is None or np.isnan(self.amplitude).any() or not len(self.frame):
             return self
         near = cdist(self.positions_um, self.positions_um) <= distance_um
         np.fill_diagonal(near, False)
-        order, reach = np.argsort(self.frame, kind="stable"), self.frames(within_ms)
+        order, reach = np.argsort(self.frame, kind="stable"), self.frames(0.5)
         echo = _echoes(self.apart(reach)[order], self.electrode[order], np.abs(self.amplitude[order]), near, reach)
         return self.subset(np.sort(order[~echo]))
 
@@ -243,13 +208,9 @@ def _echoes(frame, electrode, size, near, reach):
 def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
     """Return every detected spike of one recording, not only the isolated ones.
 
-    Imported windows have no ledger: their own times serve, by electrode, or by unit where electrodes
-    are not known.
+    Imported windows have no ledger: their own times serve, by electrode, or by unit where no electrode is known.
 
-    Raises
-    ------
-    InputError
-        No such recording, or windows whose times, or electrodes and units, are not known.
+    ``InputError``: no such recording, or windows whose times, or electrodes and units, are not known.
     """
     if not 0 <= recording < len(windows.recordings):
         raise InputError(
@@ -257,7 +218,7 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
         )
     ledger = windows.ledger
     if ledger is not None:
-        kept = (ledger.recording == recording) & ~np.isin(ledger.reason, NO_SPIKES)
+        kept = (ledger.recording == recording) & ~np.isin(ledger.reason, (Reason.BAD_CHANNEL, Reason.ARTEFACT))
         frame, electrode, amplitude = ledger.frame[kept], ledger.channel[kept], ledger.amplitude[kept]
     else:
         kept = windows.recording == recording
@@ -273,18 +234,12 @@ def from_windows(windows: SpikeWindows, recording: int = 0) -> SpikeTrains:
     here = windows.noise_recording == recording
     n = max(int(here.sum()), int(electrode.max(initial=-1)) + 1)
     spans = windows.stretches[windows.stretches[:, 0] == recording, 1:]
-    positions = windows.positions_um[here]
-    known = len(positions) == n and np.isfinite(positions).all()
-    return SpikeTrains(
-        frame,
-        electrode,
-        [str(e) for e in range(n)],
-        int(spans[-1, 1]) if len(spans) else int(frame.max(initial=0)) + 1,
-        windows.sampling_rate_hz,
-        amplitude,
-        positions.astype(float) if known else None,
-        spans if len(spans) else None,
-    ).without_repeats()
+    end, spans = (int(spans[-1, 1]), spans) if len(spans) else (int(frame.max(initial=0)) + 1, None)
+    names, positions = [str(e) for e in range(n)], windows.positions_um[here].astype(float)
+    if len(positions) != n or not np.isfinite(positions).all():
+        positions = None
+    trains = SpikeTrains(frame, electrode, names, end, windows.sampling_rate_hz, amplitude, positions, spans)
+    return trains.without_repeats()
 
 
 def sources(windows: SpikeWindows) -> np.ndarray:

@@ -10,7 +10,6 @@ from scipy.stats import binomtest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from meagan_lib.evaluation.context import Statistic
 from meagan_lib.evaluation.metrics import Metric
 from meagan_lib.evaluation.neighbours import occupancy_divergence
 from meagan_lib.evaluation.scores import by_event, evaluate
@@ -26,25 +25,19 @@ WITHIN = 0.99
 
 @dataclass(frozen=True)
 class SpikeTypes:
-    """Windows of several sources, "real" and models, in the groups of real training spikes.
-
-    Attributes
-    ----------
-    table
-        Model → ``divergence_bits`` from half of the real ones with its ``interval``, ``floor`` and ``floor_interval``
-        of the other half, and the fraction ``outside`` all groups.
-    label, plane
-        Source → group int64 (n,) of each window, the last for outside, and (n, 2) its principal components.
-    share, error
-        Source → fraction (groups + 1,) of its windows in each group, and (2, groups + 1) how far its 95 % interval
-        (Wilson) reaches below and above.
-    """
+    """Windows of several sources, "real" and models, in the groups of real training spikes."""
 
     table: pd.DataFrame
+    """Model → ``divergence_bits`` from half of the real ones with its ``interval``, ``floor`` and ``floor_interval`` of
+    the other half, and the fraction ``outside`` all groups."""
     label: dict[str, np.ndarray]
+    """Source → group int64 (n,) of each window, the last for outside."""
     plane: dict[str, np.ndarray]
+    """Source → (n, 2): the principal components of its windows."""
     share: dict[str, np.ndarray]
+    """Source → fraction (groups + 1,) of its windows in each group."""
     error: dict[str, np.ndarray]
+    """Source → (2, groups + 1): how far the 95 % interval of ``share`` (Wilson) reaches below and above."""
 
 
 def log_shape(windows: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
@@ -84,7 +77,8 @@ def compare_spike_types(
     share = {source: k / k.sum() for source, k in counts.items()}
 
     # Two labels are compared by counting them alone: of the context of the metrics, that is the seed.
-    metric, context = Metric(_of_labels, "groups JS", "diversity"), SimpleNamespace(seed=seed)
+    metric = Metric(lambda a, b, _: occupancy_divergence(a, b, max(a.max(), b.max()) + 1), "groups JS", "diversity")
+    context = SimpleNamespace(seed=seed)
     half, of_half = label["real"][:n], events[order[:n]]
     others = {"real": (label["real"][n:], events[order[n:]])}
     others |= {model: (label[model], events.max() + 1 + np.arange(n)) for model in synthetic}
@@ -92,30 +86,13 @@ def compare_spike_types(
         source: evaluate(metric, half, own, context, n_bootstrap, (of_half, their_events))
         for source, (own, their_events) in others.items()
     }
-    table = pd.DataFrame(
-        {
-            model: {
-                "divergence_bits": divergence[model][0],
-                "interval": divergence[model][1],
-                "floor": divergence["real"][0],
-                "floor_interval": divergence["real"][1],
-                "outside": share[model][-1],
-            }
-            for model in synthetic
-        }
-    ).T
+    columns = ["divergence_bits", "interval", "floor", "floor_interval", "outside"]
+    compared = {model: [*divergence[model], *divergence["real"], share[model][-1]] for model in synthetic}
+    table = pd.DataFrame(compared, columns).T
     pca = PCA(2, svd_solver="full").fit(train)
-    return SpikeTypes(
-        table,
-        label,
-        {source: pca.transform(x) for source, x in rows.items()},
-        share,
-        {source: np.abs(_wilson(counts[source]) - share[source]) for source in share},
-    )
-
-
-def _of_labels(a: np.ndarray, b: np.ndarray, context: object) -> Statistic:
-    return occupancy_divergence(a, b, max(a.max(), b.max()) + 1)
+    plane = {source: pca.transform(x) for source, x in rows.items()}
+    error = {source: np.abs(_wilson(counts[source]) - share[source]) for source in share}
+    return SpikeTypes(table, label, plane, share, error)
 
 
 def _wilson(counts: np.ndarray) -> np.ndarray:

@@ -12,13 +12,6 @@ SWAPS = 10
 """Exchanges of edge ends for each edge: enough to forget the graph that a random one started from."""
 
 
-def graph(adjacency: np.ndarray) -> nx.Graph:
-    """Build the graph of a symmetric ``adjacency`` (nodes, nodes) bool."""
-    g = nx.empty_graph(len(adjacency))
-    g.add_edges_from(np.argwhere(np.triu(adjacency, 1)).tolist())
-    return g
-
-
 def clustering(adjacency: scipy.sparse.csr_array) -> float:
     """Average over nodes the fraction of pairs of neighbours that are neighbours (Watts & Strogatz 1998).
 
@@ -42,47 +35,20 @@ def path_length(adjacency: scipy.sparse.csr_array) -> float:
 
 @dataclass(frozen=True)
 class Topology:
-    """Measures of a graph, beside those of random graphs.
-
-    Attributes
-    ----------
-    degree
-        int64 (nodes,): connections of each node.
-    density
-        Fraction of all pairs that are connected.
-    clustering, path_length
-        Of the graph; NaN where there is no path.
-    random_clustering, random_path_length
-        (n,): the same of random graphs in which every node has the degree that it has.
-    community
-        int64 (nodes,): communities by size, from 0; −1 for a node without a connection.
-    modularity
-        Of the communities: fraction of edges within them beyond what degrees alone would give.
-    random_modularity
-        (n,): the same of communities found in the random graphs.
-    hubs
-        bool (nodes,): degree more than two standard deviations above the mean.
-    """
+    """Measures of a graph, beside those of random graphs."""
 
     degree: np.ndarray
-    density: float
-    clustering: float
-    path_length: float
-    random_clustering: np.ndarray
-    random_path_length: np.ndarray
-    community: np.ndarray
-    modularity: float
-    random_modularity: np.ndarray
+    """int64 (nodes,): connections of each node."""
     hubs: np.ndarray
+    """bool (nodes,): degree more than two standard deviations above the mean."""
+    community: np.ndarray
+    """int64 (nodes,): communities by size, from 0; −1 for a node without a connection."""
+    measures: dict[str, tuple[float, np.ndarray]]
+    """Name → value of the graph, and those (n,) of random graphs in which every node has the degree that it has.
 
-    @property
-    def measures(self) -> dict[str, tuple[float, np.ndarray]]:
-        """Return name → value of the graph, and those (n,) of the random graphs."""
-        return {
-            "clustering": (self.clustering, self.random_clustering),
-            "path length (steps)": (self.path_length, self.random_path_length),
-            "modularity": (self.modularity, self.random_modularity),
-        }
+    The modularity of communities is the fraction of edges within them beyond what degrees alone would give; the path
+    length is NaN where there is no path.
+    """
 
     @property
     def table(self) -> pd.DataFrame:
@@ -96,10 +62,10 @@ class Topology:
 
         Humphries & Gurney 2008, doi:10.1371/journal.pone.0002051. NaN without random graphs, clusters or paths.
         """
-        if not len(self.random_clustering) or not self.random_clustering.mean() > 0:
+        (own, random), (own_length, random_length) = self.measures["clustering"], self.measures["path length (steps)"]
+        if not len(random) or not random.mean() > 0:
             return np.nan
-        clustering, length = self.random_clustering.mean(), self.random_path_length.mean()
-        return float(self.clustering / clustering / (self.path_length / length))
+        return float(own / random.mean() / (own_length / random_length.mean()))
 
     @property
     def order(self) -> np.ndarray:
@@ -143,21 +109,18 @@ def communities(g: nx.Graph, seed: int = 0) -> tuple[np.ndarray, float]:
 
 def measure_topology(adjacency: np.ndarray, n_random: int = 20, seed: int = 0) -> Topology:
     """Measure the graph of a symmetric ``adjacency`` (nodes, nodes) bool beside ``n_random`` random graphs."""
-    n, g = len(adjacency), graph(adjacency)
+    n, g = len(adjacency), nx.from_numpy_array(adjacency, edge_attr=None)
     sparse = scipy.sparse.csr_array(adjacency.astype(float))
-    degree = np.array([d for _, d in g.degree], np.int64)
     others = random_graphs(g, n_random, seed)
     shuffled = [nx.to_scipy_sparse_array(other, nodelist=range(n), dtype=float, format="csr") for other in others]
-    community, modularity = communities(g, seed)
+    degree, (community, modularity) = adjacency.sum(axis=1), communities(g, seed)
     return Topology(
         degree=degree,
-        density=float(nx.density(g)),
-        clustering=clustering(sparse) if n else 0.0,
-        path_length=path_length(sparse) if n else np.nan,
-        random_clustering=np.array([clustering(m) for m in shuffled]),
-        random_path_length=np.array([path_length(m) for m in shuffled]),
-        community=community,
-        modularity=modularity,
-        random_modularity=np.array([communities(other, seed)[1] for other in others]),
         hubs=degree > degree.mean() + 2 * degree.std() if n else np.zeros(0, bool),
+        community=community,
+        measures={
+            "clustering": (clustering(sparse) if n else 0.0, np.array([clustering(m) for m in shuffled])),
+            "path length (steps)": (path_length(sparse) if n else np.nan, np.array([path_length(m) for m in shuffled])),
+            "modularity": (modularity, np.array([communities(other, seed)[1] for other in others])),
+        },
     )

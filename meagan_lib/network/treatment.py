@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.stats
 
 from meagan_lib import InputError
-from meagan_lib.evaluation.statistics import q_values
+from meagan_lib.evaluation.statistics import Tested, permutation_p, q_values
 from meagan_lib.network.bursts import electrode_bursts, network_bursts
 from meagan_lib.network.connectivity import mean_with_others, sttc
 from meagan_lib.network.groups import interval_features
@@ -26,6 +26,8 @@ FEATURES = {
     "synchrony": "mean STTC",
 }
 """Features of a culture, and their names in words."""
+TIE = 1e-12
+"""By so little less than the observed value, a shuffled one is as large: the same rows in another order."""
 
 
 def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> np.ndarray:
@@ -33,10 +35,7 @@ def culture_features(trains: SpikeTrains, within_ms: float, least: int = 4) -> n
 
     Medians over the active electrodes, and the bursts of the network. The order of the electrodes does not matter.
 
-    Raises
-    ------
-    InputError
-        Fewer than two electrodes with four spikes.
+    ``InputError``: fewer than two electrodes with four spikes.
     """
     active = trains.select(trains.counts >= 4)
     if active.n_electrodes < 2:
@@ -60,11 +59,11 @@ def feature_table(recordings: Sequence[SpikeTrains], within_ms: float, least: in
     return np.stack([culture_features(trains, within_ms, least) for trains in recordings])
 
 
-def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0, spread: float = 0.15) -> list[SpikeTrains]:
+def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0) -> list[SpikeTrains]:
     """Simulate the spike trains of ``n`` cultures, one cell an electrode, no two alike.
 
     The time between network bursts and the fraction of cells that take part differ from culture to culture, by a
-    standard deviation of ``spread`` in their logarithm.
+    standard deviation of 0.15 in their logarithm.
     """
     cultures = []
     for i in range(n):
@@ -72,8 +71,8 @@ def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0, spread: 
         own = replace(
             config,
             seed=int(rng.integers(2**31)),
-            burst_every_s=float(config.burst_every_s * np.exp(spread * rng.standard_normal())),
-            participation=float(min(config.participation * np.exp(spread * rng.standard_normal()), 1.0)),
+            burst_every_s=float(config.burst_every_s * np.exp(0.15 * rng.standard_normal())),
+            participation=float(min(config.participation * np.exp(0.15 * rng.standard_normal()), 1.0)),
         )
         frame, unit = spikes(own)
         names = [str(u) for u in range(own.n_units)]
@@ -101,21 +100,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.mean((a.mean(axis=0) - b.mean(axis=0)) ** 2)))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A distance between two conditions, that of shuffled labels (n,), and its p-value among these."""
-
-    value: float
-    null: np.ndarray
-    p: float
-
-
-def _p(value: float, null: np.ndarray) -> float:
-    """Return the fraction of the null at or above the value, which counts as one of them (Phipson & Smyth 2010)."""
-    return float((1 + (null >= value - 1e-12).sum()) / (1 + len(null)))
-
-
-def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Difference:
+def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: int = 0) -> Tested:
     """Test whether two conditions, tables (n, features) and (m, features), differ more than shuffled rows do.
 
     Exact where rows are exchangeable: where each is a culture of its own. Blocks of one recording are not: they follow
@@ -125,7 +110,7 @@ def difference(a: np.ndarray, b: np.ndarray, n_permutations: int = 999, seed: in
     rng, rows = np.random.default_rng(seed), np.concatenate([a, b])
     null = np.array([distance(*np.split(rows[rng.permutation(len(rows))], [len(a)])) for _ in range(n_permutations)])
     value = distance(a, b)
-    return Difference(value, null, _p(value, null))
+    return Tested(value, null, permutation_p(value - TIE, null))
 
 
 def drift(a: np.ndarray, b: np.ndarray) -> float:
@@ -139,29 +124,20 @@ def drift(a: np.ndarray, b: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Rescue:
-    """How far a treatment moves pathological cultures towards healthy ones.
-
-    Attributes
-    ----------
-    fraction
-        f = ⟨t − p, h − p⟩ / ‖h − p‖², of the mean features: 0 for no effect, 1 for a full rescue. Both products are
-        estimated without bias: means of few cultures are noisy, and the noise that p brings into both factors would
-        pass for an effect. NaN where the healthy do not differ from the pathological: there is no way to go.
-    interval
-        95 % interval of ``fraction``, by Fieller's theorem; infinite where there is no way to go.
-    null
-        (n,): the same where treated and untreated pathological cultures are shuffled, over the same ‖h − p‖².
-    p
-        Fraction of the null at or above ``fraction``.
-    aside
-        ‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment moves them elsewhere, noise of the means included.
-    """
+    """How far a treatment moves pathological cultures towards healthy ones."""
 
     fraction: float
+    """f = ⟨t − p, h − p⟩ / ‖h − p‖², of the mean features: 0 for no effect, 1 for a full rescue. Both products are
+    estimated without bias: means of few cultures are noisy, and the noise that p brings into both factors would pass
+    for an effect. NaN where the healthy do not differ from the pathological: there is no way to go."""
     interval: tuple[float, float]
+    """95 % interval of ``fraction``, by Fieller's theorem; infinite where there is no way to go."""
     null: np.ndarray
+    """(n,): the same where treated and untreated pathological cultures are shuffled, over the same ‖h − p‖²."""
     p: float
+    """Fraction of the null at or above ``fraction``."""
     aside: float
+    """‖t − p − f (h − p)‖ / ‖h − p‖: how far the treatment moves them elsewhere, noise of the means included."""
 
 
 def _products(healthy: np.ndarray, pathological: np.ndarray, treated: np.ndarray) -> np.ndarray:
@@ -189,10 +165,7 @@ def rescue(
 
     The null is that the treatment does nothing: then treated and untreated pathological cultures are exchangeable.
 
-    Raises
-    ------
-    InputError
-        Fewer than three cultures of a condition.
+    ``InputError``: fewer than three cultures of a condition.
     """
     if min(map(len, (healthy, pathological, treated))) < 3:
         raise InputError(
@@ -215,7 +188,7 @@ def rescue(
         fraction, interval = float(along / square), (float((b - half) / a), float((b + half) / a))
         scale = square
         aside = float(np.linalg.norm(t.mean(axis=0) - p.mean(axis=0) - fraction * way) / np.linalg.norm(way))
-    return Rescue(fraction, interval, shuffled / max(scale, 1e-12), _p(along, shuffled), aside)
+    return Rescue(fraction, interval, shuffled / max(scale, 1e-12), permutation_p(along - TIE, shuffled), aside)
 
 
 def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -238,18 +211,6 @@ def plane(healthy: np.ndarray, pathological: np.ndarray, others: Mapping[str, np
     }
 
 
-@dataclass(frozen=True)
-class Comparisons:
-    """Distances between conditions of one culture, part by part: a row of ``table`` for each pair of conditions.
-
-    ``table`` has columns ``part``, ``pair``, ``distance``, its ``p`` and ``q`` (corrected for the number of rows), and
-    ``drift`` (:func:`drift`); ``null`` (rows, n) are the distances of shuffled blocks.
-    """
-
-    table: pd.DataFrame
-    null: np.ndarray
-
-
 def compare_recordings(
     recorded: Mapping[str, Mapping[str, SpikeTrains]],
     block_s: float,
@@ -257,8 +218,12 @@ def compare_recordings(
     least: int = 4,
     n_permutations: int = 999,
     seed: int = 0,
-) -> Comparisons:
-    """Compare conditions of one culture, part → condition → trains, by blocks of ``block_s``, at least four each."""
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Compare conditions of one culture, part → condition → trains, by blocks of ``block_s``, at least four each.
+
+    A table with a row for each pair of conditions: ``part``, ``pair``, ``distance``, its ``p`` and ``q`` (corrected for
+    the number of rows), and ``drift`` (:func:`drift`); and the distances (rows, n) of shuffled blocks.
+    """
     rows, nulls = [], []
     for part, by_condition in recorded.items():
         tables = {
@@ -270,4 +235,4 @@ def compare_recordings(
             rows.append((part, f"{one} – {other}", found.value, found.p, drift(a, b)))
             nulls.append(found.null)
     table = pd.DataFrame(rows, columns=["part", "pair", "distance", "p", "drift"])
-    return Comparisons(table.assign(q=q_values(table["p"])), np.stack(nulls))
+    return table.assign(q=q_values(table["p"])), np.stack(nulls)

@@ -14,8 +14,6 @@ from meagan_lib.plots.style import COLOURS, WIDTH
 ARROW = dict(arrowstyle="-|>", color="0.35", linewidth=0.9, shrinkA=0, shrinkB=0, mutation_scale=8)
 HALF = (0.39, 0.3)
 """Half the width and half the height of a box of :func:`architecture`; boxes are 1 apart."""
-SHAPE_ROOM = 0.32
-"""Height of the words below a box."""
 
 
 def box_around(axis: Axes, middle: tuple, half: tuple, colour: str, shade: float, rounding: float) -> None:
@@ -33,21 +31,14 @@ def _labelled_box(axis: Axes, x: float, y: float, label: str, shape: str, colour
     axis.text(x, y - HALF[1] - 0.06, shape, ha="center", va="top", fontsize=7, color="0.35")
 
 
-def architecture(
-    shapes: Mapping[str, Sequence[tuple[str, str]]], bypass: Mapping[str, tuple[str, str, int]] | None = None
-) -> Figure:
+def architecture(shapes: Mapping[str, Sequence[tuple[str, str]]], bypass: Mapping[str, tuple[str, str, int]]) -> Figure:
     """Draw networks as rows of boxes, from left to right.
 
-    Parameters
-    ----------
-    shapes
-        For each network, label and shape of what each box gives; the first box is the input.
-    bypass
-        For a network, one box below the row: label, shape, and the index of the box that it leads to from the first.
+    ``shapes``: network → label and shape of what each box gives; the first box is the input. ``bypass``: network → one
+    box below the row: label, shape, and the index of the box that it leads to from the first.
     """
-    bypass = bypass or {}
     (w, h), wide = HALF, max(map(len, shapes.values()))
-    floor, lower = -h - SHAPE_ROOM, -1.2
+    floor, lower = -h - 0.32, -1.2  # the words below a box
     lows = [lower + floor if name in bypass else floor for name in shapes]
     heights = [h - low for low in lows]
     fig, axes = style.panel_grid(len(shapes), 1, 0.75 * sum(heights) + 0.25 * len(shapes), height_ratios=heights)
@@ -60,11 +51,10 @@ def architecture(
         if name in bypass:
             label, shape, to = bypass[name]
             _labelled_box(axis, to / 2, lower, label, shape, colour, 0.12)
-            for head, tail, bend in (
-                ((to / 2 - w, lower), (0, floor), "angle,angleA=-90,angleB=180,rad=4"),
-                ((to, floor), (to / 2 + w, lower), "angle,angleA=0,angleB=-90,rad=4"),
-            ):
-                axis.annotate("", head, tail, arrowprops=ARROW | dict(connectionstyle=bend))
+            into = ARROW | dict(connectionstyle="angle,angleA=-90,angleB=180,rad=4")
+            out = ARROW | dict(connectionstyle="angle,angleA=0,angleB=-90,rad=4")
+            axis.annotate("", (to / 2 - w, lower), (0, floor), arrowprops=into)
+            axis.annotate("", (to, floor), (to / 2 + w, lower), arrowprops=out)
         axis.set(xlim=(-0.5, wide - 0.5), ylim=(low, h + 0.05))
         axis.set_title(name, fontsize=8, color=colour)
         axis.axis("off")
@@ -80,14 +70,8 @@ def _extent(words: str, size: float) -> tuple[float, float]:
 def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, discriminator: Sequence[tuple[str, str]]) -> Figure:
     """Draw an autoencoder as an hourglass, from left to right; the height of a bar grows with √(number of values).
 
-    Parameters
-    ----------
-    layers
-        Label, shape and number of values of what each layer gives.
-    waist
-        Which of them is z.
-    discriminator
-        Label and shape of each of its boxes; its input is the output of the last layer.
+    ``layers``: label, shape and number of values of what each gives; the one at ``waist`` is z. ``discriminator``:
+    label and shape of each of its boxes; its input is the output of the last layer.
     """
     tallest, bar, pad, box = 1.9, 0.15, 0.14, (0.2, 0.4)
     n, margin = len(layers), 0.04
@@ -104,7 +88,7 @@ def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, discriminator:
     while np.maximum(gaps, level + 0.01).sum() <= min(room, 1.6 * len(gaps)):
         level += 0.01  # as even as they can be
     x = np.r_[0, np.cumsum(np.maximum(gaps, level))]
-    spare = WIDTH - 2 * margin - (width[0] + width[-1]) / 2 - x[-1]
+    spare = room - x[-1]
     x += margin + width[0] / 2 + max(spare, 0) / 2
     values = np.array([number for _, _, number in layers], float)
     half = np.maximum(tallest / 2 * np.sqrt(values / values.max()), 0.05)

@@ -8,16 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
-from meagan_lib.plots.style import COLOURS, LABELS, SOURCES, UNITS, WIDTH
+from meagan_lib.plots.style import COLOURS, LABELS, SOURCES, UNITS, WIDTH, Arrays, Measured
 
 
-def distance_to_train(distances: Mapping[str, np.ndarray]) -> Figure:
+def distance_to_train(distances: Arrays) -> Figure:
     """Draw the distribution of the distances (n,) of each source to the nearest training window."""
     fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
     for source, d in distances.items():
         axis.plot(*_distribution(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
-    axis.set(xlabel="distance to the nearest training window (z-scores)", ylabel="fraction of windows")
-    axis.set(ylim=(0, 1), xlim=(0, None))
+    axis.set(xlabel="distance to the nearest training window (z-scores)", xlim=(0, None))
+    axis.set(ylabel="fraction of windows", ylim=(0, 1))
     axis.legend(loc="lower right")
     return fig
 
@@ -27,7 +27,7 @@ def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(values), (np.arange(len(values)) + 0.5) / len(values)
 
 
-def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: str) -> Figure:
+def feature_marginals(features: Mapping[str, Arrays], unit: str) -> Figure:
     """Draw histograms of shape features (n,): source → feature (of ``features.shape_features``) → values."""
     names = {
         "trough": f"trough ({UNITS[unit]})",
@@ -49,18 +49,16 @@ def feature_marginals(features: Mapping[str, Mapping[str, np.ndarray]], unit: st
         else:
             bins = np.linspace(low, high, 40)
         for source in style.present_sources(features):
-            line = dict(histtype="step", linewidth=1.2 if len(features) < 6 else 0.8)
-            options = dict(histtype="stepfilled", alpha=0.25, linewidth=line["linewidth"]) if source == "real" else line
-            axis.hist(features[source][feature], bins, density=True, color=COLOURS[source], **options)
+            look = dict(histtype="stepfilled", alpha=0.25) if source == "real" else dict(histtype="step")
+            look |= dict(color=COLOURS[source], linewidth=1.2 if len(features) < 6 else 0.8)
+            axis.hist(features[source][feature], bins, density=True, **look)
         axis.set(xlabel=label, yticks=[])
     fig.supylabel("density")
     style.source_legend(fig, list(features))
     return fig
 
 
-def spectra(
-    frequency_hz: np.ndarray, power: Mapping[str, np.ndarray], middle: np.ndarray, floor: np.ndarray, unit: str
-) -> Figure:
+def spectra(frequency_hz: np.ndarray, power: Arrays, middle: np.ndarray, floor: np.ndarray, unit: str) -> Figure:
     """Draw the mean power (frequencies,) by source, and its log-ratio to the real one.
 
     Bands: to the left ``middle`` (2, frequencies), between which lie 90 % of the single real windows; to the right ±
@@ -81,7 +79,7 @@ def spectra(
     return fig
 
 
-def _over_real(places: Mapping[str, np.ndarray], **options) -> Figure:
+def _over_real(places: Arrays, x: str, y: str, **options) -> Figure:
     """Draw a panel for each model, its windows' places (n, 2) over the real ones; ``options`` are those of the axes."""
     models = [source for source in places if source != "real"]
     fig, axes = style.shared_panels(len(models), lambda rows, columns: rows * WIDTH / max(columns, 3) + 0.3)
@@ -91,51 +89,39 @@ def _over_real(places: Mapping[str, np.ndarray], **options) -> Figure:
         axis.set_title(LABELS[model], fontsize=8, color=COLOURS[model])
         axis.set(**options)
     fig.legend(handles=[style.dot(LABELS["real"], COLOURS["real"], markersize=3)], loc="outside upper right")
+    fig.supxlabel(x)
+    fig.supylabel(y)
     return fig
 
 
-def pca(scores: Mapping[str, np.ndarray], explained: np.ndarray) -> Figure:
+def pca(scores: Arrays, explained: np.ndarray) -> Figure:
     """Draw the first two principal components (n, 2) of each source, a panel for each model over the real windows."""
-    fig = _over_real(scores)
-    fig.supxlabel(f"component 1 ({explained[0]:.0%} of variance)")
-    fig.supylabel(f"component 2 ({explained[1]:.0%})")
-    return fig
+    return _over_real(scores, f"component 1 ({explained[0]:.0%} of variance)", f"component 2 ({explained[1]:.0%})")
 
 
-def embedding(places: Mapping[str, np.ndarray]) -> Figure:
+def embedding(places: Arrays) -> Figure:
     """Draw places (n, 2) of the windows of each source on one map of neighbours; its axes have no unit."""
-    fig = _over_real(places, xticks=[], yticks=[])
-    fig.supxlabel("t-SNE 1 (no unit)")
-    fig.supylabel("t-SNE 2 (no unit)")
-    return fig
+    return _over_real(places, "t-SNE 1 (no unit)", "t-SNE 2 (no unit)", xticks=[], yticks=[])
 
 
 BETTER, WORST = -3.0, 300.0
 """Where the axis of an excess ends; what lies beyond stands on the end, hollow."""
 
 
-def scores(
-    excess: Mapping[str, Mapping[str, tuple[float, float, float]]], families: Mapping[str, Mapping[str, str]]
-) -> Figure:
+def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, Mapping[str, str]]) -> Figure:
     """Draw how far each model lies over the floor on each metric, with its interval (a forest plot).
 
-    Parameters
-    ----------
-    excess
-        Model → metric → how much worse than the floor, and the two ends of its interval, where 1 is what sampling and
-        drift explain. The reach is one of the models.
-    families
-        Family → metric → its name in words: the rows, in their order.
+    ``excess``: model → metric → how much worse than the floor, where 1 is what sampling and drift explain; the reach is
+    one of the models. ``families``: family → metric → its name in words.
     """
     models, heading, line = list(excess), 0.24, 0.055
     row = 0.1 + line * len(models)
     heights = [heading + row * len(metrics) for metrics in families.values()]
     tallest, split = min((max(sum(heights[:i]), sum(heights[i:])), i) for i in range(1, len(heights) + 1))
-    columns = [list(families)[:split], list(families)[split:]]
     every = [value for by in excess.values() for values in by.values() for value in values]
     low, high = np.clip(1.2 * min(every), BETTER, -1.2), np.clip(1.3 * max(every), 10, WORST)
     fig, (axes,) = style.panel_grid(1, 2, tallest + 0.8, sharex=True)
-    for axis, column in zip(axes, columns):
+    for axis, column in zip(axes, (list(families)[:split], list(families)[split:])):
         y, ticks = 0.0, {}
         for family in column:
             place, options = ((0, y + 0.6 * heading), (-4, 0)), dict(fontsize=7, fontweight="bold")
@@ -152,8 +138,7 @@ def scores(
                     options = dict(markersize=3.5, markeredgewidth=0.7, markerfacecolor=face, clip_on=False)
                     axis.plot(value, at, marker, color=colour, **options)
                 y += row
-        axis.set_yticks(list(ticks.values()), list(ticks))
-        axis.set_ylim(tallest, 0)
+        axis.set(yticks=list(ticks.values()), yticklabels=list(ticks), ylim=(tallest, 0))
         style.set_rows(axis)
         axis.set_xscale("symlog", linthresh=1, linscale=0.8)
         shown = [tick for tick in (-1, 0, 1, 10, 100) if tick <= high]
@@ -162,8 +147,7 @@ def scores(
         axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
         axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
         axis.set_xlabel("worse than the floor  (0: floor;\n1: what sampling and drift explain)")
-    labels = {model: LABELS[model] for model in models}
-    style.marker_legend(fig, labels, loc="outside upper right", ncols=min(len(models), 5))
+    style.marker_legend(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=5)
     return fig
 
 
@@ -194,31 +178,26 @@ def planted_failures(
     return fig
 
 
-def density_coverage(points: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
-    """Draw fidelity against variety: source → ``density`` and ``coverage``, each a value and the ends of its interval.
-
-    The source ``real`` is the floor, drawn as the box of its two intervals.
-    """
+def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
+    """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals."""
     fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
     box = dict(facecolor=COLOURS["real"], alpha=0.15, linewidth=0)
     axis.add_patch(mpl.patches.Rectangle((left, low), right - left, high - low, **box))
     for source in style.present_sources(points):
         (x, *across), (y, *along) = points[source]["density"], points[source]["coverage"]
-        colour = COLOURS[source]
-        axis.plot(across, [y, y], color=colour, linewidth=1)
-        axis.plot([x, x], along, color=colour, linewidth=1)
-        axis.plot(x, y, SOURCES[source].marker, color=colour, markersize=6)
+        _, colour, marker = SOURCES[source]
+        axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
+        axis.plot(x, y, marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
-    axis.set_xlim(left=0)
-    axis.set_ylim(top=1.01)
+    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", xlim=(0, None))
+    axis.set(ylabel="coverage", ylim=(None, 1.01))
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
     style.marker_legend(fig, labels, loc="outside right upper")
     return fig
 
 
-def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
+def memorisation(distances: Arrays) -> Figure:
     """Draw distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
 
     Left: their distribution. Right: the fraction of generated windows that is nearer than a given fraction of the real
@@ -232,8 +211,7 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
         if source != "real":
             nearer = np.r_[0, np.searchsorted(d, real) / len(d), 1]
             right.plot(np.r_[0, below, 1], nearer, color=COLOURS[source], linewidth=1.5, clip_on=False)
-    positive = np.concatenate(list(distances.values()))
-    positive = positive[positive > 0]
+    positive = np.concatenate([d[d > 0] for d in distances.values()])
     left.set(xlabel="distance to the nearest training window (z-scores)", ylabel="fraction of windows", ylim=(0, 1))
     left.set(xscale="log", xlim=(np.quantile(positive, 0.001), positive.max()))
     left.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
@@ -247,17 +225,11 @@ def memorisation(distances: Mapping[str, np.ndarray]) -> Figure:
 
 
 def moment_matching(
-    ends: Mapping[str, Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]]],
-    floors: Mapping[str, tuple[float, float, float]],
+    ends: Mapping[str, Mapping[str, tuple[Measured, Measured]]], floors: Mapping[str, Measured]
 ) -> Figure:
     """Draw each network without and with moment matching, a panel for each score.
 
-    Parameters
-    ----------
-    ends
-        Score in words → model → value and the ends of its interval, without and with.
-    floors
-        Score in words → floor and the ends of its interval.
+    ``ends``: score in words → model → without and with. ``floors``: score in words → floor.
     """
     models = list(next(iter(ends.values())))
     fig, (axes,) = style.panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
@@ -269,9 +241,8 @@ def moment_matching(
             for (value, *interval), shift, face in zip(by_model[model], (-0.13, 0.13), (colour, "white")):
                 axis.plot(interval, [y + shift, y + shift], color=colour, linewidth=1)
                 axis.plot(value, y + shift, marker, color=colour, markerfacecolor=face, markersize=5)
-        axis.set(title=label, yticks=range(len(models)), yticklabels=[LABELS[model] for model in models])
-        axis.tick_params("y", length=0)
-    axes[0].set_ylim(len(models) - 0.5, -0.5)
+        style.set_rows(axis, [LABELS[model] for model in models], line=True)
+        axis.set_title(label)
     faces = {"without moment matching": "0.3", "with moment matching": "white"}
     handles = [style.dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]
     handles.append(mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"))
@@ -294,9 +265,8 @@ def among_real(
     if encoded is not None:
         axis.plot(time_ms, encoded, color=COLOURS["real"], linewidth=1.2, linestyle="--", label="encoded real window")
     axis.plot(time_ms, window, color=COLOURS[model], linewidth=1.8, label=LABELS[model])
-    low, high = shown.min(), shown.max()
-    margin = 0.15 * (high - low)
-    axis.set(xlabel="time from trough (ms)", ylabel=style.voltage_label(unit), ylim=(low - margin, high + margin))
-    axis.margins(x=0)
-    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    margin = 0.15 * np.ptp(shown)
+    axis.set(xlabel="time from trough (ms)", xmargin=0)
+    axis.set(ylabel=style.voltage_label(unit), ylim=(shown.min() - margin, shown.max() + margin))
+    fig.legend(loc="outside upper right", ncols=3)
     return fig

@@ -9,23 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
-from meagan_lib.plots.style import COLOURS, DROPPED, LABELS, SOURCES
-
-ABLATED = {"c2st_auc": "C2ST AUC", "coverage": "coverage"}
-"""What the ablation shows of each variant, and its name."""
+from meagan_lib.plots.style import COLOURS, DROPPED, LABELS, SOURCES, Measured
 
 
-def ablation(rows: pd.DataFrame | Sequence[Mapping], verdicts: Mapping[tuple[str, str], str]) -> Figure:
+def ablation(table: pd.DataFrame, verdicts: Mapping[tuple[str, str], str]) -> Figure:
     """Draw scores of every variant of an ablation: a row for each, two panels for each recording, a dot for each seed.
 
-    Parameters
-    ----------
-    rows
-        Of :func:`meagan_lib.experiments.ablation.load`; the variant ``reach`` gives the dashed lines.
-    verdicts
-        (recording, variant) → ``helps``, ``hurts``, ``not significant`` or ``diverges``: the colour of the dots.
+    ``table`` of :func:`meagan_lib.experiments.ablation.load`; the variant ``reach`` gives the dashed lines.
+    ``verdicts``: (recording, variant) → ``helps``, ``hurts``, ``not significant`` or ``diverges``, the dots' colour.
     """
-    table = pd.DataFrame(rows)
     recordings = table["data"].unique()
     height, places, headings = 0.0, {}, {}
     for group, own in table[table["variant"] != "reach"].groupby("group", sort=False):
@@ -35,11 +27,10 @@ def ablation(rows: pd.DataFrame | Sequence[Mapping], verdicts: Mapping[tuple[str
         height += len(names) + 1.6
     fig, (axes,) = style.panel_grid(1, 2 * len(recordings), 0.9 + 0.145 * height, sharey=True)
     colours = {"helps": "#009E73", "hurts": DROPPED, "not significant": "0.6", "diverges": DROPPED, "": COLOURS["real"]}
-    panels = [(recording, metric) for recording in recordings for metric in ABLATED]
+    panels = [(recording, metric) for recording in recordings for metric in ("c2st_auc", "coverage")]
     for axis, (recording, metric) in zip(axes, panels):
         own = table[table["data"] == recording].set_index("variant")[metric].astype(float)
-        reach = np.mean(own[["reach"]])
-        axis.axvline(reach, color=COLOURS["reach"], linestyle="--", linewidth=1, zorder=0)
+        axis.axvline(np.mean(own[["reach"]]), color=COLOURS["reach"], linestyle="--", linewidth=1, zorder=0)
         for name, y in places.items():
             values = own[own.index == name].to_numpy()
             colour = colours[verdicts.get((recording, name), "")]
@@ -49,12 +40,12 @@ def ablation(rows: pd.DataFrame | Sequence[Mapping], verdicts: Mapping[tuple[str
             if lost := int(np.isnan(values).sum()):
                 place = dict(ha="right", va="center", transform=axis.get_yaxis_transform())
                 axis.text(0.98, y, f"{lost} × diverged", color=colour, fontsize=6, **place)
-        style.panel_title(axis, ABLATED[metric])
+        style.panel_title(axis, "C2ST AUC" if metric == "c2st_auc" else metric)
         axis.set_ylim(height - 0.8, -0.8)
         style.set_ticks(axis, 3)
         style.light_grid(axis, "x")
         style.set_rows(axis)
-        if metric == next(iter(ABLATED)):
+        if metric == "c2st_auc":
             style.annotate(axis, recording, (0, 1), (0, 20), fontweight="bold", fontsize=9)
     axes[0].set_yticks(list(places.values()), list(places), fontsize=7)
     for group, y in headings.items():
@@ -69,23 +60,15 @@ def ablation(rows: pd.DataFrame | Sequence[Mapping], verdicts: Mapping[tuple[str
 
 def seed_by_seed(
     differences: Mapping[str, Sequence[float]],
-    means: Mapping[str, tuple[float, float, float]],
+    means: Mapping[str, Measured],
     notes: Mapping[str, str],
     significant: Collection[str],
     models: tuple[str, str],
 ) -> Figure:
     """Compare one model with another on each metric: a dot for each seed, the mean of the pairs and its interval.
 
-    Parameters
-    ----------
-    differences
-        Metric in words → excess of the first model over that of the second, for each seed.
-    means
-        Metric in words → mean of the differences and the ends of its interval.
-    notes, significant
-        What stands beside each metric, and the metrics whose note is bold.
-    models
-        Both, as keys of ``SOURCES``.
+    ``differences``: metric in words → excess of the first of the ``models`` over that of the second, for each seed.
+    ``means``: metric → their mean. ``notes``: metric → what stands beside it, bold where it is ``significant``.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 0.2 * len(means) + 0.9)
     shown = [abs(x) for _, *ends in means.values() for x in ends] + [abs(x) for by in differences.values() for x in by]
@@ -113,22 +96,12 @@ def seed_by_seed(
 
 
 def cost_quality(
-    cost: Mapping[str, float],
-    quality: Mapping[str, tuple[float, float, float]],
-    floor: tuple[float, float, float],
-    reach: float,
-    label: str,
+    cost: Mapping[str, float], quality: Mapping[str, Measured], floor: Measured, reach: float, label: str
 ) -> Figure:
     """Draw what a model costs against how good it is.
 
-    Parameters
-    ----------
-    cost
-        Model → parameters × training windows shown.
-    quality
-        Model → score and the ends of its interval; ``label`` names it.
-    floor, reach
-        The score of two halves of the real windows with its interval, and that of training windows.
+    ``cost``: model → parameters × training windows shown. ``quality``: model → score, named by ``label``. ``floor``,
+    ``reach``: the score of two halves of the real windows, and that of training windows.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 3.0)
     axis.axhspan(*floor[1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
@@ -138,10 +111,8 @@ def cost_quality(
         value, *ends = quality[model]
         axis.plot([x, x], ends, color=COLOURS[model], linewidth=1)
         axis.plot(x, value, SOURCES[model].marker, color=COLOURS[model], markersize=6, label=LABELS[model])
-    axis.set(xscale="log", xlabel="parameters × training windows shown", ylabel=label)
-    axis.margins(x=0.12)
-    handles, _ = axis.get_legend_handles_labels()
-    handles += [
+    axis.set(xscale="log", xlabel="parameters × training windows shown", xmargin=0.12, ylabel=label)
+    handles = axis.get_legend_handles_labels()[0] + [
         mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"),
         Line2D([], [], color=COLOURS["reach"], linestyle="--", label=LABELS["reach"]),
     ]
@@ -149,45 +120,29 @@ def cost_quality(
     return fig
 
 
-ADDED = {
+ADDED = {name: (colour, "-", marker) for name, (_, colour, marker) in SOURCES.items()} | {
     "alone": (COLOURS["real"], "-", ""),
     "classical": (DROPPED, "-", "D"),
-    "gaussian": (COLOURS["gaussian"], "-", "^"),
-    "transformer_gan": (COLOURS["transformer_gan"], "-", "o"),
-    "vae_gan": (COLOURS["vae_gan"], "-", "s"),
-    "flow_matching": (COLOURS["flow_matching"], "-", "P"),
     "pretrained_vae_gan": (COLOURS["vae_gan"], "--", "s"),
 }
 """Colour, line and marker of what is added to real windows."""
 
 
 def augmentation(
-    rows: pd.DataFrame | Sequence[Mapping], verdicts: Mapping[tuple[str, str, int], str], labels: Mapping[str, str]
+    table: pd.DataFrame, verdicts: Mapping[tuple[str, str, int], str], labels: Mapping[str, str]
 ) -> Figure:
     """Draw macro-F1 against n real windows a class, a column for each recording; below, its gain over these alone.
 
     A line is the mean over the seeds; bars, of the gains and of the real windows alone, go from the lowest seed to the
-    highest.
-
-    Parameters
-    ----------
-    rows
-        Of :func:`meagan_lib.experiments.augmentation.load`; the generator ``alone`` is the real windows alone.
-    verdicts
-        (recording, generator, n) → ``helps``, ``hurts`` or ``not significant``: the first two are filled markers.
-    labels
-        Of the generators.
+    highest. ``table`` of :func:`meagan_lib.experiments.augmentation.load`; the generator ``alone`` is the real windows
+    alone. ``verdicts``: (recording, generator, n) → ``helps``, ``hurts`` (both: filled) or ``not significant``.
     """
-    table = pd.DataFrame(rows)
     names = [name for name in labels if name in set(table["generator"])]
     recordings = table["data"].unique()
     fig, axes = style.panel_grid(2, len(recordings), 5.2, sharex=True, sharey="row")
     for (above, below), recording in zip(axes.T, recordings):
-        f1 = (
-            table[table["data"] == recording]
-            .pivot(index="seed", columns=["generator", "n"], values="f1")
-            .sort_index(axis=1)
-        )
+        rows = table[table["data"] == recording]
+        f1 = rows.pivot(index="seed", columns=["generator", "n"], values="f1").sort_index(axis=1)
         sizes = f1.columns.levels[1].to_numpy()
         for i, name in enumerate(names):
             colour, line, marker = ADDED[name]
@@ -197,15 +152,13 @@ def augmentation(
                 above.vlines(sizes, own.min(), own.max(), color=colour, linewidth=0.8)
                 continue
             aside = sizes * 1.04 ** (i - len(names) / 2)  # side by side, so that bars stay apart
-            means = gain.mean(skipna=False)
-            below.plot(aside, means, line, color=colour)
+            below.plot(aside, gain.mean(skipna=False), line, color=colour)
             below.vlines(aside, gain.min(), gain.max(), color=colour, linewidth=0.8)
-            for x, size, mean in zip(aside, sizes, means):
+            for x, size, mean in zip(aside, sizes, gain.mean(skipna=False)):
                 face = colour if verdicts.get((recording, name, size)) in ("helps", "hurts") else "white"
                 below.plot(x, mean, marker, color=colour, markersize=4.5, zorder=3, markerfacecolor=face)
         below.axhline(0, color=COLOURS["real"], linewidth=1)
-        above.set_title(recording)
-        above.set_xscale("log")
+        above.set(title=recording, xscale="log")
         above.set_xticks(sizes, [str(n) for n in sizes])
         above.minorticks_off()
         below.set_xlabel("real windows of each unit")
@@ -229,13 +182,12 @@ def augmentation(
     return fig
 
 
-def transfer(rows: pd.DataFrame | Sequence[Mapping], sizes: Sequence[int], labels: Mapping[str, str]) -> Figure:
+def transfer(table: pd.DataFrame, sizes: Sequence[int], labels: Mapping[str, str]) -> Figure:
     """Draw macro-F1 of classifiers that go between real and generated windows: a dot for each seed.
 
-    A row of panels for each of ``sizes``, real windows of a class; a column for each recording. ``rows`` of
+    A row of panels for each of ``sizes``, real windows of a class; a column for each recording. ``table`` of
     :func:`meagan_lib.experiments.augmentation.load`. The floor is chance, one over the number of units.
     """
-    table = pd.DataFrame(rows)
     recordings = table["data"].unique()
     names = [name for name in labels if name != "alone" and name in set(table["generator"])]
     height = 0.8 + len(sizes) * (0.5 + 0.24 * len(names))
@@ -254,18 +206,15 @@ def transfer(rows: pd.DataFrame | Sequence[Mapping], sizes: Sequence[int], label
                     options = dict(color=colour, markerfacecolor=colour if score == "tstr" else "white", markersize=3.5)
                     axis.plot(values, np.full(len(values), y + dy), marker, **options)
             style.panel_title(axis, f"{recording}, n = {n}")
-            axis.set(yticks=range(len(names)), yticklabels=[labels[name] for name in names])
-            axis.set_ylim(len(names) - 0.5, -0.5)
-            axis.tick_params("y", length=0)
+            style.set_rows(axis, [labels[name] for name in names], line=True)
             style.light_grid(axis, "x")
     for axis in axes[-1]:
         axis.set_xlabel("macro-F1")
-    real = COLOURS["real"]
     handles = [
         style.dot("TSTR: trained on synthetic windows, tested on real", "0.4", markerfacecolor="0.4", markersize=4),
         style.dot("TRTS: the other way round", "0.4", "D", markerfacecolor="white", markersize=4),
-        Line2D([], [], color=real, linewidth=1, label="TRTR: real to real"),
-        Line2D([], [], color=real, linewidth=1, linestyle=":", label="floor: chance"),
+        Line2D([], [], color=COLOURS["real"], linewidth=1, label="TRTR: real to real"),
+        Line2D([], [], color=COLOURS["real"], linewidth=1, linestyle=":", label="floor: chance"),
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=2)
     return fig

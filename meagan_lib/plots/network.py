@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, WIDTH, dot, panel_grid, panel_title, set_ticks
+from meagan_lib.plots import style
+from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, WIDTH, Arrays
 
 GROUPS = ("#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#3C3C3C")
 """Colours of groups and communities, from the largest; those beyond, and none, are light grey."""
 IN_BURST = "#E69F00"
-QUIET = "0.35"
 
 
 def _group_colours(group: np.ndarray | int) -> np.ndarray:
@@ -40,21 +40,19 @@ def raster(
 ) -> Figure:
     """Draw the spikes of each electrode over time, those in bursts coloured; below, the network's rate and bursts.
 
-    Parameters
-    ----------
-    time_s, electrode, in_burst
-        (n,): when, on which electrode, and whether in a burst of that electrode.
-    span_s
-        From when to when.
-    network_s, planted_s
-        (bursts, 2): begin and end of the bursts of the network that were found, and of planted ones, if any.
+    ``time_s``, ``electrode``, ``in_burst`` (n,): when, where, and whether in a burst of that electrode. ``span_s``:
+    from when to when. ``network_s``, ``planted_s`` (bursts, 2): begin and end of the bursts of the network that were
+    found, and of planted ones, if any.
     """
-    fig, ((above,), (below,)) = panel_grid(2, 1, 4.2, sharex=True, height_ratios=[2.4, 1])
+    fig, ((above,), (below,)) = style.panel_grid(2, 1, 4.2, sharex=True, height_ratios=[2.4, 1])
     height = np.clip(0.6 * 0.62 * 4.2 * 72 / max(n_electrodes, 1), 0.8, 6)
-    kinds = (~in_burst, QUIET, "spike"), (in_burst, IN_BURST, "spike in a burst of its electrode")
-    for mask, colour, _ in kinds:
-        style = {"color": colour, "markersize": height, "markeredgewidth": 0.6, "rasterized": True}
-        above.plot(time_s[mask], electrode[mask], "|", **style)
+    kinds = (~in_burst, "0.35", "spike"), (in_burst, IN_BURST, "spike in a burst of its electrode")
+    handles = []
+    for mask, colour, label in kinds:
+        mark = dict(color=colour, markersize=height, markeredgewidth=0.6, rasterized=True)
+        above.plot(time_s[mask], electrode[mask], "|", **mark)
+        handles.append(style.dot(label, colour, "|", markersize=7, markeredgewidth=1.4))
+    handles.append(mpl.patches.Patch(color=SERIES[2][0], alpha=0.35, linewidth=0, label="burst of the network"))
     planted = len(planted_s) > 0
     network_s, planted_s = (s[(s[:, 1] > span_s[0]) & (s[:, 0] < span_s[1])] for s in (network_s, planted_s))
     for axis in (above, below):
@@ -64,19 +62,15 @@ def raster(
     rate = np.histogram(time_s, edges)[0] / 0.05
     below.stairs(rate, edges, color=COLOURS["real"], linewidth=0.9)
     top = 1.08 * max(rate.max(initial=0), 1)
-    handles = [
-        *(dot(label, colour, "|", markersize=7, markeredgewidth=1.4) for _, colour, label in kinds),
-        mpl.patches.Patch(color=SERIES[2][0], alpha=0.35, linewidth=0, label="burst of the network"),
-    ]
     if planted:
         for begin, end in planted_s:
             below.plot([begin, end], [1.04 * top] * 2, color=SERIES[0][0], linewidth=3, solid_capstyle="butt")
         handles.append(Line2D([], [], color=SERIES[0][0], linewidth=3, label="planted"))
         top *= 1.1
     above.set(ylabel="electrode", ylim=(n_electrodes - 0.5, -0.5))
-    set_ticks(above, y=5, integer=True)
+    style.set_ticks(above, y=5, integer=True)
     below.set(xlabel="time (s)", ylabel="spikes / s, all", xlim=span_s, ylim=(0, top))
-    set_ticks(below, y=3)
+    style.set_ticks(below, y=3)
     fig.align_ylabels([above, below])
     fig.legend(handles=handles, loc="outside upper right", ncols=4, handlelength=1.4)
     return fig
@@ -95,39 +89,29 @@ def log_intervals(
 ) -> Figure:
     """Draw histograms of log-intervals, of each electrode and of the network, with the thresholds of bursts.
 
-    Parameters
-    ----------
-    edges_ms, share
-        (bins + 1,), and (electrodes, bins): fraction of an electrode's intervals in each bin, from the top row.
-    threshold_ms, justified
-        (electrodes,): longest interval within a burst, and whether a valley gave it.
-    pooled_ms, chance_ms
-        Times that ``pool`` spikes in a row took, whichever electrodes they were on, and the same of a network without
-        a pattern.
-    network_threshold_ms, network_justified
-        As above.
+    ``edges_ms`` (bins + 1,), ``share`` (electrodes, bins): fraction of an electrode's intervals in each bin, from the
+    top row. ``threshold_ms``, ``justified`` (electrodes,): longest interval within a burst, and whether a valley gave
+    it; likewise of the network. ``pooled_ms``, ``chance_ms``: times that ``pool`` spikes in a row took, whichever
+    electrodes they were on, and the same of a network without a pattern.
     """
-    fig, (axes,) = panel_grid(1, 2, 3.0)
+    fig, (axes,) = style.panel_grid(1, 2, 3.0)
     n, shown = len(share), np.ma.masked_equal(100 * share, 0)
     mesh = axes[0].pcolormesh(edges_ms, np.arange(n + 1) - 0.5, shown, cmap="Greys", rasterized=True, vmin=0)
     fig.colorbar(mesh, ax=axes[0], label="intervals of an electrode (%)", shrink=0.9)
-    y = np.arange(n)
     for mask, fill, label in ((justified, IN_BURST, "valley"), (~justified, "none", "¼ of the mean, 100 ms at most")):
-        style = {"markersize": 3.4, "markerfacecolor": fill, "markeredgecolor": IN_BURST, "markeredgewidth": 0.8}
-        axes[0].plot(threshold_ms[mask], y[mask], "o", label=label, **style)
+        mark = dict(markersize=3.4, markerfacecolor=fill, markeredgecolor=IN_BURST, markeredgewidth=0.8)
+        axes[0].plot(threshold_ms[mask], np.flatnonzero(mask), "o", label=label, **mark)
     axes[0].set(xscale="log", xlabel="interval between spikes (ms)", xlim=(edges_ms[0], edges_ms[-1]))
     axes[0].set(ylabel="electrode, from the busiest", ylim=(n - 0.5, -0.5))
-    set_ticks(axes[0], y=5, integer=True)
+    style.set_ticks(axes[0], y=5, integer=True)
     pooled = np.concatenate([pooled_ms, chance_ms])
     positive = pooled[pooled > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 10.0)
     bins = np.geomspace(low, max(high, 1.01 * low), 50)
-    for values, style in (
-        (pooled_ms, {"alpha": 0.3, "label": "recorded"}),
-        (chance_ms, {"histtype": "step", "linewidth": 1, "label": "no pattern, same rates"}),
-    ):
+    chance = dict(histtype="step", linewidth=1, label="no pattern, same rates")
+    for values, look in ((pooled_ms, dict(alpha=0.3, label="recorded")), (chance_ms, chance)):
         weights = np.full(len(values), 100 / max(len(values), 1))
-        axes[1].hist(values, bins, weights=weights, color=COLOURS["real"], **style)
+        axes[1].hist(values, bins, weights=weights, color=COLOURS["real"], **look)
     line, label = ("-", "valley") if network_justified else ("--", "third of the mean")
     axes[1].axvline(network_threshold_ms, color=IN_BURST, linewidth=1.4, linestyle=line, label=label)
     axes[1].set(xscale="log", xlabel=f"time that {pool} spikes in a row take (ms)", ylabel="fraction (%)")
@@ -144,17 +128,11 @@ def connectivity_matrix(
 ) -> Figure:
     """Draw the STTC of every pair, electrodes ordered by community, and its histogram beside that of jittered trains.
 
-    Parameters
-    ----------
-    coefficients, connected
-        (electrodes, electrodes), in order of ``community``: above the diagonal all of them, below it only those that
-        are ``connected`` (bool).
-    community
-        int (electrodes,), ascending; −1, at the end, for none.
-    observed, jittered
-        (pairs,): coefficients of all pairs, of the trains and of one surrogate.
+    ``coefficients``, ``connected`` (electrodes, electrodes), in order of ``community``: above the diagonal all of them,
+    below it only those that are ``connected`` (bool). ``community`` int (electrodes,), ascending; −1, at the end, for
+    none. ``observed``, ``jittered`` (pairs,): coefficients of all pairs, of the trains and of one surrogate.
     """
-    fig, (axes,) = panel_grid(1, 2, 3.1, width_ratios=[1.25, 1])
+    fig, (axes,) = style.panel_grid(1, 2, 3.1, width_ratios=[1.25, 1])
     shown = np.where(np.tril(~connected), np.nan, coefficients)
     np.fill_diagonal(shown, np.nan)
     observed, jittered = observed[np.isfinite(observed)], jittered[np.isfinite(jittered)]
@@ -163,12 +141,12 @@ def connectivity_matrix(
     fig.colorbar(mesh, ax=axes[0], label="STTC", shrink=0.85, extend="both", ticks=mpl.ticker.MaxNLocator(5))
     start = 0
     for c, size in zip(*np.unique(community[community >= 0], return_counts=True)):
-        style = {"fill": False, "edgecolor": _group_colours(c), "linewidth": 1.6}
-        axes[0].add_patch(mpl.patches.Rectangle((start - 0.5, start - 0.5), size, size, **style))
+        frame = dict(fill=False, edgecolor=_group_colours(c), linewidth=1.6)
+        axes[0].add_patch(mpl.patches.Rectangle((start - 0.5, start - 0.5), size, size, **frame))
         start += size
     axes[0].set(xlabel="electrode, by community", ylabel="electrode, by community")
-    panel_title(axes[0], "above: all pairs; below: connected")
-    set_ticks(axes[0], 5, 5, integer=True)
+    style.panel_title(axes[0], "above: all pairs; below: connected")
+    style.set_ticks(axes[0], 5, 5, integer=True)
     axes[0].spines[:].set_visible(False)
     axes[0].set_facecolor("0.94")
     pooled = np.concatenate([observed, jittered])
@@ -191,16 +169,9 @@ def network_graph(
 ) -> Figure:
     """Draw connected electrodes on the chip, and measures of the graph beside random graphs with the same degrees.
 
-    Parameters
-    ----------
-    positions_um
-        (electrodes, 2); None puts the electrodes on a circle.
-    edges
-        (edges, 2): pairs of connected electrodes.
-    community, degree, hubs
-        (electrodes,): colour, size, and which have a ring.
-    measures
-        Name → value of the graph, and (n,) those of random graphs.
+    ``positions_um`` (electrodes, 2); None puts the electrodes on a circle. ``edges`` (edges, 2): pairs of connected
+    electrodes. ``community``, ``degree``, ``hubs`` (electrodes,): colour, size, and which have a ring. ``measures``:
+    name → value of the graph, and (n,) those of random graphs.
     """
     n = len(degree)
     fig = Figure(figsize=(WIDTH, 3.4), layout="constrained")
@@ -214,51 +185,46 @@ def network_graph(
         places = positions_um - positions_um.min(axis=0)
         chip.set(xlabel="x (µm)", ylabel="y (µm)")
     faint = float(np.clip(30 / np.sqrt(max(len(edges), 1)), 0.05, 0.8))
-    lines = {"colors": "0.45", "linewidths": 0.8, "alpha": faint, "zorder": 1, "rasterized": len(edges) > 2000}
+    lines = dict(colors="0.45", linewidths=0.8, alpha=faint, zorder=1, rasterized=len(edges) > 2000)
     chip.add_collection(mpl.collections.LineCollection(places[edges.reshape(-1, 2)], **lines))
     size = 14 + 90 * degree / max(degree.max(initial=0), 1)
     chip.scatter(*places.T, s=size, c=_group_colours(community), edgecolors="white", linewidths=0.6, zorder=2)
-    ring = {"facecolors": "none", "edgecolors": COLOURS["real"], "linewidths": 1.2, "zorder": 3}
+    ring = dict(facecolors="none", edgecolors=COLOURS["real"], linewidths=1.2, zorder=3)
     chip.scatter(*places[hubs].T, s=1.9 * size[hubs] + 30, **ring)
     margin = 0.08 * max(np.ptp(places, axis=0).max(initial=0), 1e-3) if n else 1
     low, high = (places.min(axis=0), places.max(axis=0)) if n else (np.zeros(2), np.ones(2))
     chip.set(xlim=(low[0] - margin, high[0] + margin), ylim=(high[1] + margin, low[1] - margin), aspect="equal")
-    panel_title(chip, f"{len(edges)} of {n * (n - 1) // 2} pairs are connected")
-    set_ticks(chip, 4, 4)
+    style.panel_title(chip, f"{len(edges)} of {n * (n - 1) // 2} pairs are connected")
+    style.set_ticks(chip, 4, 4)
     handles = [
-        dot("communities: colours", GROUPS[0], markersize=5),
-        dot("no connection", BLANK, markersize=5),
-        dot("hub", COLOURS["real"], markersize=9, markerfacecolor="none"),
+        style.dot("communities: colours", GROUPS[0], markersize=5),
+        style.dot("no connection", BLANK, markersize=5),
+        style.dot("hub", COLOURS["real"], markersize=9, markerfacecolor="none"),
     ]
     left.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2)
     for axis, (name, (value, random)) in zip(np.ravel(right.subplots(len(measures), 1)), measures.items()):
         spread = 0.25 * np.sin(2.4 * np.arange(len(random)))
-        axis.plot(random, spread, "o", color="0.65", markersize=3.5, markeredgewidth=0, label="random graphs")
+        axis.plot(random, spread, "o", color="0.65", markersize=3.5, markeredgewidth=0)
         if np.isfinite(value):
-            axis.plot(value, 0, "D", color=COLOURS["real"], markersize=6, label="this graph")
+            axis.plot(value, 0, "D", color=COLOURS["real"], markersize=6)
         axis.set(ylim=(-0.6, 0.6), yticks=[])
-        panel_title(axis, name)
-        axis.spines["left"].set_visible(False)
         axis.margins(x=0.15)
-        set_ticks(axis, x=4)
-    handles = [dot("this graph", COLOURS["real"], "D", markersize=5), dot("random, same degrees", "0.65", markersize=4)]
+        style.panel_title(axis, name)
+        axis.spines["left"].set_visible(False)
+        style.set_ticks(axis, x=4)
+    handles = [
+        style.dot("this graph", COLOURS["real"], "D", markersize=5),
+        style.dot("random, same degrees", "0.65", markersize=4),
+    ]
     right.legend(handles=handles, loc="outside lower center", ncols=2, handletextpad=0.2)
     return fig
 
 
-def memberships(
-    membership: np.ndarray, n_groups: np.ndarray, indices: Mapping[str, np.ndarray], votes: Mapping[str, int]
-) -> Figure:
+def memberships(membership: np.ndarray, n_groups: np.ndarray, indices: Arrays, votes: Mapping[str, int]) -> Figure:
     """Draw the indices for the number of groups, and how much each electrode belongs to each.
 
-    Parameters
-    ----------
-    membership
-        (electrodes, groups), rows with sum 1.
-    n_groups
-        (k,): the numbers of groups that were tried.
-    indices, votes
-        Name of an index → its values (k,), and the number of groups that it prefers.
+    ``membership`` (electrodes, groups): rows with sum 1. ``n_groups`` (k,): the numbers of groups that were tried.
+    ``indices``, ``votes``: name of an index → its values (k,), and the number of groups that it prefers.
     """
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=[1, 1.5])
@@ -268,19 +234,19 @@ def memberships(
         axis.plot(n_groups, shown, "o-", color=COLOURS["real"], markersize=3.5)
         best = np.flatnonzero(n_groups == votes[name])
         axis.plot(n_groups[best], shown[best], "o", markersize=9, markerfacecolor="none", color=IN_BURST)
-        panel_title(axis, name, fontsize=7.5)
-        set_ticks(axis, y=3)
+        style.panel_title(axis, name, fontsize=7.5)
+        style.set_ticks(axis, y=3)
         axis.margins(x=0.12, y=0.35)
     axes[-1].set(xlabel="groups (ringed: preferred)", xticks=n_groups)
     axis = right.subplots()
     order = np.lexsort((-membership.max(axis=1), membership.argmax(axis=1)))
     edges, base = np.arange(len(order) + 1) - 0.5, np.zeros(len(order))
-    for g, own in enumerate(membership[order].T):
-        axis.stairs(base + own, edges, baseline=base, fill=True, color=_group_colours(g), label=f"group {g + 1}")
-        base = base + own
+    for g, top in enumerate(np.cumsum(membership[order], axis=1).T):
+        axis.stairs(top, edges, baseline=base, fill=True, color=_group_colours(g), label=f"group {g + 1}")
+        base = top
     axis.set(xlabel="electrode, by group", ylabel="membership", ylim=(0, 1), xlim=(-0.5, len(order) - 0.5))
-    set_ticks(axis, x=6, integer=True)
-    right.legend(loc="outside upper center", ncols=min(membership.shape[1], 6), handlelength=1)
+    style.set_ticks(axis, x=6, integer=True)
+    right.legend(loc="outside upper center", ncols=6, handlelength=1)
     return fig
 
 
@@ -296,18 +262,12 @@ def channel_groups(
 ) -> Figure:
     """Draw electrodes in the plane of their features, the profiles of their groups, and how they hold in time.
 
-    Parameters
-    ----------
-    plane, explained
-        (electrodes, 2): first two principal components of the features; (2,): their fractions of the variance.
-    label, certainty
-        (electrodes,): group, and the membership in it.
-    profile, names
-        (groups, features): centres of the groups in z-scores, and names of the features.
-    accuracy, null
-        Balanced accuracy in unseen blocks of time, and (n,) that of permuted labels.
+    ``plane`` (electrodes, 2): first two principal components of the features; ``explained`` (2,): their fractions of
+    the variance. ``label``, ``certainty`` (electrodes,): group, and the membership in it. ``profile`` (groups,
+    features): centres of the groups in z-scores; ``names`` of the features. ``accuracy``, ``null`` (n,): balanced
+    accuracy in unseen blocks of time, and that of permuted labels.
     """
-    fig, (axes,) = panel_grid(1, 3, 2.6, width_ratios=[1.25, 1.0, 0.95])
+    fig, (axes,) = style.panel_grid(1, 3, 2.6, width_ratios=[1.25, 1.0, 0.95])
     colours = _group_colours(label)
     colours[:, 3] = 0.25 + 0.75 * (certainty - certainty.min()) / max(np.ptp(certainty), 1e-9)
     axes[0].scatter(*plane.T, s=26, c=colours, linewidths=0)
@@ -327,17 +287,11 @@ def channel_groups(
     return fig
 
 
-def treatment(
-    plane: Mapping[str, np.ndarray], rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]]
-) -> Figure:
+def treatment(plane: Arrays, rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]]) -> Figure:
     """Draw cultures between pathological and healthy, and how far treatments move them, beside the null.
 
-    Parameters
-    ----------
-    plane
-        Condition → cultures (n, 2): across, 0 is the mean pathological and 1 the mean healthy one.
-    rescues
-        Treated condition → fraction of the way (NaN: not defined), its 95 % interval, the null (n,) and the p-value.
+    ``plane``: condition → cultures (n, 2); across, 0 is the mean pathological and 1 the mean healthy one. ``rescues``:
+    treated condition → fraction of the way (NaN: not defined), its 95 % interval, the null (n,) and the p-value.
     """
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=[1.25, 1])
@@ -346,7 +300,7 @@ def treatment(
     for name, points in plane.items():
         colour, marker = styles[name]
         axis.scatter(*points.T, s=26, color=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
-        ring = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": colour, "markeredgewidth": 1.8}
+        ring = dict(markersize=11, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=1.8)
         axis.plot(*points.mean(axis=0), marker, **ring)
     axis.set(xlabel="from pathological (0) to healthy (1)", ylabel="otherwise (SD of a feature)")
     left.legend(loc="outside upper center", ncols=len(plane), handletextpad=0.1, columnspacing=1)
@@ -363,7 +317,7 @@ def treatment(
         axis.set(yticks=[])
         axis.spines["left"].set_visible(False)
         found = f"{fraction:.2f}" if np.isfinite(fraction) else "not defined"
-        panel_title(axis, f"{name}: {found}, p = {p:.3f}", color=colour)
+        style.panel_title(axis, f"{name}: {found}, p = {p:.3f}", color=colour)
     panels[-1].set_xlabel("fraction of the way to healthy (grey: null)")
     return fig
 
@@ -373,53 +327,32 @@ def treatment_distances(
 ) -> Figure:
     """Draw distances between conditions of one culture, beside shuffled blocks and the drift within a recording.
 
-    Parameters
-    ----------
-    rows
-        (part of the culture, which two conditions), for each row.
-    value, drift, q
-        (rows,): distance; larger distance of the two halves within either recording; p-value, corrected for the rows.
-    null
-        (rows, n): distances of shuffled labels.
+    ``rows``: part of the culture, and which two conditions. ``value``, ``drift``, ``q`` (rows,): distance; larger
+    distance of the two halves within either recording; p-value, corrected for the rows. ``null`` (rows, n): distances
+    of shuffled labels.
     """
-    fig, ((axis,),) = panel_grid(1, 1, 0.9 + 0.24 * len(rows))
+    fig, ((axis,),) = style.panel_grid(1, 1, 0.9 + 0.24 * len(rows))
     y = np.arange(len(rows)) + 0.6 * np.cumsum([i > 0 and rows[i][0] != rows[i - 1][0] for i in range(len(rows))])
     low, high = np.quantile(null, [0.0, 0.95], axis=1)
     axis.barh(y, high - low, 0.62, low, color=BLANK, label="shuffled blocks, lower 95 %")
     axis.plot(drift, y, "|", color=SERIES[1][0], markersize=11, markeredgewidth=2, label="drift within a recording")
     axis.plot(value, y, "o", color=COLOURS["real"], markersize=5, label="between the two conditions")
-    right = 1.22 * max(float(np.max([value.max(), drift.max(), high.max()])), 1e-6)
+    right = 1.22 * max(value.max(), drift.max(), high.max(), 1e-6)
     for i, where in enumerate(y):
         axis.text(right, where, f"q = {q[i]:.3f}", ha="right", va="center", fontsize=7, color="0.35")
-    axis.set(
-        xlabel="distance of the means (standard deviations of a block's feature)",
-        xlim=(0, right),
-        ylim=(y[-1] + 0.6, -0.6),
-        yticks=y,
-        yticklabels=[f"{part}   {pair}" for part, pair in rows],
-    )
-    axis.tick_params("y", length=0)
-    axis.spines["left"].set_visible(False)
-    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    axis.set(xlabel="distance of the means (standard deviations of a block's feature)", xlim=(0, right))
+    axis.set(yticks=y, yticklabels=[f"{part}   {pair}" for part, pair in rows], ylim=(y[-1] + 0.6, -0.6))
+    style.set_rows(axis)
+    fig.legend(loc="outside upper center", ncols=3)
     return fig
 
 
-def synthetic_groups(
-    planes: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    shares: Mapping[str, np.ndarray],
-    errors: Mapping[str, np.ndarray],
-) -> Figure:
+def synthetic_groups(planes: Arrays, labels: Arrays, shares: Arrays, errors: Arrays) -> Figure:
     """Draw synthetic and real spikes in the groups of the real ones, and the fraction in each.
 
-    Parameters
-    ----------
-    planes, labels
-        Source → (n, 2) spikes in the plane of the real ones' features, and (n,) the group of each; the last group is
-        for what lies outside all.
-    shares, errors
-        Source → (groups,) fraction of its spikes in each group, the last outside; and (2, groups) half-widths of the
-        95 % interval, below and above.
+    ``planes``, ``labels``: source → (n, 2) spikes in the plane of the real ones' features, and (n,) the group of each;
+    the last group is for what lies outside all. ``shares``, ``errors``: source → (groups,) fraction of its spikes in
+    each group, and (2, groups) half-widths of the 95 % interval, below and above.
     """
     sources = list(planes)
     n_groups = len(shares[sources[0]]) - 1

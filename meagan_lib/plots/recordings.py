@@ -37,15 +37,11 @@ def trace_detections(
     above.set(title=title, ylabel=f"raw ({UNITS[unit]})")
     below.plot(time_s, filtered, color=COLOURS["real"], linewidth=0.6)
     below.axhline(threshold, color=DROPPED, linewidth=1, linestyle="--", label="threshold")
-    for mine, name, colour, face in (
-        (kept, "kept", COLOURS["reach"], COLOURS["reach"]),
-        (~kept, "dropped", DROPPED, "white"),
-    ):
-        colours = dict(markeredgecolor=colour, markerfacecolor=face)
-        below.plot(peak_time_s[mine], peak_amplitude[mine], "v", markersize=5, label=name, **colours)
-    below.set(xlabel="time (s)", ylabel=f"filtered ({UNITS[unit]})")
-    below.margins(x=0)
-    fig.legend(*below.get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    for mine, name, colour, face in ((kept, "kept", COLOURS["reach"], None), (~kept, "dropped", DROPPED, "white")):
+        mark = dict(color=colour, markerfacecolor=face, markersize=5)
+        below.plot(peak_time_s[mine], peak_amplitude[mine], "v", label=name, **mark)
+    below.set(xlabel="time (s)", ylabel=f"filtered ({UNITS[unit]})", xmargin=0)
+    fig.legend(loc="outside upper right", ncols=3)
     return fig
 
 
@@ -66,10 +62,8 @@ def electrode_squares(
     pitch = pitch or _pitch(positions)
     many = len(values) > 500  # then gaps between the squares would be finer than a pixel
     corners = (0.5 if many else 0.45) * pitch * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    squares = PolyCollection(
-        positions[:, None] + corners, linewidths=0, antialiaseds=not many, rasterized=many, **options
-    )
-    squares.set_array(values)
+    edges = dict(linewidths=0, antialiaseds=not many, rasterized=many)
+    squares = PolyCollection(positions[:, None] + corners, array=values, **edges, **options)
     axis.add_collection(squares)
     margin = (0.6 if in_a_row else 1.0) * pitch
     (left, top), (right, bottom) = positions.min(axis=0) - margin, positions.max(axis=0) + margin
@@ -100,13 +94,11 @@ def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.nda
     flat = in_a_row and len(noise) <= ROW
     fig, (axes,) = style.panel_grid(1, 2, 2.0 if flat else 3.2)
     places = electrode_places(positions_um, len(noise))
-    for axis, values, name, colours in (
-        (axes[0], noise, f"noise level ({UNITS[unit]})", "viridis"),
-        (axes[1], rate_hz, "spike rate (Hz)", "magma"),
-    ):
+    names = f"noise level ({UNITS[unit]})", "spike rate (Hz)"
+    for axis, values, name, colours in zip(axes, (noise, rate_hz), names, ("viridis", "magma")):
         squares = electrode_squares(axis, places, values, in_a_row, cmap=colours)
-        bar = fig.colorbar(squares, ax=axis, label=name, location="top" if flat else "right", shrink=0.8)
-        bar.locator = mpl.ticker.MaxNLocator(5)
+        key = dict(location="top" if flat else "right", shrink=0.8, ticks=mpl.ticker.MaxNLocator(5))
+        fig.colorbar(squares, ax=axis, label=name, **key)
     axes[1].set_ylabel("")
     return fig
 
@@ -125,20 +117,18 @@ def quality_map(
     places, cells = electrode_places(positions_um, len(verdict)), mpl.colors.ListedColormap(colours)
     electrode_squares(axes[0], places, verdict, positions_um is None, cmap=cells, clim=(-0.5, len(names) - 0.5))
     many = len(verdict) > 500
-    for v, colour in enumerate(colours):
-        mine, size = noise[verdict == v], 4 if many else 14
+    dots = dict(s=4 if many else 14, linewidths=0, clip_on=False, rasterized=many)
+    for v, colour in enumerate(["0.7", *colours[1:]]):
+        mine = noise[verdict == v]
         spread = 0.3 * np.sin(2.4 * np.arange(len(mine)))  # even, and the same every time
-        dots = dict(s=size, color="0.7" if v == 0 else colour, linewidths=0, clip_on=False, rasterized=many)
-        axes[1].scatter(mine, v + spread, **dots)
+        axes[1].scatter(mine, v + spread, color=colour, **dots)
     beside = dict(s=36, marker="s", color=colours, clip_on=False, transform=axes[1].get_yaxis_transform())
     axes[1].scatter(np.full(len(names), 1.05), range(len(names)), **beside)
     axes[1].yaxis.tick_right()
-    axes[1].spines["left"].set_visible(False)
     axes[1].grid(axis="y", color="0.93")
     axes[1].set_axisbelow(True)
-    axes[1].tick_params("y", length=0, pad=18, labelsize=8)
-    counts = [f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)]
-    axes[1].set(yticks=range(len(names)), yticklabels=counts, ylim=(len(names) - 0.5, -0.5))
+    style.set_rows(axes[1], [f"{name}: {(verdict == v).sum()}" for v, name in enumerate(names)])
+    axes[1].tick_params("y", pad=18, labelsize=8)
     axes[1].set_xlabel(f"noise level ({UNITS[unit]})")
     positive = noise[noise > 0]
     if len(positive):
@@ -157,111 +147,78 @@ def activity_frame(
     shown_s: float,
     label: str,
     chip_um: tuple[float, float] | None = None,
-    limit: float | None = None,
 ) -> Figure:
     """Show one instant of a recording: activity of each electrode, and when that was.
 
-    Parameters
-    ----------
-    positions_um
-        (channels, 2), counted from the chip's first electrode; None puts the electrodes in rows.
-    activity
-        (channels,): spikes or voltage at the instant; with negative values colours are centred on zero.
-    time_s, rate_hz
-        (bins,): middles of time bins, and spike rate of the whole array in them, a mean over electrodes; NaN where
-        nothing was recorded.
-    shown_s
-        The instant.
-    label
-        What ``activity`` is, with its unit.
-    chip_um
-        Width and height of the chip. Where electrodes cover less than half of either, a small panel shows which part;
-        otherwise the chip is outlined around them.
-    limit
-        Where the colours end; by default the largest absolute activity.
+    ``positions_um`` (channels, 2), counted from the chip's first electrode; None puts the electrodes in rows.
+    ``activity`` (channels,): spikes or voltage at the instant ``shown_s``, named by ``label``; its colours end at the
+    largest, and are centred on zero where some are negative. ``time_s``, ``rate_hz`` (bins,): middles of time bins, and
+    spike rate of the whole array in them, a mean over electrodes; NaN where nothing was recorded. ``chip_um``: width
+    and height of the chip; where electrodes cover less than half of either, a small panel shows which part, otherwise
+    the chip is outlined around them.
     """
-    return _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, limit)[0]
-
-
-def _activity(positions_um, activity, time_s, rate_hz, shown_s, label, chip_um, limit):
-    """Return the figure of :func:`activity_frame`, its squares, and the marks of the instant: two lines and a dot."""
     in_a_row = positions_um is None
     places = electrode_places(None, len(activity)) if in_a_row else np.asarray(positions_um, float)
-    pitch = _pitch(places)
-    if len(places) == 1 and chip_um:
-        pitch = chip_um[0] / 64
+    pitch = chip_um[0] / 64 if len(places) == 1 and chip_um else _pitch(places)
     extent = np.ptp(places, axis=0) + pitch
     part = chip_um is not None and not in_a_row and (extent < 0.5 * np.array(chip_um)).any()
 
-    flat = in_a_row and len(activity) <= ROW
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
-    if flat:
+    if flat := in_a_row and len(activity) <= ROW:
         axes = fig.subplot_mosaic([["frame", "frame"], ["rate", "near"]])
     else:
-        axes = fig.subplot_mosaic(
-            [["frame", "rate", "rate"], ["frame", "near", "chip" if part else "near"]], width_ratios=[2.1, 1.7, 0.8]
-        )
-    frame = axes["frame"]
-    limit = limit or float(np.abs(activity).max()) or 1.0
-    signed = activity.min() < 0
-    colours = dict(cmap="RdBu" if signed else "magma", clim=(-limit if signed else 0, limit))
+        panels = [["frame", "rate", "rate"], ["frame", "near", "chip" if part else "near"]]
+        axes = fig.subplot_mosaic(panels, width_ratios=[2.1, 1.7, 0.8])
+    frame, rate, near = axes["frame"], axes["rate"], axes["near"]
+    limit = float(np.abs(activity).max()) or 1.0
+    colours = dict(cmap="RdBu", clim=(-limit, limit)) if activity.min() < 0 else dict(cmap="magma", clim=(0, limit))
     squares = electrode_squares(frame, places, activity, in_a_row, pitch, **colours)
-    outline = dict(facecolor="0.95", edgecolor="0.6", linewidth=0.8, zorder=0)
     if chip_um and not in_a_row:
-        chip = mpl.patches.Rectangle((-pitch / 2, -pitch / 2), *chip_um, **outline)
-        if part:
-            key = axes["chip"]
-            key.add_patch(chip)
-            corner = places.min(axis=0) - pitch / 2
-            key.add_patch(mpl.patches.Rectangle(corner, *extent, facecolor=COLOURS["real"]))
-            key.set(xlim=(-pitch, chip_um[0]), ylim=(chip_um[1], -pitch), aspect="equal", xticks=[], yticks=[])
-            key.set_xlabel("part of the chip", fontsize=7)
-            key.spines[:].set_visible(False)
-        else:
-            frame.add_patch(chip)
-            frame.set(xlim=(-pitch, chip_um[0]), ylim=(chip_um[1], -pitch))
-    bar = fig.colorbar(squares, ax=frame, label=label, shrink=0.85)
-    bar.locator = mpl.ticker.MaxNLocator(4, integer=np.array_equal(activity, np.rint(activity)))
+        outline = dict(facecolor="0.95", edgecolor="0.6", linewidth=0.8, zorder=0)
+        around = axes["chip"] if part else frame
+        around.add_patch(mpl.patches.Rectangle((-pitch / 2, -pitch / 2), *chip_um, **outline))
+        around.set(xlim=(-pitch, chip_um[0]), ylim=(chip_um[1], -pitch))
+    if part:
+        corner = places.min(axis=0) - pitch / 2
+        around.add_patch(mpl.patches.Rectangle(corner, *extent, facecolor=COLOURS["real"]))
+        around.set(aspect="equal", xticks=[], yticks=[])
+        around.set_xlabel("part of the chip", fontsize=7)
+        around.spines[:].set_visible(False)
+    ticks = mpl.ticker.MaxNLocator(4, integer=np.array_equal(activity, np.rint(activity)))
+    fig.colorbar(squares, ax=frame, label=label, shrink=0.85, ticks=ticks)
     frame.set_title(f"{shown_s:.3f} s", fontweight="normal")
-    marks = []
-    for axis, linewidth in ((axes["rate"], 0.5), (axes["near"], 1.0)):
+    for axis, linewidth in ((rate, 0.5), (near, 1.0)):
         axis.plot(time_s, rate_hz, color=COLOURS["real"], linewidth=linewidth)
-        marks.append(axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0))
-        axis.set(ylim=(0, 1.05 * max(np.nanmax(rate_hz), 1e-9)), ylabel="spikes / s")
-        axis.margins(x=0)
+        axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0)
+        axis.set(ylim=(0, 1.05 * max(np.nanmax(rate_hz), 1e-9)), ylabel="spikes / s", xmargin=0)
         style.set_ticks(axis, 5, 3)
-    style.panel_title(axes["rate"], "mean spike rate of the electrodes")
-    marks += axes["near"].plot(shown_s, np.interp(shown_s, time_s, rate_hz), "o", color=DROPPED, markersize=5)
+    style.panel_title(rate, "mean spike rate of the electrodes")
+    near.plot(shown_s, np.interp(shown_s, time_s, rate_hz), "o", color=DROPPED, markersize=5)
     if flat:
-        axes["rate"].set_xlabel("time (s)")
-    axes["near"].set(xlabel="time (s)", xlim=(shown_s - NEAR_S, shown_s + NEAR_S))
-    return fig, squares, marks
+        rate.set_xlabel("time (s)")
+    near.set(xlabel="time (s)", xlim=(shown_s - NEAR_S, shown_s + NEAR_S))
+    return fig
 
 
-def activity_animation(
-    positions_um: np.ndarray | None,
-    activity: np.ndarray,
-    shown_s: np.ndarray,
-    time_s: np.ndarray,
-    rate_hz: np.ndarray,
-    label: str,
-    chip_um: tuple[float, float] | None = None,
-) -> bytes:
+def activity_animation(positions_um: np.ndarray | None, activity: np.ndarray, shown_s: np.ndarray, **shared) -> bytes:
     """Make a GIF of :func:`activity_frame` for each row of ``activity`` (frames, channels) at ``shown_s`` (frames,).
 
-    All frames share their colours, which end at the largest absolute activity, and one palette of 128 colours; the same
-    input gives the same bytes. For the rest see there.
+    ``shared``: what that function takes besides. All frames share their colours, which end at the largest absolute
+    activity, and one palette of 128 colours; the same input gives the same bytes.
     """
-    limit = float(np.abs(activity).max()) or 1.0
     lowest = activity[activity.min(axis=1).argmin()]
-    fig, squares, marks = _activity(positions_um, lowest, time_s, rate_hz, shown_s[0], label, chip_um, limit)
-    marks[1].axes.set_xlim(shown_s[0] - NEAR_S / 4, shown_s[-1] + NEAR_S / 4)
+    fig = activity_frame(positions_um, lowest, shown_s=shown_s[0], **shared)
+    axes = {axis.get_label(): axis for axis in fig.axes}
+    frame, rate, near = axes["frame"], axes["rate"], axes["near"]
+    (squares,), (_, line), (curve, near_line, dot) = frame.collections, rate.lines, near.lines
+    squares.set_clim(np.sign(squares.get_clim()) * (np.abs(activity).max() or 1.0))
+    near.set_xlim(shown_s[0] - NEAR_S / 4, shown_s[-1] + NEAR_S / 4)
     canvas, pictures = style.moving_canvas(fig), []
     for values, instant in zip(activity, shown_s):
         squares.set_array(values)
-        squares.axes.set_title(f"{instant:.3f} s", fontweight="normal")
-        for line in marks[:2]:
-            line.set_xdata([instant, instant])
-        marks[2].set_data([instant], [np.interp(instant, time_s, rate_hz)])
+        frame.set_title(f"{instant:.3f} s", fontweight="normal")
+        line.set_xdata([instant, instant])
+        near_line.set_xdata([instant, instant])
+        dot.set_data([instant], [np.interp(instant, *curve.get_data())])
         pictures.append(style.picture(canvas))
     return style.gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], 120)

@@ -49,29 +49,30 @@ UNITS = {"uV": "µV", "ADU": "ADC steps", "normalised": "normalised"}
 SERIES = (("#009E73", "o"), ("#E69F00", "s"), ("#56B4E9", "^"), ("#3C3C3C", "D"))
 """Colour and marker of series that are neither real windows nor a model."""
 WIDTH = 7.2
+Arrays = Mapping[str, np.ndarray]
+"""Arrays by the name of a source, a group or a column."""
+Measured = tuple[float, float, float]
+"""A value and the ends of its interval."""
 
-sns.set_theme(context="paper", style="ticks", font="DejaVu Sans")
-mpl.rcParams.update(
-    {
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 9,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.labelsize": 8,
-        "figure.labelsize": 8,
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
-        "legend.fontsize": 7,
-        "legend.frameon": False,
-        "lines.linewidth": 1.0,
-        "figure.dpi": 110,
-        "savefig.dpi": 160,
-        "svg.hashsalt": "meagan",
-        "svg.fonttype": "none",
-        "path.simplify": True,
-    }
-)
+RC = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "figure.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "meagan",
+    "svg.fonttype": "none",
+}
+sns.set_theme(context="paper", style="ticks", font="DejaVu Sans", rc=RC)
 
 
 def panel_grid(rows: int, columns: int, height: float, **options) -> tuple[Figure, np.ndarray]:
@@ -103,12 +104,12 @@ def set_ticks(axis: Axes, x: int | None = None, y: int | None = None, **options)
             side.set_major_locator(mpl.ticker.MaxNLocator(most, **options))
 
 
-def set_rows(axis: Axes, labels: Sequence[str] | None = None) -> None:
-    """Label the rows 0, 1, … of an axis from the top, without ticks; None: it shares them with another axis."""
+def set_rows(axis: Axes, labels: Sequence[str] | None = None, line: bool = False) -> None:
+    """Label the rows 0, 1, … of an axis from the top, without ticks and ``line``; None: they have their labels."""
     if labels is not None:
         axis.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5))
     axis.tick_params("y", length=0)
-    axis.spines["left"].set_visible(False)
+    axis.spines["left"].set_visible(line)
 
 
 def light_grid(axis: Axes, direction: str) -> None:
@@ -157,9 +158,10 @@ def shared_panels(n: int, height_of_rows: Callable[[int, int], float]) -> tuple[
     return fig, axes.flat[:n]
 
 
-def source_panels(n: int) -> tuple[Figure, np.ndarray]:
-    """Make a figure with ``n`` small panels (n,) of windows, four to a row; axis labels are the figure's."""
+def source_panels(n: int, unit: str, more: str = "") -> tuple[Figure, np.ndarray]:
+    """Make a figure with ``n`` small panels (n,) of windows, four to a row, and name its axes, time and voltage."""
     fig, axes = shared_panels(n, lambda rows, columns: 2.6 if n == 1 else 1.55 * rows + 0.4)
+    label_time_and_voltage(fig, unit, more)
     for axis in axes:
         set_ticks(axis, 3, 4, steps=[1, 2, 5, 10])
     return fig, axes
@@ -167,8 +169,8 @@ def source_panels(n: int) -> tuple[Figure, np.ndarray]:
 
 def ramp(model: str, n: int) -> list[tuple[float, float, float]]:
     """Shade the colour of ``model`` from light to dark in ``n`` steps."""
-    light, own = sns.light_palette(COLOURS[model], 10)[4], COLOURS[model]
-    return [tuple(c[:3]) for c in sns.blend_palette([light, own, sns.dark_palette(own, 10)[3]], n)]
+    own = COLOURS[model]
+    return sns.blend_palette([sns.light_palette(own, 10)[4], own, sns.dark_palette(own, 10)[3]], n)
 
 
 UNIT_COLOURS = ("#332288", "#DDCC77", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#AA4499")
@@ -183,7 +185,7 @@ def present_sources(sources: Iterable[str]) -> list[str]:
 def source_legend(fig: Figure, sources: Sequence[str]) -> None:
     """Put a legend of lines for sources below the panels."""
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 5))
+    fig.legend(handles=lines, loc="outside lower center", ncols=5)
 
 
 def marker_legend(fig: Figure, labels: Mapping[str, str], **options) -> None:
@@ -193,28 +195,25 @@ def marker_legend(fig: Figure, labels: Mapping[str, str], **options) -> None:
 
 
 def picture(canvas: FigureCanvasAgg) -> Image.Image:
-    """Draw a canvas and return it as a picture RGB."""
+    """Draw a canvas at 100 dpi and return it as a picture RGB."""
+    canvas.figure.set_dpi(100)
     canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def moving_canvas(fig: Figure, dpi: int = 100) -> FigureCanvasAgg:
+def moving_canvas(fig: Figure) -> FigureCanvasAgg:
     """Lay a figure out once, so that nothing moves but what is changed in it; return its canvas."""
-    fig.set_dpi(dpi)
     canvas = FigureCanvasAgg(fig)
-    canvas.draw()
+    picture(canvas)
     fig.set_layout_engine("none")
     return canvas
 
 
-def animation(figures: Sequence[Figure], frame_ms: int = 160, dpi: int = 100, loop: int = 0) -> bytes:
+def animation(figures: Sequence[Figure], frame_ms: int, loop: int = 0) -> bytes:
     """Show figures of one size, one after another, as a GIF; the last one stands ten times as long.
 
     The palette suits the first, the middle and the last figure; ``loop`` as in :func:`gif`.
     """
-    pictures = []
-    for fig in figures:
-        fig.set_dpi(dpi)
-        pictures.append(picture(FigureCanvasAgg(fig)))
+    pictures = [picture(FigureCanvasAgg(fig)) for fig in figures]
     n = len(pictures)
     return gif(pictures, [0, n // 2, n - 1], [*[frame_ms] * (n - 1), 10 * frame_ms], loop)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
-from meagan_lib.plots.style import COLOURS, DROPPED, LABELS, SERIES
+from meagan_lib.plots.style import COLOURS, DROPPED, LABELS, SERIES, Arrays
 
 
 def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mapping[str, int]) -> Figure:
@@ -28,7 +28,7 @@ def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mappi
     return fig
 
 
-def windows_by_channel(time_ms: np.ndarray, by_channel: Mapping[str, np.ndarray], unit: str) -> Figure:
+def windows_by_channel(time_ms: np.ndarray, by_channel: Arrays, unit: str) -> Figure:
     """Draw windows (n, samples) of some channels, one panel each, and their mean; all panels share their axes."""
     columns = min(4, len(by_channel))
     rows = -(-len(by_channel) // columns)
@@ -43,45 +43,40 @@ def windows_by_channel(time_ms: np.ndarray, by_channel: Mapping[str, np.ndarray]
     return fig
 
 
-def contamination(curves: Mapping[str, Mapping[str, np.ndarray]], default: tuple[str, float] | None) -> Figure:
+def contamination(curves: Mapping[str, Arrays], default: tuple[str, float] | None) -> Figure:
     """Show what isolation costs and buys: contaminated windows against windows kept, a curve for each rule.
 
-    Parameters
-    ----------
-    curves
-        rule → arrays (guards,): ``guard_ms``; ``kept``, the fraction of peaks that became windows; ``contaminated``,
-        the fraction of windows that hold a second spike; ``low`` and ``high``, the ends of its 95 % interval.
-    default
-        Rule and guard in ms that are marked; None where they are on no curve.
+    ``curves``: rule → arrays (guards,): ``guard_ms``; ``kept``, the fraction of peaks that became windows;
+    ``contaminated``, the fraction of windows that hold a second spike; ``low`` and ``high``, the ends of its 95 %
+    interval. ``default``: rule and guard in ms that are marked; None where they are on no curve.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 3.0)
     lowest = min(curves, key=lambda rule: np.mean(curves[rule]["contaminated"]))
     for (rule, curve), (colour, marker) in zip(curves.items(), SERIES):
         x, y = 100 * np.asarray(curve["kept"]), 100 * np.asarray(curve["contaminated"])
         error = np.abs(100 * np.stack([curve["low"], curve["high"]]) - y)
-        options = dict(color=colour, marker=marker, markersize=4.5, linewidth=1.2, elinewidth=0.8)
-        axis.errorbar(x, y, error, label=rule, **options)
+        line = dict(color=colour, marker=marker, markersize=4.5, linewidth=1.2, elinewidth=0.8)
+        axis.errorbar(x, y, error, label=rule, **line)
         place = dict(offset=(7, -10), ha="left") if rule == lowest else dict(offset=(-7, 5), ha="right")
         for guard, *point in zip(curve["guard_ms"], x, y):
             style.annotate(axis, f"{guard:g}", point, coordinates="data", color=colour, fontsize=7, **place)
         if default and rule == default[0] and (at := np.isclose(curve["guard_ms"], default[1])).any():
             ring = dict(markersize=11, markerfacecolor="none", markeredgecolor=COLOURS["real"], linestyle="none")
             axis.plot(x[at], y[at], "o", label="default", **ring)
-    axis.set(xlabel="peaks kept as windows (%)", ylabel="windows with a second spike (%)")
-    axis.set_ylim(bottom=0)
-    axis.margins(x=0.06, y=0.12)
+    axis.set(xlabel="peaks kept as windows (%)", xmargin=0.06)
+    axis.set(ylabel="windows with a second spike (%)", ylim=(0, None), ymargin=0.12)
     title = dict(title="isolation rule;\nnumbers: guard (ms)", title_fontsize=7, alignment="left")
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1), **title)
     return fig
 
 
-def window_density(time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str) -> Figure:
+def window_density(time_ms: np.ndarray, groups: Arrays, unit: str) -> Figure:
     """Show how often windows (n, samples) pass through a voltage at a time (samples,): a panel for each of ``groups``.
 
     The colour is the fraction of a group's windows in one of 60 bins of voltage, on one logarithmic scale for all
     panels; the voltage axis leaves out the extremes of one window in two hundred, on either side.
     """
-    fig, axes = style.source_panels(len(groups))
+    fig, axes = style.source_panels(len(groups), unit)
     pooled = np.concatenate(list(groups.values()))
     low, high = -1.0, 1.0
     if len(pooled):
@@ -97,33 +92,25 @@ def window_density(time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: 
         mesh = axis.pcolormesh(time_edges, edges, percent, norm=norm, cmap="viridis", rasterized=True)
         style.panel_title(axis, f"{name}  (n = {len(windows)})")
     fig.colorbar(mesh, ax=list(axes), label="windows in a bin (%)", shrink=0.9, aspect=30, pad=0.015, format="{x:g}")
-    style.label_time_and_voltage(fig, unit)
     return fig
 
 
-def mean_sd(
-    time_ms: np.ndarray,
-    groups: Mapping[str, np.ndarray],
-    unit: str,
-    generated: Mapping[str, np.ndarray] | None = None,
-    model: str = "",
-) -> Figure:
-    """Draw mean ± standard deviation of the windows (n, samples) of each of ``groups``, a panel each.
+def mean_sd(time_ms: np.ndarray, sources: Mapping[str, Arrays], unit: str) -> Figure:
+    """Draw mean ± standard deviation of the windows (n, samples) by source and group, a panel for each group.
 
-    With ``generated``, the windows of ``model`` for the same groups are drawn over them.
+    The windows of a model lie over the ``real`` ones; n is of these.
     """
-    fig, axes = style.source_panels(len(groups))
-    sources = [("real", groups), *([(model, generated)] if generated else [])]
-    for axis, name in zip(axes, groups):
+    real = sources["real"]
+    fig, axes = style.source_panels(len(real), unit, ", mean ± SD")
+    for axis, (name, own) in zip(axes, real.items()):
         axis.axhline(0, color="0.85", linewidth=0.8, zorder=0)
-        for source, by_group in sources:
+        for source, by_group in sources.items():
             windows = by_group[name]
             if len(windows):
                 mean, sd = windows.mean(axis=0), windows.std(axis=0)
                 axis.fill_between(time_ms, mean - sd, mean + sd, color=COLOURS[source], alpha=0.22, linewidth=0)
                 axis.plot(time_ms, mean, color=COLOURS[source], linewidth=1.4, label=LABELS[source])
-        style.panel_title(axis, f"{name}  (n = {len(groups[name])})")
-    if generated:
+        style.panel_title(axis, f"{name}  (n = {len(own)})")
+    if len(sources) > 1:
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    style.label_time_and_voltage(fig, unit, ", mean ± SD")
     return fig

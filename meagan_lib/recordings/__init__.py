@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "brw": ["CHIP_ELECTRODES"],
         "opening": ["open_recording", "holds_windows", "amplitude_unit", "ground_truth", "electrode_positions_um"],
-        "quality": ["Verdict", "QualityConfig", "channel_quality"],
+        "quality": ["Verdict", "channel_quality"],
         "simulation": ["SimulationConfig"],
     },
 )

@@ -57,35 +57,22 @@ class BrwHeader:
     frames_per_chunk: int = 1
     """Frames that lie together in the file: who reads whole ones reads each once."""
 
-    @property
-    def n_frames(self) -> int:
-        """Frames that are stored, without the gaps."""
-        return int(np.diff(self.stretches).sum())
-
 
 class BrwRecording(sc.BaseRecording):
     """A raw BRW file as a SpikeInterface recording: uint16 codes (frames, channels), read when asked for.
 
-    Each stretch of time is a segment, which states when it began (``get_start_time``).
+    Each stretch of time is a segment, which states when it began (``get_start_time``). ``well``, such as ``"A1"``, may
+    be None where there is but one.
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
     taken from), ``frames_per_chunk``. Positions are (row, column) · pitch in µm, as SpikeInterface has them.
 
-    Parameters
-    ----------
-    file_path
-        The ``.brw`` file.
-    well
-        Such as ``"A1"``; may be None where there is but one.
-
-    Raises
-    ------
-    InputError
-        What :func:`read_header` refuses; on reading traces, samples that the file does not give.
+    An InputError is raised for what :func:`read_header` refuses; on reading traces, for samples that the file does not
+    give.
     """
 
-    def __init__(self, file_path: str | Path, well: str | None = None):
+    def __init__(self, file_path: str | Path, well: str | None):
         header = read_header(Path(file_path), well)
         ids = [str(i + 1) for i in range(header.n_channels)]
         super().__init__(header.sampling_rate_hz, ids, np.dtype("uint16"))
@@ -97,14 +84,8 @@ class BrwRecording(sc.BaseRecording):
         self.set_channel_offsets(header.offset_uv)
         if header.electrodes is not None:
             self.set_dummy_probe_from_locations(header.electrodes * header.pitch_um)
-        self.annotate(
-            files=[str(file_path)],
-            hdf5_dataset=header.dataset,
-            adc_range=header.adc_range,
-            pitch_um=header.pitch_um,
-            pitch_from=header.pitch_from,
-            frames_per_chunk=header.frames_per_chunk,
-        )
+        told = {name: getattr(header, name) for name in ("adc_range", "pitch_um", "pitch_from", "frames_per_chunk")}
+        self.annotate(files=[str(file_path)], hdf5_dataset=header.dataset, **told)
         self._kwargs = {"file_path": str(file_path), "well": well}
 
 
@@ -137,7 +118,7 @@ class _BrwSegment(sc.BaseRecordingSegment):
         return codes if channel_indices is None else codes[:, channel_indices]
 
 
-def read_header(path: Path, well: str | None = None) -> BrwHeader:
+def read_header(path: Path, well: str | None) -> BrwHeader:
     """Read the header of a raw BRW file and make sure that it fits the samples; these are not read.
 
     Raises
@@ -166,13 +147,7 @@ def read_header(path: Path, well: str | None = None) -> BrwHeader:
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open a file for reading.
-
-    Raises
-    ------
-    InputError
-        A file that is no HDF5, or is cut short, or that another program is writing.
-    """
+    """Open a file for reading; an InputError says whether it is no HDF5, or cut short or still being written."""
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -239,13 +214,10 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
         raise InputError(
             f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}"
         )
-    if well is None and len(wells) > 1:
+    if len(wells) > 1 if well is None else well not in wells:
         raise InputError(
-            f"{name} holds {len(wells)} wells: pick one of {', '.join(wells)} with --set 01_preprocessing.well=NAME"
-        )
-    if well is not None and well not in wells:
-        raise InputError(
-            f"{name} holds no well '{well}': pick one of {', '.join(wells)} with --set 01_preprocessing.well=NAME"
+            f"{name} holds {f'{len(wells)} wells' if well is None else f'no well {well!r}'}: pick one of "
+            f"{', '.join(wells)} with --set 01_preprocessing.well=NAME"
         )
     group = file[f"Well_{well or wells[0]}"]
     if "Raw" not in group:
@@ -291,23 +263,16 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
 
 def _settings_4(file: h5py.File) -> tuple[dict, tuple[float, ...]]:
     """Read the JSON header of a 4.x file; and lowest and highest µV, lowest and highest code, scale, rate in Hz."""
-    key = "ExperimentSettings" if "ExperimentSettings" in file else "ExperimentInfo"
-    settings = json.loads(_text(file[key]))
-    if key == "ExperimentSettings":
-        value, time = settings["ValueConverter"], settings["TimeConverter"]
-        unit, scale, rate = "", value["ScaleFactor"], time["FrameRate"]
+    if "ExperimentSettings" in file:
+        settings = json.loads(_text(file["ExperimentSettings"]))
+        value, unit = settings["ValueConverter"], ""
+        scale, rate = value["ScaleFactor"], settings["TimeConverter"]["FrameRate"]
     else:
-        value = settings["SignalConverter"]["DigitalToAnalogConverter"]
-        unit, scale = "MicroVolt", 1.0
+        settings = json.loads(_text(file["ExperimentInfo"]))
+        value, unit, scale = settings["SignalConverter"]["DigitalToAnalogConverter"], "MicroVolt", 1.0
         rate = settings["SignalConverter"]["SampleToTimeConverter"]["FrameRateHertz"]
-    return settings, (
-        value[f"MinAnalogValue{unit}"],
-        value[f"MaxAnalogValue{unit}"],
-        value["MinDigitalValue"],
-        value["MaxDigitalValue"],
-        scale,
-        rate,
-    )
+    low, high = (value[f"{end}AnalogValue{unit}"] for end in ("Min", "Max"))
+    return settings, (low, high, value["MinDigitalValue"], value["MaxDigitalValue"], scale, rate)
 
 
 def _text(dataset: h5py.Dataset) -> bytes:
@@ -342,6 +307,7 @@ def _text(dataset: h5py.Dataset) -> bytes:
 
 def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> None:
     """Refuse a header that cannot be, or that does not fit the number of samples."""
+    n_channels, n_frames = header.n_channels, int(np.diff(header.stretches).sum())
     if samples.dtype != np.uint16 or samples.ndim not in (1, 2):
         raise InputError(
             f"{name} holds samples of type {samples.dtype} and shape {samples.shape} in place of unsigned 16-bit "
@@ -357,13 +323,12 @@ def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> 
             f"{name} states {header.gain_uv:g} µV per step from {header.offset_uv:g} µV for codes {low} to {high}, "
             f"which cannot be: copy it again"
         )
-    if header.n_channels == 0 or header.n_frames <= 0:
-        raise InputError(f"{name} holds {header.n_channels} channels of {header.n_frames} frames: record it again")
-    if header.electrodes is not None and len(np.unique(header.electrodes, axis=0)) < header.n_channels:
+    if n_channels == 0 or n_frames <= 0:
+        raise InputError(f"{name} holds {n_channels} channels of {n_frames} frames: record it again")
+    if header.electrodes is not None and len(np.unique(header.electrodes, axis=0)) < n_channels:
         raise InputError(f"{name} names an electrode twice: its header is damaged, copy it again")
-    fits = samples.shape == (header.n_frames, header.n_channels)
-    if not fits and samples.shape != (header.n_frames * header.n_channels,):
+    if samples.shape not in ((n_frames, n_channels), (n_frames * n_channels,)):
         raise InputError(
-            f"{name} holds {samples.size} samples, where its header states {header.n_frames} frames of "
-            f"{header.n_channels} channels: it {CUT_SHORT}, or its header is damaged"
+            f"{name} holds {samples.size} samples, where its header states {n_frames} frames of {n_channels} channels: "
+            f"it {CUT_SHORT}, or its header is damaged"
         )

@@ -9,19 +9,19 @@ import yaml
 from meagan_lib import ROOT, InputError
 from meagan_lib.workflow.files import atomic, sha256
 
-CATALOGUE_FILE = ROOT / "data" / "catalogue.yaml"
+DATA = ROOT / "data"
+"""Where simulated and downloaded files are kept."""
 
 
 def catalogue() -> dict[str, dict]:
     """Read the public recordings of ``data/catalogue.yaml``, by name."""
-    return yaml.safe_load(CATALOGUE_FILE.read_text())
+    return yaml.safe_load((DATA / "catalogue.yaml").read_text())
 
 
-def fetch(name: str, data_dir: Path) -> list[Path]:
+def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
     """Download the files of a catalogue entry, once, and check their SHA-256.
 
-    With the environment variable ``MEAGAN_DATA_MIRROR`` (a folder that holds ``<name>/<file>``) nothing is
-    downloaded.
+    Nothing is downloaded that the folder in ``MEAGAN_DATA_MIRROR`` holds as ``<name>/<file>``.
 
     Raises
     ------

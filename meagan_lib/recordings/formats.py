@@ -23,6 +23,8 @@ from spikeinterface.extractors import extractor_classes as se
 from meagan_lib import InputError
 from meagan_lib.recordings.brw import CUT_SHORT, HDF5, contents, first_line, open_hdf5
 
+Opened = tuple[sc.BaseRecording, list[Path]]
+"""A recording, and the files that it is read from, that of the samples first."""
 AUXILIARY = re.compile(
     r"aux|analog|adc|dac|digital|ttl|sync|supply|temperature|stim|trigger|event|nidq|ni-daq|obx", re.IGNORECASE
 )
@@ -46,14 +48,8 @@ def refuse_choice(name: str, **choices: str | None) -> None:
             raise InputError(f"{name} has no {what}s: leave the {what} out")
 
 
-def pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
-    """Pick the stream of electrodes among ``streams``, or the one that ``stream`` names in full or in part.
-
-    Raises
-    ------
-    InputError
-        No electrodes, several streams of them and none picked, or a name that is not there or of an auxiliary input.
-    """
+def _pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
+    """Pick the stream of electrodes among ``streams``, or the one that ``stream`` names in full or in part."""
     electrodes = [s for s in streams if not AUXILIARY.search(s)]
     own = [s for s in electrodes if not DERIVED.search(s)]
     choices = ", ".join(f"'{s}'" for s in electrodes)
@@ -78,10 +74,10 @@ def pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
     raise InputError(f"{name} holds {'several streams' if named else 'no stream'} '{stream}': pick one of {choices}")
 
 
-def _neo(extractor: type, path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _neo(extractor: type, path: Path, stream: str | None) -> Opened:
     """Open one file, with as many streams as neo finds in it."""
     names, ids = extractor.get_streams(path)
-    chosen = pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
+    chosen = _pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
     index = names.index(chosen) if chosen in names else ids.index(chosen)
     return extractor(path, stream_id=ids[index]), [path]
 
@@ -93,11 +89,6 @@ def _at_breaks(
 
     ``begins`` are, for each segment, the frames int64 (stretches,) with which stretches of time begin, and when that
     was, float64 (stretches,) in s.
-
-    Raises
-    ------
-    InputError
-        Stretches that overlap or run backwards.
     """
     if all(len(frames) == 1 for frames, _ in begins):
         return recording
@@ -113,7 +104,7 @@ def _at_breaks(
     return divided
 
 
-def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_intan(path: Path, stream: str | None) -> Opened:
     """Open a file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
     recording, files = _neo(se.IntanRecordingExtractor, path, stream)
     reader = recording.neo_reader
@@ -126,7 +117,7 @@ def _open_intan(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[
     return recording, files
 
 
-def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_blackrock(path: Path, stream: str | None) -> Opened:
     """Open one ``.nsX`` of a set, of which neo reads every header; a pause begins a new segment."""
     refuse_choice(path.name, stream=stream)
     with tempfile.TemporaryDirectory() as folder:
@@ -140,7 +131,7 @@ def _open_blackrock(path: Path, stream: str | None) -> tuple[sc.BaseRecording, l
     return recording, [path]
 
 
-def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_nwb(path: Path, stream: str | None) -> Opened:
     if path.is_file():
         with open_hdf5(path) as file:
             there = contents(file)
@@ -149,7 +140,7 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
         raise InputError(
             f"{path.name} holds no ElectricalSeries, which a recording in NWB is{f'; it has {there}' if there else ''}"
         )
-    chosen = pick_stream(path.name, series, stream)
+    chosen = _pick_stream(path.name, series, stream)
     recording = se.NwbRecordingExtractor(path, electrical_series_path=chosen)
     if (times := recording._reader.file[chosen].get("timestamps")) is None:
         return recording, [path]
@@ -159,7 +150,7 @@ def _open_nwb(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Pa
     return _at_breaks(recording, path.name, [(begins, times_s[begins])]), [path]
 
 
-def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_zarr(path: Path, stream: str | None) -> Opened:
     refuse_choice(path.name, stream=stream)
     recording = sc.read_zarr(path)
     for name, array in recording._root.arrays():  # missing chunks would be read as zeros
@@ -168,7 +159,7 @@ def _open_zarr(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[P
     return recording, [path]
 
 
-def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_hdf5(path: Path, stream: str | None, well: str | None) -> Opened:
     """Open MaxWell's or MultiChannel Systems' HDF5, recognised by its content."""
     with open_hdf5(path) as file:
         if "version" in file and ("wells" in file or {"sig", "mapping"} <= set(file)):
@@ -183,21 +174,19 @@ def _open_hdf5(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
         )
 
 
-def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> Opened:
     streams = {}
     for key, group in file["Data/Recording_0/AnalogStream"].items():
         words = [group.attrs.get(name, b"") for name in ("Label", "DataSubType")]
         words = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
         streams[f"{key} {', '.join(filter(None, words))}".strip()] = int(key.removeprefix("Stream_"))
-    number = streams[pick_stream(path.name, list(streams), stream)]
+    number = streams[_pick_stream(path.name, list(streams), stream)]
     time_us, begins, _ = file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelDataTimeStamps"][()].T
     recording = se.MCSH5RecordingExtractor(path, stream_id=number)
     return _at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
 
 
-def _open_maxwell(
-    path: Path, file: h5py.File, stream: str | None, well: str | None
-) -> tuple[sc.BaseRecording, list[Path]]:
+def _open_maxwell(path: Path, file: h5py.File, stream: str | None, well: str | None) -> Opened:
     """Open a file of MaxOne or MaxTwo; a well is named as in the file (``well000``), by ``well`` or ``stream``.
 
     SpikeInterface would download the maker's decompression library for every file; it is needed for compressed ones.
@@ -242,14 +231,8 @@ def _read_mapped_rows(recording: sc.BaseRecording) -> None:
     segment.get_traces = get_traces
 
 
-def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """Open one ``.bin`` with its ``.meta``, whatever lies beside: SpikeInterface's reader takes a folder for one run.
-
-    Raises
-    ------
-    InputError
-        A file that is cut short, or whose channels are no electrodes.
-    """
+def _open_spikeglx(path: Path, stream: str | None) -> Opened:
+    """Open one ``.bin`` with its ``.meta``, whatever lies beside: SpikeInterface's reader takes a folder for a run."""
     meta_file = path.with_suffix(".meta")
     meta = read_meta_file(meta_file)
     device = re.search(r"\.(imec\d*\.(?:ap|lf)|nidq|obx\d+\.obx)\.bin$", meta["fileName"])
@@ -283,14 +266,8 @@ def open_spikeglx(path: Path, stream: str | None) -> tuple[sc.BaseRecording, lis
     return recording, [path, meta_file]
 
 
-def open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
-    """Open a folder of Open Ephys' binary format: a recording, or an experiment, whose recordings become segments.
-
-    Raises
-    ------
-    InputError
-        Several experiments, or samples that are cut short.
-    """
+def _open_openephys(path: Path, stream: str | None) -> Opened:
+    """Open a folder of Open Ephys' binary format: a recording, or an experiment, whose recordings become segments."""
     experiments = sorted({file.parents[1] for file in path.rglob("structure.oebin")})
     if len(experiments) > 1 and len({e.name for e in experiments}) > 1:
         raise InputError(
@@ -318,59 +295,45 @@ def open_openephys(path: Path, stream: str | None) -> tuple[sc.BaseRecording, li
     return recording, files + [file for file in settings if file.parent in files[0].parents and file.is_file()]
 
 
-READERS: dict[str, Callable] = {
-    ".abf": partial(_neo, se.AxonRecordingExtractor),
-    ".edf": partial(_neo, se.EDFRecordingExtractor),
-    ".nex": partial(_neo, se.NeuroExplorerRecordingExtractor),
-    ".nix": partial(_neo, se.NixRecordingExtractor),
-    ".ns5": _open_blackrock,
-    ".ns6": _open_blackrock,
-    ".nwb": _open_nwb,
-    ".plx": partial(_neo, se.PlexonRecordingExtractor),
-    ".rhd": _open_intan,
-    ".rhs": _open_intan,
-    ".smr": partial(_neo, se.Spike2RecordingExtractor),
-    ".smrx": partial(_neo, se.CedRecordingExtractor),
-    ".zarr": _open_zarr,
+READERS: dict[str, tuple[Callable, tuple[bytes, ...]]] = {
+    ".abf": (partial(_neo, se.AxonRecordingExtractor), (b"ABF ", b"ABF2")),
+    ".edf": (partial(_neo, se.EDFRecordingExtractor), (b"0       ",)),
+    ".nex": (partial(_neo, se.NeuroExplorerRecordingExtractor), (b"NEX1",)),
+    ".nix": (partial(_neo, se.NixRecordingExtractor), (HDF5,)),
+    ".ns5": (_open_blackrock, (b"NEURALSG", b"NEURALCD", b"BRSMPGRP")),
+    ".ns6": (_open_blackrock, (b"NEURALSG", b"NEURALCD", b"BRSMPGRP")),
+    ".nwb": (_open_nwb, (HDF5,)),
+    ".plx": (partial(_neo, se.PlexonRecordingExtractor), (b"PLEX",)),
+    ".rhd": (_open_intan, (b"\x02\x27\x91\xc6",)),
+    ".rhs": (_open_intan, (b"\xac\x27\x91\xd6",)),
+    ".smr": (partial(_neo, se.Spike2RecordingExtractor), ()),
+    ".smrx": (partial(_neo, se.CedRecordingExtractor), ()),
+    ".zarr": (_open_zarr, ()),
 }
-"""By suffix; beside them HDF5 of MaxWell and MultiChannel Systems (``.h5``, ``.hdf5``), SpikeGLX (``.bin`` with its
-``.meta``) and folders of Open Ephys."""
+"""By suffix, with the bytes with which a file begins, if they are known; beside them HDF5 of MaxWell and MultiChannel
+Systems (``.h5``, ``.hdf5``), SpikeGLX (``.bin`` with its ``.meta``) and folders of Open Ephys."""
 HDF5_SUFFIXES = (".h5", ".hdf5")
-SIGNATURES = {
-    ".abf": (b"ABF ", b"ABF2"),
-    ".edf": (b"0       ",),
-    ".nex": (b"NEX1",),
-    ".nix": (HDF5,),
-    ".ns5": (b"NEURALSG", b"NEURALCD", b"BRSMPGRP"),
-    ".ns6": (b"NEURALSG", b"NEURALCD", b"BRSMPGRP"),
-    ".nwb": (HDF5,),
-    ".plx": (b"PLEX",),
-    ".rhd": (b"\x02\x27\x91\xc6",),
-    ".rhs": (b"\xac\x27\x91\xd6",),
-}
-"""The bytes with which a file begins."""
 PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
 """What neo needs beyond its own dependencies."""
 
 
-def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.BaseRecording, list[Path]] | None:
-    """Open a recording by its suffix, or by what is in it; with the files that were read, that of the samples first.
-
-    None for a format that is not known.
+def open_known(path: Path, stream: str | None, well: str | None) -> Opened | None:
+    """Open a recording by its suffix, or by what is in it; None for a format that is not known.
 
     Raises
     ------
     InputError
-        What cannot be read, with its cause; what :func:`pick_stream` refuses.
+        What cannot be read, with its cause; no electrodes, several streams of them and none picked, or a stream or well
+        that is not there.
     """
     suffix = path.suffix.lower()
-    kind, reader = suffix, READERS.get(suffix)
+    kind, (reader, signatures) = suffix, READERS.get(suffix, (None, ()))
     if suffix in HDF5_SUFFIXES:
         reader = partial(_open_hdf5, well=well)
     elif suffix == ".bin" and path.with_suffix(".meta").is_file():
-        kind, reader = "SpikeGLX", open_spikeglx
+        kind, reader = "SpikeGLX", _open_spikeglx
     elif reader is None and path.is_dir() and any(path.rglob("structure.oebin")):
-        kind, reader = "Open Ephys", open_openephys
+        kind, reader = "Open Ephys", _open_openephys
     if reader is None:
         return None
     if suffix not in HDF5_SUFFIXES:
@@ -381,7 +344,7 @@ def open_known(path: Path, stream: str | None, well: str | None) -> tuple[sc.Bas
     except InputError:
         raise
     except Exception as error:  # readers of other people's formats raise anything
-        raise InputError(f"{path.name} {_cause(path, kind, error)}") from error
+        raise InputError(f"{path.name} {_cause(path, kind, signatures, error)}") from error
 
 
 def _electrodes(recording: sc.BaseRecording, name: str) -> sc.BaseRecording:
@@ -394,13 +357,13 @@ def _electrodes(recording: sc.BaseRecording, name: str) -> sc.BaseRecording:
     return recording if kept.all() else recording.select_channels(recording.channel_ids[kept])
 
 
-def _cause(path: Path, kind: str, error: Exception) -> str:
+def _cause(path: Path, kind: str, signatures: tuple[bytes, ...], error: Exception) -> str:
     """Say why a file could not be read, in words that follow its name."""
     said = f"{type(error).__name__}: {first_line(error)}"
-    if path.is_file() and (wanted := SIGNATURES.get(kind)):
+    if path.is_file() and signatures:
         with open(path, "rb") as file:
             start = file.read(16)
-        if not any(start.startswith(w) or w.startswith(start) for w in wanted):
+        if not any(start.startswith(w) or w.startswith(start) for w in signatures):
             return f"could not be read as a {kind} recording: it begins as no such file does; check its name"
         if len(start) < 16:
             return f"{CUT_SHORT}: copy it again when it is finished"

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -14,13 +14,12 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.recordings.brw import CUT_SHORT, BrwRecording, first_line
-from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.workflow.files import sha256
 
 SIMULATED = "simulated"
-WINDOW_SUFFIXES = (".npz", *HDF5_SUFFIXES)
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
@@ -30,33 +29,18 @@ def open_recording(
     recording: str | Path,
     *,
     simulation: SimulationConfig | None = None,
-    data_dir: Path | None = None,
     well: str | None = None,
     stream: str | None = None,
 ) -> sc.BaseRecording:
     """Open a recording lazily: nothing but its header is read.
 
-    Parameters
-    ----------
-    recording
-        ``"simulated"``; or the name of an entry of ``data/catalogue.yaml`` (downloaded once, checked by its
-        SHA-256); or the path of a file, relative to the working directory or to the checkout.
-    simulation
-        What to simulate, for ``"simulated"``.
-    data_dir
-        Where simulated and downloaded files are kept; ``data/`` of the checkout by default.
-    well
-        Of a plate with several wells, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); refused for every other
-        recording.
-    stream
-        Of a file with several streams of electrodes the one that is meant, by its name or a part of it; refused where
-        there is nothing to pick.
+    ``recording`` is ``"simulated"``, as ``simulation`` says; or the name of an entry of ``data/catalogue.yaml``
+    (downloaded once, checked by its SHA-256); or the path of a file, relative to the working directory or to the
+    checkout. Of several wells ``well`` picks one, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); of several
+    streams of electrodes ``stream`` does, by its name or a part of it. Both are refused where there is nothing to pick.
 
-    Returns
-    -------
-    spikeinterface.BaseRecording
-        (frames, channels) per segment; the annotation ``files`` holds the paths that it was read from, that of the
-        samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
+    Traces are (frames, channels) per segment; the annotation ``files`` holds the paths that they are read from, that of
+    the samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
 
     Raises
     ------
@@ -64,11 +48,11 @@ def open_recording(
         No such file or entry, a file that is no recording, or a format that cannot be read rightly. Frames of a
         damaged file, or frames that are not a number, raise it when they are read.
     """
-    data_dir = Path(data_dir or ROOT / "data")
-    if str(recording) == SIMULATED:
+    name, entries = str(recording), catalogue()
+    if name == SIMULATED:
         refuse_choice(SIMULATED, stream=stream)
         config = simulation or SimulationConfig()
-        path = simulated_path(config, data_dir)
+        path = simulated_path(config, DATA)
         if not (path.exists() and truth_path(path).exists()):
             simulate(config, path)
         return _join([BrwRecording(path, well)], [path])
@@ -77,19 +61,30 @@ def open_recording(
             f"'{recording}' holds windows already cut and no voltage to detect in: "
             f"open it with meagan_lib.windows.open_windows"
         )
-    entries = catalogue()
-    if entries.get(str(recording), {}).get("open") == "spikes":
-        raise InputError(
-            f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the recording "
-            f"of the run (05_organoid_network.treated)"
-        )
-    if str(recording) in entries:
-        refuse_choice(str(recording), well=well, stream=stream)
-        entry, paths = entries[str(recording)], fetch(str(recording), data_dir)
+    if name in entries:
+        entry = entries[name]
+        if entry["open"] == "spikes":
+            raise InputError(
+                f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the "
+                f"recording of the run (05_organoid_network.treated)"
+            )
+        refuse_choice(name, well=well, stream=stream)
+        paths = fetch(name)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)
-    path = _find(recording, entries)
-    opened, files = _open_file(path, well, stream)
+    path = locate(recording)
+    if path is None:
+        raise InputError(
+            f"no recording '{recording}': it is neither a file nor a name of the catalogue "
+            f"({', '.join([SIMULATED, *entries])}); check the path"
+        )
+    opened, files = _open_file(path.resolve(), well, stream)
     return _join([opened], files)
+
+
+def locate(recording: str | Path) -> Path | None:
+    """Find a file by its path, relative to the working directory or to the checkout; None where there is none."""
+    path = Path(os.path.expanduser(recording))
+    return next((candidate for candidate in (path, ROOT / path) if candidate.exists()), None)
 
 
 def holds_windows(recording: str | Path) -> bool:
@@ -97,13 +92,18 @@ def holds_windows(recording: str | Path) -> bool:
 
     An ``.npz`` can hold nothing else; opening it says what is wrong with it.
     """
-    entry = catalogue().get(str(recording))
-    if entry is not None:
+    if (entry := catalogue().get(str(recording))) is not None:
         return entry["open"] == "windows"
-    path = next((p for p in _candidates(recording) if p.is_file()), None)
-    if path is None or path.suffix.lower() not in WINDOW_SUFFIXES:
+    path = locate(recording)
+    if path is None or not path.is_file() or path.suffix.lower() not in (".npz", *HDF5_SUFFIXES):
         return False
-    return path.suffix.lower() == ".npz" or _in_hdf5(path, "windows")
+    if path.suffix.lower() == ".npz":
+        return True
+    try:
+        with h5py.File(path, "r") as file:
+            return "windows" in file
+    except Exception:  # h5py on a damaged file raises anything; opening it says what is wrong
+        return False
 
 
 def amplitude_unit(recording: sc.BaseRecording) -> str:
@@ -131,44 +131,9 @@ def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:
     return GroundTruth.load(path) if path.is_file() else None
 
 
-def intracellular_frames(name: str, data_dir: Path | None = None) -> np.ndarray:
-    """Return frames int64 (spikes,) at which the cell that was impaled fired, of a catalogue entry that has them.
-
-    Raises
-    ------
-    InputError
-        An entry without an intracellular trace, or what :func:`fetch` refuses.
-    """
-    entry = catalogue().get(name, {})
-    if "truth" not in entry:
-        raise InputError(f"'{name}' has no intracellular spikes: of the catalogue, {_with_truth()} has them")
-    path = fetch(name, Path(data_dir or ROOT / "data"))[0]
-    frames = _matlab(path, entry["truth"]["frames"]).ravel().astype(np.int64)
-    return frames + entry["truth"]["shift"]
-
-
-def _with_truth() -> str:
-    return ", ".join(name for name, entry in catalogue().items() if "truth" in entry)
-
-
 def electrode_positions_um(recording: sc.BaseRecording) -> np.ndarray | None:
     """Return positions (channels, 2) in µm as x, y; None where the source has no geometry."""
     return recording.get_channel_locations() if recording.has_channel_location() else None
-
-
-def _candidates(recording: str | Path) -> tuple[Path, Path]:
-    path = Path(os.path.expanduser(recording))
-    return path, ROOT / path
-
-
-def _find(recording: str | Path, entries: Iterable[str]) -> Path:
-    for candidate in _candidates(recording):
-        if candidate.exists():
-            return candidate.resolve()
-    raise InputError(
-        f"no recording '{recording}': it is neither a file nor a name of the catalogue "
-        f"({', '.join([SIMULATED, *entries])}); check the path"
-    )
 
 
 def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
@@ -187,7 +152,9 @@ def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
 
 
 def _require_sound(recording: sc.BaseRecording, name: str) -> None:
-    _require_rate(recording.get_sampling_frequency(), name)
+    rate = recording.get_sampling_frequency()
+    if not (np.isfinite(rate) and rate > 0):
+        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
     if recording.get_num_channels() == 0 or 0 in [s.get_num_samples() for s in recording.segments]:
         raise InputError(f"{name} holds no samples: record it again")
     gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
@@ -237,14 +204,6 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
     )
 
 
-def _in_hdf5(path: Path, name: str) -> bool:
-    try:
-        with h5py.File(path, "r") as file:
-            return name in file
-    except Exception:  # h5py on a damaged file raises anything; opening it says what is wrong
-        return False
-
-
 def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(path.read_text())
@@ -288,31 +247,22 @@ def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
 
 def _open_wav(path: Path, _: Mapping) -> sc.BaseRecording:
     """Open a WAV file: each of its channels in steps of the converter (WAV states no scale)."""
-
-    def read(mmap: bool) -> tuple[int, np.ndarray]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", scipy.io.wavfile.WavFileWarning)  # a file that ends too early
-            warnings.filterwarnings("ignore", "Chunk .non-data. not understood")
-            return scipy.io.wavfile.read(path, mmap=mmap)
-
-    with open(path, "rb") as file:
-        start = file.read(4)
-    if not any(wav.startswith(start) for wav in (b"RIFF", b"RIFX", b"RF64")):
-        raise InputError(f"{path.name} is no WAV file: check its name")
     if _wav_ends_early(path):
         raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished")
     try:
-        try:
-            (rate, samples), adc_range = read(mmap=True), None
-        except ValueError as error:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
-            if "mmap=True" not in str(error):
-                raise
-            (rate, samples), adc_range = read(mmap=False), (-(2**31), 2**31 - 2**8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", scipy.io.wavfile.WavFileWarning)  # a file that ends too early
+            warnings.filterwarnings("ignore", "Chunk .non-data. not understood")
+            try:
+                (rate, samples), adc_range = scipy.io.wavfile.read(path, mmap=True), None
+            except ValueError as error:  # 24-bit samples cannot be mapped; they come as the upper bytes of 32-bit ones
+                if "mmap=True" not in str(error):
+                    raise
+                (rate, samples), adc_range = scipy.io.wavfile.read(path), (-(2**31), 2**31 - 2**8)
     except Exception as error:  # scipy on a damaged file raises anything
         raise InputError(
             f"{path.name} could not be read as WAV ({first_line(error)}): save it as PCM, or copy it again"
         ) from error
-    _require_rate(rate, path.name)
     recording = sc.NumpyRecording([samples.reshape(len(samples), 1 if samples.ndim == 1 else -1)], rate)
     if adc_range:
         recording.annotate(adc_range=adc_range)
@@ -324,6 +274,8 @@ def _wav_ends_early(path: Path) -> bool:
     end = path.stat().st_size
     with open(path, "rb") as file:
         kind, size = file.read(4), file.read(4)
+        if not any(wav.startswith(kind) for wav in (b"RIFF", b"RIFX", b"RF64")):
+            raise InputError(f"{path.name} is no WAV file: check its name")
         order = "big" if kind == b"RIFX" else "little"
         if kind != b"RF64" and not 4 < int.from_bytes(size, order) <= end - 8:
             return True
@@ -338,23 +290,16 @@ def _wav_ends_early(path: Path) -> bool:
 
 def _open_matlab(path: Path, description: Mapping) -> sc.BaseRecording:
     """Open a MATLAB file (up to 7.2) with a variable (channels, frames) and one with the sampling interval in s."""
-    samples = _matlab(path, description["samples"])
-    interval_s = float(_matlab(path, description["interval_s"]).ravel()[0])
-    rate = 1 / interval_s if interval_s > 0 else 0.0
-    _require_rate(rate, path.name)
-    return sc.NumpyRecording([np.ascontiguousarray(samples.T)], round(rate, 6))
-
-
-def _matlab(path: Path, variable: str) -> np.ndarray:
+    names = [description["samples"], description["interval_s"]]
     try:
-        return scipy.io.loadmat(path, variable_names=[variable])[variable]
+        variables = scipy.io.loadmat(path, variable_names=names)
+        samples, interval_s = variables[names[0]], float(variables[names[1]].ravel()[0])
     except Exception as error:  # scipy on a damaged file raises anything
-        raise InputError(f"{path.name} gives no variable '{variable}' ({first_line(error)}): copy it again") from error
-
-
-def _require_rate(rate: float, name: str) -> None:
-    if not (np.isfinite(rate) and rate > 0):
-        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
+        raise InputError(
+            f"{path.name} does not give {' and '.join(names)} ({first_line(error)}): copy it again"
+        ) from error
+    rate = 1 / interval_s if interval_s > 0 else 0.0
+    return sc.NumpyRecording([np.ascontiguousarray(samples.T)], round(rate, 6))
 
 
 _OPENERS = {"binary": _open_binary, "wav": _open_wav, "matlab": _open_matlab}

@@ -9,8 +9,12 @@ from scipy.stats import binomtest
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering
 from meagan_lib.windows.cutting import Isolation, WindowConfig, stretches
-from meagan_lib.windows.detection import DetectionConfig, noise_levels, true_peaks
+from meagan_lib.windows.detection import DetectionConfig, true_peaks
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
+
+GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
+DEEP_MAD = 3.0
+"""Depth in noise levels from which a second spike contaminates a window."""
 
 
 def isolated(ledger: Ledger) -> dict[str, np.ndarray]:
@@ -28,17 +32,16 @@ def contaminated(
     windows: SpikeWindows,
     truth: GroundTruth,
     detection: DetectionConfig,
-    above_mad: float = 3.0,
     peaks: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Find the windows bool (n,) of a simulation with a second true spike deeper than ``above_mad`` noise levels.
+    """Find the windows bool (n,) of a simulation with a second true spike deeper than ``DEEP_MAD`` noise levels.
 
     Among the ``windows``, or among such windows around other ``peaks``: frames and channels, each int (n,).
     """
-    frame, channel, _, _ = true_peaks(truth, detection, windows.sampling_rate_hz, windows.noise_mad, above_mad)
-    dead = detection.dead(windows.sampling_rate_hz)
+    rate = windows.sampling_rate_hz
+    spikes = true_peaks(truth, detection, rate, windows.noise_mad, DEEP_MAD)[:2]
     peaks = (windows.frame, windows.channel) if peaks is None else peaks
-    return _second_spikes(*peaks, windows.pre_samples, dead, frame, channel)
+    return _second_spikes(*peaks, windows.pre_samples, detection.dead(rate), *spikes)
 
 
 def _second_spikes(
@@ -55,11 +58,8 @@ def _second_spikes(
     return second
 
 
-GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
-
-
 def contamination_curves(
-    recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth, seed: int = 0
+    recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """Measure what isolation costs and buys, where the truth is known: rule → columns (guards,).
 
@@ -74,10 +74,11 @@ def contamination_curves(
     }
     if mine.guard_mad:
         rules[f"and no trough over {mine.guard_mad:g} σ"] = replace(mine, sides="both")
-    rate, noise = recording.get_sampling_frequency(), noise_levels(recording, detection, seed)
+    rate = recording.get_sampling_frequency()
+    noise = filtering.noise_levels(recording, detection.filter(rate), seed)
     half, dead = config.half_window(rate), detection.dead(rate)
-    noise_mad = noise * filtering.signs_and_gains(recording)[1]
-    spikes = true_peaks(truth, detection, rate, noise_mad, above_mad=3.0)[:2]
+    gain = filtering.signs_and_gains(recording)[1]
+    spikes = true_peaks(truth, detection, rate, noise * gain, DEEP_MAD)[:2]
     curves = {}
     for name, rule in rules.items():
         rows = []

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from itertools import chain, pairwise
 from pathlib import Path
 
 import h5py
@@ -17,14 +18,12 @@ from meagan_lib import InputError, choose
 from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering, streaming
-from meagan_lib.windows.detection import DetectionConfig, depths, nearest, noise_levels, segment_spans, true_peaks
+from meagan_lib.windows.detection import DetectionConfig, depths, nearest, segment_spans, true_peaks
 from meagan_lib.windows.footprints import electrodes_around
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
 from meagan_lib.workflow.files import atomic
-
-SIDES = ("both", "next")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Isolation:
     """No electrode within this distance may peak within ``guard_ms``, but for the spike itself; 0: no rule."""
 
     def __post_init__(self):
-        choose("isolation", self.sides, SIDES)
+        choose("isolation", self.sides, ("both", "next"))
         if min(self.guard_ms, self.guard_mad, self.neighbours_um) < 0:
             raise InputError("guard_ms, guard_mad and neighbours_um cannot be negative: 0 turns a rule off")
 
@@ -49,9 +48,6 @@ class Isolation:
     def thesis(cls, guard_ms: float = 2.0) -> "Isolation":
         """Return the rule as the thesis words it: the *next* spike is far enough."""
         return cls(guard_ms, "next", 0.0, 0.0)
-
-
-ALIGNMENTS = ("trough", "interpolated")
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class WindowConfig:
     """Electrodes within this distance of the trough's are cut as well; 0: none."""
 
     def __post_init__(self):
-        choose("alignment", self.alignment, ALIGNMENTS)
+        choose("alignment", self.alignment, ("trough", "interpolated"))
         if self.artefact < 0:
             raise InputError(f"artefact is {self.artefact:g}: give the size that no spike exceeds, or 0 for no limit")
         if self.footprint_um < 0:
@@ -128,7 +124,6 @@ def align_troughs(windows: np.ndarray, padding: int, others: np.ndarray | None =
         return (windows if others is None else others)[..., padding : length - padding]
     # a u³ + b u² + c u + d, each (length − 1, n)
     a, b, c, d = CubicSpline(np.arange(length), windows.T.astype(np.float64)).c
-    row = np.arange(n)
     shift, depth = np.zeros(n), d[middle].copy()
     for piece in (middle - 1, middle):
         p, q, r = 3 * a[piece], 2 * b[piece], c[piece]
@@ -142,7 +137,7 @@ def align_troughs(windows: np.ndarray, padding: int, others: np.ndarray | None =
     whole = np.floor(shift).astype(int)
     u = (shift - whole)[:, None]
     at = padding + np.arange(samples) + whole[:, None]
-    column = row[:, None]
+    column = np.arange(n)[:, None]
     if others is not None:
         a, b, c, d = CubicSpline(np.arange(length), others.transpose(2, 0, 1).astype(np.float64)).c
         a, b, c, d = (part[at, column].transpose(0, 2, 1) for part in (a, b, c, d))  # each (n, electrodes, samples)
@@ -251,14 +246,11 @@ def _with_neighbours(
     if adjacent is None:
         yield from ((found, np.zeros(len(found.frame), bool)) for found in passing)
         return
-    before, here = None, next(passing, None)
-    while here is not None:
-        after = next(passing, None)
+    for (before, here), (_, after) in pairwise(pairwise(chain([None], passing, [None]))):
         near = [found for found in (before, here, after) if found is not None]
         frame, channel = (np.concatenate([getattr(found, of) for found in near]) for of in ("frame", "channel"))
         skip = len(before.frame) if before is not None else 0
         yield here, active_neighbours(frame, channel, skip, skip + len(here.frame), adjacent, search.dead, search.guard)
-        before, here = here, after
 
 
 def cut_windows(
@@ -273,22 +265,13 @@ def cut_windows(
 ) -> SpikeWindows:
     """Detect spikes, cut the isolated ones, split them in time, and account for every other peak, in one pass.
 
-    An opened recording goes through each room once: :func:`~meagan_lib.windows.filtering.noise_levels` of some blocks;
+    :func:`~meagan_lib.windows.filtering.noise_levels` are estimated on blocks drawn with ``seed``;
     :func:`~meagan_lib.windows.streaming.scan` reads, filters, finds peaks and cuts; :func:`stretches` gives each peak
     its reason and its split; here windows are written as they come, checked as a whole, and read back.
 
-    Parameters
-    ----------
-    truth
-        Of a simulation: each window is labelled with the unit that fired, −1 where none did.
-    bad
-        bool (channels,): channels whose peaks are only entered in the ledger.
-    seed
-        Of the blocks on which the noise level is estimated.
-    path
-        The file of windows; None: none is kept.
-    min_train
-        Training windows that there must be for the file to be written; 0: any window; None: not even one.
+    Of a simulation the ``truth`` labels each window with the unit that fired, −1 where none did; peaks of ``bad``
+    channels, bool (channels,), are only entered in the ledger. The file is kept at ``path``, if there is one, and if
+    there are windows enough: ``min_train`` to train; 0: any window; None: not even one.
 
     Raises
     ------
@@ -300,7 +283,7 @@ def cut_windows(
     samples, longest = 2 * config.half_window(rate), int(np.diff(spans).max())
     if longest < samples:
         raise InputError(f"the recording has {longest} samples, less than one window ({samples}): lower window_ms")
-    noise = noise_levels(recording, detection, seed)
+    noise = filtering.noise_levels(recording, detection.filter(rate), seed)
     noise_mad, positions = noise * filtering.signs_and_gains(recording)[1], electrode_positions_um(recording)
     bad = np.zeros(len(noise), bool) if bad is None else bad
     with atomic(path) if path else nullcontext(BytesIO()) as target, h5py.File(target, "w") as file:

@@ -8,12 +8,10 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows import filtering, streaming
-from meagan_lib.windows.filtering import Filter
-from meagan_lib.windows.streaming import Search
+from meagan_lib.windows.filtering import Bandpass, Filter, Stored, signs_and_gains
+from meagan_lib.windows.spike_windows import SpikeWindows
 
 FILTER_MARGIN_MS = 20.0
-SHORTEST_MS = 100.0
 
 
 @dataclass(frozen=True)
@@ -45,56 +43,35 @@ class DetectionConfig:
 
     def filter(self, sampling_rate_hz: float) -> Filter:
         """Design the band-pass at a given sampling rate."""
-        return Filter.design(self.filter_order, self.band_at(sampling_rate_hz), sampling_rate_hz)
-
-
-@dataclass(frozen=True)
-class Peaks:
-    """Negative peaks of a recording, sorted by frame, then channel.
-
-    ``frame`` int64 (n,) counts as :func:`segment_spans` does; ``channel`` int32 (n,); ``amplitude`` float32 (n,) is
-    the filtered voltage at the trough (negative); ``noise_mad`` float32 (channels,) is the noise level, 0 on a dead
-    channel.
-    """
-
-    frame: np.ndarray
-    channel: np.ndarray
-    amplitude: np.ndarray
-    noise_mad: np.ndarray
+        band_hz = self.band_at(sampling_rate_hz)
+        return Filter(scipy.signal.butter(self.filter_order, band_hz, "bandpass", fs=sampling_rate_hz, output="sos"))
 
 
 def filtered_traces(
     recording: sc.BaseRecording, config: DetectionConfig, start: int, stop: int, segment: int = 0
 ) -> np.ndarray:
     """Return band-passed frames start … stop of a segment, float32 (frames, channels), in µV where known."""
-    steps = filtering.filter_block(recording, config.filter(recording.get_sampling_frequency()), start, stop, segment)
-    return steps * filtering.signs_and_gains(recording)[1]
-
-
-def lowpass_taps(config: DetectionConfig, sampling_rate_hz: float, negligible: float = 1e-3) -> np.ndarray:
-    """Return the centred impulse response (odd,) of the upper edge of the band, cut where ``negligible``; sums to 1.
-
-    What a generator of windows needs in order not to have power where the recording chain leaves none.
-    """
-    _, high = config.band_at(sampling_rate_hz)
-    sos = scipy.signal.butter(config.filter_order, high, btype="lowpass", fs=sampling_rate_hz, output="sos")
-    impulse = np.zeros(401)
-    impulse[200] = 1.0
-    response = scipy.signal.sosfiltfilt(sos, impulse)
-    reach = np.abs(np.flatnonzero(np.abs(response) > negligible * response.max()) - 200).max()
-    taps = response[200 - reach : 201 + reach]
-    return (taps / taps.sum()).astype(np.float32)
+    steps = np.empty((recording.get_num_channels(), stop - start), np.float32)
+    Bandpass(Stored(recording, segment), config.filter(recording.get_sampling_frequency())).fill(steps, start)
+    return steps.T * signs_and_gains(recording)[1]
 
 
 def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:
-    """Return :func:`lowpass_taps` of the filter that windows went through; ``detection`` as ``SpikeWindows`` keeps it.
+    """Return the centred impulse response (odd,) of the upper edge of the band that windows went through; sums to 1.
 
-    Of windows that came already cut the filter is not known: they get a single tap, which changes nothing.
+    What a generator of windows needs in order not to have power where the recording chain leaves none. ``detection`` is
+    as ``SpikeWindows`` keeps it. Of windows that came already cut the filter is not known: they get a single tap, which
+    changes nothing.
     """
     if "band_hz" not in detection:
         return [1.0]
-    config = DetectionConfig(band_hz=tuple(detection["band_hz"]), filter_order=detection["filter_order"])
-    return lowpass_taps(config, sampling_rate_hz).tolist()
+    order = detection["filter_order"]
+    _, high = DetectionConfig(band_hz=tuple(detection["band_hz"])).band_at(sampling_rate_hz)
+    sos = scipy.signal.butter(order, high, btype="lowpass", fs=sampling_rate_hz, output="sos")
+    response = scipy.signal.sosfiltfilt(sos, scipy.signal.unit_impulse(401, "mid"))
+    reach = np.abs(np.flatnonzero(np.abs(response) > 1e-3 * response.max()) - 200).max()
+    taps = response[200 - reach : 201 + reach]
+    return (taps / taps.sum()).astype(np.float32).tolist()
 
 
 def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
@@ -112,45 +89,9 @@ def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
     return np.stack([first, first + sizes], axis=1)
 
 
-def noise_levels(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> np.ndarray:
-    """Estimate the noise level of each band-passed channel, float32 (channels,), in steps: σ = median |x| / 0.6745.
-
-    Raises
-    ------
-    InputError
-        No segment of 100 ms or more.
-    """
-    rate = recording.get_sampling_frequency()
-    longest = int(np.diff(segment_spans(recording)).max())
-    if longest < SHORTEST_MS * rate / 1000:
-        raise InputError(
-            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be "
-            f"measured in less than {SHORTEST_MS:g} ms: use a longer recording"
-        )
-    return filtering.noise_levels(recording, config.filter(rate), seed)
-
-
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
     """Return so many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
     return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
-
-
-def detect(recording: sc.BaseRecording, config: DetectionConfig, seed: int = 0) -> Peaks:
-    """Find the negative peaks deeper than ``threshold_mad`` noise levels, channel by channel.
-
-    A dead channel (noise level 0) has none.
-    """
-    rate, gain = recording.get_sampling_frequency(), filtering.signs_and_gains(recording)[1]
-    noise = noise_levels(recording, config, seed)
-    never = np.full(len(noise), np.inf, np.float32)
-    search = Search(depths(noise, config.threshold_mad), never, never, config.dead(rate), guard=0, half_window=0)
-    found = [
-        (f.frame + start, f.channel, f.amplitude * gain[f.channel])
-        for segment, start in enumerate(segment_spans(recording)[:, 0])
-        for f in streaming.scan(recording, config.filter(rate), search, segment)
-    ]
-    frame, channel, amplitude = (np.concatenate(column) for column in zip(*found))
-    return Peaks(frame, channel, amplitude, noise * gain)
 
 
 @dataclass(frozen=True)
@@ -164,14 +105,6 @@ class DetectionScore:
     n_detected: int
 
 
-def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
-    """Return the true spike shapes (units, samples, channels) as they stand in the filtered recording."""
-    sos = config.filter(sampling_rate_hz).sos
-    pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
-    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
-    return scipy.signal.sosfiltfilt(sos, padded, axis=1)[:, pad:-pad].astype(np.float32)
-
-
 def true_peaks(
     truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, noise_mad: np.ndarray, above_mad: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -179,7 +112,10 @@ def true_peaks(
 
     One row for each spike and each channel on which it is deeper than ``above_mad`` noise levels.
     """
-    templates = filtered_templates(truth, config, sampling_rate_hz)
+    pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
+    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
+    templates = scipy.signal.sosfiltfilt(config.filter(sampling_rate_hz).sos, padded, axis=1)
+    templates = templates[:, pad:-pad].astype(np.float32)  # (units, samples, channels)
     trough = templates.argmin(axis=1) - truth.n_before  # (units, channels)
     depth = -templates.min(axis=1) / np.where(noise_mad > 0, noise_mad, np.inf)
     spike_depth = depth[truth.unit] * truth.amplitude_factor[:, None]  # (spikes, channels)
@@ -214,19 +150,18 @@ def nearest(
     return match
 
 
-def score_detection(
-    peaks: Peaks, truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, above_mad: float = 6.0
-) -> DetectionScore:
-    """Measure recall and precision of spikes deeper than ``above_mad`` noise levels, against the simulation's truth.
+def score_detection(windows: SpikeWindows, truth: GroundTruth, config: DetectionConfig) -> DetectionScore:
+    """Measure recall and precision of the ledger of a simulation's ``windows``, against its truth.
 
-    Recall: the fraction of true spikes deeper than that near which a peak was detected. Precision: the fraction of
-    detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
+    Recall: the fraction of true spikes deeper than six noise levels near which a peak was detected. Precision: the
+    fraction of detected peaks deeper than that near which a true spike of at least half the depth stands. Near: within
     ``dead_time_ms``.
     """
-    tolerance = config.dead(sampling_rate_hz)
-    frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad)
+    peaks, noise, rate = windows.ledger, windows.noise_mad, windows.sampling_rate_hz
+    tolerance, above_mad = config.dead(rate), 6.0
+    frame, channel, _, _ = true_peaks(truth, config, rate, noise, above_mad)
     found = nearest(frame, channel, peaks.frame, peaks.channel, tolerance) >= 0
-    deep = -peaks.amplitude > above_mad * peaks.noise_mad[peaks.channel]
-    frame, channel, _, _ = true_peaks(truth, config, sampling_rate_hz, peaks.noise_mad, above_mad / 2)
+    deep = -peaks.amplitude > above_mad * noise[peaks.channel]
+    frame, channel, _, _ = true_peaks(truth, config, rate, noise, above_mad / 2)
     right = nearest(peaks.frame[deep], peaks.channel[deep], frame, channel, tolerance) >= 0
     return DetectionScore(above_mad, float(found.mean()), float(right.mean()), len(found), len(right))

@@ -42,10 +42,8 @@ def shape_features(windows: Array, sampling_rate_hz: float) -> dict[str, Array]:
 
 def extrema_and_moments(windows: Array) -> Array:
     """Return positions of lowest and highest sample, the highest sample, mean, SD, skewness, kurtosis (n, 7)."""
-    shape = scipy.stats.skew(windows, axis=1), scipy.stats.kurtosis(windows, axis=1)
-    moments = (windows.mean(axis=1), windows.std(axis=1), *shape)
-    positions = (windows.argmin(axis=1), windows.argmax(axis=1))
-    return np.nan_to_num(np.stack([*positions, windows.max(axis=1), *moments], axis=1))
+    measures = np.argmin, np.argmax, np.max, np.mean, np.std, scipy.stats.skew, scipy.stats.kurtosis
+    return np.nan_to_num(np.stack([measure(windows, axis=1) for measure in measures], axis=1))
 
 
 def power_spectra(windows: Array) -> Array:

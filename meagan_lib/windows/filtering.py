@@ -16,6 +16,8 @@ import scipy.signal
 import spikeinterface.core as sc
 from numba import njit
 
+from meagan_lib import InputError
+
 LANES = 32
 """Channels that are filtered side by side: a few registers of a SIMD unit."""
 ROWS = 16
@@ -23,6 +25,7 @@ ROWS = 16
 TILE = 256
 """Channels of one job."""
 PIECE_BYTES = 2**24
+SHORTEST_MS = 100.0
 SETTLED = 1e-5
 """Fraction to which the filter's memory of what lay before the margin has decayed."""
 
@@ -32,11 +35,6 @@ class Filter:
     """Zero-phase Butterworth band-pass: second-order sections float64 (sections, 6), run forward and backward."""
 
     sos: np.ndarray
-
-    @classmethod
-    def design(cls, order: int, band_hz: tuple[float, float], sampling_rate_hz: float) -> "Filter":
-        """Design a Butterworth filter of an order and a pass band."""
-        return cls(scipy.signal.butter(order, band_hz, btype="bandpass", fs=sampling_rate_hz, output="sos"))
 
     @property
     def margin(self) -> int:
@@ -138,7 +136,7 @@ class Stored:
     Numba compiles native int16, uint16 and float32; other types become float32. Lanes beyond the last channel are 0.
     """
 
-    def __init__(self, recording: sc.BaseRecording, segment: int = 0):
+    def __init__(self, recording: sc.BaseRecording, segment: int):
         self.recording, self.segment = recording, segment
         self.n_frames, self.n_channels = recording.get_num_samples(segment), recording.get_num_channels()
         self.chunk = int(recording.get_annotation("frames_per_chunk") or 1)  # frames that lie together in the file
@@ -202,24 +200,22 @@ class Bandpass:
             out[first : first + LANES] = filtered[:, : self.stored.n_channels - first].T
 
 
-def filter_block(recording: sc.BaseRecording, filter: Filter, start: int, stop: int, segment: int = 0) -> np.ndarray:
-    """Filter frames start … stop of one segment, float32 (frames, channels), in steps of the converter."""
-    out = np.empty((recording.get_num_channels(), stop - start), np.float32)
-    Bandpass(Stored(recording, segment), filter).fill(out, start)
-    return out.T
-
-
-def noise_levels(
-    recording: sc.BaseRecording, filter: Filter, seed: int = 0, block: int = 1000, threads: int | None = None
-) -> np.ndarray:
+def noise_levels(recording: sc.BaseRecording, filter: Filter, seed: int) -> np.ndarray:
     """Estimate the noise level float32 (channels,) of the filtered recording, in steps: σ = median |x| / 0.6745.
 
-    From every second frame of blocks of ``block`` frames at random places, drawn with ``seed``: twenty blocks of a
-    large chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
-    doi:10.1162/089976604774201631.
+    From every second frame of blocks of 1000 frames at random places, drawn with ``seed``: twenty blocks of a large
+    chip, sixty of a small one; segments shorter than a block are left out. Quiroga et al. 2004,
+    doi:10.1162/089976604774201631. An InputError is raised where no segment lasts 100 ms.
     """
+    rate = recording.get_sampling_frequency()
     segments = [Stored(recording, segment) for segment in range(recording.get_num_segments())]
-    block = min(block, max(segment.n_frames for segment in segments))
+    longest = max(segment.n_frames for segment in segments)
+    if longest < SHORTEST_MS * rate / 1000:
+        raise InputError(
+            f"the recording lasts {1000 * longest / rate:.1f} ms without a break, and its noise level cannot be "
+            f"measured in less than {SHORTEST_MS:g} ms: use a longer recording"
+        )
+    block = min(1000, longest)
     segments = [segment for segment in segments if segment.n_frames >= block]
     n_channels = recording.get_num_channels()
     n_blocks = int(np.clip(10**8 // (block * n_channels), 20, 60))
@@ -238,6 +234,6 @@ def noise_levels(
         middle = x.shape[1] // 2
         return np.partition(np.abs(x, out=x), middle, axis=1)[:, middle] / np.float32(0.6745)
 
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
+    with ThreadPoolExecutor(default_threads()) as pool:
         list(pool.map(sample, range(n_blocks)))
         return np.concatenate(list(pool.map(median, range(0, n_channels, TILE))))

@@ -1,4 +1,4 @@
-"""The gate: the rule by which detection and cutting accepted the real windows, asked of any window."""
+"""The gate asks of any window what detection and cutting asked of the real ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,30 +21,21 @@ class Gate:
     Of the recording's own windows the rule is known. Of imported windows only the position of the trough can be read
     off, and where it varies, nothing: then every window passes. A part of the rule that fewer than ``READ_OFF`` of the
     training windows keep is not asked.
-
-    Attributes
-    ----------
-    aligned
-        bool (samples,): where the lowest sample of a training window stands.
-    noise_mad
-        (channels,), sorted: noise levels of the channels that gave training windows; none for imported windows. A
-        generated window has no channel, and passes if it would have on one of them.
-    threshold_mad
-        Depth of the trough in noise levels.
-    guard_mad
-        Depth, in noise levels, that no second trough exceeds; ∞: any.
-    dead
-        A trough is the lowest sample within so many on both sides.
-    artefact
-        Absolute value that no sample exceeds; ∞: any.
     """
 
     aligned: np.ndarray
+    """bool (samples,): where the lowest sample of a training window stands."""
     noise_mad: np.ndarray
+    """(channels,), sorted: noise levels of the channels that gave training windows; none for imported windows. A
+    generated window has no channel, and passes if it would have on one of them."""
     threshold_mad: float = 0.0
+    """Depth of the trough in noise levels."""
     guard_mad: float = np.inf
+    """Depth, in noise levels, that no second trough exceeds; ∞: any."""
     dead: int = 1
+    """A trough is the lowest sample within so many on both sides."""
     artefact: float = np.inf
+    """Absolute value that no sample exceeds; ∞: any."""
 
     @classmethod
     def of(cls, windows: SpikeWindows) -> "Gate":
@@ -59,17 +50,18 @@ class Gate:
         used = np.stack([windows.recording, windows.channel])[:, kept]
         noise = windows.noise_mad[(pairs[:, :, None] == np.unique(used, axis=1)[:, None]).all(axis=0).any(axis=1)]
         dead = DetectionConfig(dead_time_ms=rule["dead_time_ms"]).dead(windows.sampling_rate_hz)
+        noise, anywhere = np.sort(noise[noise > 0].astype(np.float64)), np.ones_like(aligned)
         asked = {
             "threshold_mad": rule["threshold_mad"],
             "guard_mad": rule["isolation"]["guard_mad"] or np.inf,
             "artefact": rule["artefact"] or np.inf,
         }
-        noise = np.sort(noise[noise > 0].astype(np.float64))
-        met = {
-            name: cls(np.ones_like(aligned), noise, dead=dead, **{name: value}).passes(train).mean() >= READ_OFF
+        kept_to = {
+            name: value
             for name, value in asked.items()
+            if cls(anywhere, noise, dead=dead, **{name: value}).passes(train).mean() >= READ_OFF
         }
-        return cls(aligned, noise, dead=dead, **{name: value for name, value in asked.items() if met[name]})
+        return cls(aligned, noise, dead=dead, **kept_to)
 
     def passes(self, windows: np.ndarray) -> np.ndarray:
         """Return whether bool (n,) windows (n, samples), in the unit of the recording, would have been accepted."""

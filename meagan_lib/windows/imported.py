@@ -1,6 +1,5 @@
 """Windows that were cut by others: from the catalogue, ``.npz`` or HDF5; they enter after detection."""
 
-import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import InputError
 from meagan_lib.recordings.catalogue import catalogue, fetch
-from meagan_lib.recordings.opening import holds_windows
+from meagan_lib.recordings.opening import locate
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
@@ -24,94 +23,70 @@ AMPLITUDE_UNITS = ("uV", "ADU", "normalised")
 DEFAULT = WindowConfig()
 
 
-def open_windows(
-    recording: str | Path, *, config: WindowConfig = DEFAULT, data_dir: Path | None = None
-) -> SpikeWindows:
-    """Open windows that others cut: of the catalogue by name, or of a file by path; they enter after detection.
-
-    Parameters
-    ----------
-    recording
-        What :func:`meagan_lib.recordings.opening.holds_windows` says yes to.
-    config
-        Its fractions and cycles of the split; a window's length is the file's.
-    data_dir
-        Where downloaded files are kept; ``data/`` of the checkout by default.
-
-    Raises
-    ------
-    InputError
-        A recording of voltage, a file that cannot be downloaded, or what :func:`import_windows` refuses.
-    """
-    entry = catalogue().get(str(recording))
-    if entry is None:
-        return import_windows(_find(recording), config=config)
-    if not holds_windows(recording):
-        kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
-        raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
-    paths = fetch(str(recording), Path(data_dir or ROOT / "data"))
-    return _windows_from(_read_herdingspikes(*paths, **entry["description"]), paths, config)
-
-
-def import_windows(path: str | Path, *, config: WindowConfig = DEFAULT) -> SpikeWindows:
-    """Read windows that others cut from an ``.npz`` or HDF5 (``.h5``, ``.hdf5``) file.
+def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> SpikeWindows:
+    """Open windows that others cut: of the catalogue by name, or of a file (``.npz``, ``.h5``, ``.hdf5``) by path.
 
     The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit) and ``channel``
     (n,), both −1 where unknown, ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are
     lowest) and ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``; otherwise ``ADU``), in HDF5 as datasets or
     attributes.
 
-    They are split by time where ``time_s`` is given, and windows near a block's edge are left out
+    They are split as ``config`` says: by time where ``time_s`` is given, and windows near a block's edge are left out
     (:func:`split_in_time`); otherwise by :func:`split_in_order`, with ``frame`` −1. How they were filtered is not
     known, so that ``detection`` is empty.
 
     Raises
     ------
     InputError
-        No such file, a name that is missing, a shape that does not fit, a value that is no finite number, windows
-        without spread, or the same window in two splits.
+        A recording of voltage, or a file that cannot be downloaded; no such file, a name that is missing, a shape that
+        does not fit, a value that is no finite number, windows without spread, or the same window in two splits.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no windows at {path}: check the path")
-    return _windows_from(_read_arrays(path), [path], config)
+    entry = catalogue().get(str(recording))
+    if entry is None:
+        path = _find(recording)
+        return _windows_from(_read_arrays(path), [path], config)
+    if entry["open"] != "windows":
+        kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
+        raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
+    paths = fetch(str(recording))
+    description = entry["description"]
+    arrays = _read_herdingspikes(*paths, description["sampling_rate_hz"])
+    return _windows_from(arrays | description, paths, config)
 
 
 def require_readable(recording: str | Path) -> None:
-    """Raise when a file of windows is damaged or lacks what it must hold; only its table of contents is read.
-
-    Raises
-    ------
-    InputError
-        As :func:`import_windows`. Nothing is raised for an entry of the catalogue.
-    """
+    """Raise as :func:`open_windows` when a file is damaged or lacks an array; only its table of contents is read."""
     if str(recording) not in catalogue():
-        path = _find(recording)
-        with _contents(path) as (_, there):
-            _require_names(path.name, there)
+        with _contents(_find(recording)):
+            pass
 
 
 def _find(recording: str | Path) -> Path:
-    """Find a file of windows by its path, relative to the working directory or to the checkout."""
-    path = Path(os.path.expanduser(recording))
-    return path if path.exists() else ROOT / path
+    path = locate(recording)
+    if path is None or not path.is_file():
+        raise InputError(f"no windows at {recording}: check the path")
+    return path
 
 
 @contextmanager
 def _contents(path: Path):
-    """Open a file of windows: the file, and the names that it holds."""
-    if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
+    """Open a file of windows: the file, and the names that it holds, which are those that it must."""
+    npz = path.suffix.lower() == ".npz"
+    if npz and not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
             begun = file.read(2) in (b"PK", b"")  # an archive ends in its table of contents
         state = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
         raise InputError(f"{path.name} cannot be read as windows, for it is {state}")
     try:
-        if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                yield file, list(file)
-        else:
-            with h5py.File(path, "r") as file:
-                yield file, [*file, *file.attrs]
+        with np.load(path, allow_pickle=False) if npz else h5py.File(path, "r") as file:
+            there = [*file, *getattr(file, "attrs", ())]
+            if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
+                raise InputError(
+                    f"{path.name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it "
+                    f"again with windows (n, samples) and sampling_rate_hz under these names, and "
+                    f"{', '.join(WINDOWS_OPTIONAL)} if known"
+                )
+            yield file, there
     except InputError:
         raise
     except Exception as error:  # numpy and h5py on a damaged file raise anything
@@ -121,22 +96,13 @@ def _contents(path: Path):
         ) from error
 
 
-def _require_names(name: str, there: Sequence[str]) -> None:
-    if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
-        raise InputError(
-            f"{name} lacks {' and '.join(missing)} and holds {', '.join(there) or 'nothing'}: save it again with "
-            f"windows (n, samples) and sampling_rate_hz under these names, and {', '.join(WINDOWS_OPTIONAL)} if known"
-        )
-
-
 def _read_arrays(path: Path) -> dict:
     with _contents(path) as (file, there):
-        _require_names(path.name, there)
         names = [name for name in (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL) if name in there]
         return {name: file[name][()] if name in file else file.attrs[name] for name in names}
 
 
-def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: float, amplitude_unit: str) -> dict:
+def _read_herdingspikes(path: Path, sorted_path: Path, sampling_rate_hz: float) -> dict:
     """Read spikes of HerdingSpikes 1: ``shapes`` (samples, n), ``times`` (n,) in frames, ``data`` (2, n) in pitches.
 
     The second file has a line ``time unit`` for each spike that was sorted; it names a window by its time. A window's
@@ -149,21 +115,14 @@ def _read_herdingspikes(path: Path, sorted_path: Path, *, sampling_rate_hz: floa
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path.name} or {sorted_path.name} is damaged ({error}): fetch it again") from error
     order = np.argsort(sorted_time)
-    match = nearest(
-        times,
-        np.zeros(len(times)),
-        sorted_time[order],
-        np.zeros(len(order)),
-        tolerance=1e-4,  # printed with 12 digits
-    )
+    # Times are printed with 12 digits.
+    match = nearest(times, np.zeros(len(times)), sorted_time[order], np.zeros(len(order)), tolerance=1e-4)
     electrode = np.unique(np.rint(xy), axis=1, return_inverse=True)[1]
     return {
         "windows": shapes.T,
         "time_s": times / sampling_rate_hz,
         "channel": electrode.ravel(),
         "label": np.where(match >= 0, unit[order][match], -1),
-        "sampling_rate_hz": sampling_rate_hz,
-        "amplitude_unit": amplitude_unit,
     }
 
 
@@ -225,7 +184,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
     return imported
 
 
-def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig = DEFAULT) -> np.ndarray:
+def split_in_order(groups: Sequence[np.ndarray], config: WindowConfig) -> np.ndarray:
     """Split windows whose times are not known by their order, as if it were time: uint8 (n,).
 
     In a file that is sorted by unit or by electrode that would put whole units into the test set. So where splits would
@@ -257,8 +216,8 @@ MOST_UNLIKE = 0.3
 def _unlikeness(group: np.ndarray, split: np.ndarray) -> float:
     """Return the total variation between the ``group`` (n,) of training windows and that of validation or test windows.
 
-    The larger of the two; 0 where they have the same fractions, 1 where no group is in both. What chance would give,
-    E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a fraction p of n and m windows, is taken off.
+    The larger of the two, less what chance would give: E|p̂ − q̂| = √(2 p (1 − p) (1/n + 1/m) / π) for a fraction p of
+    n and m windows.
     """
     names, group = np.unique(group, return_inverse=True)
     fraction, found = np.bincount(group) / len(group), 0.0

@@ -57,26 +57,24 @@ def parts(first: Mapping[str, object]) -> dict[str, dict]:
 def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     """Raise before anything has run when recordings, of which only the headers are read, cannot make one data set.
 
-    Raises
-    ------
-    InputError
-        A recording that cannot be opened, is given twice, or has another sampling rate or unit than the others; too
-        few for ``split_by``.
+    That is when one cannot be opened, is given twice, or has another sampling rate or unit than the others, or when
+    there are too few for ``split_by``.
     """
     from meagan_lib.recordings.opening import SIMULATED, amplitude_unit, holds_windows, open_recording
     from meagan_lib.windows.imported import require_readable
     from meagan_lib.windows.splits import require_same, require_splittable
 
-    require_splittable(list(parts), split_by)
+    require_splittable(len(parts), split_by)
     opened, owner = {}, {}
     for label, parameters in parts.items():
         recording = parameters["recording"]
         try:
-            unread = recording == SIMULATED or holds_windows(recording)
+            source = None
             if holds_windows(recording):
                 require_readable(recording)
-            picked = {choice: parameters.get(choice) or None for choice in ("well", "stream")}
-            source = None if unread else open_recording(recording, **picked)
+            elif recording != SIMULATED:
+                picked = {choice: parameters.get(choice) or None for choice in ("well", "stream")}
+                source = open_recording(recording, **picked)
         except InputError as error:
             raise InputError(f"recording {label}: {error}") from error
         file = source.get_annotation("files")[0] if source else recording  # the others describe it, perhaps others too
@@ -93,12 +91,8 @@ def execute(run: str, parameters: Mapping[str, object]) -> dict:
     """Merge the windows of a run's recordings into ``results/<run>/windows.h5`` and return the receipt.
 
     The receipt is the one that notebook 01 leaves for a single recording: whoever needs windows asks for no other.
-    Notebook and figures that an earlier run of this name has of a single recording are removed.
-
-    Raises
-    ------
-    InputError
-        Recordings that cannot be merged, or too few windows of all together.
+    Notebook and figures that an earlier run of this name has of a single recording are removed. What cannot be merged,
+    or has too few windows of all together, raises an InputError.
     """
     from meagan_lib.windows.spike_windows import SpikeWindows, Split
     from meagan_lib.windows.splits import merge, require_enough

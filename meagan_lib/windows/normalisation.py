@@ -42,20 +42,12 @@ class Standardiser:
 class WindowStandardiser:
     """Each window to mean 0 and standard deviation 1 by itself: a model of such windows never sees an amplitude.
 
-    On the way back each window gets mean and standard deviation of a training window that is drawn at random, so that
-    amplitudes are right on the whole and wrong for the shape that carries them.
-
-    Attributes
-    ----------
-    centres, scales
-        Mean and standard deviation (n,) of each training window.
-    seed
-        Of the draw.
+    On the way back each window gets ``centres`` and ``scales``, mean and standard deviation (n,), of a training window
+    that is drawn at random, so that amplitudes are right on the whole and wrong for the shape that carries them.
     """
 
     centres: np.ndarray
     scales: np.ndarray
-    seed: int = 0
     bounded: bool = False
 
     @classmethod
@@ -70,7 +62,7 @@ class WindowStandardiser:
 
     def inverse(self, windows: np.ndarray) -> np.ndarray:
         """Map back to the amplitude unit, float32."""
-        drawn = np.random.default_rng(self.seed).integers(len(self.scales), size=(len(windows), 1))
+        drawn = np.random.default_rng(0).integers(len(self.scales), size=(len(windows), 1))
         return (windows * self.scales[drawn] + self.centres[drawn]).astype(np.float32)
 
 
@@ -78,12 +70,6 @@ NORMALISATIONS = {"z_score": Standardiser.fit, "min_max": Standardiser.fit_range
 
 
 def fit_normalisation(name: str, windows: np.ndarray) -> Standardiser | WindowStandardiser:
-    """Fit the normalisation called ``name`` to training windows (n, samples).
-
-    Raises
-    ------
-    InputError
-        A name that is not known.
-    """
+    """Fit the normalisation called ``name`` to training windows (n, samples); an unknown one raises an InputError."""
     choose("normalisation", name, NORMALISATIONS)
     return NORMALISATIONS[name](windows)

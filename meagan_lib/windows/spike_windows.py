@@ -65,10 +65,8 @@ class Ledger:
 
 COLUMNS = ("channel", "frame", "label", "split", "recording", "noise_mad", "noise_recording")
 """Arrays of a file of windows, beside the windows themselves."""
-ORIGIN = ("positions_um", "stretches", "planted_bursts", "around")
-"""Arrays of a file of windows on the recording as a whole; a file may lack them."""
-GENERATED = ("passes",)
-"""Arrays of a file of generated windows alone."""
+OPTIONAL = ("positions_um", "stretches", "planted_bursts", "around", "passes")
+"""Arrays that a file may lack, beside the footprints; the last is that of generated windows alone."""
 
 
 def _first_recording(owner: object, name: str, like: np.ndarray) -> None:
@@ -79,45 +77,28 @@ def _first_recording(owner: object, name: str, like: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class SpikeWindows:
-    """Windows cut around spikes.
+    """Windows cut around spikes, of one recording or several.
 
-    Attributes
-    ----------
-    windows
-        float32 (n, samples), in ``amplitude_unit``; the peak stands at sample ``pre_samples``.
-    channel, frame, label, split
-        int32, int64, int32, uint8 (n,): electrode, frame of the peak, unit (each −1 = unknown) and :class:`Split`.
-    sampling_rate_hz, pre_samples, amplitude_unit
-        ``amplitude_unit`` is ``uV``, ``ADU`` or ``normalised``.
-    detection
-        Parameters of detection and isolation.
-    source_sha256
-        Of the files that the recording was read from.
-    noise_mad
-        float32 (channels,): noise level of each channel, in ``amplitude_unit``.
-    ledger
-        Of real windows; None for synthetic ones.
-    recording
-        uint16 (n,): index into ``recordings``; 0 unless given.
-    recordings
-        Names of the recordings: one, or several after :func:`merge`. Frames and channels count within a recording.
-    noise_recording
-        uint16 (channels,): the recording that each value of ``noise_mad`` belongs to; 0 unless given.
-    positions_um
-        float32 (channels, 2): x, y of each channel, as in ``noise_mad``; NaN where they are not known.
-    stretches
-        int64 (stretches, 3): recording, first frame and end of what was recorded without a break; none where the
-        length of the recording is not known.
-    planted_bursts
-        int64 (bursts, 3): recording, first frame and end of the network bursts of a simulation.
-    around
-        int32 (channels, electrodes): the electrodes of each electrode's footprint, itself first, −1 for none
-        (:func:`meagan_lib.windows.footprints.electrodes_around`); None where none were cut.
-    footprints
-        float32 (n, electrodes, samples): the window on every electrode ``around`` its own; None where none were cut.
-    passes
-        bool (n,): of generated windows, which pass the rule that the real ones went through
-        (:class:`meagan_lib.windows.gate.Gate`); None for real ones.
+    ``windows`` float32 (n, samples), in ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``); the peak stands at
+    sample ``pre_samples``. For each of them ``channel`` int32, ``frame`` int64 (of the peak), ``label`` int32 (the
+    unit; each −1 where unknown), ``split`` uint8 (:class:`Split`) and ``recording`` uint16 (index into ``recordings``,
+    0 unless given), each (n,). Frames and channels count within a recording.
+
+    For each channel ``noise_mad`` float32 (channels,), its noise level in ``amplitude_unit``; ``noise_recording``
+    uint16 (channels,), the recording that it belongs to, 0 unless given; ``positions_um`` float32 (channels, 2), its x
+    and y, NaN where they are not known.
+
+    Of the recordings ``recordings``, their names; ``detection``, the parameters of detection and isolation;
+    ``source_sha256`` of the files that they were read from; ``stretches`` int64 (stretches, 3): recording, first frame
+    and end of what was recorded without a break, none where the length of the recording is not known;
+    ``planted_bursts`` int64 (bursts, 3): recording, first frame and end of the network bursts of a simulation.
+
+    Where footprints were cut, ``around`` int32 (channels, electrodes), the electrodes of each electrode's footprint,
+    itself first, −1 for none (:func:`meagan_lib.windows.footprints.electrodes_around`), and ``footprints`` float32
+    (n, electrodes, samples), each window on all of them. None otherwise.
+
+    Of real windows ``ledger``; of generated ones ``passes`` bool (n,): which pass the rule that the real ones went
+    through (:class:`meagan_lib.windows.gate.Gate`). None for the others.
     """
 
     windows: np.ndarray
@@ -189,22 +170,9 @@ class SpikeWindows:
     def classes(self, by: str, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Find the classes of the windows of one split, for a conditional model.
 
-        Parameters
-        ----------
-        by
-            ``unit`` or ``channel``, each counted within its recording.
-
-        Returns
-        -------
-        index
-            int64 (m,), from 0.
-        of
-            int64 (classes, 2): recording and unit or channel (−1: unknown) of each class.
-
-        Raises
-        ------
-        InputError
-            Another ``by``, or units or channels that are not known.
+        The index int64 (m,) of each window's class, from 0; and recording and unit or channel (−1: unknown) of each
+        class, int64 (classes, 2). ``by`` is ``unit`` or ``channel``, each counted within its recording; another word,
+        or units or channels that are not known, raise an InputError.
         """
         of, index = np.unique(self._pairs(by, split), axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():
@@ -235,6 +203,7 @@ class SpikeWindows:
         They have no channel, time, unit or recording, but those ``columns`` that are given.
         """
         n = len(windows)
+        unknown = {"channel": np.full(n, -1, np.int32), "frame": np.full(n, -1), "label": np.full(n, -1, np.int32)}
         return replace(
             self,
             windows=windows.astype(np.float32),
@@ -246,12 +215,7 @@ class SpikeWindows:
             recording=None,
             recordings=["synthetic"],
             noise_recording=None,
-            **{
-                "channel": np.full(n, -1, np.int32),
-                "frame": np.full(n, -1, np.int64),
-                "label": np.full(n, -1, np.int32),
-            }
-            | {name: np.asarray(column, np.int32) for name, column in columns.items()},
+            **unknown | {name: np.asarray(column, np.int32) for name, column in columns.items()},
         )
 
     def save(self, path: Path | str) -> None:
@@ -264,7 +228,7 @@ class SpikeWindows:
 
     def write(self, file: h5py.File) -> None:
         """Write everything but the windows themselves."""
-        for name in (*COLUMNS, *ORIGIN, *GENERATED):
+        for name in (*COLUMNS, *OPTIONAL):
             if getattr(self, name) is not None:
                 file.create_dataset(name, data=getattr(self, name))
         for name in ("sampling_rate_hz", "pre_samples", "amplitude_unit"):
@@ -279,13 +243,7 @@ class SpikeWindows:
 
     @classmethod
     def load(cls, path: Path | str) -> "SpikeWindows":
-        """Read what :meth:`save` wrote.
-
-        Raises
-        ------
-        InputError
-            No such file, or not a file of windows.
-        """
+        """Read what :meth:`save` wrote; no such file, or not a file of windows, raises an InputError."""
         path = Path(path)
         if not path.is_file():
             raise InputError(f"no windows at {path.parent.name}/{path.name}: run notebook 01_preprocessing first")
@@ -303,7 +261,7 @@ class SpikeWindows:
             ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
         return cls(
             **{name: file[name][:] for name in ("windows", *COLUMNS)},
-            **{name: file[name][:] for name in (*ORIGIN, *GENERATED, "footprints") if name in file},
+            **{name: file[name][:] for name in (*OPTIONAL, "footprints") if name in file},
             sampling_rate_hz=float(file.attrs["sampling_rate_hz"]),
             pre_samples=int(file.attrs["pre_samples"]),
             amplitude_unit=str(file.attrs["amplitude_unit"]),
@@ -315,8 +273,7 @@ class SpikeWindows:
 def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:
     """Return intervals float64 (m,) in ms between neighbouring peaks of a channel, all channels together.
 
-    None goes from one recording to another, nor over a joint of segments, where ``segment_starts`` gives the frames at
-    which these begin.
+    None goes from one recording to another, nor from one segment to the next, of which the first frames are given.
     """
     segment = np.searchsorted(segment_starts, peaks.frame, side="right")
     train = np.stack([peaks.recording, segment, peaks.channel])

@@ -28,10 +28,9 @@ def split_in_time(
         raise InputError(f"the fractions of the split must be three positive numbers with sum 1, not {fractions}")
     if cycles < 1:
         raise InputError(f"split_cycles is {cycles}: it must be 1 or more")
-    edges = ((np.arange(cycles)[:, None] + np.cumsum(fractions)) * n_frames / cycles).ravel()
-    block = np.searchsorted(edges[:-1], frame, side="right")
-    inner = edges[:-1]
-    distance = np.abs(frame[:, None] - inner[None, :]).min(axis=1) if len(inner) else np.full(len(frame), np.inf)
+    edges = ((np.arange(cycles)[:, None] + np.cumsum(fractions)) * n_frames / cycles).ravel()[:-1]
+    block = np.searchsorted(edges, frame, side="right")
+    distance = np.abs(frame[:, None] - edges).min(axis=1)
     return (block % 3).astype(np.uint8), distance < n_samples
 
 
@@ -42,38 +41,32 @@ LEAST = (20, 2, 10)
 def require_enough(windows: SpikeWindows, minimum: int) -> None:
     """Raise when there are fewer than ``minimum`` windows to train, a tenth of it to validate or a quarter to test.
 
-    No ``minimum`` asks for less than ``LEAST``, but with 0 any window will do, of whichever split.
-
-    Raises
-    ------
-    InputError
-        With the counts and the parameters to relax.
+    No ``minimum`` asks for less than ``LEAST``, but with 0 any window will do, of whichever split. The InputError has
+    the counts and the parameters to relax.
     """
     train, validation, test = there = [int((windows.split == s).sum()) for s in Split]
     needed = (minimum, -(-minimum // 10), -(-minimum // 4))
     needed = tuple(map(max, needed, LEAST)) if minimum else needed
-    if not any(there) or any(n < least for n, least in zip(there, needed)):
-        lower = 0.8 * windows.detection.get("threshold_mad", 5.0)
-        if windows.ledger and not len(windows.ledger.frame):
-            raise InputError(
-                "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a "
-                f"recording of active cells, or lower the threshold with --set 01_preprocessing.threshold_mad={lower:g}"
-            )
-        counted, remedy = f"windows: {len(windows.split)} windows", "add windows"
-        if windows.ledger:
-            counted = f"isolated spikes: {len(windows.split)} windows of {len(windows.ledger.frame)} detected peaks"
-            remedy = (
-                "use a longer recording, or relax threshold_mad, guard_ms or window_ms (such as --set "
-                f"01_preprocessing.threshold_mad={lower:g})"
-            )
-        wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
-        most, enough = min(train, 10 * validation, 4 * test), all(n >= least for n, least in zip(there, LEAST))
-        fewer = ", or make do with these, which rank models only roughly, by --set 01_preprocessing."
-        fewer = f"{fewer}min_train_windows={most}" if enough else ""
+    if any(there) and all(n >= least for n, least in zip(there, needed)):
+        return
+    lower = f"--set 01_preprocessing.threshold_mad={0.8 * windows.detection.get('threshold_mad', 5.0):g}"
+    if windows.ledger and not len(windows.ledger.frame):
         raise InputError(
-            f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: "
-            f"{remedy}{fewer}"
+            "too few isolated spikes: none, for nothing in the recording stands out from its noise: take a recording "
+            f"of active cells, or lower the threshold with {lower}"
         )
+    counted, remedy = f"windows: {len(windows.split)} windows", "add windows"
+    if windows.ledger:
+        counted = f"isolated spikes: {len(windows.split)} windows of {len(windows.ledger.frame)} detected peaks"
+        remedy = f"use a longer recording, or relax threshold_mad, guard_ms or window_ms (such as {lower})"
+    if all(n >= least for n, least in zip(there, LEAST)):
+        most = min(train, 10 * validation, 4 * test)
+        remedy += ", or make do with these, which rank models only roughly, by --set 01_preprocessing."
+        remedy += f"min_train_windows={most}"
+    wanted = f"{needed[0]}, {needed[1]} and {needed[2]} are" if minimum else "one at least is"
+    raise InputError(
+        f"too few {counted} ({train} to train, {validation} to validate, {test} to test), and {wanted} needed: {remedy}"
+    )
 
 
 def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
@@ -89,12 +82,8 @@ def fingerprints(windows: np.ndarray, noise: float = 0.0) -> np.ndarray:
 def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) -> None:
     """Raise when a window of one split equals a window of another one; copies within a split are allowed.
 
-    ``fingerprint`` int64 (n,): of :func:`fingerprints`, where the windows themselves are not in memory.
-
-    Raises
-    ------
-    InputError
-        With how many windows there are, and what to leave out; or that those to train are all alike.
+    So when those to train are all alike. ``fingerprint`` int64 (n,): of :func:`fingerprints`, where the windows
+    themselves are not in memory. The InputError says how many windows there are, and what to leave out.
     """
     if fingerprint is None:
         noise = float(np.median(windows.noise_mad)) if len(windows.noise_mad) else 0.0
@@ -122,34 +111,19 @@ def require_apart(windows: SpikeWindows, fingerprint: np.ndarray | None = None) 
     )
 
 
-SPLIT_BY = ("recording", "time")
-
-
-def require_splittable(names: list[str], by: str) -> None:
-    """Raise when recordings cannot be divided ``by`` recording or time.
-
-    Raises
-    ------
-    InputError
-        Fewer than three recordings to split by recording, or another word than those of ``SPLIT_BY``.
-    """
-    choose("split_by", by, SPLIT_BY)
-    if by == "recording" and len(names) < len(Split):
+def require_splittable(n_recordings: int, by: str) -> None:
+    """Raise an InputError when there are too few recordings to split ``by`` recording, or for an unknown word."""
+    choose("split_by", by, ("recording", "time"))
+    if by == "recording" and n_recordings < len(Split):
         raise InputError(
             f"splitting by recording needs 3 recordings with spikes, one each for training, validation and test, and "
-            f'there are {len(names)}: add recordings, or ask for split_by = "time" '
+            f'there are {n_recordings}: add recordings, or ask for split_by = "time" '
             f"(--set merge.split_by=time), which splits each recording in time"
         )
 
 
 def require_same(values: Mapping[str, object], what: str) -> None:
-    """Raise when the ``values`` of ``what``, by recording, are not all the same.
-
-    Raises
-    ------
-    InputError
-        Naming the first recording whose value is not that of most.
-    """
+    """Raise an InputError that names the first recording whose value of ``what`` is not that of most."""
     common, _ = Counter(values.values()).most_common(1)[0]
     for name, value in values.items():
         if value != common:
@@ -170,16 +144,9 @@ def merge(
     The columns stand one recording after the other; ``recording`` says which. Channels and frames count within their
     recording; units keep apart (those of a later recording are counted on from the earlier ones, −1 stays −1).
 
-    Parameters
-    ----------
-    parts
-        Windows of one recording each.
-    by
-        ``"recording"``: whole recordings go to training, validation or test, so that the windows come closest to the
-        ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. ``"time"``:
-        every recording keeps its own split in time, and is then in training, validation and test alike.
-    fractions, seed
-        Fractions of the windows for training, validation and test, and the seed, for ``by="recording"``.
+    By ``"recording"`` whole recordings go to training, validation or test, so that the windows come closest to the
+    ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. By ``"time"``
+    every recording keeps its own split in time, and is then in training, validation and test alike.
 
     Raises
     ------
@@ -190,7 +157,7 @@ def merge(
     """
     names, windows = list(parts), list(parts.values())
     sizes = np.array([len(w) for w in windows])
-    require_splittable(names if by == "time" else [n for n, size in zip(names, sizes) if size], by)
+    require_splittable(np.count_nonzero(sizes), by)
     for name, what in {
         "sampling_rate_hz": "sampling rate in Hz",
         "n_samples": "number of samples in a window",

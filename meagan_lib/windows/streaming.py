@@ -20,20 +20,21 @@ from meagan_lib.workflow import progress
 SEGMENT = 4096
 """Frames that one job searches: with its margins, what 32 channels leave of a core's cache."""
 SLAB_BYTES = 2**26
+"""What is read at once, rounded up to whole segments."""
 
 NEXT, PREVIOUS, GUARD, ARTEFACT, CLIPPED = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a pass searches for; times in frames, depths in steps of the converter, by channel."""
+    """What a pass searches for; times in frames, depths in steps of the converter, float32 (channels,), ∞ for none."""
 
     threshold: np.ndarray
-    """float32 (channels,): depth of a peak, ∞ where none is wanted."""
+    """Depth of a peak."""
     guard_threshold: np.ndarray
-    """float32 (channels,): depth of a second trough that spoils a window, ∞ for none."""
+    """Depth of a second trough that spoils a window."""
     artefact: np.ndarray
-    """float32 (channels,): absolute value that no spike reaches, ∞ for none."""
+    """Absolute value that no spike reaches."""
     dead: int
     """A peak is the lowest of its channel within this many frames on both sides."""
     guard: int
@@ -179,22 +180,10 @@ def _slabs(stored: Stored, slab: int, reach: int) -> Iterator[tuple[int, int, in
             yield first, end, origin, room[number % 2]
 
 
-def scan(
-    recording: sc.BaseRecording,
-    filter: Filter,
-    search: Search,
-    segment: int = 0,
-    threads: int | None = None,
-    slab_frames: int | None = None,
-    tile: int = TILE,
-) -> Iterator[Found]:
+def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: int = 0) -> Iterator[Found]:
     """Pass once over a segment of a recording and yield what was found, stretch by stretch, in order of time.
 
-    Parameters
-    ----------
-    threads, slab_frames, tile
-        How the work is divided: cores, frames read at once (rounded up to ``SEGMENT``), channels of a job. None of
-        them changes the result.
+    How the work is divided (threads, frames read at once, channels of a job) does not change it.
     """
     stored = Stored(recording, segment)
     bandpass, n_channels, rails = Bandpass(stored, filter), stored.n_channels, np.array(search.rails, np.float64)
@@ -227,12 +216,12 @@ def scan(
             parts.append((peaks[: counts[0]][mine], amplitude[: counts[0]][mine], windows[: counts[1]].copy(), kept))
         return parts
 
-    step = max(slab_frames or SLAB_BYTES // (2 * n_channels), 1)
+    step = max(SLAB_BYTES // (2 * n_channels), 1)
     slab = -(-step // SEGMENT) * SEGMENT
-    per_tile = max(tile // LANES, 1)
+    per_tile = TILE // LANES
     tiles = [starts[i : i + per_tile] for i in range(0, len(starts), per_tile)]
     tell, rate = progress.pace("second"), recording.get_sampling_frequency()
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
+    with ThreadPoolExecutor(default_threads()) as pool:
         for first, end, origin, values in _slabs(stored, slab, bandpass.margin + context):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -27,7 +28,7 @@ from meagan_lib.network import spike_files
 from meagan_lib.plots import LABELS
 from meagan_lib.recordings import opening
 from meagan_lib.windows import merging
-from meagan_lib.windows.detection import DetectionConfig, lowpass_taps
+from meagan_lib.windows.detection import DetectionConfig, window_lowpass
 from meagan_lib.workflow import figures, graph
 from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
@@ -132,7 +133,7 @@ def test_the_table_of_chapters_names_every_notebook():
 def test_the_table_of_baselines_counts_every_number_that_was_fitted():
     method = (BOOK / "method.md").read_text()
     rows = re.findall(r"^\| `(\w+)`.*?\| ([\d ]+) \| [\d ]", method, flags=re.MULTILINE)
-    taps = [float(tap) for tap in lowpass_taps(DetectionConfig(), 20_000.0)]
+    taps = window_lowpass(asdict(DetectionConfig()), 20_000.0)
     data = TrainingData(np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32), taps)
     assert {model for model, _ in rows} == {"vae", "dcgan", "tts_gan", "flow_matching", "plain_transformer_gan"}
     for model, told in [*rows, ("transformer_gan", "148 968"), ("vae_gan", "148 968"), ("plain_vae_gan", "146 824")]:

@@ -1,5 +1,7 @@
 """Every planted failure is seen, every metric sees some, and other real windows are left in peace."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,11 +24,9 @@ COSTLY = ("c2st_auc", "c2st_cnn_auc")
 def table():
     aligned = np.zeros(TRAIN.shape[1], bool)
     aligned[TRAIN.argmin(axis=1)] = True
-    gate = Gate(aligned, np.zeros(0)).passes
-    cheap = planted_failures.planted_failures(
-        TEST, TRAIN, RATE, 250, 10, names=[m for m in METRICS if m not in COSTLY], gate=gate
-    )
-    costly = planted_failures.planted_failures(TEST, TRAIN, RATE, 200, 50, names=COSTLY)
+    gated = replace(CONTEXT, gate=Gate(aligned, np.zeros(0)).passes)
+    cheap = planted_failures.planted_failures(TEST, gated, 250, 10, [m for m in METRICS if m not in COSTLY])
+    costly = planted_failures.planted_failures(TEST, CONTEXT, 200, 50, COSTLY)
     return {failure: cheap[failure] | costly[failure] for failure in cheap}
 
 
@@ -70,8 +70,8 @@ def test_the_distances_of_distributions_do_not_see_copies_and_a_gaussian_passes_
 
 
 def test_more_precision_and_coverage_than_real_windows_have_is_a_failure():
-    test, train = spikes(4500, seed=1), spikes(3000, seed=3)
-    more = planted_failures.planted_failures(test, train, RATE, 1500, 20, names=("precision", "coverage"))
+    test, context = spikes(4500, seed=1), Context.fit(spikes(3000, seed=3), RATE)
+    more = planted_failures.planted_failures(test, context, 1500, 20, ("precision", "coverage"))
     for name, tight in more["modes contracted by 15 %"].items():
         assert tight["value"] > more[planted_failures.CONTROL][name]["value"] and tight["flagged"]
 

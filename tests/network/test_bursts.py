@@ -49,8 +49,9 @@ def test_planted_bursts_of_an_electrode_are_found_to_the_spike(planted):
     np.testing.assert_array_equal(found.span, spans)
     assert found.justified[0] and 5 < found.threshold_ms[0] <= LONGEST_MS and (found.n_spikes == 8).all()
     result = summary(found, trains)
-    assert (result.n, result.spikes, result.per_minute) == (50, 8, 30) and result.share == 400 / len(trains.frame)
-    assert result.duration_ms == pytest.approx(35) and result.pause_s == pytest.approx(1.965)
+    assert (result["n"], result["spikes"], result["per_minute"]) == (50, 8, 30)
+    assert result["share"] == 400 / len(trains.frame)
+    assert result["duration_ms"] == pytest.approx(35) and result["pause_s"] == pytest.approx(1.965)
 
 
 def test_a_break_in_the_recording_ends_a_burst(planted):
@@ -75,14 +76,14 @@ def test_no_burst_of_the_network_and_no_pause_crosses_a_break(planted):
         stretches=[[0, joint], [joint + gap, trains.n_frames + gap]],
     )
     found, (pooled, n) = network_bursts(cut), pooled_intervals_ms(cut)
-    assert len(found.span) == 50 and summary(found, cut).per_minute == pytest.approx(30, abs=0.1)
-    assert len(pooled) == len(trains.frame) - 2 * (n - 1)
+    assert len(found.span) == 50 and summary(found, cut)["per_minute"] == pytest.approx(30, abs=0.1)
+    assert np.isfinite(pooled).sum() == len(trains.frame) - 2 * (n - 1)
     two = trains_of(np.r_[0:800:100, 20_000, 40_000:40_800:100, 60_000], n_frames=70_000)
     for stretches, pause_s in ((None, 1.965), ([[0, 21_000], [30_000, 70_000]], np.nan)):
         parted = replace(two, stretches=stretches)
         result = summary(electrode_bursts(parted), parted)
-        assert result.n == 2
-        np.testing.assert_allclose(result.pause_s, pause_s)
+        assert result["n"] == 2
+        np.testing.assert_allclose(result["pause_s"], pause_s)
 
 
 def test_the_valley_parts_two_humps_and_one_hump_has_none():
@@ -104,7 +105,7 @@ def test_a_histogram_holds_every_interval_above_zero(values):
 @pytest.mark.parametrize("rate_hz", [0.5, 3.0, 20.0])
 def test_trains_without_a_pattern_hardly_burst(rate_hz):
     trains = poisson(20, rate_hz, 60)
-    assert summary(electrode_bursts(trains, 4), trains).share < 0.05
+    assert summary(electrode_bursts(trains, 4), trains)["share"] < 0.05
     assert len(network_bursts(trains).span) <= 1
 
 
@@ -115,7 +116,8 @@ def test_the_simulations_network_bursts_are_found_in_whatever_order_its_electrod
     trains = SpikeTrains(frame, unit, [str(u) for u in range(40)], int(60 * RATE_HZ), RATE_HZ)
     found, planted = network_bursts(trains), burst_frames(config)
     result = score(found.span, planted, trains.n_frames, RATE_HZ)
-    assert result.recall >= 0.9 and result.precision >= 0.9 and result.overlap > 0.75 and abs(result.onset_ms) < 50
+    assert result["recall"] >= 0.9 and result["precision"] >= 0.9
+    assert result["overlap"] > 0.75 and abs(result["onset_ms"]) < 50
     order = np.random.default_rng(seed).permutation(40)
     turned = network_bursts(trains.select(order))
     np.testing.assert_array_equal(turned.span, found.span)
@@ -129,25 +131,26 @@ def test_silent_electrodes_and_single_spikes_are_no_bursts_and_no_trouble(frames
     trains = trains_of(*frames)
     for found in (electrode_bursts(trains, 7), network_bursts(trains)):
         assert len(found.span) == 0 and not found.inside.any() and len(found.inside) == len(trains.frame)
-        assert summary(found, trains).share == 0 and np.isnan(summary(found, trains).duration_ms)
+        assert summary(found, trains)["share"] == 0 and np.isnan(summary(found, trains)["duration_ms"])
     assert len(pooled_intervals_ms(trains)[0]) == 0
 
 
 def test_a_burst_of_one_electrode_is_none_of_the_network():
     busy, rest = np.arange(0, 400, 4), np.arange(0, 1_900_000, 9_000)
     alone = trains_of(np.r_[busy + 500_000, rest], rest + 40, rest + 80, n_frames=2_000_000)
-    assert len(network_bursts(alone, least_electrodes=1).span) == 1 and len(network_bursts(alone).span) == 0
+    several = replace(alone, electrode=np.where(alone.frame % 8, alone.electrode, 1))  # the same spikes on two
+    assert len(network_bursts(several).span) == 1 and len(network_bursts(alone).span) == 0
 
 
 def test_bursts_are_scored_against_planted_ones():
     planted = np.array([[100, 200], [300, 400], [600, 700]])
     same = score(planted, planted, 1_000, 1_000.0)
-    assert (same.recall, same.precision, same.overlap, same.onset_ms) == (1, 1, 1, 0)
+    assert same == {"recall": 1, "precision": 1, "overlap": 1, "onset_ms": 0}
     result = score(np.array([[150, 250], [450, 500], [590, 620], [650, 660]]), planted, 1_000, 1_000.0)
-    assert result.recall == 2 / 3 and result.precision == 2 / 4  # one planted burst counts once
-    assert result.onset_ms == 20 and result.overlap == (50 + 20 + 10) / (300 + 50 + 50 + 10)
+    assert result["recall"] == 2 / 3 and result["precision"] == 2 / 4  # one planted burst counts once
+    assert result["onset_ms"] == 20 and result["overlap"] == (50 + 20 + 10) / (300 + 50 + 50 + 10)
     nothing = score(np.zeros((0, 2), int), planted, 1_000, 1_000.0)
-    assert nothing.recall == 0 and np.isnan(nothing.precision) and np.isnan(nothing.onset_ms)
+    assert nothing["recall"] == 0 and np.isnan(nothing["precision"]) and np.isnan(nothing["onset_ms"])
 
 
 def test_a_burst_takes_two_spikes():

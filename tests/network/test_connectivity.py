@@ -122,9 +122,7 @@ def test_the_mean_with_the_others_leaves_out_the_silent():
 
 def test_independent_trains_are_not_connected():
     found = [
-        functional_connectivity(
-            poisson(12, rate, 30, seed=seed), 20.0, 1000.0, 20, seed=seed, threads=1
-        ).adjacency.any()
+        functional_connectivity(poisson(12, rate, 30, seed=seed), 20.0, 1000.0, 20, seed=seed).adjacency.any()
         for seed in range(12)
         for rate in (0.3, 4.0)
     ]
@@ -149,7 +147,7 @@ def test_planted_connections_are_found_and_no_others():
     np.testing.assert_array_equal(links.adjacency, wanted[np.ix_(order, order)])
     np.testing.assert_array_equal(links.q, links.q.T)
     assert links.q.min() > 1 / 41 - 1e-12 and (np.diag(links.q) == 1).all()
-    again = functional_connectivity(together.select(order), 10.0, 500.0, 40, threads=1)
+    again = functional_connectivity(together.select(order), 10.0, 500.0, 40)
     np.testing.assert_array_equal(again.q, links.q)
 
 

@@ -14,7 +14,7 @@ from meagan_lib.network.spike_trains import from_windows
 from meagan_lib.network.treatment import culture_features
 from meagan_lib.windows.features import shape_features
 from tests.network.test_bursts import poisson
-from tests.network.test_spike_trains import trains_of
+from tests.network.test_spike_trains import frames_of, trains_of
 
 
 def blobs(sizes: tuple[int, ...], apart: float = 6.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def test_cv2_is_elephants_and_1_for_poisson_and_0_for_a_clock():
 
     trains = poisson(3, 20.0, 100)
     found = groups.interval_features(trains)
-    np.testing.assert_allclose(found["cv2"], [cv2(np.diff(trains.frames_of(e))) for e in range(3)])
+    np.testing.assert_allclose(found["cv2"], [cv2(np.diff(frames_of(trains, e))) for e in range(3)])
     np.testing.assert_allclose([found["cv"], found["cv2"]], 1, atol=0.1)
     clock = groups.interval_features(trains_of(range(0, 1_000, 50)))
     assert clock["cv"][0] == clock["cv2"][0] == 0
@@ -137,7 +137,7 @@ def test_one_cloud_is_not_taken_for_groups():
     x, _ = blobs((50,))
     cloud = groups.stability(x, 2, n=19)
     planted = groups.stability(blobs((25, 25))[0], 2, n=19)
-    assert cloud.p > 0.1 and planted.p == 1 / 20
+    assert cloud.silhouette.p > 0.1 and planted.silhouette.p == 1 / 20
     assert planted.agreement.min() == 1 and planted.cloud_agreement.mean() < 0.9
     assert groups.gaussian_mixture(x, groups.fuzzy_c_means(x, 2))[0] == 1
 
@@ -147,7 +147,7 @@ def test_groups_that_last_are_told_in_unseen_time_and_those_that_do_not_are_not(
     x, _ = blobs((12, 12), apart=4.0)
     lasting = x + 0.3 * rng.standard_normal((4, *x.shape))
     found = groups.classify_unseen(lasting, 2, n_permutations=19)
-    assert found.accuracy == 1 and found.p == 1 / 20 and found.null.mean() < 0.8
+    assert found.value == 1 and found.p == 1 / 20 and found.null.mean() < 0.8
     passing = np.stack([block[rng.permutation(24)] for block in lasting])
     assert groups.classify_unseen(passing, 2, n_permutations=19).p > 0.05
 

@@ -149,8 +149,8 @@ def test_two_cultures_are_too_few_for_an_interval():
 def test_conditions_of_one_culture_are_compared_part_by_part():
     rested, driven = (simulated_cultures(config, 1)[0] for config in (HEALTHY, SICK))
     recorded = {"left": {"a": rested, "b": driven, "c": rested}, "right": {"a": rested, "b": rested}}
-    found = compare_recordings(recorded, 10.0, 50.0, n_permutations=19)
-    assert found.table["pair"].tolist() == ["a – b", "a – c", "b – c", "a – b"]
-    assert found.table["part"].tolist() == ["left"] * 3 + ["right"] and found.null.shape == (4, 19)
-    apart = found.table["distance"]
-    assert apart[0] == apart[2] > apart[1] == apart[3] == 0 and (found.table["q"] >= found.table["p"]).all()
+    table, null = compare_recordings(recorded, 10.0, 50.0, n_permutations=19)
+    assert table["pair"].tolist() == ["a – b", "a – c", "b – c", "a – b"]
+    assert table["part"].tolist() == ["left"] * 3 + ["right"] and null.shape == (4, 19)
+    apart = table["distance"]
+    assert apart[0] == apart[2] > apart[1] == apart[3] == 0 and (table["q"] >= table["p"]).all()

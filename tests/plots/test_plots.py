@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
@@ -91,9 +92,8 @@ def test_an_animation_has_its_frames_is_small_and_always_the_same():
     activity = np.random.default_rng(0).poisson(1.0, (40, 64))
 
     def make() -> bytes:
-        return plots.activity_animation(
-            grid(8, 28), activity, TIME_S[280:320], TIME_S, RATE_HZ, "spikes in 10 ms", CHIP_UM
-        )
+        shared = {"time_s": TIME_S, "rate_hz": RATE_HZ, "label": "spikes in 10 ms", "chip_um": CHIP_UM}
+        return plots.activity_animation(grid(8, 28), activity, TIME_S[280:320], **shared)
 
     gif = make()
     assert gif == make() and len(gif) < 1_500_000
@@ -133,7 +133,9 @@ def test_the_default_is_marked_on_its_curve():
 
 
 @pytest.mark.parametrize("sizes", [[200], [30, 0], [1, 5, 9, 20, 40], [0], [2] * 8])
-@pytest.mark.parametrize("plot", [plots.window_density, plots.mean_sd])
+@pytest.mark.parametrize(
+    "plot", [plots.window_density, lambda time_ms, own, unit: plots.mean_sd(time_ms, {"real": own}, unit)]
+)
 def test_panels_name_their_group_and_its_size(plot, sizes):
     groups = {f"unit {i}": windows(n, i) for i, n in enumerate(sizes)}
     fig = plot(TIME_MS, groups, "uV")
@@ -194,15 +196,13 @@ def test_snapshots_show_the_first_and_the_last_frame_and_the_animation_all_of_th
     fig = plots.snapshots(TIME_MS, np.arange(20), shown, "uV", "vae_gan")
     titles = [axis.get_title(loc="left") for axis in fig.axes]
     assert len(titles) == 8 and titles[0] == "step 0" and titles[-1] == "step 19"
-    moving = Image.open(
-        io.BytesIO(plots.snapshots_animation(TIME_MS, np.arange(3), shown[:3], "uV", "vae_gan", dpi=40))
-    )
+    moving = Image.open(io.BytesIO(plots.snapshots_animation(TIME_MS, np.arange(3), shown[:3], "uV", "vae_gan")))
     assert moving.n_frames == 3
 
 
 def test_generated_windows_are_drawn_over_the_real_ones_of_their_class():
     groups = {"unit 1": windows(5), "unit 2": windows(4)}
-    fig = plots.mean_sd(TIME_MS, groups, "uV", {k: w + 1 for k, w in groups.items()}, "transformer_gan")
+    fig = plots.mean_sd(TIME_MS, {"real": groups, "transformer_gan": {k: w + 1 for k, w in groups.items()}}, "uV")
     draw(fig)
     assert plots.LABELS["transformer_gan"] in [t.get_text() for t in fig.legends[0].get_texts()]
     for axis, own in zip(fig.axes, groups.values()):
@@ -240,7 +240,7 @@ def test_boxes_of_a_network_have_their_shapes_and_words_stay_inside():
         for text in axis.texts:
             box = text.get_window_extent()
             assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
-    draw(plots.architecture({"alone": shapes["generator"]}))
+    draw(plots.architecture({"alone": shapes["generator"]}, {}))
 
 
 LAYERS = [
@@ -478,7 +478,7 @@ ADDED = {"alone": "real windows alone", "gaussian": "Gaussian", "pretrained_vae_
 GAINS = {"gaussian": 0.05, "pretrained_vae_gan": -0.03, "alone": 0.0}
 
 
-def utility(recordings: list[str], sizes: list[int], seeds: int, diverged: int = -1) -> list[dict]:
+def utility(recordings: list[str], sizes: list[int], seeds: int, diverged: int = -1) -> pd.DataFrame:
     """A table in which what is added gains by ``GAINS``; at n = ``diverged`` the Gaussian has no score."""
     rows = []
     for i, data in enumerate(recordings):
@@ -488,7 +488,7 @@ def utility(recordings: list[str], sizes: list[int], seeds: int, diverged: int =
                     f1 = np.nan if (name, n) == ("gaussian", diverged) else 0.3 + 0.1 * i + 0.05 * seed + gain
                     about = {"data": data, "generator": name, "n": n, "seed": seed, "units": 4, "f1": f1}
                     rows.append(about | {"tstr": f1 - 0.1, "trts": f1 + 0.1})
-    return rows
+    return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize("recordings, sizes, seeds", [(["a", "b"], [5, 10, 500], 3), (["a"], [5], 1)])
@@ -540,7 +540,7 @@ def test_an_animation_shows_every_figure_and_rests_on_the_last():
         fig.subplots().axhline(height, color="#0072B2")
         return fig
 
-    one, two = (plots.animation([at(height) for height in (0, 0.5, 1)], frame_ms=100, dpi=50) for _ in range(2))
+    one, two = (plots.animation([at(height) for height in (0, 0.5, 1)], frame_ms=100) for _ in range(2))
     assert one == two
     film = Image.open(io.BytesIO(one))
     shown = [(film.seek(i), film.info["duration"], film.convert("RGB").tobytes())[1:] for i in range(film.n_frames)]

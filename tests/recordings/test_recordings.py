@@ -15,23 +15,17 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
-from meagan_lib.network.spike_files import is_treated, treated
+from meagan_lib.network.spike_files import treated
 from meagan_lib.recordings import opening
 from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.formats import READERS
-from meagan_lib.recordings.opening import (
-    amplitude_unit,
-    holds_windows,
-    intracellular_frames,
-    open_recording,
-    rails,
-    source_sha256,
-)
+from meagan_lib.recordings.opening import amplitude_unit, holds_windows, open_recording, rails, source_sha256
 from meagan_lib.windows.cutting import WindowConfig
-from meagan_lib.windows.detection import DetectionConfig, detect
-from meagan_lib.windows.imported import import_windows, open_windows
+from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.imported import open_windows
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.files import sha256
+from tests.conftest import detect
 
 
 def test_an_unknown_name_tells_the_known_ones():
@@ -114,7 +108,7 @@ def test_an_empty_recording_is_refused(tmp_path):
         open_recording(tmp_path / "x.wav")
 
 
-def test_wells_and_streams_are_refused_where_there_are_none(tmp_path, simulation, data_dir):
+def test_wells_and_streams_are_refused_where_there_are_none(tmp_path):
     scipy.io.wavfile.write(tmp_path / "x.wav", 10_000, np.zeros(50, np.int16))
     np.zeros(60, np.int16).tofile(tmp_path / "chip.raw")
     (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16}")
@@ -124,7 +118,7 @@ def test_wells_and_streams_are_refused_where_there_are_none(tmp_path, simulation
         with pytest.raises(InputError, match="has no streams: leave the stream out"):
             open_recording(name, stream="raw")
     with pytest.raises(InputError, match="has no streams"):
-        open_recording("simulated", simulation=simulation, data_dir=data_dir, stream="raw")
+        open_recording("simulated", stream="raw")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.int32, np.float32])
@@ -216,9 +210,9 @@ def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / file.get("name", file["url"].rsplit("/", 1)[1])).write_bytes(b"changed")
     monkeypatch.setenv("MEAGAN_DATA_MIRROR", str(tmp_path))
-    opener = treated if is_treated(name) else open_windows if holds_windows(name) else open_recording
+    opener = {"spikes": treated, "windows": open_windows}.get(catalogue()[name]["open"], open_recording)
     with pytest.raises(InputError, match="SHA-256 differs"):
-        opener(name, data_dir=tmp_path / "downloads")
+        opener(name)
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -283,14 +277,13 @@ def test_spikerbox_opens_as_one_channel():
 def test_the_intracellular_spikes_of_the_tetrode_are_detected_within_a_sample():
     recording = open_recording(mirrored("tetrode_truth"))
     assert recording.get_traces().shape == (50_000, 4) and recording.get_sampling_frequency() == 10_000
-    frames = intracellular_frames("tetrode_truth")
-    assert frames.dtype == np.int64 and len(frames) == 11
+    truth, path = catalogue()["tetrode_truth"]["truth"], recording.get_annotation("files")[0]
+    frames = scipy.io.loadmat(path)[truth["frames"]].ravel().astype(int) + truth["shift"]
+    assert len(frames) == 11
     config = DetectionConfig()
     peaks = detect(recording, config)
     assert np.abs(peaks.frame[:, None] - frames).min(axis=0).max() <= 1
     assert len(np.unique(peaks.frame)) < 2_000  # so few that 11 matches are no chance
-    with pytest.raises(InputError, match="tetrode_truth has them"):
-        intracellular_frames("spikerbox")
 
 
 def test_the_retina_gives_labelled_windows_and_no_recording():
@@ -344,7 +337,7 @@ def test_windows_already_cut_are_split_in_time(tmp_path, suffix):
         amplitude_unit="uV",
     )
     assert holds_windows(path)
-    windows = import_windows(path, config=WindowConfig(split_fractions=(0.5, 0.2, 0.3)))
+    windows = open_windows(path, config=WindowConfig(split_fractions=(0.5, 0.2, 0.3)))
     assert windows.pre_samples == 9 and windows.amplitude_unit == "uV" and windows.sampling_rate_hz == 20_000
     np.testing.assert_array_equal(windows.frame, np.rint(np.sort(time_s) * 20_000))
     np.testing.assert_array_equal(windows.windows, given[windows.label].astype(np.float32))
@@ -414,12 +407,12 @@ def test_a_window_that_was_cut_twice_is_refused_only_across_splits(tmp_path):
     given = some_windows()
     given[1] = given[0]
     path = write_windows(tmp_path / "cut.npz", windows=given, sampling_rate_hz=20_000)
-    assert len(import_windows(path)) == 400
+    assert len(open_windows(path)) == 400
     given[399] = given[0]
     with pytest.raises(InputError, match="3 of 400 windows have a copy in another"):
-        import_windows(write_windows(path, windows=given, sampling_rate_hz=20_000))
+        open_windows(write_windows(path, windows=given, sampling_rate_hz=20_000))
     time_s = np.r_[np.arange(399.0), 0.5]  # by their times they stand together
-    assert len(import_windows(write_windows(path, windows=given, sampling_rate_hz=20_000, time_s=time_s))) > 390
+    assert len(open_windows(write_windows(path, windows=given, sampling_rate_hz=20_000, time_s=time_s))) > 390
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
@@ -455,7 +448,7 @@ def test_wrong_windows_are_refused_with_their_cause(tmp_path, suffix, wrong, com
     arrays = dict(windows=some_windows(), sampling_rate_hz=20_000) | wrong
     path = write_windows(tmp_path / f"cut{suffix}", **{k: v for k, v in arrays.items() if v is not None})
     with pytest.raises(InputError, match=complaint):
-        import_windows(path)
+        open_windows(path)
 
 
 def test_files_that_are_no_windows_are_refused(tmp_path):
@@ -474,7 +467,7 @@ def test_files_that_are_no_windows_are_refused(tmp_path):
     }
     for name, cause in why.items():
         with pytest.raises(InputError, match=f"{name} cannot be read as windows.*{cause}"):
-            import_windows(tmp_path / name)
+            open_windows(tmp_path / name)
         assert holds_windows(tmp_path / name) == name.endswith(".npz")
     assert not holds_windows(tmp_path / "absent.h5")
     with pytest.raises(InputError, match="holds windows already cut"):

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from meagan_lib import InputError
 from meagan_lib.recordings.opening import ground_truth, open_recording
-from meagan_lib.recordings.simulation import SimulationConfig
-from meagan_lib.windows import contamination
+from meagan_lib.recordings.simulation import SimulationConfig, simulate
+from meagan_lib.windows import contamination, filtering
 from meagan_lib.windows.contamination import contaminated, contamination_curves, isolated
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
-from meagan_lib.windows.detection import DetectionConfig, detect, filtered_traces, noise_levels, segment_spans
+from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
+from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Reason
+from tests.conftest import detect
 from tests.recordings.test_brw import write_4
 
 
@@ -92,7 +94,8 @@ def test_stretches_of_a_few_frames_are_no_trouble(tmp_path):
     windows = cut_windows(stretched(tmp_path, [8_000, 30_025], toc, (0,) * 4), DetectionConfig(), WindowConfig())
     assert windows.frame == pytest.approx([8_000, 8_000], abs=1)
     alone = stretched(tmp_path, [8_000], [[100, 20_000]])
-    np.testing.assert_allclose(windows.noise_mad, noise_levels(alone, DetectionConfig()) * 16_000 / 4095, rtol=0.05)
+    expected = noise_levels(alone, DetectionConfig().filter(alone.get_sampling_frequency()), seed=0)
+    np.testing.assert_allclose(windows.noise_mad, expected * 16_000 / 4095, rtol=0.05)
     with pytest.raises(InputError, match="noise level cannot be measured"):
         cut_windows(stretched(tmp_path, [], [[0, 500], [900, 1_200]]), DetectionConfig(), WindowConfig())
 
@@ -109,7 +112,7 @@ def test_each_rule_of_isolation_drops_its_peaks():
 
 def test_a_second_trough_below_the_threshold_of_detection_spoils_a_window():
     recording = planted([5000, 5025, 15_000], depths=[60.0, 6.0, 60.0])
-    noise = detect(recording, DetectionConfig()).noise_mad[0]
+    noise = noise_levels(recording, DetectionConfig().filter(20_000), seed=0)[0]
     second = -filtered_traces(recording, DetectionConfig(), 5015, 5035)[:, 0].min() / noise
     assert 2.0 < second < 5.0
     for guard_mad, fate in ((0.9 * second, "GUARD_PEAK_IN_WINDOW"), (1.1 * second, "KEPT"), (0.0, "KEPT")):
@@ -174,8 +177,8 @@ def test_interpolation_puts_the_trough_in_the_middle(shift):
         assert middle["trough"] == pytest.approx(expected, abs=0.1)
 
 
-def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(data_dir):
-    recording = open_recording("simulated", simulation=SimulationConfig(), data_dir=data_dir)
+def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(tmp_path):
+    recording = open_recording(simulate(SimulationConfig(), tmp_path / "chip.brw"))
     truth, detection, shares = ground_truth(recording), DetectionConfig(), {}
     for name, rule in {"default": Isolation(), "thesis": Isolation.thesis()}.items():
         windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
@@ -201,16 +204,16 @@ def test_the_ledger_tells_what_the_rule_of_the_thesis_would_have_kept(recording,
 def test_the_curves_of_contamination_are_those_of_the_windows_and_estimate_the_noise_once(
     recording, detection, truth, monkeypatch
 ):
-    estimated, estimate = [], contamination.noise_levels
+    estimated, estimate = [], filtering.noise_levels
     monkeypatch.setattr(contamination, "GUARDS_MS", (2.0, 8.0))
-    monkeypatch.setattr(contamination, "noise_levels", lambda *args: estimated.append(args) or estimate(*args))
-    curves = contamination_curves(recording, detection, WindowConfig(), truth)
+    monkeypatch.setattr(filtering, "noise_levels", lambda *args: estimated.append(args) or estimate(*args))
+    curves = contamination_curves(recording, detection, WindowConfig(), truth, seed=0)
     assert len(estimated) == 1 and len(curves) == 3
     for rule, curve in zip((Isolation.thesis(8.0), Isolation(8.0, guard_mad=0.0), Isolation(8.0)), curves.values()):
         windows = cut_windows(recording, detection, WindowConfig(isolation=rule), truth)
         expected = len(windows) / len(windows.ledger.frame), contaminated(windows, truth, detection).mean()
         assert (curve["kept"][1], curve["contaminated"][1]) == pytest.approx(expected)
-    without = contamination_curves(recording, detection, WindowConfig(isolation=Isolation(guard_mad=0.0)), truth)
+    without = contamination_curves(recording, detection, WindowConfig(isolation=Isolation(guard_mad=0.0)), truth, 0)
     assert list(without) == list(curves)[:2]
 
 

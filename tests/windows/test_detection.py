@@ -1,38 +1,35 @@
 """Detection agrees with scipy, finds the simulated spikes, and leaves dead channels alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.windows.detection import (
-    DetectionConfig,
-    Peaks,
-    detect,
-    lowpass_taps,
-    nearest,
-    score_detection,
-    window_lowpass,
-)
+from meagan_lib.windows.detection import DetectionConfig, nearest, score_detection, window_lowpass
+from meagan_lib.windows.filtering import noise_levels
+from meagan_lib.windows.spike_windows import Ledger
+from tests.conftest import detect
 
 
-def test_recall_and_precision_above_six_sigma(peaks, truth, detection):
-    score = score_detection(peaks, truth, detection, 20_000)
+def test_recall_and_precision_above_six_sigma(windows, truth, detection):
+    score = score_detection(windows, truth, detection)
     assert score.n_true > 500
     assert score.recall >= 0.95 and score.precision >= 0.95
 
 
-def test_the_score_falls_when_spikes_are_missed_or_made_up(peaks, truth, detection):
-    half = Peaks(peaks.frame[::2], peaks.channel[::2], peaks.amplitude[::2], peaks.noise_mad)
-    assert score_detection(half, truth, detection, 20_000).recall < 0.7
-    moved = Peaks(peaks.frame + 200, peaks.channel, peaks.amplitude, peaks.noise_mad)
-    assert score_detection(moved, truth, detection, 20_000).precision < 0.5
+def test_the_score_falls_when_spikes_are_missed_or_made_up(windows, truth, detection):
+    half = Ledger(*(values[::2] for values in windows.ledger.__dict__.values()))
+    assert score_detection(replace(windows, ledger=half), truth, detection).recall < 0.7
+    moved = replace(windows.ledger, frame=windows.ledger.frame + 200)
+    assert score_detection(replace(windows, ledger=moved), truth, detection).precision < 0.5
 
 
-def test_a_peak_is_the_lowest_sample_of_its_surroundings(peaks, traces):
-    for frame, channel in list(zip(peaks.frame, peaks.channel))[:200]:
+def test_a_peak_is_the_lowest_sample_of_its_surroundings(windows, traces):
+    for frame, channel in list(zip(windows.ledger.frame, windows.ledger.channel))[:200]:
         around = traces[max(frame - 9, 0) : frame + 10, channel]
-        assert traces[frame, channel] == around.min() < -4.9 * peaks.noise_mad[channel]
+        assert traces[frame, channel] == around.min() < -4.9 * windows.noise_mad[channel]
 
 
 def test_a_dead_channel_has_no_peaks():
@@ -48,7 +45,7 @@ def test_a_dead_channel_has_no_peaks():
 def test_a_recording_too_short_for_a_noise_level_is_refused(detection):
     recording = sc.NumpyRecording([np.zeros((500, 2), np.float32)], 20_000)
     with pytest.raises(InputError, match="25.0 ms.*longer recording"):
-        detect(recording, detection)
+        noise_levels(recording, detection.filter(20_000), seed=0)
 
 
 def test_the_pass_band_follows_the_sampling_rate():
@@ -57,12 +54,10 @@ def test_the_pass_band_follows_the_sampling_rate():
         DetectionConfig().band_at(600)
 
 
-def test_lowpass_taps_pass_spikes_and_stop_what_the_filter_stops(detection):
-    taps = lowpass_taps(detection, 20_000)
-    kept = {"band_hz": list(detection.band_hz), "filter_order": detection.filter_order}
-    np.testing.assert_array_equal(window_lowpass(kept, 20_000), taps)
+def test_lowpass_taps_pass_spikes_and_stop_what_the_filter_stops(windows):
+    taps = window_lowpass(windows.detection, 20_000)
     gain = np.abs(np.fft.rfft(taps, 2000))
-    assert len(taps) % 2 == 1 and taps.sum() == pytest.approx(1, abs=1e-5)
+    assert len(taps) % 2 == 1 and sum(taps) == pytest.approx(1, abs=1e-5)
     assert gain[200] == pytest.approx(1, abs=0.02) and gain[950] < 0.02
 
 

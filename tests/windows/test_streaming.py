@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import minimum_filter1d
 
-from meagan_lib.windows import streaming
-from meagan_lib.windows.filtering import Filter, filter_block, noise_levels
+from meagan_lib.windows import filtering, streaming
+from meagan_lib.windows.detection import DetectionConfig, filtered_traces
+from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.streaming import Search, scan
 
 RATE, N_FRAMES, N_CHANNELS = 20_000.0, 30_000, 70
-FILTER = Filter.design(3, (300.0, 6000.0), RATE)
+CONFIG = DetectionConfig()
+FILTER = CONFIG.filter(RATE)
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +42,24 @@ def search(noise: np.ndarray, **options) -> Search:
     return Search(3.5 * noise, 3.0 * noise, never, dead=10, guard=40, half_window=32, **options)
 
 
-def everything(recording, wanted: Search, **options) -> list[np.ndarray]:
-    found = list(scan(recording, FILTER, wanted, **options))
+def everything(recording, wanted: Search) -> list[np.ndarray]:
+    found = list(scan(recording, FILTER, wanted))
     names = ("frame", "channel", "amplitude", "flags", "has_window", "windows")
     return [np.concatenate([getattr(f, name) for f in found]) for name in names]
 
 
 @pytest.mark.parametrize("start, stop", [(0, 3000), (14_000, 15_000), (N_FRAMES - 500, N_FRAMES), (0, N_FRAMES)])
 def test_the_filter_is_scipys_within_a_fiftieth_of_a_step(recording, reference, start, stop):
-    got = filter_block(recording, FILTER, start, stop)
+    got = filtered_traces(recording, CONFIG, start, stop)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, reference[start:stop], atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])
 def test_filters_of_other_orders_are_scipys_too(recording, codes, order):
-    filter = Filter.design(order, (300.0, 6000.0), RATE)
-    expected = scipy.signal.sosfiltfilt(filter.sos, codes.astype(np.float64), axis=0)
-    np.testing.assert_allclose(filter_block(recording, filter, 5000, 6000), expected[5000:6000], atol=0.02, rtol=0)
+    config = DetectionConfig(filter_order=order)
+    expected = scipy.signal.sosfiltfilt(config.filter(RATE).sos, codes.astype(np.float64), axis=0)
+    np.testing.assert_allclose(filtered_traces(recording, config, 5000, 6000), expected[5000:6000], atol=0.02, rtol=0)
 
 
 def test_peaks_and_windows_are_those_of_the_reference(recording, reference):
@@ -76,19 +78,24 @@ def test_peaks_and_windows_are_those_of_the_reference(recording, reference):
 
 @given(
     slab=st.integers(1, 40_000),
-    tile=st.integers(1, 200),
+    tiles=st.integers(1, 4),
     threads=st.integers(1, 4),
     frames_per_chunk=st.integers(1, 9000),
 )
 @settings(max_examples=20, deadline=None)
-def test_how_the_work_is_divided_changes_no_bit(recording, reference, slab, tile, threads, frames_per_chunk):
+def test_how_the_work_is_divided_changes_no_bit(recording, reference, slab, tiles, threads, frames_per_chunk):
     noise = np.median(np.abs(reference), axis=0) / 0.6745
     wanted = search(noise, drop=streaming.NEXT | streaming.GUARD)
-    recording.annotate(frames_per_chunk=1)
-    expected = everything(recording, wanted, threads=1)
-    recording.annotate(frames_per_chunk=frames_per_chunk)
-    for one, two in zip(everything(recording, wanted, slab_frames=slab, tile=tile, threads=threads), expected):
-        np.testing.assert_array_equal(one, two)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "default_threads", lambda: 1)
+        recording.annotate(frames_per_chunk=1)
+        expected = everything(recording, wanted)
+        patch.setattr(streaming, "default_threads", lambda: threads)
+        patch.setattr(streaming, "SLAB_BYTES", slab * 2 * N_CHANNELS)
+        patch.setattr(streaming, "TILE", tiles * streaming.LANES)
+        recording.annotate(frames_per_chunk=frames_per_chunk)
+        for one, two in zip(everything(recording, wanted), expected):
+            np.testing.assert_array_equal(one, two)
 
 
 @given(segment=st.integers(300, 9000))
@@ -112,12 +119,14 @@ def test_more_peaks_than_room_was_made_for_are_all_found():
     assert len(frame) == pytest.approx(1000 * 40, abs=80) and (np.bincount(channel) >= 998).all()
 
 
-def test_the_noise_level_is_that_of_the_whole_signal(recording, reference):
+def test_the_noise_level_is_that_of_the_whole_signal(recording, reference, monkeypatch):
+    monkeypatch.setattr(filtering, "default_threads", lambda: 1)
     whole = np.median(np.abs(reference), axis=0) / 0.6745
     np.testing.assert_allclose(noise_levels(recording, FILTER, seed=0), whole, rtol=0.05)
-    one, three = (noise_levels(recording, FILTER, threads=n) for n in (1, 3))
-    np.testing.assert_array_equal(one, three)
-    assert not np.array_equal(noise_levels(recording, FILTER, seed=0), noise_levels(recording, FILTER, seed=1))
+    seeds = [noise_levels(recording, FILTER, seed) for seed in (0, 1)]
+    assert not np.array_equal(*seeds)
+    monkeypatch.setattr(filtering, "default_threads", lambda: 3)
+    np.testing.assert_array_equal(noise_levels(recording, FILTER, seed=0), seeds[0])
 
 
 def test_a_negative_gain_turns_the_signal_over(codes):
@@ -125,7 +134,7 @@ def test_a_negative_gain_turns_the_signal_over(codes):
     for recording, gain in ((upright, 2.0), (inverted, -2.0)):
         recording.set_channel_gains(gain)
         recording.set_channel_offsets(0.0)
-    one, two = (filter_block(recording, FILTER, 0, 5000) for recording in (upright, inverted))
+    one, two = (filtered_traces(recording, CONFIG, 0, 5000) for recording in (upright, inverted))
     np.testing.assert_allclose(one, two, atol=1e-3)
 
 
@@ -142,4 +151,4 @@ def test_samples_of_any_type_give_the_same_peaks(dtype):
 def test_a_recording_shorter_than_the_margin_is_filtered_as_scipy_does():
     x = np.random.default_rng(0).standard_normal((150, 2)).astype(np.float32)
     expected = scipy.signal.sosfiltfilt(FILTER.sos, x.astype(np.float64), axis=0)
-    np.testing.assert_allclose(filter_block(sc.NumpyRecording([x], RATE), FILTER, 0, 150), expected, atol=1e-4)
+    np.testing.assert_allclose(filtered_traces(sc.NumpyRecording([x], RATE), CONFIG, 0, 150), expected, atol=1e-4)

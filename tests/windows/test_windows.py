@@ -15,6 +15,7 @@ from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows, Split, intervals_ms, spike_counts
 from meagan_lib.windows.splits import LEAST, merge, require_apart, require_enough, split_in_time
 from meagan_lib.workflow.files import sha256
+from tests.conftest import detect
 
 
 @given(st.integers(2_000, 100_000), st.integers(2, 100), st.integers(1, 5))
@@ -44,8 +45,8 @@ def test_bins_of_time_begin_with_each_stretch_and_none_crosses_a_gap():
     assert counts.tolist() == [[1, 1], [1, 0], [1, 1], [1, 1]]
 
 
-def test_every_peak_is_in_the_ledger_once(windows, peaks):
-    assert sum(windows.ledger.counts().values()) == len(peaks.frame)
+def test_every_peak_is_in_the_ledger_once(windows, recording, detection):
+    assert sum(windows.ledger.counts().values()) == len(detect(recording, detection).frame)
     assert windows.ledger.counts()["kept"] == len(windows)
 
 
