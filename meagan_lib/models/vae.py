@@ -15,21 +15,16 @@ from meagan_lib.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class VAEConfig(GeneratorConfig):
-    """A training of the VAE alone: its rate, and the weight of the KL term."""
+    """A training of the VAE alone, with options of the VAE-GAN's first stage."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta: float = 1.0
-    """Weight of the KL term; 1 is the evidence lower bound."""
     kl_warmup_fraction: float = 0.5
-    """Fraction of the steps over which the weight of the KL term grows from 0 to its last value."""
 
 
 class VAETrainer(Trainer):
-    """Descend −ELBO, with the EMA of the decoder's weights beside.
-
-    Parameters as for :class:`~meagan_lib.training.trainer.Trainer`, with the whole VAE in place of a generator.
-    """
+    """Descend −ELBO, with the EMA of the decoder's weights beside."""
 
     COLUMNS = ("step", "nll", "kl", "noise")
 
@@ -41,9 +36,7 @@ class VAETrainer(Trainer):
         """Return encoder, decoder and noise scale."""
         return {"vae": self.vae}
 
-    def companions(self) -> dict[str, nn.Module]:
-        """Return the same: encoder and noise scale are kept with the decoder."""
-        return {"vae": self.vae}
+    companions = networks
 
     def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the one optimiser."""

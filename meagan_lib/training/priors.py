@@ -1,6 +1,7 @@
 """Latent vectors z: their priors, the path between two of them, and the windows that a generator gives of them."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -43,7 +44,14 @@ def generate(
 ) -> np.ndarray:
     """Generate windows float32 (n, samples) from z of the prior ``of``, with labels (n,) where there are classes."""
     device = next(generator.parameters()).device
-    inputs = [prior(of, n, generator.latent, rng)]
+    z = prior(of, n, generator.latent, rng)
+    parts = batches(z, labels, 500)
+    return torch.cat([generator(*(t.to(device) for t in part)).cpu() for part in parts]).numpy()
+
+
+def batches(rows: Tensor | np.ndarray, labels: np.ndarray | None, size: int) -> Iterator[tuple[Tensor, ...]]:
+    """Split float32 rows (n, ·), and their labels (n,) where there are any, into parts of at most ``size`` rows."""
+    tensors = [torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))]
     if labels is not None:
-        inputs.append(torch.from_numpy(np.ascontiguousarray(labels, np.int64)))
-    return torch.cat([generator(*part).cpu() for part in zip(*(t.to(device).split(500) for t in inputs))]).numpy()
+        tensors.append(torch.from_numpy(np.asarray(labels, dtype=np.int64)))
+    return zip(*(t.split(size) for t in tensors))
