@@ -1,7 +1,6 @@
 """The loop of every training: steps, the moving average of the weights (EMA), validation, snapshots, checkpoints.
 
-A trainer knows no model: it is given networks, real windows and a score of generated windows on validation data. What a
-step is, a subclass says, in the module of its model.
+A trainer knows no model: what a step is, a subclass says, in the module of its model.
 """
 
 import copy
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -50,22 +48,12 @@ class TrainingConfig:
     which alone promises the same bits twice."""
 
 
-Config = TypeVar("Config")
-Module = TypeVar("Module", bound=nn.Module)
-
-
 class Diverged(InputError):
     """The loss of a training is no longer finite."""
 
 
-def build_config(kind: type[Config], **fields: object) -> Config:
-    """Build a config of the ``kind``, such as :class:`~meagan_lib.models.gan.GANConfig`, of the fields that are given.
-
-    Raises
-    ------
-    InputError
-        A field that is not known, with the nearest that is, or one of another type.
-    """
+def build_config(kind: type, **fields: object) -> object:
+    """Build a config of the ``kind``; InputError: a field that it does not know, or a value of another type."""
     known = {f.name: f for f in dataclasses.fields(kind)}
     for name, value in fields.items():
         if name not in known:
@@ -83,7 +71,7 @@ def build_config(kind: type[Config], **fields: object) -> Config:
     return kind(**fields)
 
 
-def seeded(build: Callable[[], Module], seed: int) -> Module:
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a network whose initial weights depend on ``seed`` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -101,13 +89,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 def usable(device: str) -> torch.device:
-    """Return the torch device called ``device``, tried out by a tensor on it.
-
-    Raises
-    ------
-    InputError
-        There is none here.
-    """
+    """Return the torch device called ``device``, tried out by a tensor on it, or refuse it."""
     try:
         return torch.zeros((), device=device).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -115,40 +97,16 @@ def usable(device: str) -> torch.device:
 
 
 class Trainer:
-    """Train the network that generates windows.
+    """Train the network that generates windows: ``generator``, z (batch, latent) → (batch, samples), has ``latent``.
 
-    Parameters
-    ----------
-    generator
-        z (batch, latent) → windows (batch, samples); has ``latent``.
-    real
-        Training windows float32 (n, samples), normalised.
-    config
-        Budget, EMA, validations and files; a subclass has options of its own besides.
-    validate
-        Score of generated windows (m, samples): lower is better. Sees validation data, never test data; ``digest``
-        identifies them, so that no training that other windows chose is taken for this one
-        (:class:`meagan_lib.evaluation.metrics.Validation`).
-    labels
-        Of the windows, int (n,) from 0: the second argument of all networks. None: there are no classes.
-    folder
-        Where ``model.safetensors``, ``config.json``, ``history.csv``, ``cost.json`` and ``checkpoint.pt`` appear. A
-        checkpoint of the very same run found there is resumed, and ends in the same bits as an undisturbed run.
+    ``real``, ``validate`` and ``labels`` are those of :class:`~meagan_lib.models.contract.TrainingData`. In ``folder``
+    appear ``model.safetensors``, ``config.json``, ``history.csv``, ``cost.json`` and ``checkpoint.pt``. A checkpoint of
+    the very same run found there is resumed, and ends in the same bits as an undisturbed run.
     """
 
     COLUMNS: tuple[str, ...] = ("step",)
     """Of ``history.csv``."""
-    STATE = (
-        "step",
-        "seconds",
-        "best",
-        "best_score",
-        "best_step",
-        "best_companions",
-        "history",
-        "validation",
-        "snapshots",
-    )
+    STATE = (*"step seconds best best_score best_step best_companions history validation snapshots".split(),)
     """Attributes that a checkpoint keeps, beside networks, optimisers and random numbers."""
     SNAPSHOT_WINDOWS = 5
     """Latent vectors whose windows are kept while training goes on."""
@@ -212,17 +170,10 @@ class Trainer:
         """Return networks that are kept with the generator, as they are at the step that validation chooses."""
         return {}
 
-    # The loop.
-
     def train(self, *callbacks: Callable[["Trainer"], None]) -> None:
         """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
 
-        Every callback is given the trainer after every step.
-
-        Raises
-        ------
-        Diverged
-            When the loss is no longer finite: the step, and what to try.
+        Every callback is given the trainer after every step. Diverged: the loss is no longer finite.
         """
         run = checkpoints.fingerprint(self)
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
@@ -233,7 +184,6 @@ class Trainer:
             while self.step < self.total_steps and not self.out_of_patience():
                 row = self.train_step()
                 self.step += 1
-                self.seconds = time.process_time() - clock
                 last = self.step == self.total_steps
                 self._check_finite(row, run)
                 if self.step % self.config.log_every == 0 or last:
@@ -241,13 +191,13 @@ class Trainer:
                 self.keep_snapshot()
                 if self.validate and self.stage_step and (self.step % self.config.validate_every == 0 or last):
                     self._keep_if_better()
+                self.seconds = time.process_time() - clock
                 if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
-                    self.seconds = time.process_time() - clock
                     checkpoints.save(self, run)
                 for callback in callbacks:
                     callback(self)
         if self.validate is None:
-            self._keep(self.ema_generator())
+            self._keep(copy.deepcopy(self.ema).cpu())
         if self.folder:
             checkpoints.save_results(self, run)
 
@@ -265,7 +215,7 @@ class Trainer:
         )
 
     def _keep_if_better(self) -> None:
-        candidate = self.ema_generator()
+        candidate = copy.deepcopy(self.ema).cpu()
         score = float(self.validate(self.draw(candidate, self.n_validate, self.config.seed + 1)))
         self.validation.append({"step": self.step, "score": score})
         late = self.stage_step >= self.config.steps / 2 or self.config.patience
@@ -289,8 +239,6 @@ class Trainer:
         """Say whether ``patience`` validations have brought no gain."""
         scores = [row["score"] for row in self.validation]
         return bool(scores) and 0 < self.config.patience <= len(scores) - 1 - int(np.argmin(scores))
-
-    # Steps.
 
     def latent(self, n: int) -> Tensor:
         """Draw z of the prior, (n, latent), from the generator of random numbers that the checkpoint keeps."""
@@ -335,27 +283,18 @@ class Trainer:
             for own, trained in zip(self.ema.buffers(), self.generator.buffers()):  # of batch normalisation
                 own.copy_(trained)
 
-    # What comes of it.
-
-    def ema_generator(self) -> nn.Module:
-        """Return a generator with the EMA of the weights as it is now."""
-        return copy.deepcopy(self.ema).cpu()
-
     def best_generator(self) -> nn.Module:
         """Return a generator with the weights that validation chose."""
-        model = self.ema_generator()
+        model = copy.deepcopy(self.ema).cpu()
         model.load_state_dict(self.best)
         return model
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), normalised, from the weights that validation chose; labels as in draw."""
+        """Draw windows float32 (n, samples) from the weights that validation chose, as :meth:`draw`."""
         return self.draw(self.best_generator(), n, seed, labels)
 
     def draw(self, generator: nn.Module, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples) of a generator.
-
-        ``labels`` (n,) of the windows, where there are classes; by default those of :meth:`draw_labels`.
-        """
+        """Draw windows float32 (n, samples) of a generator; their labels (n,) are by default :meth:`draw_labels`."""
         if labels is None and self.real_labels is not None:
             labels = self.draw_labels(n, seed)
         return generate(generator, n, torch.Generator().manual_seed(seed), self.prior, labels)
