@@ -2,14 +2,9 @@
 
 A sweep, ``meagan run utility``: one job for each recording, generator and seed, for every number n of real windows of a
 unit. Each generator has seen the same n windows and no others, but for the one that is pre-trained on unlabelled
-windows. Scored by macro-F1:
-
-- TRTR: trained on the n real windows alone, tested on held-out real ones;
-- augmented: trained on the real and the synthetic windows, tested on held-out real ones;
-- TSTR: trained on synthetic windows alone, tested on held-out real ones;
-- TRTS: trained on the n real windows, tested on synthetic ones.
-
-TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633. :mod:`meagan_lib.experiments.augmentation` reads the table.
+windows. Scored by macro-F1 on held-out real windows, trained on the n real ones (TRTR), on synthetic ones (TSTR), or on
+both; and on synthetic windows, trained on the real ones (TRTS). TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633.
+:mod:`meagan_lib.experiments.augmentation` reads the table.
 """
 
 import time
@@ -50,15 +45,9 @@ class Labelled:
 
 
 def choose_units(windows: SpikeWindows, n_train: int, n_test: int, most: int) -> np.ndarray:
-    """Choose the units (units,) to classify, in the order of their labels.
+    """Choose the units (units,) to classify, two at least, in the order of their labels.
 
-    Of those with ``n_train`` training windows and ``n_test`` test windows, the ``most`` that have most training
-    windows.
-
-    Raises
-    ------
-    InputError
-        Fewer than two such units.
+    Of those with ``n_train`` training windows and ``n_test`` test windows, the ``most`` that have most of the former.
     """
     known, bins = windows.label >= 0, 1 + windows.label.max()
     n = {split: np.bincount(windows.label[known & (windows.split == split)], minlength=bins) for split in Split}
@@ -104,10 +93,7 @@ def predict(real: Labelled, synthetic: Labelled | None, fraction: float, windows
 
 
 def score(real: Labelled, synthetic: Labelled | None, test: Labelled) -> dict[str, float]:
-    """Return macro-F1 by name: ``f1`` of real and synthetic windows, half of the weight each; ``tstr``; ``trts``.
-
-    Without synthetic windows ``f1`` is that of the real windows alone (TRTR), and there are no others.
-    """
+    """Return macro-F1 by name: ``f1`` of both, half of the weight each, or of the real alone; ``tstr``; ``trts``."""
 
     def f1(fraction: float, asked: Labelled) -> float:
         return float(f1_score(asked.labels, predict(real, synthetic, fraction, asked.windows), average="macro"))
@@ -119,14 +105,11 @@ def score(real: Labelled, synthetic: Labelled | None, test: Labelled) -> dict[st
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What a generator is given beside the few windows."""
+    """What a generator is given beside the few windows: the fields of its config, and what TrainingData has."""
 
     options: Mapping[str, object]
-    """Fields of its config."""
     seed: int
-    """Of its first weights and of every draw."""
     lowpass: Sequence[float]
-    """Taps (odd,) of the filter that the recording went through."""
     unlabelled: np.ndarray
     """All training windows (m, samples), without their units: for what is pre-trained, and for nothing else."""
 
@@ -207,13 +190,7 @@ GENERATORS = {
 
 
 def cases(section: Mapping) -> list[str]:
-    """Return a job for each generator and seed, of a section ``utility`` of parameters that is checked.
-
-    Raises
-    ------
-    InputError
-        An unknown parameter, generator or option of a config, or no real windows alone to compare with.
-    """
+    """Return a job for each generator and seed; InputError: what is not known, or no real windows alone."""
     sweep.check("utility", section, DECLARED)
     for name, options in section["generators"].items():
         choose("the generator in utility.generators", name, GENERATORS)
