@@ -53,5 +53,5 @@ def batches(rows: Tensor | np.ndarray, labels: np.ndarray | None, size: int) -> 
     """Split float32 rows (n, ·), and their labels (n,) where there are any, into parts of at most ``size`` rows."""
     tensors = [torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))]
     if labels is not None:
-        tensors.append(torch.from_numpy(np.asarray(labels, dtype=np.int64)))
+        tensors.append(torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64)))
     return zip(*(t.split(size) for t in tensors))
