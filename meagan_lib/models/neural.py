@@ -79,12 +79,7 @@ class NeuralModel(Model):
         trainer = cls.trainer(config, data, folder)
         trainer.train(by_step())
         about = {"samples": data.samples, "classes": data.n_classes, "bounded": data.bounded}
-        return cls(cls.kept(trainer), config, about | {"lowpass": [float(tap) for tap in data.lowpass]})
-
-    @classmethod
-    def kept(cls, trainer: Trainer) -> nn.Module:
-        """Return the network with the weights that validation chose."""
-        return trainer.best_generator()
+        return cls(trainer.best_generator(), config, about | {"lowpass": [float(tap) for tap in data.lowpass]})
 
     @property
     def generator(self) -> nn.Module:

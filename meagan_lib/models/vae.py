@@ -52,8 +52,8 @@ class VAETrainer(Trainer):
         """Draw windows float32 (n, samples) of a decoder, with the noise of now."""
         return add_noise(self.vae, super().draw(generator, n, seed, labels), seed)
 
-    def best_vae(self) -> VAE:
-        """Return the VAE with the weights that validation chose."""
+    def best_generator(self) -> VAE:
+        """Return the decoder, and the whole VAE around it, with the weights that validation chose."""
         vae = copy.deepcopy(self.vae).cpu().eval()
         vae.load_state_dict(self.best_companions["vae"])
         vae.decoder.load_state_dict(self.best)
@@ -61,7 +61,7 @@ class VAETrainer(Trainer):
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
         """Draw windows float32 (n, samples) with noise, both of the weights that validation chose."""
-        vae = self.best_vae()
+        vae = self.best_generator()
         return add_noise(vae, super().draw(vae.decoder, n, seed, labels), seed)
 
 
@@ -71,11 +71,6 @@ class PlainVAE(NeuralModel):
     Config = VAEConfig
     Trainer = VAETrainer
     build = staticmethod(build_vae)
-
-    @classmethod
-    def kept(cls, trainer: VAETrainer) -> VAE:
-        """Return the VAE with the weights that validation chose."""
-        return trainer.best_vae()
 
     @property
     def generator(self) -> nn.Module:
