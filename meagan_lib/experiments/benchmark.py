@@ -216,11 +216,6 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
     return found
 
 
-def load(run: str, model: str, seed: int) -> "Model":
-    """Load a fitted baseline of a run, or a model of the thesis with a seed that is not the notebook's."""
-    return model_class(model).load(place(run, model, seed))
-
-
 def main() -> int:
     """Do a job of the graph: ``python -m meagan_lib.experiments.benchmark RUN PARAMETERS.yaml MODEL SEED``."""
     parser = argparse.ArgumentParser()

@@ -89,14 +89,12 @@ def load(run: str) -> dict | None:
 
 def _bits(now: Mapping, kept: Mapping) -> Finding:
     if now["fingerprint"] != kept["fingerprint"]:
-        other = [
-            f"{name} {value}" for name, value in kept["fingerprint"].items() if now["fingerprint"].get(name) != value
-        ]
+        other = [f"{name} {value}" for name, value in sorted(kept["fingerprint"].items() - now["fingerprint"].items())]
         return Finding("bits", None, f"not compared, for the reference has another fingerprint: {'; '.join(other)}")
     if now["parameters"] != kept["parameters"]:
         return Finding("bits", None, "not compared, for the reference has other parameters")
-    files, digests = len(kept["digests"]), now["digests"]
-    if differing := sorted(name for name, digest in kept["digests"].items() if digests.get(name) != digest):
+    files = len(kept["digests"])
+    if differing := sorted(dict(kept["digests"].items() - now["digests"].items())):
         return Finding("bits", False, f"{len(differing)} of {files} files differ: {', '.join(differing)}")
     return Finding("bits", True, f"all {files} files are the same")
 

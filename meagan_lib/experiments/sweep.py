@@ -55,10 +55,8 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
     first = dict(parameters[merging.FIRST]) | {"name": name}
     if not isinstance(first["recording"], list):
         first["recording"] = [first["recording"]]
-    return {
-        label: section | {"min_train_windows": first["min_train_windows"]}
-        for label, section in merging.parts(first).items()
-    }
+    least = {"min_train_windows": first["min_train_windows"]}
+    return {label: section | least for label, section in merging.parts(first).items()}
 
 
 def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:

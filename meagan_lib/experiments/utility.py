@@ -8,9 +8,9 @@ both; and on synthetic windows, trained on the real ones (TRTS). TSTR and TRTS: 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -19,12 +19,11 @@ from sklearn.svm import SVC
 from meagan_lib import InputError, choose
 from meagan_lib.experiments import sweep
 from meagan_lib.experiments.augmentation import ALONE, SCORES, load, summary  # noqa: F401, every sweep has the last two
-from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.contract import Model, TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
 from meagan_lib.models.gan import GAN
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.generators import GeneratorConfig
-from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
 from meagan_lib.training.trainer import Diverged, build_config
 from meagan_lib.windows.detection import window_lowpass
@@ -142,16 +141,12 @@ def classical(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray
     return (x + rng.normal(0, c.noise * few.windows.std(), x.shape)).astype(np.float32)
 
 
-def learned(model: type[Gaussian] | type[NeuralModel]) -> Callable[[Labelled, np.ndarray, Setting], np.ndarray]:
+def learned(model: type[Model], few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
     """Fit a model to the few windows and their classes, a network for a fixed number of steps, and draw from it."""
-
-    def make(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
-        scale = Standardiser.fit(few.windows)
-        data = TrainingData(scale.transform(few.windows), setting.lowpass, labels=few.labels)
-        fitted = model.fit(data, setting.seed, **setting.options)
-        return scale.inverse(fitted.sample(len(labels), setting.seed, labels))
-
-    return make
+    scale = Standardiser.fit(few.windows)
+    data = TrainingData(scale.transform(few.windows), setting.lowpass, labels=few.labels)
+    fitted = model.fit(data, setting.seed, **setting.options)
+    return scale.inverse(fitted.sample(len(labels), setting.seed, labels))
 
 
 def pretrained_vae_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
@@ -180,10 +175,10 @@ def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
 GENERATORS = {
     ALONE: (None, Plain),
     "classical": (classical, ClassicalConfig),
-    "gaussian": (learned(Gaussian), Plain),
-    "transformer_gan": (learned(GAN), GAN.Config),
-    "vae_gan": (learned(VAEGAN), VAEGAN.Config),
-    "flow_matching": (learned(FlowMatching), FlowMatching.Config),
+    "gaussian": (partial(learned, Gaussian), Plain),
+    "transformer_gan": (partial(learned, GAN), GAN.Config),
+    "vae_gan": (partial(learned, VAEGAN), VAEGAN.Config),
+    "flow_matching": (partial(learned, FlowMatching), FlowMatching.Config),
     "pretrained_vae_gan": (pretrained_vae_gan, VAEGAN.Config),
 }
 """What is added to the real windows: (few windows, classes (m,), setting) → windows (m, samples), and its config."""

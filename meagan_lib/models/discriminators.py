@@ -22,7 +22,7 @@ class ConvolutionStack(nn.Sequential):
     With ``batch_norm`` every convolution but the first is normalised over the batch, of real and generated windows.
     """
 
-    def __init__(self, samples: int, channels=CHANNELS, dropout: float = 0.0, batch_norm: bool = False):
+    def __init__(self, samples: int, channels: tuple = CHANNELS, dropout: float = 0.0, batch_norm: bool = False):
         layers: list[nn.Module] = [nn.Unflatten(1, (1, samples))]
         length, previous = samples, 1
         for i, channel in enumerate(channels):

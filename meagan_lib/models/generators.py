@@ -34,7 +34,6 @@ class GeneratorConfig(TrainingConfig):
     depth: int = 3
     """Transformer blocks of the generator."""
     heads: int = 4
-    """Heads of its attention."""
     positions: str = "sinusoidal"
     """``sinusoidal`` or ``learned``."""
     on_gaussian: bool = True

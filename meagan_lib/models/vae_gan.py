@@ -43,7 +43,7 @@ class VAEGANConfig(GANConfig):
 class Encoder(nn.Module):
     """Windows (batch, samples) → μ and log σ², each (batch, latent); a label adds a row to the last layer."""
 
-    def __init__(self, samples: int, latent: int, width: int = 128, channels=CHANNELS, classes: int = 0):
+    def __init__(self, samples: int, latent: int, width: int = 128, channels: tuple = CHANNELS, classes: int = 0):
         super().__init__()
         self.convolutions = ConvolutionStack(samples, channels)
         self.hidden = nn.Sequential(nn.Linear(self.convolutions.features, width), nn.LeakyReLU(0.2))

@@ -56,14 +56,13 @@ def save(trainer: "Trainer", run: dict) -> None:
 
 def resume(trainer: "Trainer", run: dict) -> None:
     """Bring a trainer to the state of the checkpoint in its folder, where that is one of the same ``run``."""
-    path = trainer.folder and trainer.folder / "checkpoint.pt"
-    if not path or not path.is_file():
+    if not trainer.folder:
         return
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(trainer.folder / "checkpoint.pt", map_location="cpu", weights_only=True)
         if state["fingerprint"] != json.dumps(run, sort_keys=True):
             return
-    except Exception:  # a checkpoint of another version or a damaged one: start anew
+    except Exception:  # none, one of another version or a damaged one: start anew
         return
     for kind, parts in (("networks", trainer.networks()), ("optimisers", trainer.optimisers)):
         for name, part in parts.items():
