@@ -100,10 +100,7 @@ def gather(run: str, name: str, receipts: Iterable[Mapping]) -> dict:
 
 
 def load(path: Path | str, name: str, scores: Iterable[str]) -> "pd.DataFrame":
-    """Read a table of the sweep ``name``, whose columns ``scores`` are NaN where training diverged.
-
-    A relative path is one of the checkout. InputError: no such table.
-    """
+    """Read the table of the sweep ``name``, at a path of the checkout; ``scores`` are NaN where training diverged."""
     import pandas as pd
 
     path = ROOT / path

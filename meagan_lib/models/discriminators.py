@@ -17,10 +17,7 @@ CHANNELS = (16, 32, 64)
 
 
 class ConvolutionStack(nn.Sequential):
-    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU.
-
-    With ``batch_norm`` every convolution but the first is normalised over the batch, of real and generated windows.
-    """
+    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU; ``batch_norm`` is of all but the first."""
 
     def __init__(self, samples: int, channels: tuple = CHANNELS, dropout: float = 0.0, batch_norm: bool = False):
         layers: list[nn.Module] = [nn.Unflatten(1, (1, samples))]

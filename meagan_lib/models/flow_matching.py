@@ -94,20 +94,16 @@ class FlowTrainer(Trainer):
 
     COLUMNS = ("step", "loss", "gradient", "learning_rate")
 
-    def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimiser."""
-        return {"flow": torch.optim.Adam(self.generator.parameters(), self.config.learning_rate, fused=True)}
-
     def train_step(self) -> dict[str, float]:
         """Do one step down the loss, then move the EMA."""
         rate = self.config.learning_rate * self.cosine(self.step, self.config.steps)
-        self.set_rate("flow", rate)
+        self.set_rate("generator", rate)
         x1, *label = self.real_batch()
         x0 = self.generator.start(self.latent(len(x1)), *label)
         t = torch.rand(len(x1), 1, generator=self.rng).to(self.device)
         velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
-        norm = self.descend(loss, "flow")
+        norm = self.descend(loss, "generator")
         self.update_ema()
         return {"loss": loss.item(), "gradient": norm, "learning_rate": rate}
 

@@ -4,7 +4,6 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 from meagan_lib.models.generators import GeneratorConfig
@@ -37,10 +36,6 @@ class VAETrainer(Trainer):
         return {"vae": self.vae}
 
     companions = networks
-
-    def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimiser."""
-        return {"vae": torch.optim.Adam(self.vae.parameters(), self.config.learning_rate, fused=True)}
 
     def train_step(self) -> dict[str, float]:
         """Do one step down −ELBO, then move the EMA."""

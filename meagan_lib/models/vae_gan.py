@@ -123,18 +123,8 @@ class VAEGANTrainer(GANTrainer):
             raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
         if config.steps < 1:
             raise InputError("steps is 0: samples come from the adversarial stage, so it needs at least one step")
-        self.vae, self.pretrained = vae, {}
+        self.vae, self.pretrained, self.first_stage = vae, {}, config.vae_steps
         super().__init__(vae.decoder, discriminator, real, config, **options)
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of both stages."""
-        return self.config.vae_steps + self.config.steps
-
-    @property
-    def stage_step(self) -> int:
-        """Steps of stage 2 done."""
-        return max(self.step - self.config.vae_steps, 0)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the VAE, whose decoder is the generator, and the discriminator."""

@@ -92,9 +92,8 @@ LOSSES: dict[str, AdversarialLoss] = {
 def squared_gradient_norm(logits: Tensor, x: Tensor) -> Tensor:
     """E ‖∇ₓ D(x)‖²: the norm over the whole window, the mean over the batch.
 
-    ½ γ times this is R1 on real windows and R2 on generated ones (Mescheder et al. 2018, arXiv:1801.04406): not the
-    gradient penalty of thesis 1.3.5, which is :func:`gradient_penalty`. ``logits`` (batch,) were computed from ``x``
-    (batch, samples), which requires a gradient.
+    ½ γ times this is R1 on real windows and R2 on generated ones (Mescheder et al. 2018, arXiv:1801.04406), not the
+    :func:`gradient_penalty` of thesis 1.3.5. ``logits`` (batch,) are of ``x`` (batch, samples), with ``requires_grad``.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()

@@ -13,8 +13,7 @@ PRIORS = ("gaussian", "uniform", "correlated")
 def prior(name: str, n: int, latent: int, rng: torch.Generator) -> Tensor:
     """Draw latent vectors (n, latent) with mean 0 and variance 1 (thesis 1.3.5).
 
-    ``gaussian``: z ~ N(0, I). ``uniform``: each number uniform in ± √3. ``correlated``: z ~ N(0, C) with
-    C_ij = ½^|i − j|.
+    ``gaussian``: z ~ N(0, I). ``uniform``: each number uniform in ± √3. ``correlated``: z ~ N(0, C), C_ij = ½^|i − j|.
     """
     if name == "uniform":
         return (2 * torch.rand(n, latent, generator=rng) - 1) * math.sqrt(3)

@@ -44,8 +44,7 @@ class TrainingConfig:
     log_every: int = 20
     checkpoint_every: int = 400
     device: str = "cpu"
-    """Where the networks are trained: a name of torch, such as ``cuda``. What is drawn and what is kept is on the CPU,
-    which alone promises the same bits twice."""
+    """Of torch, such as ``cuda``; what is drawn and kept is on the CPU, which alone promises the same bits twice."""
 
 
 class Diverged(InputError):
@@ -114,6 +113,8 @@ class Trainer:
     """Windows that ``validate`` is given."""
     prior = "gaussian"
     """Where z comes from: a name of ``PRIORS``."""
+    first_stage = 0
+    """Steps before the ``steps`` of the stage that samples come from."""
 
     def __init__(
         self,
@@ -149,18 +150,19 @@ class Trainer:
         raise NotImplementedError
 
     def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimisers by name; one updates parameters that no other has."""
-        raise NotImplementedError
+        """Return the optimisers by name; by default one for each network."""
+        rate = self.config.learning_rate
+        return {name: torch.optim.Adam(n.parameters(), rate, fused=True) for name, n in self.networks().items()}
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return self.config.steps
+        return self.first_stage + self.config.steps
 
     @property
     def stage_step(self) -> int:
-        """Steps done of the stage that samples come from: the last, where there are several."""
-        return self.step
+        """Steps done of the stage that samples come from."""
+        return max(self.step - self.first_stage, 0)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return everything that is trained, by name."""
@@ -232,8 +234,7 @@ class Trainer:
         frames, step = max(self.config.snapshots, 2), self.stage_step
         steps = {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}
         if step in steps - set(self.snapshots):
-            windows = self.draw(self.ema, self.SNAPSHOT_WINDOWS, self.config.seed + 2)
-            self.snapshots[step] = torch.from_numpy(windows)
+            self.snapshots[step] = torch.from_numpy(self.draw(self.ema, self.SNAPSHOT_WINDOWS, self.config.seed + 2))
 
     def out_of_patience(self) -> bool:
         """Say whether ``patience`` validations have brought no gain."""
