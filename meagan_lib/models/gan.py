@@ -18,7 +18,7 @@ from meagan_lib.models.generators import GeneratorConfig, build_generator
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.training import losses
 from meagan_lib.training.priors import PRIORS
-from meagan_lib.training.trainer import Trainer, frozen, seeded
+from meagan_lib.training.trainer import Trainer, seeded
 
 SCHEDULES = ("constant", "step", "cosine", "plateau")
 OPTIMISERS = ("adam", "sgd")
@@ -145,11 +145,10 @@ class GANTrainer(Trainer):
     def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
         """Descend the generator's loss, then move the EMA."""
         fake = self.generator(self.latent(len(real)), *label)
-        with frozen(self.discriminator):
-            logits = self.discriminator(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label))
-            on_real, on_fake = logits.split([len(real), len(fake)])
-            loss = self.loss.generator(on_real.detach(), on_fake)
-            norm = self.descend(loss, "g")
+        logits = self.discriminator(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label))
+        on_real, on_fake = logits.split([len(real), len(fake)])
+        loss = self.loss.generator(on_real.detach(), on_fake)
+        norm = self.descend(loss, "g")
         self.update_ema()
         return {"g_loss": loss.item(), "g_gradient": norm}
 

@@ -19,7 +19,7 @@ from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
 from meagan_lib.models.generators import Generator, GeneratorConfig, build_generator
 from meagan_lib.training import losses
 from meagan_lib.training.priors import batches
-from meagan_lib.training.trainer import Trainer, frozen, seeded
+from meagan_lib.training.trainer import Trainer, seeded
 
 
 @dataclass(frozen=True)
@@ -182,25 +182,18 @@ class VAEGANTrainer(GANTrainer):
         """Descend the decoder's and the encoder's losses, each its own, then move the EMA."""
         z, mu, log_variance = self.mixed_latent(real, *label)
         fake, n = self.generator(z, *label), len(mu)
-        with frozen(self.discriminator):
-            features = self.discriminator.features(torch.cat([real, fake]))
-            of_real, of_fake = features.split([len(real), len(fake)])
-            on_real, on_fake = (self.discriminator.logits(f, *label) for f in (of_real.detach(), of_fake))
-            adversarial = self.loss.generator(on_real, on_fake)
-            matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
-            kl = losses.gaussian_kl(mu, log_variance)
-            self.assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
-            self.assign_gradients("g", adversarial + self.config.feature_weight * matching)
+        features = self.discriminator.features(torch.cat([real, fake]))
+        of_real, of_fake = features.split([len(real), len(fake)])
+        on_real, on_fake = (self.discriminator.logits(f, *label) for f in (of_real.detach(), of_fake))
+        adversarial = self.loss.generator(on_real, on_fake)
+        matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
+        kl = losses.gaussian_kl(mu, log_variance)
+        self.assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
+        self.assign_gradients("g", adversarial + self.config.feature_weight * matching)
         self.update("encoder")
         norm = self.update("g")
         self.update_ema()
         return {"g_loss": adversarial.item(), "g_gradient": norm, "feature_loss": matching.item(), "kl": kl.item()}
-
-    def assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
-        """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""
-        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"]]
-        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, retain_graph=retain_graph)):
-            p.grad = gradient
 
 
 class VAEGAN(GAN):

@@ -7,8 +7,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,16 +74,6 @@ def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through ``network`` within, but gather none: it is the other player's turn."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
 
 
 def usable(device: str) -> torch.device:
@@ -250,15 +239,19 @@ class Trainer:
         drawn = torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)
         return (self.real[drawn],) if self.real_labels is None else (self.real[drawn], self.real_labels[drawn])
 
+    def assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
+        """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""
+        self.optimisers[name].zero_grad(set_to_none=True)
+        loss.backward(inputs=self.optimisers[name].param_groups[0]["params"], retain_graph=retain_graph)
+
     def descend(self, loss: Tensor, name: str) -> float:
         """Step one optimiser down ``loss``; returns the gradient's norm."""
-        self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()
+        self.assign_gradients(name, loss)
         return self.update(name)
 
     def update(self, name: str) -> float:
         """Step one optimiser, its gradient clipped where asked; returns the gradient's norm."""
-        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"] if p.grad is not None]
+        parameters = [p for p in self.optimisers[name].param_groups[0]["params"] if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters])
         if self.config.clip_gradient:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, norm)
@@ -267,8 +260,7 @@ class Trainer:
 
     def set_rate(self, name: str, rate: float) -> None:
         """Set the learning rate of one optimiser."""
-        for group in self.optimisers[name].param_groups:
-            group["lr"] = rate
+        self.optimisers[name].param_groups[0]["lr"] = rate
 
     def cosine(self, step: int, steps: int) -> float:
         """Return the fraction of the first learning rate: from 1 along half a cosine to ``final_rate_fraction``."""
