@@ -46,6 +46,6 @@ class TTSGAN(GAN):
     @classmethod
     def discriminator(cls, config: GANConfig, data: TrainingData) -> Discriminator:
         """Build the untrained discriminator."""
-        c, shape = config, dict(patch=-(-data.samples // PATCHES), width=D_WIDTH, expansion=AlwaysDropping.EXPANSION)
-        options = shape | dict(depth=c.depth, heads=c.heads, positions=c.positions, dropout=c.d_dropout)
-        return seeded(lambda: TransformerDiscriminator(data.samples, data.n_classes, **options), c.seed + 1)
+        options = dict(patch=-(-data.samples // PATCHES), width=D_WIDTH, expansion=AlwaysDropping.EXPANSION)
+        options |= dict(depth=config.depth, heads=config.heads, positions=config.positions, dropout=config.d_dropout)
+        return seeded(lambda: TransformerDiscriminator(data.samples, data.n_classes, **options), config.seed + 1)
