@@ -193,7 +193,7 @@ def test_fits_leave_models_windows_and_costs(run):
         and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
     )
     assert costs["bootstrap"][0]["parameters"] == 200 * 16
-    kept = benchmark.load("run", "bootstrap", 3).sample(200, 5)
+    kept = benchmark.model_class("bootstrap").load(benchmark.place("run", "bootstrap", 3)).sample(200, 5)
     real = recorded().of(Split.TRAIN)
     np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
 
