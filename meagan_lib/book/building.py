@@ -164,9 +164,8 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     for picture in pictures:
         target = pages / "pictures" / picture.name
         target.mkdir(parents=True)
-        for suffix in (*figures.SUFFIXES, ".gif"):
-            if file := picture.file(suffix):
-                shutil.copyfile(file, target / file.name)
+        for file in figures.files(figures.folder(picture.chapter.run), picture.id):
+            shutil.copyfile(file, target / file.name)
     if scores(run):
         shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
     write(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
