@@ -7,17 +7,16 @@ import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 import yaml
 from rich.table import Table
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.parameters import PARAMS, check, default_name, in_full, resolve
+from meagan_lib.parameters import check, default_name, in_full, resolve
 from meagan_lib.windows import merging
-from meagan_lib.workflow.execution import RESULTS, part
-from meagan_lib.workflow.files import DISK_FULL
+from meagan_lib.workflow.execution import RESULTS, part, whole_and_label
+from meagan_lib.workflow.files import DISK_FULL, read_json
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
 if TYPE_CHECKING:
@@ -86,16 +85,14 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
     kept = reference.load(name)
-    if kept and (RESULTS / name / "scores.json").is_file():
-        found = reference.compare(name, kept)
-        for finding in found:
-            console.print(f"{finding.level}: {finding.sentence}")
-        if any(finding.holds is False for finding in found):
-            failed = ", ".join(finding.level for finding in found if finding.holds is False)
-            raise InputError(
-                f"the results of '{name}' are not those of its reference: {failed}; if they are meant to differ, "
-                f"meagan keep {name} makes them the reference"
-            )
+    found = reference.compare(name, kept) if kept and (RESULTS / name / "scores.json").is_file() else []
+    for finding in found:
+        console.print(f"{finding.level}: {finding.sentence}")
+    if failed := ", ".join(finding.level for finding in found if finding.holds is False):
+        raise InputError(
+            f"the results of '{name}' are not those of its reference: {failed}; if they are meant to differ, "
+            f"meagan keep {name} makes them the reference"
+        )
 
 
 @app.command()
@@ -119,8 +116,7 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
     where = f"{page.relative_to(ROOT)}, for any browser and any web host"
     console.print(f"book of run '{name}', {size:.0f} MB: {where}", soft_wrap=True)
-    taught = any(chapter.run == building.CONCEPTS for chapter in building.chapters(name))
-    if (PARAMS / f"{building.CONCEPTS}.yaml").is_file() and not taught:
+    if not any(chapter.run == building.CONCEPTS for chapter in building.chapters(name)):
         words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
         console.print(words, soft_wrap=True)
 
@@ -142,7 +138,7 @@ def run_name(name: str) -> str:
 
 def belongs(run: str) -> bool:
     """Return whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
-    whole, _, label = run.partition("/recordings/")
+    whole, label = whole_and_label(run)
     section, given = sweep.asked(whole)
     if section:
         return label in given["labels"]
@@ -215,10 +211,7 @@ def print_scores(name: str) -> None:
 
     from meagan_lib.book.tables import label as label_of
 
-    scores, matched = (
-        json.loads(path.read_text()) if path.is_file() else {}
-        for path in (RESULTS / name / file for file in ("scores.json", "moment_matching.json"))
-    )
+    scores, matched = (read_json(RESULTS / name / file) for file in ("scores.json", "moment_matching.json"))
     rows = [("floor", {metric: score["floor"] for metric, score in scores["reach"].items()})]
     for model, by_metric in scores.items():
         for label, found in ((label_of(model), by_metric), ("  matched", matched.get(model))):
@@ -232,30 +225,23 @@ def print_scores(name: str) -> None:
 
 
 def main() -> None:
-    """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130."""
+    """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130, a wrong option in 2."""
     try:
-        if code := app(standalone_mode=False):  # typer returns what it was asked to exit with: 130 after an interrupt
-            if code == 130:
-                raise KeyboardInterrupt
-            sys.exit(code)
+        app()
+    except SystemExit as end:  # typer's, of a command that is done, interrupted or not understood
+        if end.code == 130:
+            print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        raise
     except InputError as error:
-        print(f"meagan: {error}", file=sys.stderr)
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):  # click turns the one into the other
-        print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        sys.exit(130)
+        words = str(error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         place = error.filename or "a file of the run"
         refused = f"no right to use {place}: change its permissions, or work in a folder of your own"
-        print(f"meagan: {DISK_FULL if error.errno == errno.ENOSPC else refused}", file=sys.stderr)
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        words = DISK_FULL if error.errno == errno.ENOSPC else refused
+    print(f"meagan: {words}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":
