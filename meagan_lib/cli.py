@@ -1,7 +1,6 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one."""
 
 import errno
-import json
 import os
 import re
 import sys
@@ -15,7 +14,7 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.parameters import check, default_name, in_full, resolve
 from meagan_lib.windows import merging
-from meagan_lib.workflow.execution import RESULTS, part, whole_and_label
+from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import DISK_FULL, read_json
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
@@ -171,27 +170,26 @@ def summary(name: str) -> None:
         title, frame = sweep.module(section).summary(table)
         print_table(frame.set_index(frame.columns[0]), f"Run {name}: {title}; {table.relative_to(ROOT)}")
         return
-    receipts = [json.loads(path.read_text()) for path in sorted((RESULTS / name / "receipts").glob("*.json"))]
+    jobs = receipts(RESULTS / name)
     if (RESULTS / name / "scores.json").is_file():
         print_scores(name)
-    elif not receipts:
+    elif not jobs:
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
-    recordings = {label: counts for receipt in receipts for label, counts in receipt.get("recordings", {}).items()}
+    recordings = {label: counts for receipt in jobs for label, counts in receipt.get("recordings", {}).items()}
     if recordings:
         windows = pd.DataFrame.from_dict(recordings, orient="index")
         print_table(windows[["train", "validation", "test"]], "Windows by recording")
     for label in recordings:
-        for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
-            receipt = json.loads(path.read_text())
-            receipts.append(receipt | {"notebook": f"{receipt['notebook']} {label}"})
-    fits = [json.loads(path.read_text()) for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")]
-    if fits:
-        seconds = sum(receipt["seconds"] for receipt in fits)
-        receipts.append({"notebook": f"{benchmark.SECTION} ({len(fits)} fits)", "seconds": seconds, "figures": []})
-    jobs = pd.DataFrame(receipts, columns=["notebook", "seconds", "figures"]).set_index("notebook")
-    jobs = jobs.assign(seconds=jobs["seconds"].round().astype(int), figures=jobs["figures"].map(", ".join))
+        own = receipts(RESULTS / part(name, label))
+        jobs += [receipt | {"notebook": f"{receipt['notebook']} {label}"} for receipt in own]
+    seconds = [read_json(path)["seconds"] for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")]
+    if seconds:
+        fits = f"{benchmark.SECTION} ({len(seconds)} fits)"
+        jobs.append({"notebook": fits, "seconds": sum(seconds), "figures": []})
+    table = pd.DataFrame(jobs, columns=["notebook", "seconds", "figures"]).set_index("notebook")
+    table = table.assign(seconds=table["seconds"].round().astype(int), figures=table["figures"].map(", ".join))
     where = f"figures/{name}" + (f" and figures/{name}/recordings" if recordings else "")
-    print_table(jobs, f"Figures in {where}, notebooks in results/{name}/notebooks")
+    print_table(table, f"Figures in {where}, notebooks in results/{name}/notebooks")
 
 
 SHOWN = {

@@ -5,10 +5,8 @@ sweep. A section holds only what differs from the defaults: those of the noteboo
 ``DECLARED`` of the module behind a section.
 """
 
-import ast
 import os
-import tokenize
-from io import StringIO
+import re
 from pathlib import Path
 
 import yaml
@@ -147,9 +145,7 @@ def in_full(preset: str) -> str:
 def comments(notebook: str) -> dict[str, str]:
     """Return what the cell of parameters of a notebook says of each of them."""
     (source,) = [source for tags, source in code_cells(find_notebook(notebook)) if "parameters" in tags]
-    names = {statement.lineno: statement.targets[0].id for statement in ast.parse(source).body}
-    tokens = tokenize.generate_tokens(StringIO(source).readline)
-    return {names[t.start[0]]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    return dict(re.findall(r"^(\w+) = .*  # (.+)$", source, re.MULTILINE))
 
 
 def default_name(preset: str, recordings: list[str]) -> str:

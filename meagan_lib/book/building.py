@@ -25,9 +25,8 @@ import meagan_lib
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import explorer, tables
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.windows import merging
 from meagan_lib.workflow import figures
-from meagan_lib.workflow.execution import RESULTS, part, whole_and_label
+from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import read_json
 
 SOURCE = ROOT / "book"
@@ -181,12 +180,12 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
         "tables": tables,
-        "receipts": receipts(run),
+        "receipts": receipts(RESULTS / run),
         "modules": modules(),
         "explorable": explorer.available(run),
-        "inputs": inputs(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
+        "code": code,
         "literal": literal,
     }
     for name in TEMPLATES.list_templates():
@@ -253,11 +252,9 @@ def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat
     """
     notebook = nbformat.reads(without_folders(chapter.path.read_text(), run), as_version=4)
     manifest, pictures, equations = public(figures.manifest(chapter.run), run), [], 0
-    used = {}
-    for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            used = dict(line.split(" = ", 1) for line in cell.source.splitlines() if " = " in line)
-    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    injected = [cell for cell in notebook.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    used = dict(line.split(" = ", 1) for cell in injected for line in cell.source.splitlines() if " = " in line)
+    notebook.cells = [cell for cell in notebook.cells if cell not in injected]
     if chapter.label:
         notebook.cells[0].source = re.sub("^# .*", f"# {chapter.title}", notebook.cells[0].source)
     for cell in notebook.cells:
@@ -348,20 +345,6 @@ def parameters(run: str) -> dict[str, dict]:
     """Return the parameters of each notebook of a run."""
     files = sorted((RESULTS / run / "params").glob("*.yaml"))
     return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
-
-
-def inputs(run: str) -> str:
-    """Name the recordings and the seed of a run."""
-    first = parameters(run).get(merging.FIRST, {})
-    recordings = first.get("recording", [])
-    several = isinstance(recordings, list)
-    names = ", ".join(code(Path(name).name) for name in (recordings if several else [recordings]))
-    return f"{'recordings' if several else 'recording'} {names}, seed {first.get('seed', 0)}"
-
-
-def receipts(run: str) -> list[dict]:
-    """Return the receipts of the notebooks of a run."""
-    return [json.loads(path.read_text()) for path in sorted((RESULTS / run / "receipts").glob("*.json"))]
 
 
 def scores(run: str, file: str = "scores.json") -> dict[str, dict]:

@@ -59,25 +59,19 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
 
 
 def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, object]:
-    """Return ``given``, where each name is declared by the notebook and each value has the declared type.
-
-    An int serves as a float; the items of a list have the type of the declared ones.
-
-    Raises
-    ------
-    InputError
-        An unknown name (with the nearest one) or a value of another type.
-    """
+    """Return ``given``, as :func:`check_names_and_types` does, where the notebook declares the parameters."""
     return check_names_and_types(f"notebook {notebook}", given, declared_parameters(find_notebook(notebook)))
 
 
 def check_names_and_types(owner: str, given: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, object]:
     """Return ``given``, where each name is ``declared`` and each value has the type of the declared one.
 
+    An int serves as a float; the items of a list have the type of the declared ones.
+
     Raises
     ------
     InputError
-        As :func:`check_parameters`; the sentence begins with the ``owner`` of the parameters.
+        An unknown name (with the nearest one) or a value of another type; the sentence begins with the ``owner``.
     """
     checked = {}
     for name, value in given.items():
@@ -222,6 +216,11 @@ def _sentence(error: Exception, failed: Path) -> str:
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
     first = value.splitlines()[0] if value else ""
     return f"{name}: {first} (in {failed.stem.removesuffix('.failed')}; the traceback is in {failed.relative_to(ROOT)})"
+
+
+def receipts(results: Path) -> list[dict]:
+    """Return the receipts of the notebooks of the run whose results lie in a folder."""
+    return [json.loads(path.read_text()) for path in sorted((results / "receipts").glob("*.json"))]
 
 
 def results_folder(run: str) -> Path:
