@@ -27,7 +27,7 @@ from meagan_lib.book import explorer, tables
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
-from meagan_lib.workflow.files import read_json
+from meagan_lib.workflow.files import read_json, write_if_changed
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
@@ -159,7 +159,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     pictures: list[Picture] = []
     for chapter in found:
         notebook, drawn = for_book(chapter, found, run)
-        write(pages / "chapters" / f"{chapter.document}.ipynb", nbformat.writes(notebook))
+        write_if_changed(pages / "chapters" / f"{chapter.document}.ipynb", nbformat.writes(notebook))
         pictures += drawn
     by_name = {picture.name: picture for picture in pictures}
     for picture in pictures:
@@ -169,7 +169,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
             shutil.copyfile(file, target / file.name)
     if scores(run):
         shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
-    write(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
+    write_if_changed(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
     context = {
         "run": run,
         "chapters": found,
@@ -190,11 +190,11 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     }
     for name in TEMPLATES.list_templates():
         if not name.startswith("_"):
-            write(pages / name, within(linked(filled(name, **context), found), pages))
+            write_if_changed(pages / name, within(linked(filled(name, **context), found), pages))
     for picture in pictures:
-        write(pages / "figures" / f"{picture.name}.md", filled("_figure.md", **context, figure=picture))
+        write_if_changed(pages / "figures" / f"{picture.name}.md", filled("_figure.md", **context, figure=picture))
     for module in modules():
-        write(pages / "api" / f"{module}.rst", filled("_module.rst", module=module))
+        write_if_changed(pages / "api" / f"{module}.rst", filled("_module.rst", module=module))
 
 
 def filled(template: str, **context: object) -> str:
@@ -218,12 +218,6 @@ def within(source: str, pages: Path) -> str:
         return f"[{words}](/kept/{path})"
 
     return re.sub(r"\[([^\]]+)\]\(\.\./\.\./([^)]+)\)", copied, source)
-
-
-def write(path: Path, content: str) -> None:
-    """Write a page, and the folder it lies in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
 
 
 def without_folders(text: str, run: str) -> str:

@@ -30,7 +30,7 @@ from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import atomic
+from meagan_lib.workflow.files import write_if_changed
 
 RUNTIME = ROOT / "book" / "vendor" / "onnxruntime"
 REAL = 200
@@ -189,8 +189,7 @@ def export(run: str, path: Path) -> None:
             for name, file in (("module", "ort.wasm.bundle.min.mjs"), ("wasm", "ort-wasm-simd-threaded.wasm.gz"))
         },
     }
-    with atomic(path) as temporary:
-        temporary.write_text(f"window.meaganExplorer = {json.dumps(content)};\n")
+    write_if_changed(path, f"window.meaganExplorer = {json.dumps(content)};\n")
 
 
 def held_out(windows: SpikeWindows) -> np.ndarray:

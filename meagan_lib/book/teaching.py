@@ -256,13 +256,11 @@ def for_students(solution: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook = copy.deepcopy(solution)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
-        cell.source = REGION.sub(_stub, cell.source)
+        cell.source = REGION.sub(
+            lambda region: f"{region[1]}raise NotImplementedError({json.dumps(region[2], ensure_ascii=False)})",
+            cell.source,
+        )
     return notebook
-
-
-def _stub(region: re.Match) -> str:
-    indent, hint = region.groups()
-    return f"{indent}raise NotImplementedError({json.dumps(hint, ensure_ascii=False)})"
 
 
 def students_path(solution: Path) -> Path:

@@ -18,7 +18,7 @@ import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
-from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
+from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
 from meagan_lib.workflow.sections import remove_left_out
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no note
 
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
+KINDS |= {dict: "a mapping", type(None): "nothing"}
+"""What a parameter of each type is called."""
 
 
 def find_notebook(name: str) -> Path:
@@ -93,10 +96,6 @@ def _of_type(value: object, like: object, name: str) -> object:
     return value
 
 
-KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
-KINDS |= {dict: "a mapping", type(None): "nothing"}
-
-
 def _kind(value: object) -> str:
     return KINDS.get(type(value), type(value).__name__)
 
@@ -134,9 +133,7 @@ def executed(notebook: str, run: str, suffix: str = "ipynb") -> Path:
     return RESULTS / whole / "notebooks" / ".".join(filter(None, (notebook, label, suffix)))
 
 
-def execute(
-    notebook: str, parameters: Mapping[str, object], run: str, products: list[str] = (), threads: int = 1
-) -> dict:
+def execute(notebook: str, parameters: Mapping[str, object], run: str, products: list[str], threads: int) -> dict:
     """Execute a notebook with papermill for a run and return its receipt.
 
     Executed notebooks go to ``results/<run>/notebooks/`` as ``.ipynb`` and ``.html``, figures to ``figures/<run>/``,
@@ -185,8 +182,8 @@ def execute(
     made = figures.publish(staging, run, notebook, {"parameters": checked, "library_sha256": hashes})
     with atomic(executed(notebook, run)) as temporary:
         nbformat.write(content, temporary)
-    with atomic(executed(notebook, run, "html")) as temporary:
-        temporary.write_text(HTMLExporter(embed_images=True).from_notebook_node(content)[0])
+    page, _ = HTMLExporter(embed_images=True).from_notebook_node(content)
+    write_if_changed(executed(notebook, run, "html"), page)
     shutil.rmtree(staging)
     receipt = {"notebook": notebook, "seconds": round(seconds, 1), "figures": made}
     receipt["products"] = {p: sha256(results / p) for p in products}

@@ -52,6 +52,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_if_changed(path: Path, content: str) -> None:
+    """Write a text, atomically, only when it is new: its time is what tells the graph that a parameter changed."""
+    if not path.is_file() or path.read_text() != content:
+        with atomic(path) as temporary:
+            temporary.write_text(content)
+
+
 def write_json(path: Path | str, content: object) -> None:
     """Write ``content`` as JSON, atomically, with sorted keys."""
     with atomic(path) as temporary:

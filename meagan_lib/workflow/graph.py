@@ -16,7 +16,7 @@ from rich.console import Console
 from meagan_lib import ROOT, InputError
 from meagan_lib.workflow import board, figures, progress
 from meagan_lib.workflow.execution import RESULTS, executed, part
-from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full
+from meagan_lib.workflow.files import DISK_FULL, is_disk_full, write_if_changed
 
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
@@ -62,13 +62,6 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
         write_if_changed(path, yaml.safe_dump(given))
     for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
         left.unlink()
-
-
-def write_if_changed(path: Path, content: str) -> None:
-    """Write a file only when its content is new: its time is what tells the graph that a parameter changed."""
-    if not path.is_file() or path.read_text() != content:
-        with atomic(path) as temporary:
-            temporary.write_text(content)
 
 
 def run_graph(name: str, cores: int) -> None:

@@ -11,13 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from meagan_lib import InputError
 from meagan_lib.workflow.files import read_json, write_json
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 NOTE = "MEAGAN_PROGRESS"
 """Environment variable: the note of this job."""
@@ -93,7 +89,7 @@ def by_cell(notebook: Path) -> Callable[..., None]:
         else:
             places[cell.id] = (heading, len(places))
 
-    def update(cell: "NotebookNode", **_) -> None:
+    def update(cell, **_) -> None:
         if cell.id in places:
             heading, place = places[cell.id]
             note(stage=heading, done=place, total=len(places), unit="cell", left_s=None)
