@@ -32,7 +32,8 @@ from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import write_if_changed
 
-RUNTIME = ROOT / "book" / "vendor" / "onnxruntime"
+VENDOR = ROOT / "book" / "vendor" / "onnxruntime"
+RUNTIME = {"module": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm.gz"}
 REAL = 200
 """Held-out real windows that go with an explorer."""
 DIRECTIONS = 6
@@ -157,16 +158,14 @@ class _Mean(nn.Module):
 
 def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
     """Export a network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
-    names = ["input", "label"][: 1 + len(label)]
+    names, inputs = ["input", "label"][: 1 + len(label)], (torch.zeros(1, rows), *label)
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                network, (torch.zeros(1, rows), *label), input_names=names, output_names=["output"], verbose=False
-            )
+            program = torch.onnx.export(network, inputs, input_names=names, output_names=["output"], verbose=False)
     finally:
         quiet.setLevel(level)
     return program.model_proto.SerializeToString()
@@ -184,10 +183,7 @@ def export(run: str, path: Path) -> None:
         "time_ms": windows.time_ms.tolist(),
         "real": _text(held_out(windows).tobytes()),
         "models": [_described(load(run, model, windows)) for model in available(run)],
-        "runtime": {
-            name: _text((RUNTIME / file).read_bytes())
-            for name, file in (("module", "ort.wasm.bundle.min.mjs"), ("wasm", "ort-wasm-simd-threaded.wasm.gz"))
-        },
+        "runtime": {name: _text((VENDOR / file).read_bytes()) for name, file in RUNTIME.items()},
     }
     write_if_changed(path, f"window.meaganExplorer = {json.dumps(content)};\n")
 
