@@ -11,7 +11,7 @@ from meagan_lib.experiments.fitting import fit_options
 from meagan_lib.parameters import check, resolve
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
-from meagan_lib.workflow.graph import write_if_changed
+from meagan_lib.workflow.files import write_if_changed
 from tests.conftest import forget, planned_jobs, spikes
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}

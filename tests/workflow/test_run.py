@@ -20,7 +20,7 @@ from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import sha256
-from tests.conftest import forget, meagan
+from tests.conftest import FIGURE_FILES, forget, meagan
 
 RUN = "test-run"
 FIGURES = {
@@ -105,7 +105,7 @@ def digests() -> dict[str, str]:
     results = RESULTS / RUN
     products = [path for kind in ("*.h5", "*.json", "*_gan/*", "benchmark/*/*/*.h5") for path in results.glob(kind)]
     found = {str(path): sha256(path) for path in products if path.suffix in (".h5", ".json", ".csv", ".safetensors")}
-    drawn = [figures.folder(RUN) / f"{id}{suffix}" for id in FIGURES for suffix in figures.SUFFIXES]
+    drawn = [figures.folder(RUN) / f"{id}{suffix}" for id in FIGURES for suffix in FIGURE_FILES]
     found |= {path.name: sha256(path) for path in drawn}
     printed = {path.name: str(checked_outputs(path)) for path in (results / "notebooks").glob("*.ipynb")}
     return {name: digest for name, digest in (found | printed).items() if not name.endswith("cost.json")}
