@@ -123,10 +123,7 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
 def run_name(name: str) -> str:
     """Check that ``name`` can name a run, and return it: it goes into paths and into command lines.
 
-    Raises
-    ------
-    InputError
-        Another name, or one that is too long for a folder.
+    ``InputError``: another name, or one that is too long for a folder.
     """
     if not re.fullmatch(r"\w[\w.-]{,99}", name):
         raise InputError(

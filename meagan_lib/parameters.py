@@ -41,10 +41,7 @@ def declared(section: str) -> dict[str, object]:
 def of_preset(preset: str) -> dict[str, dict]:
     """Return all parameters of a run, section by section: the defaults, and what ``params/<preset>.yaml`` changes.
 
-    Raises
-    ------
-    InputError
-        No such preset, or a file that is not YAML or has a section that does not exist.
+    ``InputError``: no such preset, or a file that is not YAML or has a section that does not exist.
     """
     presets = {path.stem: path for path in sorted(PARAMS.glob("*.yaml"))}
     if preset not in presets:
@@ -67,10 +64,7 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
 
     A single recording is a text, several are a list.
 
-    Raises
-    ------
-    InputError
-        An unknown preset, section or form of an override.
+    ``InputError``: an unknown preset, section or form of an override.
     """
     parameters = of_preset(preset)
     if recordings:
@@ -116,10 +110,7 @@ def absolute(path: str) -> str:
 def read_yaml(text: str, owner: str) -> object:
     """Read YAML.
 
-    Raises
-    ------
-    InputError
-        Text that is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
+    ``InputError``: text that is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
     """
     try:
         return yaml.safe_load(text)
@@ -161,10 +152,7 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run. So has
     each baseline of the benchmark.
 
-    Raises
-    ------
-    InputError
-        An unknown parameter, a value of another type, or a recording that cannot be used.
+    ``InputError``: an unknown parameter, a value of another type, or a recording that cannot be used.
     """
     if section := sweep.section_in(parameters):
         parts = sweep.prepared(parameters, name)

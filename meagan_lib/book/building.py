@@ -114,10 +114,7 @@ def build(run: str, strict: bool = False) -> Path:
 
     Where it is ``strict``, a warning of Sphinx, such as a broken reference, is an error.
 
-    Raises
-    ------
-    InputError
-        A run without executed notebooks, or a page that Sphinx could not make.
+    ``InputError``: A run without executed notebooks, or a page that Sphinx could not make.
     """
     from sphinx.cmd.build import main as sphinx
 

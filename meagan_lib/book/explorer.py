@@ -44,18 +44,9 @@ DIRECTIONS = 6
 class Explorable:
     """A trained generator, and what it takes to move about in its latent space.
 
-    Attributes
-    ----------
-    generator
-        z (1, latent) → window (1, samples), with a label where it was trained with classes.
-    encoder
-        Window → μ, log σ²; None for a model without.
-    centre, scale
-        Of the windows that the network sees: x = centre + scale · x'.
-    classes
-        What each label stands for; empty without labels.
-    directions, fractions
-        :func:`leading_directions`.
+    ``generator``: z (1, latent) → window (1, samples), with a label where it was trained with ``classes``, which say
+    what each label stands for. ``encoder``: window → μ, log σ²; None for a model without. The networks see x' of
+    x = ``centre`` + ``scale`` · x'. ``directions`` and ``fractions`` are :func:`leading_directions`.
     """
 
     model: str
@@ -93,10 +84,7 @@ def available(run: str) -> list[str]:
 def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
     """Load a model that is available in a run as it was trained, from its config and its weights.
 
-    Raises
-    ------
-    InputError
-        Weights that do not fit their config.
+    ``InputError``: weights that do not fit their config.
     """
     folder = RESULTS / run / model
     fields = json.loads((folder / "config.json").read_text())["config"]
@@ -218,10 +206,7 @@ def _text(content: bytes) -> str:
 def explore(run: str = "quick") -> ipywidgets.VBox:
     """Return the explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
 
-    Raises
-    ------
-    InputError
-        A run without windows or trained models.
+    ``InputError``: A run without windows or trained models.
     """
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
     if not available(run):

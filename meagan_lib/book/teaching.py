@@ -61,15 +61,9 @@ def check(
     An answer that raises is reported in one line, with the line of the notebook where it happened; later checks still
     run.
 
-    Parameters
-    ----------
-    got
-        Gives the answer: a number, an array, a tensor or a text. An exercise that is not solved raises
-        ``NotImplementedError`` with a hint, which is printed.
-    tolerance
-        Largest difference allowed in any number.
-    mistakes
-        What to say of a usual mistake ("did you forget to weight by q?"), and the wrong answer that it gives.
+    ``got`` gives the answer: a number, an array, a tensor or a text; an exercise that is not solved raises
+    ``NotImplementedError`` with a hint, which is printed. ``tolerance`` is the largest difference allowed in any number.
+    ``mistakes``: what to say of a usual one ("did you forget to weight by q?"), and the wrong answer that it gives.
     """
     try:
         given = got()
@@ -150,14 +144,9 @@ class Interactive:
     output, and whoever shows it takes what it can. A notebook that a run executes has the row alone. The alternative
     text of a picture is what ``draw`` says of itself, the values of the controls, and the titles of its axes.
 
-    Parameters
-    ----------
-    draw
-        Takes one value of each control, and gives a figure: about four inches wide, so that two go in a row.
-    play_ms
-        If given, a button plays the first control from its first value to its last, so many milliseconds at each.
-    controls
-        For each control its values, numbers in order or texts; it starts at the middle one.
+    ``draw`` takes one value of each control, and gives a figure: about four inches wide, so that two go in a row.
+    ``controls`` are the values of each, numbers in order or texts; it starts at the middle one. With ``play_ms`` a
+    button plays the first control from its first value to its last, so many milliseconds at each.
     """
 
     def __init__(self, draw: Callable[..., Figure], play_ms: int = 0, **controls: Sequence):
@@ -236,10 +225,7 @@ def _value(value: object) -> str:
 def spike_windows(run: str = "") -> SpikeWindows:
     """Return windows for a bridge cell: those of ``run``, or of a simulated recording of 16 electrodes.
 
-    Raises
-    ------
-    InputError
-        When the run has no windows.
+    ``InputError``: when the run has no windows.
     """
     if run:
         path = RESULTS / run / "windows.h5"

@@ -88,10 +88,8 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
 def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     """Open what notebook 01 would read, of which only the header is read, or look whether windows are readable.
 
-    Raises
-    ------
-    InputError
-        A recording or windows that cannot be opened. The simulated recording is not made, and None like windows.
+    ``InputError``: A recording or windows that cannot be opened. The simulated recording is not made, and None like
+    windows.
     """
     from meagan_lib.recordings.opening import SIMULATED, holds_windows, open_recording
     from meagan_lib.windows.imported import require_readable

@@ -35,10 +35,7 @@ KINDS |= {dict: "a mapping", type(None): "nothing"}
 def find_notebook(name: str) -> Path:
     """Return the source of a notebook, by its stem.
 
-    Raises
-    ------
-    InputError
-        No such notebook, with the nearest name.
+    ``InputError``: no such notebook, with the nearest name.
     """
     stems = {path.stem: path for path in sorted(NOTEBOOKS.rglob("*.ipynb"))}
     if name not in stems:
@@ -71,10 +68,8 @@ def check_names_and_types(owner: str, given: Mapping[str, object], declared: Map
 
     An int serves as a float; the items of a list have the type of the declared ones.
 
-    Raises
-    ------
-    InputError
-        An unknown name (with the nearest one) or a value of another type; the sentence begins with the ``owner``.
+    ``InputError``: an unknown name (with the nearest one) or a value of another type; the sentence begins with the
+    ``owner``.
     """
     checked = {}
     for name, value in given.items():
@@ -140,11 +135,8 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
     the receipt (seconds, hashes of the ``products``) to ``results/<run>/receipts/``: all of them only on success.
     Cells for which the run lacks something are left out (:mod:`meagan_lib.workflow.sections`).
 
-    Raises
-    ------
-    InputError
-        Bad parameters, bad input met by the notebook, a registered figure or product that was not made, or any other
-        failure of the notebook, in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
+    ``InputError``: bad parameters, bad input met by the notebook, a registered figure or product that was not made, or
+    any other failure of the notebook, in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
     """
     import nbformat
     import papermill

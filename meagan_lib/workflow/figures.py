@@ -73,10 +73,7 @@ def registry() -> dict[str, Entry]:
 def entry(id: str) -> Entry:
     """Return the registered figure ``id``.
 
-    Raises
-    ------
-    InputError
-        An id that is not registered, with the nearest that is.
+    ``InputError``: an id that is not registered, with the nearest that is.
     """
     if id not in registry():
         raise InputError(
@@ -106,12 +103,8 @@ def save_figure(
 ) -> SavedFigure:
     """Save a figure of a run under its registered id, with the ``data`` that it shows.
 
-    Parameters
-    ----------
-    stamp
-        A few words for the lower right corner, such as "quick run".
-    animation
-        The same figure in motion, as the bytes of a GIF, saved beside it.
+    ``stamp``: a few words for the lower right corner, such as "quick run". ``animation``: the same figure in motion, as
+    the bytes of a GIF, saved beside it.
     """
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
@@ -181,10 +174,7 @@ def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[st
 
     They are entered in the manifest with their ``provenance``.
 
-    Raises
-    ------
-    InputError
-        When a figure registered for the notebook was not made: nothing is moved.
+    ``InputError``: when a figure registered for the notebook was not made: nothing is moved.
     """
     made = read_json(staging / "manifest.json")
     if missing := [id for id in figures_of(notebook) if id not in made and not registry()[id].needs]:

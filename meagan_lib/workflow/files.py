@@ -26,10 +26,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     A reader therefore never sees half a file, whatever interrupts the writer, and whoever the umask lets may read it.
 
-    Raises
-    ------
-    InputError
-        When the disk is full; what stood at ``path`` stays.
+    ``InputError``: when the disk is full; what stood at ``path`` stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -67,10 +67,7 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
 def run_graph(name: str, cores: int) -> None:
     """Run the Snakemake graph in this process; its own output goes to ``results/<name>/snakemake.log``.
 
-    Raises
-    ------
-    InputError
-        When a notebook failed, with its sentence.
+    ``InputError``: when a notebook failed, with its sentence.
     """
     from snakemake.cli import main as snakemake
 
