@@ -62,7 +62,7 @@ def check(
     run.
 
     ``got`` gives the answer: a number, an array, a tensor or a text; an exercise that is not solved raises
-    ``NotImplementedError`` with a hint, which is printed. ``tolerance`` is the largest difference allowed in any number.
+    ``NotImplementedError`` with a hint, which is printed. ``tolerance``: the largest difference allowed.
     ``mistakes``: what to say of a usual one ("did you forget to weight by q?"), and the wrong answer that it gives.
     """
     try:
