@@ -1,24 +1,22 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one."""
 
 import errno
-import json
 import os
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 import yaml
 from rich.table import Table
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.parameters import PARAMS, check, default_name, in_full, resolve
+from meagan_lib.parameters import check, default_name, in_full, resolve
 from meagan_lib.windows import merging
-from meagan_lib.workflow.execution import RESULTS, part
-from meagan_lib.workflow.files import DISK_FULL
+from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
+from meagan_lib.workflow.files import DISK_FULL, read_json
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
 if TYPE_CHECKING:
@@ -131,16 +129,14 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
     kept = reference.load(name)
-    if kept and (RESULTS / name / "scores.json").is_file():
-        found = reference.compare(name, kept)
-        for finding in found:
-            console.print(f"{finding.level}: {finding.sentence}")
-        if any(finding.holds is False for finding in found):
-            failed = ", ".join(finding.level for finding in found if finding.holds is False)
-            raise InputError(
-                f"the results of '{name}' are not those of its reference: {failed}; if they are meant to differ, "
-                f"meagan keep {name} makes them the reference"
-            )
+    found = reference.compare(name, kept) if kept and (RESULTS / name / "scores.json").is_file() else []
+    for finding in found:
+        console.print(f"{finding.level}: {finding.sentence}")
+    if failed := ", ".join(finding.level for finding in found if finding.holds is False):
+        raise InputError(
+            f"the results of '{name}' are not those of its reference: {failed}; if they are meant to differ, "
+            f"meagan keep {name} makes them the reference"
+        )
 
 
 @app.command()
@@ -164,8 +160,7 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
     where = f"{page.relative_to(ROOT)}, for any browser and any web host"
     console.print(f"book of run '{name}', {size:.0f} MB: {where}", soft_wrap=True)
-    taught = any(chapter.run == building.CONCEPTS for chapter in building.chapters(name))
-    if (PARAMS / f"{building.CONCEPTS}.yaml").is_file() and not taught:
+    if not any(chapter.run == building.CONCEPTS for chapter in building.chapters(name)):
         words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
         console.print(words, soft_wrap=True)
 
@@ -173,10 +168,7 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
 def run_name(name: str) -> str:
     """Check that ``name`` can name a run, and return it: it goes into paths and into command lines.
 
-    Raises
-    ------
-    InputError
-        Another name, or one that is too long for a folder.
+    ``InputError``: another name, or one that is too long for a folder.
     """
     if not re.fullmatch(r"\w[\w.-]{,99}", name):
         raise InputError(
@@ -187,7 +179,7 @@ def run_name(name: str) -> str:
 
 def belongs(run: str) -> bool:
     """Return whether a part (``<run>/recordings/<label>``) is one of the recordings that its run was last asked for."""
-    whole, _, label = run.partition("/recordings/")
+    whole, label = whole_and_label(run)
     section, given = sweep.asked(whole)
     if section:
         return label in given["labels"]
@@ -220,27 +212,26 @@ def summary(name: str) -> None:
         title, frame = sweep.module(section).summary(table)
         print_table(frame.set_index(frame.columns[0]), f"Run {name}: {title}; {table.relative_to(ROOT)}")
         return
-    receipts = [json.loads(path.read_text()) for path in sorted((RESULTS / name / "receipts").glob("*.json"))]
+    jobs = receipts(RESULTS / name)
     if (RESULTS / name / "scores.json").is_file():
         print_scores(name)
-    elif not receipts:
+    elif not jobs:
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
-    recordings = {label: counts for receipt in receipts for label, counts in receipt.get("recordings", {}).items()}
+    recordings = {label: counts for receipt in jobs for label, counts in receipt.get("recordings", {}).items()}
     if recordings:
         windows = pd.DataFrame.from_dict(recordings, orient="index")
         print_table(windows[["train", "validation", "test"]], "Windows by recording")
     for label in recordings:
-        for path in (RESULTS / part(name, label) / "receipts").glob("*.json"):
-            receipt = json.loads(path.read_text())
-            receipts.append(receipt | {"notebook": f"{receipt['notebook']} {label}"})
-    fits = [json.loads(path.read_text()) for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")]
-    if fits:
-        seconds = sum(receipt["seconds"] for receipt in fits)
-        receipts.append({"notebook": f"{benchmark.SECTION} ({len(fits)} fits)", "seconds": seconds, "figures": []})
-    jobs = pd.DataFrame(receipts, columns=["notebook", "seconds", "figures"]).set_index("notebook")
-    jobs = jobs.assign(seconds=jobs["seconds"].round().astype(int), figures=jobs["figures"].map(", ".join))
+        own = receipts(RESULTS / part(name, label))
+        jobs += [receipt | {"notebook": f"{receipt['notebook']} {label}"} for receipt in own]
+    seconds = [read_json(path)["seconds"] for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")]
+    if seconds:
+        fits = f"{benchmark.SECTION} ({len(seconds)} fits)"
+        jobs.append({"notebook": fits, "seconds": sum(seconds), "figures": []})
+    table = pd.DataFrame(jobs, columns=["notebook", "seconds", "figures"]).set_index("notebook")
+    table = table.assign(seconds=table["seconds"].round().astype(int), figures=table["figures"].map(", ".join))
     where = f"figures/{name}" + (f" and figures/{name}/recordings" if recordings else "")
-    print_table(jobs, f"Figures in {where}, notebooks in results/{name}/notebooks")
+    print_table(table, f"Figures in {where}, notebooks in results/{name}/notebooks")
 
 
 SHOWN = {
@@ -260,10 +251,7 @@ def print_scores(name: str) -> None:
 
     from meagan_lib.book.tables import label as label_of
 
-    scores, matched = (
-        json.loads(path.read_text()) if path.is_file() else {}
-        for path in (RESULTS / name / file for file in ("scores.json", "moment_matching.json"))
-    )
+    scores, matched = (read_json(RESULTS / name / file) for file in ("scores.json", "moment_matching.json"))
     rows = [("floor", {metric: score["floor"] for metric, score in scores["reach"].items()})]
     for model, by_metric in scores.items():
         for label, found in ((label_of(model), by_metric), ("  matched", matched.get(model))):
@@ -277,30 +265,23 @@ def print_scores(name: str) -> None:
 
 
 def main() -> None:
-    """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130."""
+    """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130, a wrong option in 2."""
     try:
-        if code := app(standalone_mode=False):  # typer returns what it was asked to exit with: 130 after an interrupt
-            if code == 130:
-                raise KeyboardInterrupt
-            sys.exit(code)
+        app()
+    except SystemExit as end:  # typer's, of a command that is done, interrupted or not understood
+        if end.code == 130:
+            print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        raise
     except InputError as error:
-        print(f"meagan: {error}", file=sys.stderr)
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):  # click turns the one into the other
-        print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        sys.exit(130)
+        words = str(error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         place = error.filename or "a file of the run"
         refused = f"no right to use {place}: change its permissions, or work in a folder of your own"
-        print(f"meagan: {DISK_FULL if error.errno == errno.ENOSPC else refused}", file=sys.stderr)
-        sys.exit(1)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        words = DISK_FULL if error.errno == errno.ENOSPC else refused
+    print(f"meagan: {words}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

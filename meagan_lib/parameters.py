@@ -5,15 +5,13 @@ sweep. A section holds only what differs from the defaults: those of the noteboo
 ``DECLARED`` of the module behind a section.
 """
 
-import ast
 import os
-import tokenize
-from io import StringIO
+import re
 from pathlib import Path
 
 import yaml
 
-from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib import ROOT, InputError, did_you_mean, network
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import (
@@ -34,20 +32,16 @@ OF_NO_NOTEBOOK = ("merge", benchmark.SECTION, *sweep.SECTIONS)
 
 def declared(section: str) -> dict[str, object]:
     """Return names and defaults of the parameters of a section: a notebook, the merge, the benchmark or a sweep."""
-    if section == "merge":
-        return merging.DECLARED
-    if section in OF_NO_NOTEBOOK:
-        return (benchmark if section == benchmark.SECTION else sweep.module(section)).DECLARED
-    return declared_parameters(find_notebook(section))
+    if section in sweep.SECTIONS:
+        return sweep.module(section).DECLARED
+    beside = {"merge": merging, benchmark.SECTION: benchmark}
+    return beside[section].DECLARED if section in beside else declared_parameters(find_notebook(section))
 
 
 def of_preset(preset: str) -> dict[str, dict]:
     """Return all parameters of a run, section by section: the defaults, and what ``params/<preset>.yaml`` changes.
 
-    Raises
-    ------
-    InputError
-        No such preset, or a file that is not YAML or has a section that does not exist.
+    ``InputError``: no such preset, or a file that is not YAML or has a section that does not exist.
     """
     presets = {path.stem: path for path in sorted(PARAMS.glob("*.yaml"))}
     if preset not in presets:
@@ -61,11 +55,8 @@ def of_preset(preset: str) -> dict[str, dict]:
     for section in changes:
         if section not in known:
             raise InputError(f"params/{preset}.yaml: there is no '{section}'{did_you_mean(section, known)}")
-    run = {"name": preset}
-    return {
-        section: declared(section) | (run if section not in OF_NO_NOTEBOOK else {}) | (given or {})
-        for section, given in changes.items()
-    }
+    names = {section: {} if section in OF_NO_NOTEBOOK else {"name": preset} for section in changes}
+    return {section: declared(section) | names[section] | (given or {}) for section, given in changes.items()}
 
 
 def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[str, dict]:
@@ -73,20 +64,17 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
 
     A single recording is a text, several are a list.
 
-    Raises
-    ------
-    InputError
-        An unknown preset, section or form of an override.
+    ``InputError``: an unknown preset, section or form of an override.
     """
     parameters = of_preset(preset)
-    if recordings and merging.FIRST not in parameters:
-        raise InputError(
-            f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
-            f"--set {next(iter(parameters))}.windows=NAME"
-        )
-    if "" in recordings:
-        raise InputError("--recording is empty: give a file, a name of data/catalogue.yaml, or 'simulated'")
     if recordings:
+        if merging.FIRST not in parameters:
+            raise InputError(
+                f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
+                f"--set {next(iter(parameters))}.windows=NAME"
+            )
+        if "" in recordings:
+            raise InputError("--recording is empty: give a file, a name of data/catalogue.yaml, or 'simulated'")
         parameters[merging.FIRST]["recording"] = [absolute(recording) for recording in recordings]
     for override in overrides:
         target, equals, value = override.partition("=")
@@ -105,11 +93,11 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         parameters[section][parameter] = read_yaml(value, f"--set {override}") if value else ""
     if spikes := parameters.get(NETWORK, {}).get("spikes"):
         parameters[NETWORK]["spikes"] = absolute(str(spikes))
-    first = parameters.get(merging.FIRST, {})
-    if first.get("recording") == []:
-        raise InputError("parameter 01_preprocessing.recording is an empty list: name at least one recording")
-    if isinstance(first.get("recording"), list) and len(first["recording"]) == 1:
-        first["recording"] = first["recording"][0]
+    match parameters.get(merging.FIRST, {}).get("recording"):
+        case []:
+            raise InputError("parameter 01_preprocessing.recording is an empty list: name at least one recording")
+        case [alone]:
+            parameters[merging.FIRST]["recording"] = alone
     return parameters
 
 
@@ -122,10 +110,7 @@ def absolute(path: str) -> str:
 def read_yaml(text: str, owner: str) -> object:
     """Read YAML.
 
-    Raises
-    ------
-    InputError
-        Text that is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
+    ``InputError``: text that is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
     """
     try:
         return yaml.safe_load(text)
@@ -151,9 +136,7 @@ def in_full(preset: str) -> str:
 def comments(notebook: str) -> dict[str, str]:
     """Return what the cell of parameters of a notebook says of each of them."""
     (source,) = [source for tags, source in code_cells(find_notebook(notebook)) if "parameters" in tags]
-    names = {statement.lineno: statement.targets[0].id for statement in ast.parse(source).body}
-    tokens = tokenize.generate_tokens(StringIO(source).readline)
-    return {names[t.start[0]]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    return dict(re.findall(r"^(\w+) = .*  # (.+)$", source, re.MULTILINE))
 
 
 def default_name(preset: str, recordings: list[str]) -> str:
@@ -169,28 +152,24 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     Of several recordings each has its own file for notebook 01, and the merge finds the list in that of the run. So has
     each baseline of the benchmark.
 
-    Raises
-    ------
-    InputError
-        An unknown parameter, a value of another type, or a recording that cannot be used.
+    ``InputError``: an unknown parameter, a value of another type, or a recording that cannot be used.
     """
-    section = sweep.section_in(parameters)
-    checked = check_sweep(name, parameters, section) if section else check_notebooks(name, parameters)
+    if section := sweep.section_in(parameters):
+        parts = sweep.prepared(parameters, name)
+        given = parameters[section] | {"labels": list(parts)}
+        sweep.module(section).cases(given)
+        checked = _of_parts(name, parts) | {(name, section): given}
+    else:
+        checked = _of_notebooks(name, parameters)
     return {RESULTS / run / "params" / f"{file}.yaml": given for (run, file), given in checked.items()}
 
 
-def check_sweep(name: str, parameters: dict[str, dict], section: str) -> dict[tuple[str, str], dict]:
-    """Check the parameters of a sweep: notebook 01 for each recording, and the section; (run, file) → contents."""
-    prepared = sweep.prepared(parameters, name)
-    given = parameters[section] | {"labels": list(prepared)}
-    sweep.module(section).cases(given)
-    firsts = {
-        (part(name, label), merging.FIRST): check_parameters(merging.FIRST, its) for label, its in prepared.items()
-    }
-    return firsts | {(name, section): given}
+def _of_parts(name: str, parts: dict[str, dict]) -> dict[tuple[str, str], dict]:
+    """Check the parameters of notebook 01 for each of several recordings; (run, file) → contents."""
+    return {(part(name, label), merging.FIRST): check_parameters(merging.FIRST, its) for label, its in parts.items()}
 
 
-def check_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
+def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
     """Check the parameters of a run of notebooks, and open what they name; (run, file) → contents."""
     notebooks = {s: given | {"name": name} for s, given in parameters.items() if s not in OF_NO_NOTEBOOK}
     first = notebooks.get(merging.FIRST)
@@ -204,30 +183,15 @@ def check_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, s
         raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
-    refuse_spikes_early(notebooks.get(NETWORK, {}))
+    last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
+    if last.get("spikes"):
+        network.read_spikes(last["spikes"])
+    if last.get("treatment"):
+        network.require_treated(last["treatment"])
     if parts:
-        each = {label: check_parameters(merging.FIRST, its) for label, its in parts.items()}
-        checked |= {(part(name, label), merging.FIRST): its for label, its in each.items()}
+        checked |= _of_parts(name, parts)
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     elif first["recording"] != "simulated":
-        from meagan_lib.recordings.opening import holds_windows, open_recording
-        from meagan_lib.windows.imported import require_readable
-
-        if holds_windows(first["recording"]):  # bad input is refused before anything starts
-            require_readable(first["recording"])
-        else:
-            open_recording(first["recording"], well=first.get("well") or None, stream=first.get("stream") or None)
+        merging.open_early(first)
     return checked
-
-
-def refuse_spikes_early(network: dict) -> None:
-    """Raise before a run what notebook 05 would refuse at its end: the file of spikes, or the name of a treatment."""
-    spikes, treatment = network.get("spikes"), network.get("treatment")
-    if spikes or treatment:
-        from meagan_lib.network import spike_files
-
-        if spikes:
-            spike_files.read_spikes(spikes)
-        if treatment:
-            spike_files.require_treated(treatment)

@@ -28,6 +28,8 @@ from meagan_lib.workflow.execution import RESULTS
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 torch.set_num_threads(1)  # small networks: more threads only wait for one another
+FIGURE_FILES = (".png", ".svg", ".npz")
+"""What every figure leaves, by suffix."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,15 +25,23 @@ import meagan_lib
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import explorer, tables
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.windows import merging
 from meagan_lib.workflow import figures
-from meagan_lib.workflow.execution import RESULTS, part
+from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
+from meagan_lib.workflow.files import read_json, write_if_changed
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
 """The run of the concept notebooks, which every book takes in."""
 SHOWN = re.compile(r"SavedFigure\(png=\w+\('(?:.*/)?([^/']+)\.png'\)")
 """How a figure that a notebook shows presents itself in text, with its id."""
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(SOURCE / "pages"),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+    comment_start_string="{##",
+    comment_end_string="##}",
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Chapter:
     @property
     def label(self) -> str:
         """The recording that the notebook was run for, where a run has several."""
-        return self.run.partition("/recordings/")[2]
+        return whole_and_label(self.run)[1]
 
 
 @dataclass(frozen=True)
@@ -104,17 +112,9 @@ class Picture:
 def build(run: str, strict: bool = False) -> Path:
     """Make the book of a run and return its start page, ``results/<run>/book/index.html``.
 
-    Parameters
-    ----------
-    run
-        A finished run.
-    strict
-        Whether a warning of Sphinx, such as a broken reference, is an error.
+    Where it is ``strict``, a warning of Sphinx, such as a broken reference, is an error.
 
-    Raises
-    ------
-    InputError
-        A run without executed notebooks, or a page that Sphinx could not make.
+    ``InputError``: A run without executed notebooks, or a page that Sphinx could not make.
     """
     from sphinx.cmd.build import main as sphinx
 
@@ -125,13 +125,11 @@ def build(run: str, strict: bool = False) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     pages = work / "pages"
     assemble(run, found, pages)
-    if explorer.available(run):
-        explorer.export(run, work / "explorer-data.js")
     options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
     if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
         raise InputError("Sphinx could not make the book: its words stand above")
     if explorer.available(run):
-        shutil.move(work / "explorer-data.js", work / "html" / "_static")
+        explorer.export(run, work / "html" / "_static" / "explorer-data.js")
     for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value
         page.write_text(without_folders(page.read_text(), run))
     book = RESULTS / run / "book"
@@ -158,57 +156,47 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
     pictures: list[Picture] = []
     for chapter in found:
         notebook, drawn = for_book(chapter, found, run)
-        write(pages / "chapters" / f"{chapter.document}.ipynb", nbformat.writes(notebook))
+        write_if_changed(pages / "chapters" / f"{chapter.document}.ipynb", nbformat.writes(notebook))
         pictures += drawn
     by_name = {picture.name: picture for picture in pictures}
     for picture in pictures:
         target = pages / "pictures" / picture.name
         target.mkdir(parents=True)
-        for suffix in (*figures.SUFFIXES, ".gif"):
-            if file := picture.file(suffix):
-                shutil.copyfile(file, target / file.name)
+        for file in figures.files(figures.folder(picture.chapter.run), picture.id):
+            shutil.copyfile(file, target / file.name)
     if scores(run):
         shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
-    write(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(SOURCE / "pages"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        comment_start_string="{##",
-        comment_end_string="##}",
-    )
+    write_if_changed(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
     context = {
         "run": run,
         "chapters": found,
         "concepts": [c for c in found if c.run == CONCEPTS],
         "pictures": by_name,
-        "picture": lambda name: shown(by_name.get(name)),
+        "picture": lambda name: filled("_elsewhere.md", figure=by_name.get(name)),
         "parameters": parameters(run),
         "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
-        "table": tables.table,
-        "by_model": tables.by_model,
-        "every_score": tables.every_score,
-        "receipts": receipts(run),
+        "tables": tables,
+        "receipts": receipts(RESULTS / run),
         "modules": modules(),
         "explorable": explorer.available(run),
-        "inputs": inputs(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
         "code": code,
         "literal": literal,
-        "escaped": escaped,
     }
-    for name in templates.list_templates():
+    for name in TEMPLATES.list_templates():
         if not name.startswith("_"):
-            write(pages / name, within(linked(templates.get_template(name).render(context), found), pages))
+            write_if_changed(pages / name, within(linked(filled(name, **context), found), pages))
     for picture in pictures:
-        page = templates.get_template("_figure.md").render(context, figure=picture)
-        write(pages / "figures" / f"{picture.name}.md", page)
+        write_if_changed(pages / "figures" / f"{picture.name}.md", filled("_figure.md", **context, figure=picture))
     for module in modules():
-        page = templates.get_template("_module.rst").render(module=module, line="=" * len(module))
-        write(pages / "api" / f"{module}.rst", page)
+        write_if_changed(pages / "api" / f"{module}.rst", filled("_module.rst", module=module))
+
+
+def filled(template: str, **context: object) -> str:
+    """Return a template of ``book/pages`` with its places filled."""
+    return TEMPLATES.get_template(template).render(context)
 
 
 def within(source: str, pages: Path) -> str:
@@ -227,12 +215,6 @@ def within(source: str, pages: Path) -> str:
         return f"[{words}](/kept/{path})"
 
     return re.sub(r"\[([^\]]+)\]\(\.\./\.\./([^)]+)\)", copied, source)
-
-
-def write(path: Path, content: str) -> None:
-    """Write a page, and the folder it lies in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
 
 
 def without_folders(text: str, run: str) -> str:
@@ -261,11 +243,9 @@ def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat
     """
     notebook = nbformat.reads(without_folders(chapter.path.read_text(), run), as_version=4)
     manifest, pictures, equations = public(figures.manifest(chapter.run), run), [], 0
-    used = {}
-    for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            used = dict(line.split(" = ", 1) for line in cell.source.splitlines() if " = " in line)
-    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    injected = [cell for cell in notebook.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    used = dict(line.split(" = ", 1) for cell in injected for line in cell.source.splitlines() if " = " in line)
+    notebook.cells = [cell for cell in notebook.cells if cell not in injected]
     if chapter.label:
         notebook.cells[0].source = re.sub("^# .*", f"# {chapter.title}", notebook.cells[0].source)
     for cell in notebook.cells:
@@ -280,7 +260,7 @@ def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat
             id = SHOWN.match(data.get("text/plain", ""))
             if id and id[1] in manifest:
                 pictures.append(Picture(id[1], chapter, manifest[id[1]], cell.source))
-                output.data = {"text/markdown": figure(pictures[-1])}
+                output.data = {"text/markdown": filled("_numbered.md", figure=pictures[-1])}
                 folded = True
         if folded and "hide-input" not in tags:
             tags.append("hide-input")
@@ -330,28 +310,6 @@ def numbered(source: str, document: str, before: int) -> tuple[str, int]:
     return re.sub(r"^\$\$(.+?)\$\$([.,;]?)$", tag, source, flags=re.MULTILINE | re.DOTALL), before
 
 
-def figure(picture: Picture) -> str:
-    """Return a figure in a chapter as Markdown: with a number, its caption, and the way to its page."""
-    page = f"/figures/{picture.name}.md"
-    links = f"[Data, code, provenance; the same from your own recording]({page})"
-    if picture.file(".gif"):
-        links = f"[In motion](/pictures/{picture.name}/{picture.id}.gif){{.snapshots}} {links}"
-    return (
-        f"```{{figure}} /pictures/{picture.name}/{picture.id}.png\n:name: {picture.name}\n:alt: {picture.alternative}\n"
-        f":target: ../figures/{picture.name}.html\n\n{picture.caption}\n\n{links}\n```\n"
-    )
-
-
-def shown(picture: Picture | None) -> str:
-    """Return a picture on another page than its chapter's, without a number of its own; nothing where there is none."""
-    if picture is None:
-        return ""
-    return (
-        f"```{{image}} /pictures/{picture.name}/{picture.id}.png\n:alt: {picture.alternative}\n```\n\n"
-        f"{{numref}}`{picture.name}`. {picture.caption} [Data, code, provenance](/figures/{picture.name}.md)\n"
-    )
-
-
 def escaped(text: str) -> str:
     """Return plain text as Markdown."""
     return re.sub(r"([\\`*_\[\]<>$|])", r"\\\1", text)
@@ -380,34 +338,18 @@ def parameters(run: str) -> dict[str, dict]:
     return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
 
 
-def inputs(run: str) -> str:
-    """Name the recordings and the seed of a run."""
-    first = parameters(run).get(merging.FIRST, {})
-    recordings = first.get("recording", [])
-    several = isinstance(recordings, list)
-    names = ", ".join(code(Path(name).name) for name in (recordings if several else [recordings]))
-    return f"{'recordings' if several else 'recording'} {names}, seed {first.get('seed', 0)}"
-
-
-def receipts(run: str) -> list[dict]:
-    """Return the receipts of the notebooks of a run."""
-    return [json.loads(path.read_text()) for path in sorted((RESULTS / run / "receipts").glob("*.json"))]
-
-
 def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
     """Return the scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none.
 
     ``moment_matching.json`` has those of the networks after moment matching.
     """
-    path = RESULTS / run / file
-    found = json.loads(path.read_text()) if path.is_file() else {}
+    found = read_json(RESULTS / run / file)
     return {model: in_order(found[model], METRICS) for model in in_order(found, plots.LABELS)}
 
 
 def in_order(content: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:
     """Return ``content`` in the order of the ``known`` keys; others come last."""
-    places = {key: i for i, key in enumerate(known)}
-    return {key: content[key] for key in sorted(content, key=lambda key: places.get(key, len(places)))}
+    return {key: content[key] for key in (*known, *content) if key in content}
 
 
 def modules() -> list[str]:

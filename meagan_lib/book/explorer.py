@@ -30,9 +30,10 @@ from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import atomic
+from meagan_lib.workflow.files import write_if_changed
 
-RUNTIME = ROOT / "book" / "vendor" / "onnxruntime"
+VENDOR = ROOT / "book" / "vendor" / "onnxruntime"
+RUNTIME = {"module": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm.gz"}
 REAL = 200
 """Held-out real windows that go with an explorer."""
 DIRECTIONS = 6
@@ -43,22 +44,9 @@ DIRECTIONS = 6
 class Explorable:
     """A trained generator, and what it takes to move about in its latent space.
 
-    Attributes
-    ----------
-    model
-        ``transformer_gan`` or ``vae_gan``.
-    generator
-        z (1, latent) → window (1, samples), with a label where it was trained with classes.
-    encoder
-        Window → μ, log σ²; None for a model without.
-    centre, scale
-        Of the windows that the network sees: x = centre + scale · x'.
-    prior
-        Where z comes from: a name of ``training.PRIORS``.
-    classes
-        What each label stands for; empty without labels.
-    directions, fractions
-        :func:`leading_directions`.
+    ``generator``: z (1, latent) → window (1, samples), with a label where it was trained with ``classes``, which say
+    what each label stands for. ``encoder``: window → μ, log σ²; None for a model without. The networks see x' of
+    x = ``centre`` + ``scale`` · x'. ``directions`` and ``fractions`` are :func:`leading_directions`.
     """
 
     model: str
@@ -94,15 +82,10 @@ def available(run: str) -> list[str]:
 
 
 def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
-    """Load a model of a run as it was trained, from its config and its weights.
+    """Load a model that is available in a run as it was trained, from its config and its weights.
 
-    Raises
-    ------
-    InputError
-        A model that the run has not, or weights that do not fit their config.
+    ``InputError``: weights that do not fit their config.
     """
-    if model not in available(run):
-        raise InputError(f"run '{run}' has no trained {model}: make it with meagan run")
     folder = RESULTS / run / model
     fields = json.loads((folder / "config.json").read_text())["config"]
     given = yaml.safe_load((RESULTS / run / "params" / f"{THESIS[model]}.yaml").read_text())
@@ -128,30 +111,25 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
 
 @torch.no_grad()
 def leading_directions(
-    generator: WindowGenerator, prior: str = "gaussian", labels: np.ndarray | None = None, n: int = 8192, seed: int = 0
+    generator: WindowGenerator, prior: str = "gaussian", labels: np.ndarray | None = None, n: int = 8192
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return unit vectors (:data:`DIRECTIONS`, latent) along which windows change most, and the fraction of each.
 
     They are the left singular vectors of E[z xᵀ]. For z ~ N(0, I) that is the mean Jacobian E[∂x/∂z]ᵀ (Stein's lemma),
     whose singular values say how far a window moves; fractions are of their squares. Each points to where the trough
-    deepens.
+    deepens. Of ``n`` draws, labels are as often as in training.
     """
-    z, *label = _draws(generator, prior, labels, n, seed)
-    x = torch.cat([generator(*part) for part in zip(*(t.split(512) for t in (z, *label)))])
+    rng = torch.Generator().manual_seed(0)
+    z = priors.prior(prior, n, generator.latent, rng)
+    inputs = [z]
+    if labels is not None:
+        inputs.append(torch.from_numpy(labels.astype(np.int64))[torch.randint(len(labels), (n,), generator=rng)])
+    x = torch.cat([generator(*part) for part in zip(*(t.split(512) for t in inputs))])
     axes, values, windows = torch.linalg.svd((z.T @ (x - x.mean(0))).double() / n, full_matrices=False)
     trough = int(x.mean(0).argmin())
     signs = -torch.sign(windows[:, trough])
     fractions = values**2 / (values**2).sum()
     return (axes * signs).T[:DIRECTIONS].float().numpy(), fractions[:DIRECTIONS].numpy()
-
-
-def _draws(generator: WindowGenerator, prior: str, labels: np.ndarray | None, n: int, seed: int) -> tuple[Tensor, ...]:
-    """Draw z (n, latent) of a prior, and labels (n,) as often as in training where there are classes."""
-    rng = torch.Generator().manual_seed(seed)
-    z = priors.prior(prior, n, generator.latent, rng)
-    if labels is None:
-        return (z,)
-    return z, torch.from_numpy(np.asarray(labels, np.int64))[torch.randint(len(labels), (n,), generator=rng)]
 
 
 class _Mean(nn.Module):
@@ -168,16 +146,14 @@ class _Mean(nn.Module):
 
 def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
     """Export a network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
-    names = ["input", "label"][: 1 + len(label)]
+    names, inputs = ["input", "label"][: 1 + len(label)], (torch.zeros(1, rows), *label)
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                network, (torch.zeros(1, rows), *label), input_names=names, output_names=["output"], verbose=False
-            )
+            program = torch.onnx.export(network, inputs, input_names=names, output_names=["output"], verbose=False)
     finally:
         quiet.setLevel(level)
     return program.model_proto.SerializeToString()
@@ -195,18 +171,14 @@ def export(run: str, path: Path) -> None:
         "time_ms": windows.time_ms.tolist(),
         "real": _text(held_out(windows).tobytes()),
         "models": [_described(load(run, model, windows)) for model in available(run)],
-        "runtime": {
-            name: _text((RUNTIME / file).read_bytes())
-            for name, file in (("module", "ort.wasm.bundle.min.mjs"), ("wasm", "ort-wasm-simd-threaded.wasm.gz"))
-        },
+        "runtime": {name: _text((VENDOR / file).read_bytes()) for name, file in RUNTIME.items()},
     }
-    with atomic(path) as temporary:
-        temporary.write_text(f"window.meaganExplorer = {json.dumps(content)};\n")
+    write_if_changed(path, f"window.meaganExplorer = {json.dumps(content)};\n")
 
 
-def held_out(windows: SpikeWindows, seed: int = 0) -> np.ndarray:
+def held_out(windows: SpikeWindows) -> np.ndarray:
     """Real test windows float32 (at most :data:`REAL`, samples), drawn at random, in their amplitude unit."""
-    return np.random.default_rng(seed).permutation(windows.of(Split.TEST))[:REAL]
+    return np.random.default_rng(0).permutation(windows.of(Split.TEST))[:REAL]
 
 
 def _described(e: Explorable) -> dict:
@@ -234,10 +206,7 @@ def _text(content: bytes) -> str:
 def explore(run: str = "quick") -> ipywidgets.VBox:
     """Return the explorer of a run as a widget for JupyterLab: ``explore("quick")`` as the last line of a cell.
 
-    Raises
-    ------
-    InputError
-        A run without windows or trained models.
+    ``InputError``: A run without windows or trained models.
     """
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
     if not available(run):
@@ -248,36 +217,25 @@ def explore(run: str = "quick") -> ipywidgets.VBox:
 class Widget:
     """Sliders over the leading directions of a latent space, and the window that the network makes of them."""
 
-    def __init__(self, models: list[Explorable], windows: SpikeWindows, seed: int = 0):
-        self.windows, self.real, self.rng = windows, held_out(windows), torch.Generator().manual_seed(seed)
+    def __init__(self, models: list[Explorable], windows: SpikeWindows):
+        self.windows, self.real, self.rng = windows, held_out(windows), torch.Generator().manual_seed(0)
         self.models, self.moving = {plots.LABELS[e.model]: e for e in models}, False
         self.choice = ipywidgets.ToggleButtons(options=list(self.models))
+        self.choice.observe(self.choose, "value")
         self.classes = ipywidgets.Dropdown(description="class")
-        self.sliders = [
-            ipywidgets.FloatSlider(min=-3, max=3, step=0.05, style={"description_width": "initial"})
-            for _ in range(DIRECTIONS)
-        ]
-        self.buttons = [
-            ipywidgets.Button(description=words) for words in ("New spike", "Typical spike", "Encode a real spike")
-        ]
-        for button, action in zip(self.buttons, (self.draw, self.typical, self.encode)):
+        self.classes.observe(lambda _: self.show(), "value")
+        actions = {"New spike": self.draw, "Typical spike": self.typical, "Encode a real spike": self.encode}
+        self.buttons = [ipywidgets.Button(description=words) for words in actions]
+        for button, action in zip(self.buttons, actions.values()):
             button.on_click(action)
+        scale = {"min": -3, "max": 3, "step": 0.05, "style": {"description_width": "initial"}}
+        self.sliders = [ipywidgets.FloatSlider(**scale) for _ in range(DIRECTIONS)]
         for i, slider in enumerate(self.sliders):
             slider.observe(lambda change, i=i: self.move(i, change["new"]), "value")
-        self.choice.observe(self.choose, "value")
-        self.classes.observe(lambda _: self.show(), "value")
-        self.picture = ipywidgets.Image(
-            format="png", layout=ipywidgets.Layout(align_self="flex-start", max_width="100%")
-        )
-        self.box = ipywidgets.VBox(
-            [self.choice, ipywidgets.HBox([*self.buttons, self.classes]), self.picture, *self.sliders]
-        )
+        self.picture = ipywidgets.Image(layout=ipywidgets.Layout(align_self="flex-start", max_width="100%"))
+        controls = ipywidgets.HBox([*self.buttons, self.classes])
+        self.box = ipywidgets.VBox([self.choice, controls, self.picture, *self.sliders])
         self.choose()
-
-    @property
-    def model(self) -> Explorable:
-        """The model that is looked at."""
-        return self.models[self.choice.value]
 
     @property
     def label(self) -> int:
@@ -286,7 +244,7 @@ class Widget:
 
     def choose(self, _=None) -> None:
         """Take the model that was chosen, and a spike of it."""
-        self.z = None
+        self.z, self.model = None, self.models[self.choice.value]
         self.classes.options = [(name, i) for i, name in enumerate(self.model.classes)]
         self.classes.layout.display = None if self.model.classes else "none"
         self.buttons[2].layout.display = None if self.model.encoder else "none"
@@ -327,14 +285,6 @@ class Widget:
         for slider, place in zip(self.sliders, self.model.directions @ self.z):
             slider.value = float(place)
         self.moving = False
-        self.picture.value = figures.png(
-            plots.among_real(
-                self.windows.time_ms,
-                self.real,
-                self.model.window(self.z, self.label),
-                self.model.model,
-                self.windows.amplitude_unit,
-                self.window,
-            ),
-            dpi=100,
-        )
+        w, made = self.windows, self.model.window(self.z, self.label)
+        fig = plots.among_real(w.time_ms, self.real, made, self.model.model, w.amplitude_unit, self.window)
+        self.picture.value = figures.png(fig, dpi=100)

@@ -43,7 +43,7 @@ def every_score(found: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table(frame: pd.DataFrame) -> str:
+def html(frame: pd.DataFrame) -> str:
     """Return a table as HTML in Markdown: sortable, three decimals, a dash where there is nothing."""
     shown = frame.to_html(
         classes="sortable", index=False, border=0, justify="unset", na_rep="–", float_format="{:.3f}".format

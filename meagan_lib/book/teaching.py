@@ -10,7 +10,6 @@ The notebooks of ``notebooks/concepts/solutions`` are the source, the students' 
 becomes ``raise NotImplementedError("the hint, in one line")`` for students, and cells tagged ``solution`` are left out.
 """
 
-import base64
 import copy
 import html
 import json
@@ -62,24 +61,9 @@ def check(
     An answer that raises is reported in one line, with the line of the notebook where it happened; later checks still
     run.
 
-    Parameters
-    ----------
-    question
-        What is asked, in a few words.
-    got
-        Gives the answer: a number, an array, a tensor or a text. An exercise that is not solved raises
-        ``NotImplementedError`` with a hint, which is printed.
-    expected
-        The answer wanted.
-    tolerance
-        Largest difference allowed in any number.
-    mistakes
-        What to say of a usual mistake ("did you forget to weight by q?"), and the wrong answer that it gives.
-
-    Returns
-    -------
-    Verdict
-        Whether the answer is right.
+    ``got`` gives the answer: a number, an array, a tensor or a text; an exercise that is not solved raises
+    ``NotImplementedError`` with a hint, which is printed. ``tolerance``: the largest difference allowed.
+    ``mistakes``: what to say of a usual one ("did you forget to weight by q?"), and the wrong answer that it gives.
     """
     try:
         given = got()
@@ -87,7 +71,8 @@ def check(
         print(f"to do   {question}\n        hint: {hint}")
         return Verdict(False)
     except Exception as error:
-        print(f"error   {question}\n        {_place(error, got)}{type(error).__name__}: {_first_line(error)}")
+        first = str(error).partition("\n")[0]
+        print(f"error   {question}\n        {_place(error, got)}{type(error).__name__}: {first}")
         return Verdict(False)
     try:
         answer = _plain(given)
@@ -114,10 +99,6 @@ def _place(error: Exception, got: Callable) -> str:
     frame, number = own[-1]
     source = linecache.getline(frame.f_code.co_filename, number).strip()
     return f"line {number} of your cell{f', `{source}`' if source else ''}: "
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")
 
 
 def _compare(answer: np.ndarray | str | None, expected: np.ndarray | str, tolerance: float) -> tuple[bool, str]:
@@ -163,14 +144,9 @@ class Interactive:
     output, and whoever shows it takes what it can. A notebook that a run executes has the row alone. The alternative
     text of a picture is what ``draw`` says of itself, the values of the controls, and the titles of its axes.
 
-    Parameters
-    ----------
-    draw
-        Takes one value of each control, and gives a figure: about four inches wide, so that two go in a row.
-    play_ms
-        If given, a button plays the first control from its first value to its last, so many milliseconds at each.
-    controls
-        For each control its values, numbers in order or texts; it starts at the middle one.
+    ``draw`` takes one value of each control, and gives a figure: about four inches wide, so that two go in a row.
+    ``controls`` are the values of each, numbers in order or texts; it starts at the middle one. With ``play_ms`` a
+    button plays the first control from its first value to its last, so many milliseconds at each.
     """
 
     def __init__(self, draw: Callable[..., Figure], play_ms: int = 0, **controls: Sequence):
@@ -181,15 +157,10 @@ class Interactive:
 
     def _sliders(self) -> ipywidgets.VBox:
         whole = {"layout": ipywidgets.Layout(width="34em", max_width="100%"), "style": {"description_width": "10em"}}
-        sliders = {
-            name: ipywidgets.SelectionSlider(
-                options=[(_value(v), v) for v in values],
-                value=self.initial[name],
-                description=name.replace("_", " "),
-                **whole,
-            )
-            for name, values in self.controls.items()
-        }
+        sliders = {}
+        for name, values in self.controls.items():
+            shown = {"options": [(_value(v), v) for v in values], "description": name.replace("_", " ")}
+            sliders[name] = ipywidgets.SelectionSlider(value=self.initial[name], **shown, **whole)
         width = f"{96 * self.draw(**self.initial).get_figwidth():.0f}px"
         layout = ipywidgets.Layout(width=width, max_width="100%", align_self="flex-start")  # the box would stretch it
         picture = ipywidgets.HTML(self.picture(**self.initial), layout=layout)
@@ -199,26 +170,20 @@ class Interactive:
 
         for slider in sliders.values():
             slider.observe(redraw, "value")
-        return ipywidgets.VBox([*self._player(next(iter(sliders.values()))), *sliders.values(), picture])
-
-    def _player(self, slider: ipywidgets.SelectionSlider) -> list[ipywidgets.Play]:
         if not self.play_ms:
-            return []
-        play = ipywidgets.Play(value=slider.index, max=len(slider.options) - 1, interval=self.play_ms)
-        ipywidgets.jslink((play, "value"), (slider, "index"))
-        return [play]
+            return ipywidgets.VBox([*sliders.values(), picture])
+        first = next(iter(sliders.values()))
+        play = ipywidgets.Play(value=first.index, max=len(first.options) - 1, interval=self.play_ms)
+        ipywidgets.jslink((play, "value"), (first, "index"))
+        return ipywidgets.VBox([play, *sliders.values(), picture])
 
     def picture(self, **values: object) -> str:
         """Return HTML: the figure at these values of the controls, with an alternative text."""
         fig = self.draw(**values)
         where = ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in values.items())
-        titles = ". ".join(
-            " ".join(axis.get_title(loc="left").split()) for axis in fig.axes if axis.get_title(loc="left")
-        )
+        titles = [" ".join(axis.get_title(loc="left").split()) for axis in fig.axes]
         what = (self.draw.__doc__ or "").strip().split("\n")[0].rstrip(".")
-        words = html.escape(". ".join(filter(None, (where, what, titles))))
-        encoded = base64.b64encode(figures.png(fig)).decode()
-        return f'<img style="width:100%" alt="{words}" src="data:image/png;base64,{encoded}">'
+        return figures.embedded(figures.png(fig), "png", ". ".join(filter(None, (where, what, *titles))))
 
     def row(self) -> str:
         """Return HTML: pictures at values of the first control, first to last, the others at their middle."""
@@ -248,16 +213,9 @@ class Animated:
         return repr(self.saved)
 
     def _repr_html_(self) -> str:
-        still, moving = (
-            base64.b64encode(self.saved.png.with_suffix(suffix).read_bytes()).decode() for suffix in (".png", ".gif")
-        )
-        caption = html.escape(self.saved.caption)
-        return (
-            f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{caption}" '
-            f'src="data:image/png;base64,{still}"><figcaption><i>{caption}</i></figcaption></figure>'
-            f'<details><summary>In motion</summary><img style="max-width:100%" alt="In motion: {caption}" '
-            f'src="data:image/gif;base64,{moving}"></details>'
-        )
+        words, gif = f"In motion: {self.saved.caption}", self.saved.png.with_suffix(".gif").read_bytes()
+        moving = figures.embedded(gif, "gif", words, "max-width:100%")
+        return f"{self.saved.html(self.saved.png)}<details><summary>In motion</summary>{moving}</details>"
 
 
 def _value(value: object) -> str:
@@ -267,10 +225,7 @@ def _value(value: object) -> str:
 def spike_windows(run: str = "") -> SpikeWindows:
     """Return windows for a bridge cell: those of ``run``, or of a simulated recording of 16 electrodes.
 
-    Raises
-    ------
-    InputError
-        When the run has no windows.
+    ``InputError``: when the run has no windows.
     """
     if run:
         path = RESULTS / run / "windows.h5"
@@ -287,13 +242,11 @@ def for_students(solution: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook = copy.deepcopy(solution)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
-        cell.source = REGION.sub(_stub, cell.source)
+        cell.source = REGION.sub(
+            lambda region: f"{region[1]}raise NotImplementedError({json.dumps(region[2], ensure_ascii=False)})",
+            cell.source,
+        )
     return notebook
-
-
-def _stub(region: re.Match) -> str:
-    indent, hint = region.groups()
-    return f"{indent}raise NotImplementedError({json.dumps(hint, ensure_ascii=False)})"
 
 
 def students_path(solution: Path) -> Path:

@@ -1,7 +1,6 @@
 """The ablation: what each piece of advice of chapter 1.3.5 does to the Transformer-GAN, on recordings and seeds.
 
-A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed. Notebook 02 reads
-the table that is kept in ``data/``.
+A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed.
 """
 
 import re
@@ -35,20 +34,17 @@ DECLARED = {"seeds": [0], "n_windows": 1000, "patch_ms": 0.4, "options": {}, "va
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the sweep."""
+    """One line of the sweep, under the heading ``group``; names are unique."""
 
     group: str
-    """The heading under which it stands."""
     name: str
-    """What it is called; names are unique."""
     against: str = ""
     """Name of the variant that it differs from in one thing."""
     options: dict = field(default_factory=dict)
     """Fields of :class:`~meagan_lib.models.gan.GANConfig` that it changes in the shared config."""
     normalisation: str = "z_score"
-    """A name of :data:`~meagan_lib.windows.normalisation.NORMALISATIONS`."""
     moment_matching: bool = False
-    """Whether its windows go through :func:`~meagan_lib.experiments.generation.moment_matching` before the scores."""
+    """Whether its windows go through it before the scores."""
 
     @property
     def slug(self) -> str:
@@ -57,13 +53,7 @@ class Variant:
 
 
 def variants(section: Mapping) -> list[Variant]:
-    """Return the variants of a section ``ablation`` of parameters, checked.
-
-    Raises
-    ------
-    InputError
-        A variant with an unknown option, a name that stands twice, or nothing to compare it with.
-    """
+    """Return the variants of a section; InputError: an unknown option, a name that is missing or stands twice."""
     sweep.check("ablation", section, DECLARED)
     found = []
     for given in section["variants"]:
@@ -87,11 +77,7 @@ def cases(section: Mapping) -> list[str]:
 
 
 def train(windows: SpikeWindows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
-    """Train one variant with one seed, and score it on test windows.
-
-    Returns the scores by name, ``steps`` done, ``seconds`` of training, and ``diverged``: the step of a divergence, or
-    nothing.
-    """
+    """Train one variant with one seed, and score it on test windows; ``diverged`` is the step of a divergence."""
     patch, options = windows.samples_of(section["patch_ms"]), dict(section["options"]) | variant.options
     config = GAN.configure(seed, patch=patch, options=options)
     trainer = GAN.trainer(config, training_data(windows, variant.normalisation, seed=seed))
@@ -125,12 +111,8 @@ def scores(windows: SpikeWindows, draw: Callable[[int], np.ndarray], section: Ma
 
 def reach(windows: SpikeWindows, section: Mapping, seed: int) -> dict[str, object]:
     """Score the training windows themselves: what a perfect copy of their distribution would get."""
-
-    def draw(n: int) -> np.ndarray:
-        train = windows.of(Split.TRAIN)
-        return train[np.random.default_rng(seed).permutation(len(train))[:n]]
-
-    return {"steps": 0, "seconds": 0.0, "diverged": ""} | scores(windows, draw, section, seed)
+    train = np.random.default_rng(seed).permutation(windows.of(Split.TRAIN))
+    return {"steps": 0, "seconds": 0.0, "diverged": ""} | scores(windows, lambda n: train[:n], section, seed)
 
 
 def rows(windows, case: str, section: Mapping) -> list[dict[str, object]]:
@@ -158,9 +140,7 @@ READINGS = {
     "helps everywhere": lambda v: v == {"helps"},
     "hurts everywhere": lambda v: v <= {"hurts", "diverges"},
     "helps on one recording, not significant on the other": lambda v: v == {"helps", "not significant"},
-    "hurts on one recording, not significant on the other": lambda v: (
-        not v & {"helps"} and bool(v & {"hurts", "diverges"})
-    ),
+    "hurts on one recording, not significant on the other": lambda v: "helps" not in v and v > {"not significant"},
     "helps on one recording, hurts on the other": lambda v: "helps" in v,
     "no significant difference": lambda v: True,
 }

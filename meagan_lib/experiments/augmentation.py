@@ -1,7 +1,6 @@
 """What synthetic windows add to real ones: the table of ``meagan run utility``, read.
 
-Apart from :mod:`meagan_lib.experiments.utility`, which writes the table and depends on every model that it trains:
-notebook 4 would depend on them with it.
+Apart from the module that writes it, for that depends on every model, and notebook 4 would with it.
 """
 
 from pathlib import Path

@@ -1,9 +1,8 @@
 """The benchmark: baselines of the two models of the thesis, and all of them with several seeds.
 
 One job of the graph fits one model with one seed and leaves ``results/<run>/benchmark/<model>/<seed>/``: the model,
-``synthetic.h5`` in the layout of ``windows.h5``, and ``cost.json``. The seed of notebooks 02 and 03 is theirs: their
-windows are taken, not drawn again. The graph and the command import this module each time: what computes is imported
-where it is used.
+``synthetic.h5`` in the layout of ``windows.h5``, and ``cost.json``. Windows of notebooks 02 and 03 are taken, not drawn
+again. The graph and the command import this module each time: what computes is imported where it is used.
 """
 
 import argparse
@@ -38,7 +37,7 @@ BASELINES = {
     "plain_transformer_gan": "meagan_lib.models.gan:GAN",
     "plain_vae_gan": "meagan_lib.models.vae_gan:VAEGAN",
 }
-"""Module and class of each baseline. A name, not an import: an edit of one concerns its own jobs alone."""
+"""Names, not imports: an edit of one concerns its own jobs alone."""
 THESIS = {"transformer_gan": "02_transformer_gan", "vae_gan": "03_vae_gan"}
 """The models of the thesis, and the notebook whose parameters are their options."""
 MODELS = BASELINES | {"transformer_gan": "meagan_lib.models.gan:GAN", "vae_gan": "meagan_lib.models.vae_gan:VAEGAN"}
@@ -56,21 +55,16 @@ DECLARED = {
     "tts_gan_steps": 4500,
     "flow_matching_steps": 7600,
 }
-"""Parameters of the benchmark, with their defaults: the baselines, the seeds of the models of the thesis and those of
-the baselines (where none are named, the same), the validations of baselines with a network, their steps."""
+"""Parameters, with values of their types: the baselines; the seeds of the models of the thesis and of the baselines
+(where none are named, the same); validations and steps of baselines with a network."""
 
 
 def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
-    """Return contents of the benchmark's files of parameters by name, from the sections of a run.
+    """Return contents of the benchmark's files of parameters by name, from the sections of a run, checked.
 
     ``benchmark`` has the baselines, the seeds, those of the baselines where they are others, and the notebooks' own;
-    ``benchmark/<baseline>`` what the jobs of one baseline depend on, so that nothing else makes them stale.
-
-    Raises
-    ------
-    InputError
-        A parameter or baseline that is not known, with the nearest name; one that is named twice; a budget below 1;
-        several seeds without the one that a notebook has.
+    ``benchmark/<baseline>`` what the jobs of one baseline depend on, so that nothing else makes them stale. InputError:
+    what is not known or stands there twice, a budget below 1, several seeds without the one that a notebook has.
     """
     own = {model: int(parameters[notebook]["seed"]) for model, notebook in THESIS.items()}
     default = DECLARED | {"models": [], "seeds": sorted(set(own.values())), "baseline_seeds": []}
@@ -110,13 +104,7 @@ def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> 
 
 
 def settings(run: str) -> dict:
-    """Return models, seeds and own seeds of the benchmark of a run, as :func:`prepared` wrote them.
-
-    Raises
-    ------
-    InputError
-        The run has none.
-    """
+    """Return models, seeds and own seeds of the benchmark of a run that has one, as :func:`prepared` wrote them."""
     path = RESULTS / run / "params" / f"{SECTION}.yaml"
     if not path.is_file():
         raise InputError(f"run '{run}' has no benchmark yet: make it with meagan run")
@@ -124,10 +112,7 @@ def settings(run: str) -> dict:
 
 
 def entries(run: str) -> list[tuple[str, int]]:
-    """Return model and seed of everything that takes part, the models of the thesis first.
-
-    Where there is one seed, a model of the thesis has that of its notebook.
-    """
+    """Return model and seed of all that takes part, the models of the thesis first; a single seed is the notebook's."""
     given = settings(run)
     seeds = {model: [given["own"][model]] if len(given["seeds"]) == 1 else given["seeds"] for model in THESIS}
     seeds |= dict.fromkeys(given["models"], given.get("baseline_seeds", given["seeds"]))
@@ -181,15 +166,14 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
 
     started, folder, kind = time.monotonic(), place(run, model, seed), model_class(model)
     folder.mkdir(parents=True, exist_ok=True)
-    windows = SpikeWindows.load(RESULTS / run / "windows.h5")
+    windows, is_network = SpikeWindows.load(RESULTS / run / "windows.h5"), hasattr(kind, "Config")
     fitted_with = parameters.get("normalisation", "z_score"), parameters.get("condition", "")
-    is_network = hasattr(kind, "Config")
-    data = training_data(windows, *fitted_with, seed if is_network else None)
-    options = fit_options(kind.Config, parameters, windows) if is_network else {}
+    data, options = training_data(windows, *fitted_with, seed if is_network else None), {}
     if is_network:
         import torch
 
         torch.set_num_threads(1)
+        options = fit_options(kind.Config, parameters, windows)
     with threadpool_limits(1):
         clock = time.process_time()
         fitted = kind.fit(data, seed, folder, **options)
@@ -202,12 +186,9 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     if is_network:
         cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
-    receipt = {
-        "notebook": f"{SECTION} {model} {seed}",
-        "seconds": round(time.monotonic() - started, 1),
-        "figures": [],
-        "products": {str(f.relative_to(RESULTS / run)): sha256(f) for f in sorted(folder.iterdir()) if f.name in KEPT},
-    }
+    products = {str(f.relative_to(RESULTS / run)): sha256(f) for f in sorted(folder.iterdir()) if f.name in KEPT}
+    receipt = {"notebook": f"{SECTION} {model} {seed}", "seconds": round(time.monotonic() - started, 1)}
+    receipt |= {"figures": [], "products": products}
     write_json(folder / "receipt.json", receipt)
     return receipt
 
@@ -235,18 +216,11 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
     return found
 
 
-def load(run: str, model: str, seed: int) -> "Model":
-    """Load a fitted baseline of a run, or a model of the thesis with a seed that is not the notebook's."""
-    return model_class(model).load(place(run, model, seed))
-
-
 def main() -> int:
     """Do a job of the graph: ``python -m meagan_lib.experiments.benchmark RUN PARAMETERS.yaml MODEL SEED``."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("run")
-    parser.add_argument("parameters", type=Path)
-    parser.add_argument("model")
-    parser.add_argument("seed", type=int)
+    for name, kind in {"run": str, "parameters": Path, "model": str, "seed": int}.items():
+        parser.add_argument(name, type=kind)
     a = parser.parse_args()
     parameters = yaml.safe_load(a.parameters.read_text())
     return job(f"{SECTION} {a.model} {a.seed}", a.run, lambda: execute(a.run, a.model, a.seed, parameters))

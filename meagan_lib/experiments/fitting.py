@@ -14,14 +14,8 @@ def training_data(
 ) -> TrainingData:
     """Return what a model is fitted to: normalised training windows, their labels, the low-pass, the validation.
 
-    Parameters
-    ----------
-    normalisation
-        A name of :data:`~meagan_lib.windows.normalisation.NORMALISATIONS`.
-    condition
-        ``unit`` or ``channel``, the classes of the labels; empty: no labels.
-    seed
-        Of the trees that validate; None: nothing does.
+    ``condition`` is ``unit`` or ``channel``, the classes of the labels; empty: no labels. The ``seed`` is that of the
+    trees that validate; None: nothing does.
     """
     train = windows.of(Split.TRAIN)
     normaliser = fit_normalisation(normalisation, train)

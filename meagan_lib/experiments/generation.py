@@ -1,14 +1,10 @@
-"""Windows drawn from a fitted model: the gate that real windows went through, and moment matching.
-
-One treatment for all: every model's windows go through the same :class:`Gate`, and every network is shown without and
-with :func:`moment_matching`.
-"""
+"""Windows drawn from a fitted model: the gate that real windows went through, and moment matching, alike for all."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
+from meagan_lib.models.contract import Model
 from meagan_lib.models.gaussian import gaussian_transport, without_farthest
 from meagan_lib.windows.gate import Gate
 from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
@@ -20,32 +16,19 @@ MOST_DRAWN = 20
 """Windows are drawn until as many pass the gate as are wanted, but no more than so many times that number."""
 
 
-class Sampler(Protocol):
-    """What draws windows: a fitted model, or a trainer."""
-
-    def sample(self, n: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), normalised, with labels (n,) where it was trained with any."""
-
-
 def draw_synthetic(
-    model: Sampler,
+    model: Model,
     windows: SpikeWindows,
     normalisation: str = "z_score",
     condition: str = "",
     seed: int = 0,
     matched: bool = False,
 ) -> SpikeWindows:
-    """Draw windows from a model that was fitted to the training windows of ``windows``; mark what passes the gate.
+    """Draw windows from a model, or its trainer, that was fitted to ``windows``; mark what passes the gate.
 
     As many as there are test windows, and more until as many pass (at most ``MOST_DRAWN`` times that); with labels as
-    often as among the training windows.
-
-    Parameters
-    ----------
-    normalisation, condition
-        Those that the model was fitted with.
-    matched
-        Whether windows go through :func:`moment_matching`.
+    often as among the training windows. The model was fitted with ``normalisation`` and ``condition``; ``matched``
+    windows go through :func:`moment_matching`.
     """
     train = windows.of(Split.TRAIN)
     normaliser = fit_normalisation(normalisation, train)
@@ -71,7 +54,7 @@ def draw_synthetic(
 
 
 def draw_by_class(
-    model: Sampler, windows: SpikeWindows, normalisation: str, condition: str, seed: int = 0, most: int = 8
+    model: Model, windows: SpikeWindows, normalisation: str, condition: str, seed: int = 0, most: int = 8
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return real test windows and 500 that a conditional model draws, of the classes with ``most`` training windows.
 

@@ -32,13 +32,7 @@ NOT_BITS = ("config.json", "cost.json")
 
 
 def keep(run: str) -> Path:
-    """Write the reference of a finished run beside its figures.
-
-    Raises
-    ------
-    InputError
-        A run without scores.
-    """
+    """Write the reference of a finished run, one with scores, beside its figures."""
     path = figures.folder(run) / FILE
     write_json(path, _state(run))
     return path
@@ -49,16 +43,13 @@ def _state(run: str) -> dict:
     folder = RESULTS / run
     if not (folder / "scores.json").is_file():
         raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
+    cpu = torch.backends.cpu.get_cpu_capability()
     # The folder in which the products of a receipt lie, and the receipt.
     own = [(Path(), path) for path in sorted(folder.glob("benchmark/*/*/receipt.json"))]
     files = [(path.parents[1].relative_to(folder), path) for path in sorted(folder.rglob("receipts/*.json"))] + own
     receipts = [(where, json.loads(path.read_text())) for where, path in files]
     return {
-        "fingerprint": {
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "cpu": torch.backends.cpu.get_cpu_capability(),
-        },
+        "fingerprint": {"torch": torch.__version__, "numpy": np.__version__, "cpu": cpu},
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True), "processor": platform.machine()},
         "seconds": {f"{receipt['notebook']} {where.name}".strip(): receipt["seconds"] for where, receipt in receipts},
         "parameters": {
@@ -98,14 +89,12 @@ def load(run: str) -> dict | None:
 
 def _bits(now: Mapping, kept: Mapping) -> Finding:
     if now["fingerprint"] != kept["fingerprint"]:
-        other = [
-            f"{name} {value}" for name, value in kept["fingerprint"].items() if now["fingerprint"].get(name) != value
-        ]
+        other = [f"{name} {value}" for name, value in sorted(kept["fingerprint"].items() - now["fingerprint"].items())]
         return Finding("bits", None, f"not compared, for the reference has another fingerprint: {'; '.join(other)}")
     if now["parameters"] != kept["parameters"]:
         return Finding("bits", None, "not compared, for the reference has other parameters")
-    files, digests = len(kept["digests"]), now["digests"]
-    if differing := sorted(name for name, digest in kept["digests"].items() if digests.get(name) != digest):
+    files = len(kept["digests"])
+    if differing := sorted(dict(kept["digests"].items() - now["digests"].items())):
         return Finding("bits", False, f"{len(differing)} of {files} files differ: {', '.join(differing)}")
     return Finding("bits", True, f"all {files} files are the same")
 

@@ -55,20 +55,12 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
     first = dict(parameters[merging.FIRST]) | {"name": name}
     if not isinstance(first["recording"], list):
         first["recording"] = [first["recording"]]
-    return {
-        label: section | {"min_train_windows": first["min_train_windows"]}
-        for label, section in merging.parts(first).items()
-    }
+    least = {"min_train_windows": first["min_train_windows"]}
+    return {label: section | least for label, section in merging.parts(first).items()}
 
 
 def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
-    """Refuse a section with a parameter that is not ``declared``, of another type, or a number below what makes sense.
-
-    Raises
-    ------
-    InputError
-        An unknown name (with the nearest one), another type, an empty list, or a number below 1, seeds apart.
-    """
+    """Refuse what is not ``declared`` or of another type, an empty list, and a number below 1, seeds apart."""
     given = {key: value for key, value in section.items() if key != "labels"}
     for key, value in check_names_and_types(name, given, declared).items():
         numbers = value if isinstance(value, list) else [value]
@@ -88,13 +80,8 @@ def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dic
     windows = SpikeWindows.load(RESULTS / part(run, label) / "windows.h5")
     with threadpool_limits(1):  # jobs stand side by side
         rows = [{"data": label} | row for row in module(name).rows(windows, case, section)]
-    receipt = {
-        "notebook": f"{name} {label} {case}",
-        "seconds": round(time.monotonic() - started, 1),
-        "figures": [],
-        "products": {},
-        "rows": rows,
-    }
+    receipt = {"notebook": f"{name} {label} {case}", "seconds": round(time.monotonic() - started, 1)}
+    receipt |= {"figures": [], "products": {}, "rows": rows}
     write_json(RESULTS / run / name / label / f"{case}.json", receipt)
     return receipt
 
@@ -113,15 +100,7 @@ def gather(run: str, name: str, receipts: Iterable[Mapping]) -> dict:
 
 
 def load(path: Path | str, name: str, scores: Iterable[str]) -> "pd.DataFrame":
-    """Read a table of the sweep ``name``, whose columns ``scores`` are NaN where training diverged.
-
-    A relative path is one of the checkout.
-
-    Raises
-    ------
-    InputError
-        No such table.
-    """
+    """Read the table of the sweep ``name``, at a path of the checkout; ``scores`` are NaN where training diverged."""
     import pandas as pd
 
     path = ROOT / path
@@ -133,19 +112,11 @@ def load(path: Path | str, name: str, scores: Iterable[str]) -> "pd.DataFrame":
 def comparisons(table: "pd.DataFrame", by: Sequence[str], score: str, higher_is_better: bool) -> "pd.DataFrame":
     """Compare each case of a table with the one that its column ``against`` names, by paired t-tests over the seeds.
 
-    Parameters
-    ----------
-    table
-        A row for each case and seed, in which ``by`` are the columns of a case, its name the last.
-    score
-        The column that is compared.
-
-    Returns
-    -------
-    A row for each case that has something to be compared with, in the order of the table: ``mean`` over the seeds,
-    ``difference`` from the other, ``p`` of the paired t-test (one seed gives both the same first weights and the same
-    windows), ``q`` corrected for all rows, ``diverged``, the seeds without a score, and ``verdict``: ``helps``,
-    ``hurts``, ``not significant`` (q ≥ 0.05, or not defined) or ``diverges``.
+    The table has a row for each case and seed; ``by`` are the columns of a case, its name the last. Returned is a row
+    for each case that is compared, in the same order: ``mean`` of the score over the seeds, ``difference`` from the
+    other, ``p`` of the t-test (one seed gives both the same first weights and windows), ``q`` corrected for all rows,
+    ``diverged``, the seeds without a score, and ``verdict``: ``helps``, ``hurts``, ``not significant`` (q ≥ 0.05, or
+    not defined) or ``diverges``.
     """
     from meagan_lib.evaluation.statistics import SIGNIFICANT, paired, q_values
 

@@ -2,20 +2,15 @@
 
 A sweep, ``meagan run utility``: one job for each recording, generator and seed, for every number n of real windows of a
 unit. Each generator has seen the same n windows and no others, but for the one that is pre-trained on unlabelled
-windows. Scored by macro-F1:
-
-- TRTR: trained on the n real windows alone, tested on held-out real ones;
-- augmented: trained on the real and the synthetic windows, tested on held-out real ones;
-- TSTR: trained on synthetic windows alone, tested on held-out real ones;
-- TRTS: trained on the n real windows, tested on synthetic ones.
-
-TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633. :mod:`meagan_lib.experiments.augmentation` reads the table.
+windows. Scored by macro-F1 on held-out real windows, trained on the n real ones (TRTR), on synthetic ones (TSTR), or on
+both; and on synthetic windows, trained on the real ones (TRTS). TSTR and TRTS: Esteban et al. 2017, arXiv:1706.02633.
+:mod:`meagan_lib.experiments.augmentation` reads the table.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -24,12 +19,11 @@ from sklearn.svm import SVC
 from meagan_lib import InputError, choose
 from meagan_lib.experiments import sweep
 from meagan_lib.experiments.augmentation import ALONE, SCORES, load, summary  # noqa: F401, every sweep has the last two
-from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.contract import Model, TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
 from meagan_lib.models.gan import GAN
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.generators import GeneratorConfig
-from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.vae_gan import VAE, VAEGAN, aggregate_posterior, decode
 from meagan_lib.training.trainer import Diverged, build_config
 from meagan_lib.windows.detection import window_lowpass
@@ -50,15 +44,9 @@ class Labelled:
 
 
 def choose_units(windows: SpikeWindows, n_train: int, n_test: int, most: int) -> np.ndarray:
-    """Choose the units (units,) to classify, in the order of their labels.
+    """Choose the units (units,) to classify, two at least, in the order of their labels.
 
-    Of those with ``n_train`` training windows and ``n_test`` test windows, the ``most`` that have most training
-    windows.
-
-    Raises
-    ------
-    InputError
-        Fewer than two such units.
+    Of those with ``n_train`` training windows and ``n_test`` test windows, the ``most`` that have most of the former.
     """
     known, bins = windows.label >= 0, 1 + windows.label.max()
     n = {split: np.bincount(windows.label[known & (windows.split == split)], minlength=bins) for split in Split}
@@ -104,10 +92,7 @@ def predict(real: Labelled, synthetic: Labelled | None, fraction: float, windows
 
 
 def score(real: Labelled, synthetic: Labelled | None, test: Labelled) -> dict[str, float]:
-    """Return macro-F1 by name: ``f1`` of real and synthetic windows, half of the weight each; ``tstr``; ``trts``.
-
-    Without synthetic windows ``f1`` is that of the real windows alone (TRTR), and there are no others.
-    """
+    """Return macro-F1 by name: ``f1`` of both, half of the weight each, or of the real alone; ``tstr``; ``trts``."""
 
     def f1(fraction: float, asked: Labelled) -> float:
         return float(f1_score(asked.labels, predict(real, synthetic, fraction, asked.windows), average="macro"))
@@ -119,14 +104,11 @@ def score(real: Labelled, synthetic: Labelled | None, test: Labelled) -> dict[st
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What a generator is given beside the few windows."""
+    """What a generator is given beside the few windows: the fields of its config, and what TrainingData has."""
 
     options: Mapping[str, object]
-    """Fields of its config."""
     seed: int
-    """Of its first weights and of every draw."""
     lowpass: Sequence[float]
-    """Taps (odd,) of the filter that the recording went through."""
     unlabelled: np.ndarray
     """All training windows (m, samples), without their units: for what is pre-trained, and for nothing else."""
 
@@ -159,16 +141,12 @@ def classical(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray
     return (x + rng.normal(0, c.noise * few.windows.std(), x.shape)).astype(np.float32)
 
 
-def learned(model: type[Gaussian] | type[NeuralModel]) -> Callable[[Labelled, np.ndarray, Setting], np.ndarray]:
+def learned(model: type[Model], few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
     """Fit a model to the few windows and their classes, a network for a fixed number of steps, and draw from it."""
-
-    def make(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
-        scale = Standardiser.fit(few.windows)
-        data = TrainingData(scale.transform(few.windows), setting.lowpass, labels=few.labels)
-        fitted = model.fit(data, setting.seed, **setting.options)
-        return scale.inverse(fitted.sample(len(labels), setting.seed, labels))
-
-    return make
+    scale = Standardiser.fit(few.windows)
+    data = TrainingData(scale.transform(few.windows), setting.lowpass, labels=few.labels)
+    fitted = model.fit(data, setting.seed, **setting.options)
+    return scale.inverse(fitted.sample(len(labels), setting.seed, labels))
 
 
 def pretrained_vae_gan(few: Labelled, labels: np.ndarray, setting: Setting) -> np.ndarray:
@@ -197,23 +175,17 @@ def _pretrain(setting: Setting) -> tuple[Standardiser, VAE]:
 GENERATORS = {
     ALONE: (None, Plain),
     "classical": (classical, ClassicalConfig),
-    "gaussian": (learned(Gaussian), Plain),
-    "transformer_gan": (learned(GAN), GAN.Config),
-    "vae_gan": (learned(VAEGAN), VAEGAN.Config),
-    "flow_matching": (learned(FlowMatching), FlowMatching.Config),
+    "gaussian": (partial(learned, Gaussian), Plain),
+    "transformer_gan": (partial(learned, GAN), GAN.Config),
+    "vae_gan": (partial(learned, VAEGAN), VAEGAN.Config),
+    "flow_matching": (partial(learned, FlowMatching), FlowMatching.Config),
     "pretrained_vae_gan": (pretrained_vae_gan, VAEGAN.Config),
 }
 """What is added to the real windows: (few windows, classes (m,), setting) → windows (m, samples), and its config."""
 
 
 def cases(section: Mapping) -> list[str]:
-    """Return a job for each generator and seed, of a section ``utility`` of parameters that is checked.
-
-    Raises
-    ------
-    InputError
-        An unknown parameter, generator or option of a config, or no real windows alone to compare with.
-    """
+    """Return a job for each generator and seed; InputError: what is not known, or no real windows alone."""
     sweep.check("utility", section, DECLARED)
     for name, options in section["generators"].items():
         choose("the generator in utility.generators", name, GENERATORS)

@@ -50,13 +50,8 @@ class MixtureOfGaussians(ArrayModel):
     """A mixture of Gaussians along the first ``n_components`` principal axes, a Gaussian along the others.
 
     The number of parts is the one of 1, 2, 4, … ``most_parts`` at which the Bayesian information criterion is lowest
-    (Schwarz 1978, doi:10.1214/aos/1176344136). All axes at once would leave it too few: a part of a mixture over 64
-    samples alone has 2145 numbers.
-
-    Attributes
-    ----------
-    bic
-        (tried, 2): number of parts, and the criterion as a mean over the windows, in nats.
+    (Schwarz 1978, doi:10.1214/aos/1176344136); ``bic`` (tried, 2) has these numbers, and the criterion as a mean over
+    the windows, in nats. All axes at once would leave too few parts: one over 64 samples alone has 2145 numbers.
     """
 
     def __init__(self, data: TrainingData, seed: int = 0, n_components: int = 10, most_parts: int = 64):

@@ -14,28 +14,20 @@ from meagan_lib.workflow.files import atomic
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a model is fitted to.
-
-    Attributes
-    ----------
-    train
-        Training windows float32 (n, samples), normalised.
-    lowpass
-        Taps (odd,) of the filter that the recording went through: no generated window needs power above its band.
-    validate
-        Score of generated windows (m, samples) on validation windows: lower is better; its ``digest`` identifies these.
-        It chooses among the weights of a training; None: the last are kept.
-    labels
-        Of the windows, int (n,) from 0, for a conditional model.
-    bounded
-        Whether the normalisation keeps windows within [−1, 1].
-    """
+    """What a model is fitted to."""
 
     train: np.ndarray
+    """Training windows float32 (n, samples), normalised."""
     lowpass: Sequence[float] = (1.0,)
+    """Taps (odd,) of the filter that the recording went through: no generated window needs power above its band."""
     validate: Callable[[np.ndarray], float] | None = None
+    """Score of generated windows (m, samples) on validation windows, of which none is a test window: lower is better.
+    It chooses among the weights of a training; None: the last are kept. Its ``digest`` identifies its windows, so that
+    no training that others chose is taken for this one (:class:`meagan_lib.evaluation.metrics.Validation`)."""
     labels: np.ndarray | None = None
+    """Of the windows, int (n,) from 0, for a conditional model: a second argument of all its networks."""
     bounded: bool = False
+    """Whether the normalisation keeps windows within [−1, 1]."""
 
     @property
     def samples(self) -> int:
@@ -54,10 +46,9 @@ class Model(ABC):
     @classmethod
     @abstractmethod
     def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None) -> Self:
-        """Fit a model to ``data``; a subclass has options of its own besides.
+        """Fit a model to ``data``, with the ``seed`` of the first weights and of every draw.
 
-        ``seed`` is that of the first weights and of every draw; a long training leaves its checkpoints in ``folder``,
-        and resumes them.
+        A long training leaves its checkpoints in ``folder``, and resumes them.
         """
 
     @abstractmethod

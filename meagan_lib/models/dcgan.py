@@ -6,10 +6,8 @@ from meagan_lib.models.gan import GAN
 class DCGAN(GAN):
     """Transposed convolutions against strided ones, as WGAN-GP trains them.
 
-    Radford et al. 2016 (arXiv:1511.06434) for the generator, Gulrajani et al. 2017 (arXiv:1704.00028) for the game:
-    λ = 10, five critic steps, Adam with rate 10⁻⁴ and β = (0, 0.9), batch normalisation in the generator and none in
-    the critic. The generator stands alone; like all of them it ends in the low-pass of the recording, and the EMA of
-    its weights is kept, which neither paper does.
+    Radford et al. 2016 (arXiv:1511.06434) for the generator, Gulrajani et al. 2017 (arXiv:1704.00028) for the game.
+    The generator ends in the low-pass of the recording, and the EMA of its weights is kept, which neither paper does.
     """
 
     PUBLISHED = (

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from meagan_lib.models.transformer import TransformerEncoder
 
+WIDTH = 128
+"""Numbers that a dense layer gives."""
+CHANNELS = (16, 32, 64)
+"""Of the strided convolutions, one after the other."""
+
 
 class ConvolutionStack(nn.Sequential):
-    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU.
+    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU; ``batch_norm`` is of all but the first."""
 
-    With ``batch_norm`` every convolution but the first is normalised over the batch. A discriminator has real and
-    generated windows in one batch, and sees them normalised together.
-    """
-
-    def __init__(self, samples: int, channels: tuple[int, ...], dropout: float = 0.0, batch_norm: bool = False):
+    def __init__(self, samples: int, channels: tuple = CHANNELS, dropout: float = 0.0, batch_norm: bool = False):
         layers: list[nn.Module] = [nn.Unflatten(1, (1, samples))]
         length, previous = samples, 1
         for i, channel in enumerate(channels):
@@ -39,14 +40,10 @@ class Discriminator(nn.Module):
     With ``classes`` a label y adds e(y) · f, e(y) a row of parameters: does this window suit its label?
     """
 
-    def __init__(self, features: int, classes: int = 0):
+    def __init__(self, features: int, classes: int):
         super().__init__()
         self.head = nn.Linear(features, 1)
         self.classes = nn.Embedding(classes, features) if classes else None
-
-    def features(self, x: Tensor) -> Tensor:
-        """Windows (batch, samples) → (batch, features)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, samples), and labels (batch,) where there are classes → (batch,)."""
@@ -59,24 +56,13 @@ class Discriminator(nn.Module):
 
 
 class ConvolutionalDiscriminator(Discriminator):
-    """Windows (batch, samples) → logits (batch,).
+    """Convolutions see local shape, a dense branch sees the window as a whole."""
 
-    Convolutions see local shape, a dense branch sees the window as a whole.
-    """
-
-    def __init__(
-        self,
-        samples: int,
-        width: int = 128,
-        channels: tuple[int, ...] = (16, 32, 64),
-        dropout: float = 0.0,
-        batch_norm: bool = False,
-        classes: int = 0,
-    ):
-        super().__init__(2 * width, classes)
-        self.convolutions = ConvolutionStack(samples, channels, dropout, batch_norm)
-        self.local = nn.Sequential(nn.Linear(self.convolutions.features, width), nn.LeakyReLU(0.2))
-        self.whole = nn.Sequential(nn.Linear(samples, width), nn.LeakyReLU(0.2))
+    def __init__(self, samples: int, dropout: float = 0.0, batch_norm: bool = False, classes: int = 0):
+        super().__init__(2 * WIDTH, classes)
+        self.convolutions = ConvolutionStack(samples, CHANNELS, dropout, batch_norm)
+        self.local = nn.Sequential(nn.Linear(self.convolutions.features, WIDTH), nn.LeakyReLU(0.2))
+        self.whole = nn.Sequential(nn.Linear(samples, WIDTH), nn.LeakyReLU(0.2))
 
     def features(self, x: Tensor) -> Tensor:
         """(batch, samples) → the last layer before the logit, (batch, 2 · width)."""
@@ -84,45 +70,27 @@ class ConvolutionalDiscriminator(Discriminator):
 
     def outline(self) -> list[tuple[str, str]]:
         """Return what each step does, and the shape of what it gives."""
-        dense = self.local[0].out_features
         return [
             ("window $x$", str(self.whole[0].in_features)),
             ("strided\nconvolutions", str(self.convolutions.features)),
-            ("dense:\nlocal shape", str(dense)),
-            ("both,\nside by side", str(2 * dense)),
+            ("dense:\nlocal shape", str(WIDTH)),
+            ("both,\nside by side", str(2 * WIDTH)),
             ("logit", "1"),
         ]
 
-    def bypass(self) -> tuple[str, str, int] | None:
+    def bypass(self) -> tuple[str, str, int]:
         """Return label and shape of what goes past the convolutions, and the step of the outline that it joins."""
-        return "dense:\nthe whole", str(self.whole[0].out_features), 3
+        return "dense:\nthe whole", str(WIDTH), 3
 
 
 class TransformerDiscriminator(Discriminator):
-    """Windows (batch, samples) → logits (batch,), by the generator's own kind of blocks.
+    """Patches of samples become tokens, a Transformer with these ``options`` sees them, the mean token is judged."""
 
-    Patches of samples become tokens, positions are added, Transformer blocks let them see one another; the logit is
-    that of the mean token. Every derivative exists, for :func:`attention` is written out: gradient penalties need the
-    second.
-    """
-
-    def __init__(
-        self,
-        samples: int,
-        patch: int = 4,
-        width: int = 64,
-        depth: int = 2,
-        heads: int = 4,
-        expansion: int = 2,
-        positions: str = "sinusoidal",
-        dropout: float = 0.0,
-        batch_norm: bool = False,
-        classes: int = 0,
-    ):
+    def __init__(self, samples: int, classes: int = 0, patch: int = 4, width: int = 64, **options: object):
         super().__init__(width, classes)
         self.samples, self.patch, self.tokens = samples, patch, math.ceil(samples / patch)
         self.embed = nn.Linear(patch, width)
-        self.encoder = TransformerEncoder(self.tokens, width, depth, heads, expansion, positions, dropout, batch_norm)
+        self.encoder = TransformerEncoder(self.tokens, width, **{"depth": 2, "heads": 4} | options)
 
     def features(self, x: Tensor) -> Tensor:
         """(batch, samples) → the mean token, (batch, width)."""

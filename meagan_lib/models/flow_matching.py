@@ -25,18 +25,14 @@ from meagan_lib.training.trainer import Trainer, TrainingConfig, seeded
 
 @dataclass(frozen=True)
 class FlowConfig(TrainingConfig):
-    """A training of flow matching: its network, its rate, and the steps of the ODE when windows are drawn."""
+    """A training of flow matching; ``patch`` to ``heads`` are those of a generator's Transformer."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3
     patch: int = 8
-    """Samples of a token."""
     width: int = 64
-    """Numbers of a token."""
     depth: int = 4
-    """Transformer blocks."""
     heads: int = 4
-    """Heads of their attention."""
     ode_steps: int = 16
     """Steps of the midpoint rule from t = 0 to t = 1, each of two evaluations, when windows are drawn."""
 
@@ -44,13 +40,10 @@ class FlowConfig(TrainingConfig):
 class Flow(nn.Module):
     """Draws of a Gaussian (batch, samples) → windows (batch, samples), along a learned velocity.
 
-    Nothing on the way has power above the band of the recording: it starts at x₀ = x̄ + W z, a draw from the Gaussian
-    with the mean and covariance of the training windows, and the velocity goes through the low-pass of the data, like
-    the signal of a generator. From white noise, with velocities that are not filtered, windows of the simulation were
-    recognised at once.
-
-    Where the data have labels, the way starts from the mean of the class, and the velocity depends on the label
-    (batch,).
+    It starts at x₀ = x̄ + W z, a draw from the Gaussian with the mean and covariance of the training windows, and the
+    velocity goes through the low-pass of the data, like the signal of a generator: nothing on the way has power above
+    the band of the recording. From white noise, with velocities that are not filtered, windows of the simulation were
+    recognised at once. A label (batch,) says at which mean the way starts, and the velocity depends on it.
     """
 
     def __init__(self, config: FlowConfig, data: TrainingData):
@@ -66,7 +59,7 @@ class Flow(nn.Module):
         self.embed = nn.Linear(c.patch, c.width)
         self.time = nn.Sequential(nn.Linear(c.width, 2 * c.width), nn.GELU(), nn.Linear(2 * c.width, c.width))
         self.classes = nn.Embedding(data.n_classes, c.width) if data.n_classes else None
-        self.encoder = TransformerEncoder(self.tokens, c.width, c.depth, c.heads, expansion=2)
+        self.encoder = TransformerEncoder(self.tokens, c.width, c.depth, heads=c.heads)
         self.head = nn.Linear(c.width, c.patch)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -101,20 +94,16 @@ class FlowTrainer(Trainer):
 
     COLUMNS = ("step", "loss", "gradient", "learning_rate")
 
-    def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimiser."""
-        return {"flow": torch.optim.Adam(self.generator.parameters(), self.config.learning_rate, fused=True)}
-
     def train_step(self) -> dict[str, float]:
         """Do one step down the loss, then move the EMA."""
         rate = self.config.learning_rate * self.cosine(self.step, self.config.steps)
-        self.set_rate("flow", rate)
+        self.set_rate("generator", rate)
         x1, *label = self.real_batch()
         x0 = self.generator.start(self.latent(len(x1)), *label)
         t = torch.rand(len(x1), 1, generator=self.rng).to(self.device)
         velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
-        norm = self.descend(loss, "flow")
+        norm = self.descend(loss, "generator")
         self.update_ema()
         return {"loss": loss.item(), "gradient": norm, "learning_rate": rate}
 
@@ -127,13 +116,7 @@ class FlowMatching(NeuralModel):
 
     @classmethod
     def build(cls, config: FlowConfig, data: TrainingData) -> Flow:
-        """Build the untrained flow, which leaves every draw of the Gaussian where it is.
-
-        Raises
-        ------
-        InputError
-            Windows that must stay within bounds.
-        """
+        """Build the untrained flow, which leaves every draw of the Gaussian where it is; refuse bounded windows."""
         if data.bounded:
             raise InputError("flow matching knows no bounds: give it z-scores")
         return seeded(lambda: Flow(config, data), config.seed)

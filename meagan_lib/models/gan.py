@@ -18,7 +18,7 @@ from meagan_lib.models.generators import GeneratorConfig, build_generator
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.training import losses
 from meagan_lib.training.priors import PRIORS
-from meagan_lib.training.trainer import Trainer, frozen, seeded
+from meagan_lib.training.trainer import Trainer, seeded
 
 SCHEDULES = ("constant", "step", "cosine", "plateau")
 OPTIMISERS = ("adam", "sgd")
@@ -65,32 +65,11 @@ class GANConfig(GeneratorConfig):
     """Fraction of noisy labels: windows whose label is that of the other side."""
 
 
-def build_discriminator(config: GANConfig, data: TrainingData) -> Discriminator:
-    """Build the discriminator of a config for the windows of ``data``; its weights depend on ``config.seed`` alone."""
-    choose("discriminator", config.discriminator, DISCRIMINATORS)
-    kind, c = DISCRIMINATORS[config.discriminator], config
-    return seeded(
-        lambda: kind(data.samples, dropout=c.d_dropout, batch_norm=c.d_batch_norm, classes=data.n_classes), c.seed + 1
-    )
-
-
 class GANTrainer(Trainer):
-    """Train a generator against a discriminator, windows (batch, samples) → logits (batch,).
+    """Train a generator against a discriminator, windows (batch, samples) → logits (batch,)."""
 
-    Parameters as for :class:`~meagan_lib.training.trainer.Trainer`.
-    """
-
-    COLUMNS = (
-        "step",
-        "d_loss",
-        "g_loss",
-        "d_real",
-        "d_fake",
-        "penalty",
-        "d_gradient",
-        "g_gradient",
-        "d_learning_rate",
-        "g_learning_rate",
+    COLUMNS = tuple(
+        "step d_loss g_loss d_real d_fake penalty d_gradient g_gradient d_learning_rate g_learning_rate".split()
     )
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config: GANConfig, **options):
@@ -98,9 +77,8 @@ class GANTrainer(Trainer):
         for what, names in {**known, "d_schedule": SCHEDULES, "g_schedule": SCHEDULES}.items():
             choose(what, getattr(config, what), names)
         if (config.smooth_labels or config.flip_labels) and config.loss not in LABELLED:
-            raise InputError(
-                f"the loss {config.loss} knows no labels to smooth or flip: choose one of {', '.join(LABELLED)}"
-            )
+            others = ", ".join(LABELLED)
+            raise InputError(f"the loss {config.loss} knows no labels to smooth or flip: choose one of {others}")
         self.discriminator, self.loss, self.prior = discriminator, losses.LOSSES[config.loss], config.prior
         super().__init__(generator, real, config, **options)
 
@@ -167,11 +145,10 @@ class GANTrainer(Trainer):
     def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
         """Descend the generator's loss, then move the EMA."""
         fake = self.generator(self.latent(len(real)), *label)
-        with frozen(self.discriminator):
-            logits = self.discriminator(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label))
-            on_real, on_fake = logits.split([len(real), len(fake)])
-            loss = self.loss.generator(on_real.detach(), on_fake)
-            norm = self.descend(loss, "g")
+        logits = self.discriminator(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label))
+        on_real, on_fake = logits.split([len(real), len(fake)])
+        loss = self.loss.generator(on_real.detach(), on_fake)
+        norm = self.descend(loss, "g")
         self.update_ema()
         return {"g_loss": loss.item(), "g_gradient": norm}
 
@@ -217,7 +194,13 @@ class GAN(NeuralModel):
     Trainer = GANTrainer
 
     build = staticmethod(build_generator)
-    discriminator = staticmethod(build_discriminator)
+
+    @classmethod
+    def discriminator(cls, config: GANConfig, data: TrainingData) -> Discriminator:
+        """Build the untrained discriminator; its weights depend on ``config.seed`` alone."""
+        choose("discriminator", config.discriminator, DISCRIMINATORS)
+        options = dict(dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=data.n_classes)
+        return seeded(lambda: DISCRIMINATORS[config.discriminator](data.samples, **options), config.seed + 1)
 
     @classmethod
     def networks(cls, config: GANConfig, data: TrainingData) -> tuple[nn.Module, ...]:

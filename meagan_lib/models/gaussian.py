@@ -19,13 +19,8 @@ class Gaussian(ArrayModel):
         """Fit to windows (n, samples); ``mean`` is (samples,), or (classes, samples) with labels."""
         self.mean, means = windows.mean(axis=0, dtype=np.float64), 1
         if labels is not None:
-            whole = self.mean
-            self.mean = np.stack(
-                [
-                    windows[labels == k].mean(axis=0, dtype=np.float64) if (labels == k).any() else whole
-                    for k in range(labels.max() + 1)
-                ]
-            )
+            its = [windows[labels == k] if k in labels else windows for k in range(labels.max() + 1)]
+            self.mean = np.stack([own.mean(axis=0, dtype=np.float64) for own in its])
             windows, means = windows - self.mean[labels], len(np.unique(labels))
         self.covariance = np.cov(windows, rowvar=False, dtype=np.float64, ddof=min(means, len(windows) - 1))
 

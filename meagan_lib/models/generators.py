@@ -21,7 +21,7 @@ from meagan_lib.training.trainer import TrainingConfig, seeded
 
 @dataclass(frozen=True)
 class GeneratorConfig(TrainingConfig):
-    """A training with one of these generators: that of a GAN, or the decoder of a VAE."""
+    """A training with one of these generators, as such or as the decoder of a VAE."""
 
     generator: str = "transformer"
     """``transformer`` or ``convolutional``."""
@@ -34,7 +34,6 @@ class GeneratorConfig(TrainingConfig):
     depth: int = 3
     """Transformer blocks of the generator."""
     heads: int = 4
-    """Heads of its attention."""
     positions: str = "sinusoidal"
     """``sinusoidal`` or ``learned``."""
     on_gaussian: bool = True
@@ -56,17 +55,13 @@ def convolution_matrix(taps: Sequence[float], samples: int) -> Tensor:
 class WindowGenerator(nn.Module):
     """z (batch, latent) → windows (batch, samples), normalised: what all generators share.
 
-    A network of its own, ``signal``, generates a signal that is somewhat longer than a window. It is added to x̄ + W z,
-    a draw from the Gaussian with the mean and the covariance of the training windows. That is fixed and the last map of
-    the network starts at zero: untrained, G *is* that Gaussian, and the game is about what a Gaussian leaves out.
-    Without it (``on_gaussian``) the signal stands alone.
+    The network of a subclass, ``signal``, generates a signal that is somewhat longer than a window. It is added to
+    x̄ + W z, a draw from the Gaussian with the mean (of the class, where there are labels) and the covariance of the
+    training windows. That is fixed and the last map of the network starts at zero: untrained, G *is* that Gaussian, and
+    the game is about what a Gaussian leaves out.
 
-    Real windows were cut from a low-passed recording. ``lowpass`` of the data, the taps (odd,) of that filter, is the
-    fixed last layer of the network: the signal is filtered and cut, so that nothing above the pass band gives it away.
-    A single tap filters nothing.
-
-    Where the data have labels, a label (batch,) is an input, and the Gaussian has a mean for each class. Where they are
-    bounded, to [−1, 1], the network ends in tanh; z-scores need none.
+    Real windows were cut from a low-passed recording. That filter is the fixed last layer of the network: the signal is
+    filtered and cut, so that nothing above the pass band gives it away. Where windows are bounded, tanh follows.
     """
 
     def __init__(self, config: GeneratorConfig, data: TrainingData):
@@ -88,20 +83,12 @@ class WindowGenerator(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
-        raise NotImplementedError
-
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch, samples)."""
         x = self.signal(z, label) @ self.lowpass
         if self.on_gaussian:
             x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
         return x.tanh() if self.bounded else x
-
-    def steps(self) -> list[tuple[str, str]]:
-        """Return what each step of the network does before the low-pass, and the shape of what it gives."""
-        raise NotImplementedError
 
     def outline(self) -> list[tuple[str, str]]:
         """Return what each step does, and the shape of what it gives."""
@@ -119,8 +106,8 @@ class WindowGenerator(nn.Module):
 class Generator(WindowGenerator):
     """The Transformer generator.
 
-    One linear map turns z into tokens, one for each patch of samples; positions are added, and the label as a row of
-    its own; Transformer blocks let the patches see one another; one linear map turns each token into its patch.
+    One linear map turns z into tokens, one for each patch of samples; positions and a row for the label are added;
+    Transformer blocks let the patches see one another; one linear map turns each token into its patch.
     """
 
     EXPANSION = 2
@@ -131,9 +118,8 @@ class Generator(WindowGenerator):
         c, self.width, self.tokens = config, config.width, math.ceil(self.uncut / config.patch)
         self.embed = nn.Linear(c.latent, self.tokens * c.width)
         self.classes = nn.Embedding(data.n_classes, c.width) if data.n_classes else None
-        self.encoder = TransformerEncoder(
-            self.tokens, c.width, c.depth, c.heads, self.EXPANSION, c.positions, c.g_dropout, c.g_batch_norm
-        )
+        options = dict(heads=c.heads, expansion=self.EXPANSION, dropout=c.g_dropout)
+        self.encoder = TransformerEncoder(self.tokens, c.width, c.depth, c.positions, c.g_batch_norm, **options)
         self.head = nn.Linear(c.width, c.patch)
         self.start_at_the_gaussian(self.head)
 

@@ -25,16 +25,9 @@ BUDGET = ("steps", "validate_every", "snapshots", "log_every", "checkpoint_every
 
 
 class NeuralModel(Model):
-    """A model whose windows a network generates from random numbers.
+    """A model whose windows a network, with the weights that were chosen, generates from random numbers.
 
-    Attributes
-    ----------
-    network
-        With the weights that were chosen.
-    config
-        Its config.
-    about
-        What else building the network takes: ``samples``, ``lowpass``, ``classes``, ``bounded``.
+    ``about`` is what building the network takes beside the config: ``samples``, ``lowpass``, ``classes``, ``bounded``.
     """
 
     Config: type[TrainingConfig]
@@ -61,12 +54,8 @@ class NeuralModel(Model):
     ) -> TrainingConfig:
         """Build a config of ``fields`` of ``Config``; where ``options`` has the same name, it wins.
 
-        Steps between ``validations`` and between checkpoints follow from the number of steps.
-
-        Raises
-        ------
-        InputError
-            An unknown option, or one that a published config leaves no choice in.
+        Steps between ``validations`` and between checkpoints follow from the number of steps. InputError: an unknown
+        option, or one that a published config leaves no choice in.
         """
         if validations:
             steps = int(fields.get("steps", cls.Config.steps))
@@ -89,14 +78,8 @@ class NeuralModel(Model):
         config = cls.configure(seed, **options)
         trainer = cls.trainer(config, data, folder)
         trainer.train(by_step())
-        lowpass = [float(tap) for tap in data.lowpass]
-        about = {"samples": data.samples, "lowpass": lowpass, "classes": data.n_classes, "bounded": data.bounded}
-        return cls(cls.kept(trainer), config, about)
-
-    @classmethod
-    def kept(cls, trainer: Trainer) -> nn.Module:
-        """Return the network with the weights that validation chose."""
-        return trainer.best_generator()
+        about = {"samples": data.samples, "classes": data.n_classes, "bounded": data.bounded}
+        return cls(trainer.best_generator(), config, about | {"lowpass": [float(tap) for tap in data.lowpass]})
 
     @property
     def generator(self) -> nn.Module:
@@ -109,13 +92,7 @@ class NeuralModel(Model):
         return n_parameters(self.generator)
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), with labels (n,) where the model has classes.
-
-        Raises
-        ------
-        InputError
-            No labels for a model with classes.
-        """
+        """Draw windows float32 (n, samples), with labels (n,) where the model has classes, and not without."""
         if self.about["classes"] and labels is None:
             raise InputError("this model was trained with labels: say of which you want windows")
         rng = torch.Generator().manual_seed(seed)

@@ -16,19 +16,9 @@ class SideBySide(nn.Module):
     Rows are dealt out in turn, row i to network i mod ``n``, and no network sees another's rows. A loss that is a mean
     over all rows trains every network on the mean over its own, scaled by 1/n, to which Adam is blind.
 
-    First weights are normal with variance 2/(inputs + outputs) of their layer, thresholds 0 (Glorot & Bengio 2010,
-    PMLR 9:249).
-
-    Parameters
-    ----------
-    n
-        How many networks.
-    sizes
-        Numbers in each layer, from the input to the output.
-    activation, output
-        After every layer but the last; after the last.
-    dropout
-        Fraction of each hidden layer that training leaves out at random.
+    ``n`` networks have ``sizes`` numbers in each layer, from the input to the output, an ``activation`` after every
+    layer but the last, ``output`` after the last, and ``dropout`` of each hidden layer. First weights are normal with
+    variance 2/(inputs + outputs) of their layer, thresholds 0 (Glorot & Bengio 2010, PMLR 9:249).
     """
 
     def __init__(

@@ -4,6 +4,7 @@ Sources: Vaswani et al. 2017 (arXiv:1706.03762); pre-norm blocks: Xiong et al. 2
 """
 
 import math
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,8 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
 def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Return softmax(Q Kᵀ / √d) V and the weights of the softmax; Q, K and V are (batch, heads, tokens, d).
 
-    Written out, so that the weights can be seen and every derivative exists, the second ones too. The scores are
-    kept as (keys, queries): over a short last axis torch's softmax takes five times as long.
+    Written out, so that the weights can be seen and every derivative exists, the second ones too. Scores are (keys,
+    queries): over a short last axis torch's softmax takes five times as long.
     """
     scores = key @ query.transpose(-2, -1) / math.sqrt(query.shape[-1])
     weights = torch.softmax(scores, dim=-2).transpose(-2, -1)
@@ -37,6 +38,8 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
+        if width % heads:
+            raise InputError(f"{heads} heads cannot share a width of {width}: choose a divisor of it")
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -61,9 +64,8 @@ class TokenBatchNorm(nn.BatchNorm1d):
 class Block(nn.Module):
     """Pre-norm Transformer encoder block: attention, then an MLP, each added to its input."""
 
-    def __init__(self, width: int, heads: int, expansion: int, dropout: float = 0.0, batch_norm: bool = False):
+    def __init__(self, width: int, norm: type[nn.Module], heads: int, expansion: int = 2, dropout: float = 0.0):
         super().__init__()
-        norm = TokenBatchNorm if batch_norm else nn.LayerNorm
         self.norm_attention = norm(width)
         self.attention = SelfAttention(width, heads)
         self.norm_mlp = norm(width)
@@ -82,30 +84,22 @@ POSITIONS = ("sinusoidal", "learned")
 class TransformerEncoder(nn.Module):
     """Positions, then Transformer blocks and a last normalisation: tokens (batch, tokens, width) → the same.
 
-    ``positions``: ``sinusoidal``, fixed, or ``learned``, a row of parameters for each token.
+    ``positions``: ``sinusoidal``, fixed, or ``learned``, a row of parameters for each token; ``options`` are those of
+    each :class:`Block`.
     """
 
     def __init__(
-        self,
-        tokens: int,
-        width: int,
-        depth: int,
-        heads: int,
-        expansion: int,
-        positions: str = "sinusoidal",
-        dropout: float = 0.0,
-        batch_norm: bool = False,
+        self, tokens: int, width: int, depth: int, positions: str = "sinusoidal", batch_norm: bool = False, **options
     ):
         super().__init__()
         choose("positions", positions, POSITIONS)
-        if width % heads:
-            raise InputError(f"{heads} heads cannot share a width of {width}: choose a divisor of it")
+        norm = TokenBatchNorm if batch_norm else nn.LayerNorm
         if positions == "learned":
             self.positions = nn.Parameter(0.02 * torch.randn(tokens, width))
         else:
             self.register_buffer("positions", sinusoidal_positions(tokens, width), persistent=False)
-        self.blocks = nn.Sequential(*(Block(width, heads, expansion, dropout, batch_norm) for _ in range(depth)))
-        self.norm = TokenBatchNorm(width) if batch_norm else nn.LayerNorm(width)
+        self.blocks = nn.Sequential(*(Block(width, norm, **options) for _ in range(depth)))
+        self.norm = norm(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, tokens, width) → the same."""
@@ -119,11 +113,8 @@ def attention_maps(generator: nn.Module, z: Tensor, label: Tensor | None = None)
     (blocks, batch, heads, tokens, tokens): the last axis is what a token looks at, over which weights sum to 1.
     """
     maps: list[Tensor] = []
-    blocks = generator.encoder.blocks
-    hooks = [b.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])) for b in blocks]
-    try:
+    with ExitStack() as hooks:
+        for block in generator.encoder.blocks:
+            hooks.enter_context(block.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])))
         generator(z, label)
-    finally:
-        for hook in hooks:
-            hook.remove()
     return torch.stack(maps)

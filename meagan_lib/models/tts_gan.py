@@ -25,15 +25,10 @@ class AlwaysDropping(Generator):
 class TTSGAN(GAN):
     """The published configuration, built of this project's blocks.
 
-    Generator: 100 numbers, a token of width 10 for each sample, 3 blocks of 5 heads; discriminator: 10 patches as
-    tokens of width 50, 3 blocks of 5 heads; positions learned, dropout 0.5 in both, in the generator also while windows
-    are drawn. LSGAN, gradients clipped at a norm of 5, Adam with β = (0.9, 0.999) and rates 10⁻⁴ (G) and 3 · 10⁻⁴ (D),
-    batches of 16, an EMA of the weights.
-
     Where it differs: attention is scaled by the width of a head, not of a token; dropout acts on what attention and MLP
     return, not within them; a layer normalisation follows the last block in both networks, and the discriminator has no
     class token; the generator ends in the low-pass of the recording; the EMA of the weights is what is sampled. The
-    loss is half the published one, so its gradient is clipped at half the norm.
+    loss is half the published one, so its gradient is clipped at half the norm of 5.
     """
 
     PUBLISHED = (
@@ -51,9 +46,6 @@ class TTSGAN(GAN):
     @classmethod
     def discriminator(cls, config: GANConfig, data: TrainingData) -> Discriminator:
         """Build the untrained discriminator."""
-        c, patch, expansion = config, -(-data.samples // PATCHES), AlwaysDropping.EXPANSION
-        options = dict(positions=c.positions, dropout=c.d_dropout, classes=data.n_classes)
-        return seeded(
-            lambda: TransformerDiscriminator(data.samples, patch, D_WIDTH, c.depth, c.heads, expansion, **options),
-            c.seed + 1,
-        )
+        options = dict(patch=-(-data.samples // PATCHES), width=D_WIDTH, expansion=AlwaysDropping.EXPANSION)
+        options |= dict(depth=config.depth, heads=config.heads, positions=config.positions, dropout=config.d_dropout)
+        return seeded(lambda: TransformerDiscriminator(data.samples, data.n_classes, **options), config.seed + 1)

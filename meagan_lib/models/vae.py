@@ -4,7 +4,6 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 from meagan_lib.models.generators import GeneratorConfig
@@ -15,21 +14,16 @@ from meagan_lib.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class VAEConfig(GeneratorConfig):
-    """A training of the VAE alone: its rate, and the weight of the KL term."""
+    """A training of the VAE alone, with options of the VAE-GAN's first stage."""
 
     batch_size: int = 128
     learning_rate: float = 1e-3
     beta: float = 1.0
-    """Weight of the KL term; 1 is the evidence lower bound."""
     kl_warmup_fraction: float = 0.5
-    """Fraction of the steps over which the weight of the KL term grows from 0 to its last value."""
 
 
 class VAETrainer(Trainer):
-    """Descend −ELBO, with the EMA of the decoder's weights beside.
-
-    Parameters as for :class:`~meagan_lib.training.trainer.Trainer`, with the whole VAE in place of a generator.
-    """
+    """Descend −ELBO, with the EMA of the decoder's weights beside."""
 
     COLUMNS = ("step", "nll", "kl", "noise")
 
@@ -41,13 +35,7 @@ class VAETrainer(Trainer):
         """Return encoder, decoder and noise scale."""
         return {"vae": self.vae}
 
-    def companions(self) -> dict[str, nn.Module]:
-        """Return the same: encoder and noise scale are kept with the decoder."""
-        return {"vae": self.vae}
-
-    def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the one optimiser."""
-        return {"vae": torch.optim.Adam(self.vae.parameters(), self.config.learning_rate, fused=True)}
+    companions = networks
 
     def train_step(self) -> dict[str, float]:
         """Do one step down −ELBO, then move the EMA."""
@@ -59,8 +47,8 @@ class VAETrainer(Trainer):
         """Draw windows float32 (n, samples) of a decoder, with the noise of now."""
         return add_noise(self.vae, super().draw(generator, n, seed, labels), seed)
 
-    def best_vae(self) -> VAE:
-        """Return the VAE with the weights that validation chose."""
+    def best_generator(self) -> VAE:
+        """Return the decoder, and the whole VAE around it, with the weights that validation chose."""
         vae = copy.deepcopy(self.vae).cpu().eval()
         vae.load_state_dict(self.best_companions["vae"])
         vae.decoder.load_state_dict(self.best)
@@ -68,7 +56,7 @@ class VAETrainer(Trainer):
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
         """Draw windows float32 (n, samples) with noise, both of the weights that validation chose."""
-        vae = self.best_vae()
+        vae = self.best_generator()
         return add_noise(vae, super().draw(vae.decoder, n, seed, labels), seed)
 
 
@@ -78,11 +66,6 @@ class PlainVAE(NeuralModel):
     Config = VAEConfig
     Trainer = VAETrainer
     build = staticmethod(build_vae)
-
-    @classmethod
-    def kept(cls, trainer: VAETrainer) -> VAE:
-        """Return the VAE with the weights that validation chose."""
-        return trainer.best_vae()
 
     @property
     def generator(self) -> nn.Module:

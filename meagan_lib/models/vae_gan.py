@@ -14,20 +14,19 @@ from torch import Tensor, nn
 
 from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData, band_noise
-from meagan_lib.models.discriminators import ConvolutionStack
-from meagan_lib.models.gan import GANConfig, GANTrainer, build_discriminator
+from meagan_lib.models.discriminators import CHANNELS, ConvolutionStack
+from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
 from meagan_lib.models.generators import Generator, GeneratorConfig, build_generator
-from meagan_lib.models.neural import NeuralModel
 from meagan_lib.training import losses
-from meagan_lib.training.trainer import Trainer, frozen, seeded
+from meagan_lib.training.priors import batches
+from meagan_lib.training.trainer import Trainer, seeded
 
 
 @dataclass(frozen=True)
 class VAEGANConfig(GANConfig):
-    """The config of a VAE-GAN: stage 1 trains the VAE alone, stage 2 is adversarial."""
+    """The config of a VAE-GAN: ``vae_steps`` of stage 1, the VAE alone, then ``steps`` of the game."""
 
     vae_steps: int = 1000
-    """Steps of stage 1."""
     vae_learning_rate: float = 1e-3
     beta: float = 1.0
     """β: weight of the KL term in both stages; 1 is the evidence lower bound."""
@@ -44,14 +43,7 @@ class VAEGANConfig(GANConfig):
 class Encoder(nn.Module):
     """Windows (batch, samples) → μ and log σ², each (batch, latent); a label adds a row to the last layer."""
 
-    def __init__(
-        self,
-        samples: int,
-        latent: int = 64,
-        width: int = 128,
-        channels: tuple[int, ...] = (16, 32, 64),
-        classes: int = 0,
-    ):
+    def __init__(self, samples: int, latent: int, width: int = 128, channels: tuple = CHANNELS, classes: int = 0):
         super().__init__()
         self.convolutions = ConvolutionStack(samples, channels)
         self.hidden = nn.Sequential(nn.Linear(self.convolutions.features, width), nn.LeakyReLU(0.2))
@@ -65,15 +57,6 @@ class Encoder(nn.Module):
             hidden = hidden + self.classes(label)
         mu, log_variance = self.head(hidden).chunk(2, dim=1)
         return mu, log_variance
-
-    def layers(self) -> list[tuple[str, str, int]]:
-        """Return what each step gives: in words, its shape, its number of values."""
-        dense, both = self.hidden[0].out_features, self.head.out_features
-        return [
-            ("strided\nconvolutions", str(self.convolutions.features), self.convolutions.features),
-            ("dense", str(dense), dense),
-            ("$\\mu$, $\\log\\,\\sigma^2$", f"2 × {both // 2}", both),
-        ]
 
 
 def reparameterise(mu: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -92,13 +75,15 @@ class VAE(nn.Module):
 
     def layers(self, samples: int) -> tuple[list[tuple[str, str, int]], int]:
         """Return what each step from window to window gives: in words, shape, number of values; and which one is z."""
-        encoder = [("window $x$", str(samples), samples), *self.encoder.layers()]
-        z = ("$z = \\mu + \\sigma \\odot \\varepsilon$", str(self.decoder.latent), self.decoder.latent)
-        decoder = [
-            (label, shape, math.prod(int(size) for size in shape.split(" × ")))
-            for label, shape in self.decoder.outline()[1:]
+        encoder = [
+            ("window $x$", str(samples)),
+            ("strided\nconvolutions", str(self.encoder.convolutions.features)),
+            ("dense", str(self.encoder.head.in_features)),
+            ("$\\mu$, $\\log\\,\\sigma^2$", f"2 × {self.decoder.latent}"),
         ]
-        return [*encoder, z, *decoder], len(encoder)
+        z = ("$z = \\mu + \\sigma \\odot \\varepsilon$", str(self.decoder.latent))
+        steps = [*encoder, z, *self.decoder.outline()[1:]]
+        return [(label, shape, math.prod(map(int, shape.split(" × ")))) for label, shape in steps], len(encoder)
 
 
 def build_vae(config: GeneratorConfig, data: TrainingData) -> VAE:
@@ -108,7 +93,7 @@ def build_vae(config: GeneratorConfig, data: TrainingData) -> VAE:
 
 
 def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *label: Tensor) -> dict[str, float]:
-    """Do one of ``steps`` that descend −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) on windows (batch, samples).
+    """Do one of ``steps`` that descend −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) (thesis 1.4.1).
 
     w grows from 0 to 1, and the learning rate falls along a cosine. The trainer has a ``vae``.
     """
@@ -124,13 +109,10 @@ def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *la
 
 
 class VAEGANTrainer(GANTrainer):
-    """Train a VAE-GAN through the same loop: stage 1 the VAE alone, stage 2 against the discriminator.
+    """Train a VAE-GAN through the same loop: stage 1 the VAE alone (:func:`elbo_step`), stage 2 the game.
 
-    Stage 1 descends −ELBO = −E log p(x|z) + w β KL(q(z|x) ‖ p(z)) (thesis 1.4.1), w growing from 0 to 1.
-    Stage 2: the discriminator sees real windows against reconstructions and prior samples; the decoder descends the
-    adversarial loss + λ · feature matching, the encoder β KL + feature matching at a lower rate.
-
-    Parameters as for :class:`~meagan_lib.training.trainer.Trainer`; D(x) = ``logits(features(x))``.
+    Stage 2: the discriminator, D(x) = ``logits(features(x))``, sees real windows against reconstructions and prior
+    samples; the decoder descends the adversarial loss + λ · feature matching, the encoder β KL + feature matching.
     """
 
     COLUMNS = (*GANTrainer.COLUMNS, "nll", "kl", "noise", "feature_loss")
@@ -141,18 +123,8 @@ class VAEGANTrainer(GANTrainer):
             raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
         if config.steps < 1:
             raise InputError("steps is 0: samples come from the adversarial stage, so it needs at least one step")
-        self.vae, self.pretrained = vae, {}
+        self.vae, self.pretrained, self.first_stage = vae, {}, config.vae_steps
         super().__init__(vae.decoder, discriminator, real, config, **options)
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of both stages."""
-        return self.config.vae_steps + self.config.steps
-
-    @property
-    def stage_step(self) -> int:
-        """Steps of stage 2 done."""
-        return max(self.step - self.config.vae_steps, 0)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the VAE, whose decoder is the generator, and the discriminator."""
@@ -210,57 +182,43 @@ class VAEGANTrainer(GANTrainer):
         """Descend the decoder's and the encoder's losses, each its own, then move the EMA."""
         z, mu, log_variance = self.mixed_latent(real, *label)
         fake, n = self.generator(z, *label), len(mu)
-        with frozen(self.discriminator):
-            features = self.discriminator.features(torch.cat([real, fake]))
-            of_real, of_fake = features.split([len(real), len(fake)])
-            on_real, on_fake = (self.discriminator.logits(f, *label) for f in (of_real.detach(), of_fake))
-            adversarial = self.loss.generator(on_real, on_fake)
-            matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
-            kl = losses.gaussian_kl(mu, log_variance)
-            self.assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
-            self.assign_gradients("g", adversarial + self.config.feature_weight * matching)
-        norms = {name: self.update(name) for name in ("encoder", "g")}
+        features = self.discriminator.features(torch.cat([real, fake]))
+        of_real, of_fake = features.split([len(real), len(fake)])
+        on_real, on_fake = (self.discriminator.logits(f, *label) for f in (of_real.detach(), of_fake))
+        adversarial = self.loss.generator(on_real, on_fake)
+        matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
+        kl = losses.gaussian_kl(mu, log_variance)
+        self.assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
+        self.assign_gradients("g", adversarial + self.config.feature_weight * matching)
+        self.update("encoder")
+        norm = self.update("g")
         self.update_ema()
-        return {
-            "g_loss": adversarial.item(),
-            "g_gradient": norms["g"],
-            "feature_loss": matching.item(),
-            "kl": kl.item(),
-        }
-
-    def assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
-        """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""
-        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"]]
-        for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters, retain_graph=retain_graph)):
-            p.grad = gradient
+        return {"g_loss": adversarial.item(), "g_gradient": norm, "feature_loss": matching.item(), "kl": kl.item()}
 
 
-class VAEGAN(NeuralModel):
+class VAEGAN(GAN):
     """The VAE-GAN as a model of the benchmark: windows of its decoder, of z from the prior."""
 
     Config = VAEGANConfig
     Trainer = VAEGANTrainer
 
-    build = staticmethod(build_generator)
-
     @classmethod
     def networks(cls, config: VAEGANConfig, data: TrainingData) -> tuple[nn.Module, ...]:
         """Build the VAE and the discriminator."""
-        return build_vae(config, data), build_discriminator(config, data)
+        return build_vae(config, data), cls.discriminator(config, data)
 
 
 @torch.no_grad()
 def encode(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Encode: μ and log σ² (n, latent) of windows (n, samples), with labels (n,) where there are classes."""
-    parts = _batches(windows, labels)
-    mu, log_variance = zip(*(vae.encoder(*part) for part in parts))
+    mu, log_variance = zip(*(vae.encoder(*part) for part in batches(windows, labels, 1000)))
     return torch.cat(mu).numpy(), torch.cat(log_variance).numpy()
 
 
 @torch.no_grad()
 def decode(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """Return the decoder's mean (n, samples) of latent vectors (n, latent)."""
-    return torch.cat([vae.decoder(*part) for part in _batches(z, labels)]).numpy()
+    return torch.cat([vae.decoder(*part) for part in batches(z, labels, 1000)]).numpy()
 
 
 def reconstruct(vae: VAE, windows: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
@@ -278,8 +236,7 @@ def traverse(vae: VAE, latent: int, values: np.ndarray, label: int | None = None
 def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
     """Draw from p(x|z), of the decoder's means (n, samples): add noise of the scale s that the ELBO learned.
 
-    The likelihood that was trained, N(mean, s² I), has white noise. Real windows have no power above their band, and
-    white noise would give these away at once: this noise went through the decoder's low-pass, and has the same s.
+    The white noise of the likelihood, N(mean, s² I), would give windows away: this went through the decoder's low-pass.
     """
     samples, uncut = vae.decoder.samples, vae.decoder.uncut
     taps = vae.decoder.lowpass[: uncut - samples + 1, 0].cpu().numpy()
@@ -291,8 +248,6 @@ def aggregate_posterior(
     vae: VAE, windows: np.ndarray, n: int, seed: int = 0, labels: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Draw latent vectors (n, latent) of q(z) = E_x q(z|x), and their labels (n,) where windows have labels.
-
-    Windows are drawn at random, and each gives one draw of its posterior.
 
     Where it differs from the prior, the decoder meets z of the prior that it has seldom seen.
     """
@@ -308,16 +263,9 @@ def kl_by_dimension(mu: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
     return 0.5 * (mu**2 + np.exp(log_variance) - 1 - log_variance).mean(axis=0)
 
 
-def active_units(mu: np.ndarray, threshold: float = 0.01) -> np.ndarray:
-    """Say which latent numbers carry something of the window: Var_x(μ_i) above ``threshold``, bool (latent,).
+def active_units(mu: np.ndarray) -> np.ndarray:
+    """Say which latent numbers carry something of the window: Var_x(μ_i) above 0.01, bool (latent,).
 
     Burda et al. 2016, arXiv:1509.00519; where none does, the posterior has collapsed.
     """
-    return mu.var(axis=0) > threshold
-
-
-def _batches(rows: np.ndarray, labels: np.ndarray | None, size: int = 1000):
-    tensors = [torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))]
-    if labels is not None:
-        tensors.append(torch.from_numpy(np.asarray(labels, dtype=np.int64)))
-    return zip(*(t.split(size) for t in tensors))
+    return mu.var(axis=0) > 0.01

@@ -121,11 +121,8 @@ class _BrwSegment(sc.BaseRecordingSegment):
 def read_header(path: Path, well: str | None) -> BrwHeader:
     """Read the header of a raw BRW file and make sure that it fits the samples; these are not read.
 
-    Raises
-    ------
-    InputError
-        No HDF5 file or no 3Brain header; compressed samples; several wells and none picked; stretches of time that
-        overlap or run backwards; anything missing, impossible or at odds with the number of samples.
+    ``InputError``: no HDF5 file or no 3Brain header; compressed samples; several wells and none picked; stretches of
+    time that overlap or run backwards; anything missing, impossible or at odds with the number of samples.
     """
     try:
         with open_hdf5(path) as file:

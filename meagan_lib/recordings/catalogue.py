@@ -23,10 +23,7 @@ def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
 
     Nothing is downloaded that the folder in ``MEAGAN_DATA_MIRROR`` holds as ``<name>/<file>``.
 
-    Raises
-    ------
-    InputError
-        Neither network nor mirror, a file whose bytes are not those of the catalogue, or a full disk.
+    ``InputError``: neither network nor mirror, a file whose bytes are not those of the catalogue, or a full disk.
     """
     mirror = os.environ.get("MEAGAN_DATA_MIRROR")
     paths = []

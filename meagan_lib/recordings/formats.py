@@ -320,11 +320,8 @@ PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
 def open_known(path: Path, stream: str | None, well: str | None) -> Opened | None:
     """Open a recording by its suffix, or by what is in it; None for a format that is not known.
 
-    Raises
-    ------
-    InputError
-        What cannot be read, with its cause; no electrodes, several streams of them and none picked, or a stream or well
-        that is not there.
+    ``InputError``: what cannot be read, with its cause; no electrodes, several streams of them and none picked, or a
+    stream or well that is not there.
     """
     suffix = path.suffix.lower()
     kind, (reader, signatures) = suffix, READERS.get(suffix, (None, ()))

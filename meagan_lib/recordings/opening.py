@@ -42,11 +42,8 @@ def open_recording(
     Traces are (frames, channels) per segment; the annotation ``files`` holds the paths that they are read from, that of
     the samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
 
-    Raises
-    ------
-    InputError
-        No such file or entry, a file that is no recording, or a format that cannot be read rightly. Frames of a
-        damaged file, or frames that are not a number, raise it when they are read.
+    ``InputError``: no such file or entry, a file that is no recording, or a format that cannot be read rightly. Frames
+    of a damaged file, or frames that are not a number, raise it when they are read.
     """
     name, entries = str(recording), catalogue()
     if name == SIMULATED:

@@ -25,9 +25,7 @@ def fingerprint(trainer: "Trainer") -> dict:
     labels = b"" if trainer.real_labels is None else trainer.real_labels.cpu().numpy().tobytes()
     return {
         "config": asdict(trainer.config),
-        "start": {
-            name: sha256(_bytes(network.state_dict())).hexdigest() for name, network in trainer.networks().items()
-        },
+        "start": {name: sha256(_bytes(n.state_dict())).hexdigest() for name, n in trainer.networks().items()},
         "data": sha256(trainer.real.cpu().numpy().tobytes() + labels).hexdigest(),
         "validated_by": None if trainer.validate is None else trainer.validate.digest,
         "sources": sources_hash(used),
@@ -58,19 +56,17 @@ def save(trainer: "Trainer", run: dict) -> None:
 
 def resume(trainer: "Trainer", run: dict) -> None:
     """Bring a trainer to the state of the checkpoint in its folder, where that is one of the same ``run``."""
-    path = trainer.folder and trainer.folder / "checkpoint.pt"
-    if not path or not path.is_file():
+    if not trainer.folder:
         return
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(trainer.folder / "checkpoint.pt", map_location="cpu", weights_only=True)
         if state["fingerprint"] != json.dumps(run, sort_keys=True):
             return
-    except Exception:  # a checkpoint of another version or a damaged one: start anew
+    except Exception:  # none, one of another version or a damaged one: start anew
         return
-    for name, network in trainer.networks().items():
-        network.load_state_dict(state["networks"][name])
-    for name, optimiser in trainer.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
+    for kind, parts in (("networks", trainer.networks()), ("optimisers", trainer.optimisers)):
+        for name, part in parts.items():
+            part.load_state_dict(state[kind][name])
     trainer.ema.load_state_dict(state["ema"])
     trainer.rng.set_state(state["rng"])
     torch.set_rng_state(state["dropout"])
@@ -92,11 +88,9 @@ def save_results(trainer: "Trainer", run: dict) -> None:
 
 
 def cost(trainer: "Trainer") -> dict[str, float]:
-    """Return what a training took.
+    """Return what a training took: fitted ``parameters`` of the generator, and ``trained`` those of all networks.
 
-    ``parameters`` that were fitted, of the network that generates windows, ``trained`` those of all networks,
-    ``steps``, training ``windows`` shown, repeats counted, ``seconds`` of CPU time, validations included, and
-    ``threads``.
+    Of ``windows`` repeats count; ``seconds`` are of CPU time, validations included.
     """
     return {
         "parameters": n_parameters(trainer.generator),
@@ -115,9 +109,9 @@ def n_parameters(*networks: nn.Module) -> int:
     built on: its buffers ``mean`` and ``colouring`` W (samples, k) count as mean and covariance of rank k, samples +
     samples · k − k (k − 1)/2.
     """
-    modules = {id(m): m for network in networks for m in network.modules()}.values()
-    count = sum(p.numel() for p in {id(p): p for m in modules for p in m.parameters(recurse=False)}.values())
-    for module in modules:
+    every = nn.ModuleList(networks)
+    count = sum(p.numel() for p in every.parameters())
+    for module in every.modules():
         own = dict(module.named_buffers(recurse=False))
         count += sum(own[name].numel() for name in ("mean", "running_mean", "running_var") if own.get(name) is not None)
         if "colouring" in own:

@@ -24,8 +24,7 @@ def bce_discriminator(
 ) -> Tensor:
     """−E log D(x) − E log(1 − D(G(z))): the discriminator of the minimax game (thesis, eq. 1.1).
 
-    Each term is the binary cross-entropy of thesis 1.3.5, −y log D − (1 − y) log(1 − D), with labels y that may also be
-    soft or flipped.
+    Each term is −y log D − (1 − y) log(1 − D) (thesis 1.3.5), with labels y that may also be soft or flipped.
     """
     on_real = real_labels * softplus(-real) + (1 - real_labels) * softplus(real)
     on_fake = fake_labels * softplus(-fake) + (1 - fake_labels) * softplus(fake)
@@ -70,8 +69,7 @@ def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E softplus(D(G(z)) − D(x)): real and generated windows compared in pairs (not of the thesis).
 
-    Jolicoeur-Martineau 2018, arXiv:1807.00734; with R1 and R2 it converges locally (Huang et al. 2024,
-    arXiv:2501.05441).
+    Jolicoeur-Martineau 2018, arXiv:1807.00734; with R1 and R2 it converges locally (Huang 2024, arXiv:2501.05441).
     """
     return softplus(fake - real).mean()
 
@@ -94,15 +92,8 @@ LOSSES: dict[str, AdversarialLoss] = {
 def squared_gradient_norm(logits: Tensor, x: Tensor) -> Tensor:
     """E ‖∇ₓ D(x)‖²: the norm over the whole window, the mean over the batch.
 
-    ½ γ times this is R1 on real windows and R2 on generated ones (Mescheder et al. 2018, arXiv:1801.04406): not the
-    gradient penalty of thesis 1.3.5, which is :func:`gradient_penalty`.
-
-    Parameters
-    ----------
-    logits
-        D(x), (batch,), computed from ``x``.
-    x
-        (batch, samples), with ``requires_grad``.
+    ½ γ times this is R1 on real windows and R2 on generated ones (Mescheder et al. 2018, arXiv:1801.04406), not the
+    :func:`gradient_penalty` of thesis 1.3.5. ``logits`` (batch,) are of ``x`` (batch, samples), with ``requires_grad``.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
@@ -119,10 +110,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
 
 
 def gaussian_kl(mu: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(μ, σ²) ‖ N(0, 1)) in nats, summed over the latent: ½ Σ (μ² + σ² − 1 − log σ²); mean over the batch.
-
-    ``log_variance`` is log σ², both (batch, latent).
-    """
+    """KL(N(μ, σ²) ‖ N(0, 1)) in nats, of (batch, latent): ½ Σ (μ² + σ² − 1 − log σ²) over the latent, batch mean."""
     return 0.5 * (mu.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
 
 
@@ -136,7 +124,6 @@ def gaussian_nll(x: Tensor, mean: Tensor, log_noise: Tensor) -> Tensor:
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     """½ ‖f(x) − f(x̃)‖², summed over the features f of a discriminator, mean over the batch; both (batch, features).
 
-    The likelihood of x under N(f(x̃), I): likeness in the discriminator's eyes instead of sample by sample.
-    Larsen et al. 2016, arXiv:1512.09300 (eq. 7).
+    Likeness in the discriminator's eyes instead of sample by sample: Larsen et al. 2016, arXiv:1512.09300 (eq. 7).
     """
     return 0.5 * (real - fake).square().sum(1).mean()

@@ -1,6 +1,7 @@
 """Latent vectors z: their priors, the path between two of them, and the windows that a generator gives of them."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,8 +13,7 @@ PRIORS = ("gaussian", "uniform", "correlated")
 def prior(name: str, n: int, latent: int, rng: torch.Generator) -> Tensor:
     """Draw latent vectors (n, latent) with mean 0 and variance 1 (thesis 1.3.5).
 
-    ``gaussian``: z ~ N(0, I). ``uniform``: each number uniform in ± √3. ``correlated``: z ~ N(0, C) with
-    C_ij = ½^|i − j|.
+    ``gaussian``: z ~ N(0, I). ``uniform``: each number uniform in ± √3. ``correlated``: z ~ N(0, C), C_ij = ½^|i − j|.
     """
     if name == "uniform":
         return (2 * torch.rand(n, latent, generator=rng) - 1) * math.sqrt(3)
@@ -43,7 +43,14 @@ def generate(
 ) -> np.ndarray:
     """Generate windows float32 (n, samples) from z of the prior ``of``, with labels (n,) where there are classes."""
     device = next(generator.parameters()).device
-    inputs = [prior(of, n, generator.latent, rng)]
+    z = prior(of, n, generator.latent, rng)
+    parts = batches(z, labels, 500)
+    return torch.cat([generator(*(t.to(device) for t in part)).cpu() for part in parts]).numpy()
+
+
+def batches(rows: Tensor | np.ndarray, labels: np.ndarray | None, size: int) -> Iterator[tuple[Tensor, ...]]:
+    """Split float32 rows (n, ·), and their labels (n,) where there are any, into parts of at most ``size`` rows."""
+    tensors = [torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))]
     if labels is not None:
-        inputs.append(torch.from_numpy(np.ascontiguousarray(labels, np.int64)))
-    return torch.cat([generator(*part).cpu() for part in zip(*(t.to(device).split(500) for t in inputs))]).numpy()
+        tensors.append(torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64)))
+    return zip(*(t.split(size) for t in tensors))

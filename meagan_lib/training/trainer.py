@@ -1,18 +1,15 @@
 """The loop of every training: steps, the moving average of the weights (EMA), validation, snapshots, checkpoints.
 
-A trainer knows no model: it is given networks, real windows and a score of generated windows on validation data. What a
-step is, a subclass says, in the module of its model.
+A trainer knows no model: what a step is, a subclass says, in the module of its model.
 """
 
 import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -46,26 +43,15 @@ class TrainingConfig:
     log_every: int = 20
     checkpoint_every: int = 400
     device: str = "cpu"
-    """Where the networks are trained: a name of torch, such as ``cuda``. What is drawn and what is kept is on the CPU,
-    which alone promises the same bits twice."""
-
-
-Config = TypeVar("Config")
-Module = TypeVar("Module", bound=nn.Module)
+    """Of torch, such as ``cuda``; what is drawn and kept is on the CPU, which alone promises the same bits twice."""
 
 
 class Diverged(InputError):
     """The loss of a training is no longer finite."""
 
 
-def build_config(kind: type[Config], **fields: object) -> Config:
-    """Build a config of the ``kind``, such as :class:`~meagan_lib.models.gan.GANConfig`, of the fields that are given.
-
-    Raises
-    ------
-    InputError
-        A field that is not known, with the nearest that is, or one of another type.
-    """
+def build_config(kind: type, **fields: object) -> object:
+    """Build a config of the ``kind``; InputError: a field that it does not know, or a value of another type."""
     known = {f.name: f for f in dataclasses.fields(kind)}
     for name, value in fields.items():
         if name not in known:
@@ -83,31 +69,15 @@ def build_config(kind: type[Config], **fields: object) -> Config:
     return kind(**fields)
 
 
-def seeded(build: Callable[[], Module], seed: int) -> Module:
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a network whose initial weights depend on ``seed`` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
 
 
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through ``network`` within, but gather none: it is the other player's turn."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
-
-
 def usable(device: str) -> torch.device:
-    """Return the torch device called ``device``, tried out by a tensor on it.
-
-    Raises
-    ------
-    InputError
-        There is none here.
-    """
+    """Return the torch device called ``device``, tried out by a tensor on it, or refuse it."""
     try:
         return torch.zeros((), device=device).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -115,40 +85,16 @@ def usable(device: str) -> torch.device:
 
 
 class Trainer:
-    """Train the network that generates windows.
+    """Train the network that generates windows: ``generator``, z (batch, latent) → (batch, samples), has ``latent``.
 
-    Parameters
-    ----------
-    generator
-        z (batch, latent) → windows (batch, samples); has ``latent``.
-    real
-        Training windows float32 (n, samples), normalised.
-    config
-        Budget, EMA, validations and files; a subclass has options of its own besides.
-    validate
-        Score of generated windows (m, samples): lower is better. Sees validation data, never test data; ``digest``
-        identifies them, so that no training that other windows chose is taken for this one
-        (:class:`meagan_lib.evaluation.metrics.Validation`).
-    labels
-        Of the windows, int (n,) from 0: the second argument of all networks. None: there are no classes.
-    folder
-        Where ``model.safetensors``, ``config.json``, ``history.csv``, ``cost.json`` and ``checkpoint.pt`` appear. A
-        checkpoint of the very same run found there is resumed, and ends in the same bits as an undisturbed run.
+    ``real``, ``validate`` and ``labels`` are those of :class:`~meagan_lib.models.contract.TrainingData`. In ``folder``
+    appear ``model.safetensors``, ``config.json``, ``history.csv``, ``cost.json`` and ``checkpoint.pt``. A checkpoint of
+    the very same run found there is resumed, and ends in the same bits as an undisturbed run.
     """
 
     COLUMNS: tuple[str, ...] = ("step",)
     """Of ``history.csv``."""
-    STATE = (
-        "step",
-        "seconds",
-        "best",
-        "best_score",
-        "best_step",
-        "best_companions",
-        "history",
-        "validation",
-        "snapshots",
-    )
+    STATE = (*"step seconds best best_score best_step best_companions history validation snapshots".split(),)
     """Attributes that a checkpoint keeps, beside networks, optimisers and random numbers."""
     SNAPSHOT_WINDOWS = 5
     """Latent vectors whose windows are kept while training goes on."""
@@ -156,6 +102,8 @@ class Trainer:
     """Windows that ``validate`` is given."""
     prior = "gaussian"
     """Where z comes from: a name of ``PRIORS``."""
+    first_stage = 0
+    """Steps before the ``steps`` of the stage that samples come from."""
 
     def __init__(
         self,
@@ -191,18 +139,19 @@ class Trainer:
         raise NotImplementedError
 
     def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimisers by name; one updates parameters that no other has."""
-        raise NotImplementedError
+        """Return the optimisers by name; by default one for each network."""
+        rate = self.config.learning_rate
+        return {name: torch.optim.Adam(n.parameters(), rate, fused=True) for name, n in self.networks().items()}
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return self.config.steps
+        return self.first_stage + self.config.steps
 
     @property
     def stage_step(self) -> int:
-        """Steps done of the stage that samples come from: the last, where there are several."""
-        return self.step
+        """Steps done of the stage that samples come from."""
+        return max(self.step - self.first_stage, 0)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return everything that is trained, by name."""
@@ -212,17 +161,10 @@ class Trainer:
         """Return networks that are kept with the generator, as they are at the step that validation chooses."""
         return {}
 
-    # The loop.
-
     def train(self, *callbacks: Callable[["Trainer"], None]) -> None:
         """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
 
-        Every callback is given the trainer after every step.
-
-        Raises
-        ------
-        Diverged
-            When the loss is no longer finite: the step, and what to try.
+        Every callback is given the trainer after every step. Diverged: the loss is no longer finite.
         """
         run = checkpoints.fingerprint(self)
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
@@ -233,7 +175,6 @@ class Trainer:
             while self.step < self.total_steps and not self.out_of_patience():
                 row = self.train_step()
                 self.step += 1
-                self.seconds = time.process_time() - clock
                 last = self.step == self.total_steps
                 self._check_finite(row, run)
                 if self.step % self.config.log_every == 0 or last:
@@ -241,13 +182,13 @@ class Trainer:
                 self.keep_snapshot()
                 if self.validate and self.stage_step and (self.step % self.config.validate_every == 0 or last):
                     self._keep_if_better()
+                self.seconds = time.process_time() - clock
                 if self.folder and (self.step % self.config.checkpoint_every == 0 or last or self.out_of_patience()):
-                    self.seconds = time.process_time() - clock
                     checkpoints.save(self, run)
                 for callback in callbacks:
                     callback(self)
         if self.validate is None:
-            self._keep(self.ema_generator())
+            self._keep(copy.deepcopy(self.ema).cpu())
         if self.folder:
             checkpoints.save_results(self, run)
 
@@ -265,7 +206,7 @@ class Trainer:
         )
 
     def _keep_if_better(self) -> None:
-        candidate = self.ema_generator()
+        candidate = copy.deepcopy(self.ema).cpu()
         score = float(self.validate(self.draw(candidate, self.n_validate, self.config.seed + 1)))
         self.validation.append({"step": self.step, "score": score})
         late = self.stage_step >= self.config.steps / 2 or self.config.patience
@@ -282,15 +223,12 @@ class Trainer:
         frames, step = max(self.config.snapshots, 2), self.stage_step
         steps = {round(self.config.steps * (i / (frames - 1)) ** 2) for i in range(frames)}
         if step in steps - set(self.snapshots):
-            windows = self.draw(self.ema, self.SNAPSHOT_WINDOWS, self.config.seed + 2)
-            self.snapshots[step] = torch.from_numpy(windows)
+            self.snapshots[step] = torch.from_numpy(self.draw(self.ema, self.SNAPSHOT_WINDOWS, self.config.seed + 2))
 
     def out_of_patience(self) -> bool:
         """Say whether ``patience`` validations have brought no gain."""
         scores = [row["score"] for row in self.validation]
         return bool(scores) and 0 < self.config.patience <= len(scores) - 1 - int(np.argmin(scores))
-
-    # Steps.
 
     def latent(self, n: int) -> Tensor:
         """Draw z of the prior, (n, latent), from the generator of random numbers that the checkpoint keeps."""
@@ -301,15 +239,19 @@ class Trainer:
         drawn = torch.randint(len(self.real), (self.config.batch_size,), generator=self.rng)
         return (self.real[drawn],) if self.real_labels is None else (self.real[drawn], self.real_labels[drawn])
 
+    def assign_gradients(self, name: str, loss: Tensor, retain_graph: bool = False) -> None:
+        """Give the parameters of one optimiser, and no others, the gradient of ``loss``."""
+        self.optimisers[name].zero_grad(set_to_none=True)
+        loss.backward(inputs=self.optimisers[name].param_groups[0]["params"], retain_graph=retain_graph)
+
     def descend(self, loss: Tensor, name: str) -> float:
         """Step one optimiser down ``loss``; returns the gradient's norm."""
-        self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()
+        self.assign_gradients(name, loss)
         return self.update(name)
 
     def update(self, name: str) -> float:
         """Step one optimiser, its gradient clipped where asked; returns the gradient's norm."""
-        parameters = [p for group in self.optimisers[name].param_groups for p in group["params"] if p.grad is not None]
+        parameters = [p for p in self.optimisers[name].param_groups[0]["params"] if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters])
         if self.config.clip_gradient:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, norm)
@@ -318,8 +260,7 @@ class Trainer:
 
     def set_rate(self, name: str, rate: float) -> None:
         """Set the learning rate of one optimiser."""
-        for group in self.optimisers[name].param_groups:
-            group["lr"] = rate
+        self.optimisers[name].param_groups[0]["lr"] = rate
 
     def cosine(self, step: int, steps: int) -> float:
         """Return the fraction of the first learning rate: from 1 along half a cosine to ``final_rate_fraction``."""
@@ -335,27 +276,18 @@ class Trainer:
             for own, trained in zip(self.ema.buffers(), self.generator.buffers()):  # of batch normalisation
                 own.copy_(trained)
 
-    # What comes of it.
-
-    def ema_generator(self) -> nn.Module:
-        """Return a generator with the EMA of the weights as it is now."""
-        return copy.deepcopy(self.ema).cpu()
-
     def best_generator(self) -> nn.Module:
         """Return a generator with the weights that validation chose."""
-        model = self.ema_generator()
+        model = copy.deepcopy(self.ema).cpu()
         model.load_state_dict(self.best)
         return model
 
     def sample(self, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples), normalised, from the weights that validation chose; labels as in draw."""
+        """Draw windows float32 (n, samples) from the weights that validation chose, as :meth:`draw`."""
         return self.draw(self.best_generator(), n, seed, labels)
 
     def draw(self, generator: nn.Module, n: int, seed: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-        """Draw windows float32 (n, samples) of a generator.
-
-        ``labels`` (n,) of the windows, where there are classes; by default those of :meth:`draw_labels`.
-        """
+        """Draw windows float32 (n, samples) of a generator; their labels (n,) are by default :meth:`draw_labels`."""
         if labels is None and self.real_labels is not None:
             labels = self.draw_labels(n, seed)
         return generate(generator, n, torch.Generator().manual_seed(seed), self.prior, labels)

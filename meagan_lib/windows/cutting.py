@@ -273,11 +273,8 @@ def cut_windows(
     channels, bool (channels,), are only entered in the ledger. The file is kept at ``path``, if there is one, and if
     there are windows enough: ``min_train`` to train; 0: any window; None: not even one.
 
-    Raises
-    ------
-    InputError
-        A recording shorter than a window; too few windows (:func:`require_enough`); a recording that repeats itself
-        (:func:`require_apart`).
+    ``InputError``: A recording shorter than a window; too few windows (:func:`require_enough`); a recording that
+    repeats itself (:func:`require_apart`).
     """
     rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
     samples, longest = 2 * config.half_window(rate), int(np.diff(spans).max())

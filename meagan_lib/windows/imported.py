@@ -35,11 +35,8 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
     (:func:`split_in_time`); otherwise by :func:`split_in_order`, with ``frame`` −1. How they were filtered is not
     known, so that ``detection`` is empty.
 
-    Raises
-    ------
-    InputError
-        A recording of voltage, or a file that cannot be downloaded; no such file, a name that is missing, a shape that
-        does not fit, a value that is no finite number, windows without spread, or the same window in two splits.
+    ``InputError``: A recording of voltage, or a file that cannot be downloaded; no such file, a name that is missing, a
+    shape that does not fit, a value that is no finite number, windows without spread, or the same window in two splits.
     """
     entry = catalogue().get(str(recording))
     if entry is None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -16,6 +17,9 @@ from meagan_lib import InputError
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, executed, job, part
 from meagan_lib.workflow.files import sha256, write_json
+
+if TYPE_CHECKING:
+    from spikeinterface.core import BaseRecording
 
 FIRST = "01_preprocessing"
 DECLARED = {"split_by": "recording"}
@@ -60,8 +64,7 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     That is when one cannot be opened, is given twice, or has another sampling rate or unit than the others, or when
     there are too few for ``split_by``.
     """
-    from meagan_lib.recordings.opening import SIMULATED, amplitude_unit, holds_windows, open_recording
-    from meagan_lib.windows.imported import require_readable
+    from meagan_lib.recordings.opening import amplitude_unit
     from meagan_lib.windows.splits import require_same, require_splittable
 
     require_splittable(len(parts), split_by)
@@ -69,12 +72,7 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     for label, parameters in parts.items():
         recording = parameters["recording"]
         try:
-            source = None
-            if holds_windows(recording):
-                require_readable(recording)
-            elif recording != SIMULATED:
-                picked = {choice: parameters.get(choice) or None for choice in ("well", "stream")}
-                source = open_recording(recording, **picked)
+            source = open_early(parameters)
         except InputError as error:
             raise InputError(f"recording {label}: {error}") from error
         file = source.get_annotation("files")[0] if source else recording  # the others describe it, perhaps others too
@@ -85,6 +83,23 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
     if opened:
         require_same({label: s.get_sampling_frequency() for label, s in opened.items()}, "sampling rate in Hz")
         require_same({label: amplitude_unit(s) for label, s in opened.items()}, "amplitude unit")
+
+
+def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
+    """Open what notebook 01 would read, of which only the header is read, or look whether windows are readable.
+
+    ``InputError``: A recording or windows that cannot be opened. The simulated recording is not made, and None like
+    windows.
+    """
+    from meagan_lib.recordings.opening import SIMULATED, holds_windows, open_recording
+    from meagan_lib.windows.imported import require_readable
+
+    recording = first["recording"]
+    if recording == SIMULATED:
+        return None
+    if holds_windows(recording):
+        return require_readable(recording)
+    return open_recording(recording, **{choice: first.get(choice) or None for choice in ("well", "stream")})
 
 
 def execute(run: str, parameters: Mapping[str, object]) -> dict:

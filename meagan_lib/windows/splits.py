@@ -148,12 +148,9 @@ def merge(
     ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. By ``"time"``
     every recording keeps its own split in time, and is then in training, validation and test alike.
 
-    Raises
-    ------
-    InputError
-        Recordings that differ in sampling rate, length of a window, amplitude unit or parameters of detection; the
-        same recording twice, or windows of it in two splits (:func:`require_apart`); fewer than three recordings with
-        windows, for ``by="recording"``.
+    ``InputError``: recordings that differ in sampling rate, length of a window, amplitude unit or parameters of
+    detection; the same recording twice, or windows of it in two splits (:func:`require_apart`); fewer than three
+    recordings with windows, for ``by="recording"``.
     """
     names, windows = list(parts), list(parts.values())
     sizes = np.array([len(w) for w in windows])

@@ -60,7 +60,7 @@ class Board:
         """Return the bars of the jobs at work; of a job that has ended a line is printed, once."""
         working = []
         for path in sorted(self.notes.glob("*.json")):
-            note = read(path) or {}
+            note = read(path)
             if "ended" in note:
                 self.console.print(f"  {note['ended']}", highlight=False)
                 self.ended[rule(note["title"])] += 1

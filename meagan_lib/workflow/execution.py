@@ -17,9 +17,8 @@ from unittest.mock import patch
 import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
-from meagan_lib.workflow import figures
-from meagan_lib.workflow import progress as run_progress
-from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_json
+from meagan_lib.workflow import figures, progress
+from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
 from meagan_lib.workflow.sections import remove_left_out
 
@@ -28,15 +27,15 @@ if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no note
 
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
+KINDS |= {dict: "a mapping", type(None): "nothing"}
+"""What a parameter of each type is called."""
 
 
 def find_notebook(name: str) -> Path:
     """Return the source of a notebook, by its stem.
 
-    Raises
-    ------
-    InputError
-        No such notebook, with the nearest name.
+    ``InputError``: no such notebook, with the nearest name.
     """
     stems = {path.stem: path for path in sorted(NOTEBOOKS.rglob("*.ipynb"))}
     if name not in stems:
@@ -60,25 +59,17 @@ def declared_parameters(notebook: Path) -> dict[str, object]:
 
 
 def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, object]:
-    """Return ``given``, where each name is declared by the notebook and each value has the declared type.
-
-    An int serves as a float; the items of a list have the type of the declared ones.
-
-    Raises
-    ------
-    InputError
-        An unknown name (with the nearest one) or a value of another type.
-    """
+    """Return ``given``, as :func:`check_names_and_types` does, where the notebook declares the parameters."""
     return check_names_and_types(f"notebook {notebook}", given, declared_parameters(find_notebook(notebook)))
 
 
 def check_names_and_types(owner: str, given: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, object]:
     """Return ``given``, where each name is ``declared`` and each value has the type of the declared one.
 
-    Raises
-    ------
-    InputError
-        As :func:`check_parameters`; the sentence begins with the ``owner`` of the parameters.
+    An int serves as a float; the items of a list have the type of the declared ones.
+
+    ``InputError``: an unknown name (with the nearest one) or a value of another type; the sentence begins with the
+    ``owner``.
     """
     checked = {}
     for name, value in given.items():
@@ -94,32 +85,27 @@ def _of_type(value: object, like: object, name: str) -> object:
     if isinstance(like, float) and type(value) is int:
         return float(value)
     if type(value) is not type(like):
-        raise InputError(
-            f"parameter {name} is {_article(like)} (by default {like!r}), and {value!r} is {_article(value)}"
-        )
+        raise InputError(f"parameter {name} is {_kind(like)} (by default {like!r}), and {value!r} is {_kind(value)}")
     if isinstance(like, list) and like:
         return [_of_type(item, like[0], f"{name}[{i}]") for i, item in enumerate(value)]
     return value
 
 
-def _article(value: object) -> str:
-    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "list": "a list"}
-    names |= {"dict": "a mapping", "NoneType": "nothing"}
-    return names.get(type(value).__name__, type(value).__name__)
+def _kind(value: object) -> str:
+    return KINDS.get(type(value), type(value).__name__)
 
 
 def library_inputs(notebook: str) -> list[str]:
     """Return the modules of the library that a notebook uses, directly or through others, as paths.
 
-    An edit of one of these can change what the notebook gives; an edit of any other cannot, nor of ``progress``, which
-    they all import. A job that is a module of the library, such as ``meagan_lib.windows.merging``, counts as a notebook
-    that imports it.
+    An edit of one of these can change what the notebook gives; an edit of any other cannot. A job that is a module of
+    the library, such as ``meagan_lib.windows.merging``, counts as a notebook that imports it.
     """
     if notebook.startswith("meagan_lib."):
         source = f"import {notebook}"
     else:
         source = "\n".join(source for _, source in code_cells(find_notebook(notebook)))
-    return [str(path.relative_to(ROOT)) for path in dependencies(source, [Path(run_progress.__file__)])]
+    return [str(path.relative_to(ROOT)) for path in dependencies(source)]
 
 
 def part(run: str, label: str) -> str:
@@ -130,30 +116,32 @@ def part(run: str, label: str) -> str:
     return f"{run}/recordings/{label}"
 
 
+def whole_and_label(run: str) -> tuple[str, str]:
+    """Return the run that a :func:`part` belongs to, and its label; of any other run itself, and nothing."""
+    whole, _, label = run.partition("/recordings/")
+    return whole, label
+
+
 def executed(notebook: str, run: str, suffix: str = "ipynb") -> Path:
     """Return where an executed notebook lies: all of a run in one folder, those of a :func:`part` with its label."""
-    whole, _, label = run.partition("/recordings/")
+    whole, label = whole_and_label(run)
     return RESULTS / whole / "notebooks" / ".".join(filter(None, (notebook, label, suffix)))
 
 
-def execute(
-    notebook: str, parameters: Mapping[str, object], run: str, products: list[str] = (), threads: int = 1
-) -> dict:
+def execute(notebook: str, parameters: Mapping[str, object], run: str, products: list[str], threads: int) -> dict:
     """Execute a notebook with papermill for a run and return its receipt.
 
     Executed notebooks go to ``results/<run>/notebooks/`` as ``.ipynb`` and ``.html``, figures to ``figures/<run>/``,
     the receipt (seconds, hashes of the ``products``) to ``results/<run>/receipts/``: all of them only on success.
     Cells for which the run lacks something are left out (:mod:`meagan_lib.workflow.sections`).
 
-    Raises
-    ------
-    InputError
-        Bad parameters, bad input met by the notebook, a registered figure or product that was not made, or any other
-        failure of the notebook, in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
+    ``InputError``: bad parameters, bad input met by the notebook, a registered figure or product that was not made, or
+    any other failure of the notebook, in a sentence; the notebook as far as it got is left as ``*.failed.ipynb``.
     """
     import nbformat
     import papermill
     from nbclient.exceptions import CellExecutionError
+    from nbconvert import HTMLExporter
     from papermill.exceptions import PapermillExecutionError
 
     source = find_notebook(notebook)
@@ -169,17 +157,10 @@ def execute(
 
     started = time.monotonic()
     variables = {figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+    options = {"kernel_name": "python3", "progress_bar": False, "cwd": ROOT}
     with patch.dict(os.environ, variables):
         try:
-            papermill.execute_notebook(
-                str(source),
-                str(draft),
-                parameters=checked,
-                kernel_name="python3",
-                progress_bar=False,
-                cwd=str(ROOT),
-                on_cell_execute=run_progress.by_cell(source),
-            )
+            papermill.execute_notebook(source, draft, checked, on_cell_execute=progress.by_cell(source), **options)
         except (PapermillExecutionError, CellExecutionError) as error:
             if draft.is_file():
                 os.replace(draft, failed)
@@ -187,25 +168,17 @@ def execute(
     content = normalise(remove_left_out(nbformat.read(draft, as_version=4)))
     seconds = time.monotonic() - started
 
-    missing = [p for p in products if not (results / p).is_file()]
-    if missing:
+    if missing := [p for p in products if not (results / p).is_file()]:
         raise InputError(f"notebook {notebook} did not write {', '.join(missing)}")
-    provenance = {
-        "parameters": checked,
-        "library_sha256": {path: sha256(ROOT / path) for path in library_inputs(notebook)},
-    }
-    made = figures.publish(staging, run, notebook, provenance)
+    hashes = {path: sha256(ROOT / path) for path in library_inputs(notebook)}
+    made = figures.publish(staging, run, notebook, {"parameters": checked, "library_sha256": hashes})
     with atomic(executed(notebook, run)) as temporary:
         nbformat.write(content, temporary)
-    with atomic(executed(notebook, run, "html")) as temporary:
-        temporary.write_text(to_html(content))
+    page, _ = HTMLExporter(embed_images=True).from_notebook_node(content)
+    write_if_changed(executed(notebook, run, "html"), page)
     shutil.rmtree(staging)
-    receipt = {
-        "notebook": notebook,
-        "seconds": round(seconds, 1),
-        "figures": made,
-        "products": {p: sha256(results / p) for p in products},
-    }
+    receipt = {"notebook": notebook, "seconds": round(seconds, 1), "figures": made}
+    receipt["products"] = {p: sha256(results / p) for p in products}
     write_json(results / "receipts" / f"{notebook}.json", receipt)
     return receipt
 
@@ -221,13 +194,6 @@ def normalise(notebook: "NotebookNode") -> "NotebookNode":
     return notebook
 
 
-def to_html(notebook: "NotebookNode") -> str:
-    """Return an executed notebook as one HTML page."""
-    from nbconvert import HTMLExporter
-
-    return HTMLExporter(embed_images=True).from_notebook_node(notebook)[0]
-
-
 def _sentence(error: Exception, failed: Path) -> str:
     """Say what went wrong in a notebook: the library's own sentence, or the error and where to look."""
     name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
@@ -239,6 +205,11 @@ def _sentence(error: Exception, failed: Path) -> str:
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
     first = value.splitlines()[0] if value else ""
     return f"{name}: {first} (in {failed.stem.removesuffix('.failed')}; the traceback is in {failed.relative_to(ROOT)})"
+
+
+def receipts(results: Path) -> list[dict]:
+    """Return the receipts of the notebooks of the run whose results lie in a folder."""
+    return [json.loads(path.read_text()) for path in sorted((results / "receipts").glob("*.json"))]
 
 
 def results_folder(run: str) -> Path:
@@ -265,7 +236,7 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``.
     """
     _die_with(os.getppid())
-    _, _, label = run.partition("/recordings/")
+    whole, label = whole_and_label(run)
     title = f"{name} {label}".strip()
     complaint = RESULTS / run / "receipts" / f"{name}.failed"
     complaint.parent.mkdir(parents=True, exist_ok=True)
@@ -274,10 +245,10 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
     try:
-        with run_progress.noted(title, RESULTS / run.partition("/recordings/")[0]):
+        with progress.noted(title, RESULTS / whole):
             work()
     except Exception as error:
-        if isinstance(error, OSError) and is_disk_full(error, complaint.parent):
+        if isinstance(error, OSError) and is_disk_full(complaint.parent, error):
             shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
             sentence = DISK_FULL
         elif isinstance(error, InputError):

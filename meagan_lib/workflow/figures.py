@@ -9,10 +9,9 @@ import fcntl
 import hashlib
 import html
 import io
-import json
 import os
 import shutil
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -23,12 +22,11 @@ import yaml
 from matplotlib.figure import Figure
 
 from meagan_lib import ROOT, InputError, did_you_mean
-from meagan_lib.workflow.files import atomic, sha256, write_json
+from meagan_lib.workflow.files import atomic, read_json, sha256, write_json
 
 REGISTRY_FILE = ROOT / "figures" / "registry.yaml"
 STAGING = "MEAGAN_STAGING"
 """Environment variable: a folder in which a notebook's figures wait until the notebook has succeeded."""
-SUFFIXES = (".png", ".svg", ".npz")
 PICTURES = {".png": "picture", ".svg": "vector picture", ".gif": "animation"}
 
 
@@ -52,13 +50,18 @@ class SavedFigure:
 
     def _repr_html_(self) -> str:
         moving = self.png.with_suffix(".gif")
-        shown = moving if moving.is_file() else self.png
-        picture = base64.b64encode(shown.read_bytes()).decode()
-        caption = html.escape(self.caption)
-        return (
-            f'<figure style="margin:0;max-width:900px"><img style="width:100%" alt="{caption}" '
-            f'src="data:image/{shown.suffix[1:]};base64,{picture}"><figcaption><i>{caption}</i></figcaption></figure>'
-        )
+        return self.html(moving if moving.is_file() else self.png)
+
+    def html(self, picture: Path) -> str:
+        """Return a ``picture`` of it with the caption as HTML."""
+        shown, caption = embedded(picture.read_bytes(), picture.suffix[1:], self.caption), html.escape(self.caption)
+        return f'<figure style="margin:0;max-width:900px">{shown}<figcaption><i>{caption}</i></figcaption></figure>'
+
+
+def embedded(picture: bytes, kind: str, words: str, style: str = "width:100%") -> str:
+    """Return an HTML image that holds the ``picture`` itself, of a kind such as ``png``, with an alternative text."""
+    encoded = base64.b64encode(picture).decode()
+    return f'<img style="{style}" alt="{html.escape(words)}" src="data:image/{kind};base64,{encoded}">'
 
 
 @cache
@@ -70,10 +73,7 @@ def registry() -> dict[str, Entry]:
 def entry(id: str) -> Entry:
     """Return the registered figure ``id``.
 
-    Raises
-    ------
-    InputError
-        An id that is not registered, with the nearest that is.
+    ``InputError``: an id that is not registered, with the nearest that is.
     """
     if id not in registry():
         raise InputError(
@@ -93,25 +93,18 @@ def folder(run: str) -> Path:
     return ROOT / "figures" / run
 
 
+def files(of: Path, id: str) -> list[Path]:
+    """Return the files of a figure in a folder: pictures and data."""
+    return [path for suffix in (*PICTURES, ".npz") if (path := of / f"{id}{suffix}").is_file()]
+
+
 def save_figure(
     fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
 ) -> SavedFigure:
-    """Save a figure under its registered id, with the arrays that it shows.
+    """Save a figure of a run under its registered id, with the ``data`` that it shows.
 
-    Parameters
-    ----------
-    fig
-        What to save.
-    id
-        A key of ``figures/registry.yaml``.
-    run
-        Name of the run: files go to ``figures/<run>/``.
-    data
-        The plotted arrays.
-    stamp
-        A few words for the lower right corner, such as "quick run".
-    animation
-        The same figure in motion, as the bytes of a GIF, saved beside it.
+    ``stamp``: a few words for the lower right corner, such as "quick run". ``animation``: the same figure in motion, as
+    the bytes of a GIF, saved beside it.
     """
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
@@ -128,17 +121,13 @@ def save_figure(
     if animation is not None:
         with atomic(target / f"{id}.gif") as temporary:
             temporary.write_bytes(animation)
-    line = {
-        "chapter": e.chapter,
-        "notebook": e.notebook,
-        "caption": e.caption,
-        "run": run,
-        "data_sha256": data_sha256(data),
-    }
+    line = {"chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run}
+    line["data_sha256"] = data_sha256(data)
     for suffix in PICTURES:
         if suffix != ".gif" or animation is not None:
             line[f"{suffix[1:]}_sha256"] = sha256(target / f"{id}{suffix}")
-    _record(target, {id: line})
+    with _changing_manifest(target) as lines:
+        lines[id] = line
     return SavedFigure(target / f"{id}.png", e.caption)
 
 
@@ -177,8 +166,7 @@ def data_sha256(data: dict[str, np.ndarray]) -> str:
 
 def manifest(run: str) -> dict[str, dict]:
     """Return what is known of each figure of a run; empty when there is none."""
-    path = folder(run) / "manifest.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(folder(run) / "manifest.json")
 
 
 def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[str]:
@@ -186,62 +174,50 @@ def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[st
 
     They are entered in the manifest with their ``provenance``.
 
-    Raises
-    ------
-    InputError
-        When a figure registered for the notebook was not made: nothing is moved.
+    ``InputError``: when a figure registered for the notebook was not made: nothing is moved.
     """
-    path = staging / "manifest.json"
-    made = json.loads(path.read_text()) if path.is_file() else {}
-    missing = [id for id in figures_of(notebook) if id not in made and not registry()[id].needs]
-    if missing:
+    made = read_json(staging / "manifest.json")
+    if missing := [id for id in figures_of(notebook) if id not in made and not registry()[id].needs]:
         raise InputError(
             f"notebook {notebook} did not make the figure{'s' * (len(missing) > 1)} registered for it: "
             f"{', '.join(missing)}"
         )
-    target = folder(run)
-    target.mkdir(parents=True, exist_ok=True)
     withdraw(run, notebook, keep=made)
-    for id, line in made.items():
-        for suffix in (*SUFFIXES, *([".gif"] if "gif_sha256" in line else [])):
-            with atomic(target / f"{id}{suffix}") as temporary:
-                shutil.copyfile(staging / f"{id}{suffix}", temporary)
-    _record(target, {id: line | provenance for id, line in made.items()})
+    for id in made:
+        for file in files(staging, id):
+            with atomic(folder(run) / file.name) as temporary:
+                shutil.copyfile(file, temporary)
+    with _changing_manifest(folder(run)) as lines:
+        lines.update({id: line | provenance for id, line in made.items()})
     return list(made)
 
 
-def _record(target: Path, lines: dict[str, dict]) -> None:
-    """Enter lines in a manifest that two notebooks may write at once."""
+@contextmanager
+def _changing_manifest(target: Path) -> Iterator[dict]:
+    """Yield the lines of a manifest, and write them as the block leaves them: two notebooks may do so at once."""
     target.mkdir(parents=True, exist_ok=True)
-    path = target / "manifest.json"
-    with _locked(target / ".manifest.lock"):
-        content = json.loads(path.read_text()) if path.is_file() else {}
-        write_json(path, content | lines)
+    with open(target / ".manifest.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lines = read_json(target / "manifest.json")
+        yield lines
+        write_json(target / "manifest.json", lines)
 
 
 def withdraw(run: str, notebook: str, keep: Container[str] = ()) -> None:
     """Take the figures of a notebook out of a run and its manifest: they show what the run no longer uses."""
-    target = folder(run)
     stale = [id for id in figures_of(notebook) if id in manifest(run) and id not in keep]
     if not stale:
         return
-    with _locked(target / ".manifest.lock"):
-        write_json(target / "manifest.json", {id: line for id, line in manifest(run).items() if id not in stale})
-    for id in stale:
-        for suffix in (*SUFFIXES, ".gif"):
-            (target / f"{id}{suffix}").unlink(missing_ok=True)
+    with _changing_manifest(folder(run)) as lines:
+        for id in stale:
+            lines.pop(id, None)
+    for file in [file for id in stale for file in files(folder(run), id)]:
+        file.unlink(missing_ok=True)
 
 
 def parts(run: str) -> list[str]:
     """Return the runs within a run that have figures: one for each recording (``<run>/recordings/<label>``)."""
     return [f"{run}/recordings/{path.parent.name}" for path in sorted(folder(run).glob("recordings/*/manifest.json"))]
-
-
-@contextmanager
-def _locked(path: Path):
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def verify(run: str) -> list[str]:

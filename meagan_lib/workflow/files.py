@@ -14,10 +14,9 @@ from meagan_lib import InputError
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
 
 
-def is_disk_full(error: Exception, folder: Path) -> bool:
-    """Return whether a failed write failed for want of space. Libraries word it in their own ways, torch not at all."""
+def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
+    """Return whether there is no room in a folder, or an ``error`` says so: libraries word it variously, torch not."""
     stated = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-    folder = next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
     return stated or shutil.disk_usage(folder).free < 2**16
 
 
@@ -27,21 +26,20 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     A reader therefore never sees half a file, whatever interrupts the writer, and whoever the umask lets may read it.
 
-    Raises
-    ------
-    InputError
-        When the disk is full; what stood at ``path`` stays.
+    ``InputError``: when the disk is full; what stood at ``path`` stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        mode = default_mode(temporary)
+        temporary.touch()  # its mode is that of a new file: libraries such as safetensors ignore the umask
+        mode = temporary.stat().st_mode & 0o777
+        temporary.unlink()
         yield temporary
         temporary.chmod(mode)
         os.replace(temporary, path)
     except Exception as error:
-        if is_disk_full(error, path.parent):
+        if is_disk_full(path.parent, error):
             raise InputError(
                 f"the disk is full: {path.name} was not written, what stood there before is untouched; "
                 f"free some space under {path.parent} and run again"
@@ -51,18 +49,22 @@ def atomic(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def default_mode(path: Path) -> int:
-    """Find the mode of a new file ``path``, which must not be there: libraries such as safetensors ignore the umask."""
-    path.touch()
-    mode = path.stat().st_mode & 0o777
-    path.unlink()
-    return mode
+def write_if_changed(path: Path, content: str) -> None:
+    """Write a text, atomically, only when it is new: its time is what tells the graph that a parameter changed."""
+    if not path.is_file() or path.read_text() != content:
+        with atomic(path) as temporary:
+            temporary.write_text(content)
 
 
 def write_json(path: Path | str, content: object) -> None:
     """Write ``content`` as JSON, atomically, with sorted keys."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Return the mapping that a file holds as JSON; an empty one where there is no such file."""
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def sha256(path: Path | str) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 from meagan_lib import ROOT, InputError
 from meagan_lib.workflow import board, figures, progress
 from meagan_lib.workflow.execution import RESULTS, executed, part
-from meagan_lib.workflow.files import DISK_FULL, atomic
+from meagan_lib.workflow.files import DISK_FULL, is_disk_full, write_if_changed
 
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
@@ -64,20 +64,10 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
         left.unlink()
 
 
-def write_if_changed(path: Path, content: str) -> None:
-    """Write a file only when its content is new: its time is what tells the graph that a parameter changed."""
-    if not path.is_file() or path.read_text() != content:
-        with atomic(path) as temporary:
-            temporary.write_text(content)
-
-
 def run_graph(name: str, cores: int) -> None:
     """Run the Snakemake graph in this process; its own output goes to ``results/<name>/snakemake.log``.
 
-    Raises
-    ------
-    InputError
-        When a notebook failed, with its sentence.
+    ``InputError``: when a notebook failed, with its sentence.
     """
     from snakemake.cli import main as snakemake
 
@@ -107,24 +97,22 @@ def run_graph(name: str, cores: int) -> None:
             snakemake(arguments)
         except (SystemExit, KeyboardInterrupt) as end:
             code = getattr(end, "code", 130)
-        killed = progress.unfinished(RESULTS / name)
+        killed = ", ".join(progress.unfinished(RESULTS / name))
     if not (interrupted or code):
         return
     failed = {path: path.read_text().strip() for path in complaints()}
-    stopped, done = ", ".join([path.stem for path in failed] or killed), with_results(name)
+    stopped, done = ", ".join(path.stem for path in failed) or killed, with_results(name)
     kept = f"results of {done} are in results/{name} and figures/{name}" if done else "there are no results yet"
     console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
     if interrupted:
         raise KeyboardInterrupt
-    if shutil.disk_usage(RESULTS / name).free < 2**16 and not any(failed.values()):
-        raise InputError(DISK_FULL)
     if sentences := "; ".join(filter(None, dict.fromkeys(failed.values()))):
         raise InputError(sentences)
-    reason = (
-        f"{', '.join(killed)} was stopped from outside, perhaps for want of memory: run again, or with --cores 1"
-        if killed
-        else f"the workflow engine, Snakemake, stopped with {engine_error(log.read_text())}"
-    )
+    if is_disk_full(RESULTS / name):
+        raise InputError(DISK_FULL)
+    reason = f"the workflow engine, Snakemake, stopped with {engine_error(log.read_text())}"
+    if killed:
+        reason = f"{killed} was stopped from outside, perhaps for want of memory: run again, or with --cores 1"
     raise InputError(f"{reason}; the log is {log.relative_to(ROOT)}")
 
 

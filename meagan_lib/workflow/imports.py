@@ -5,12 +5,15 @@ depends on the module that has it, not on the whole wing.
 """
 
 import ast
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from meagan_lib import ROOT
+
+HARMLESS = ROOT / "meagan_lib" / "workflow" / "progress.py"
+"""A module on which no result depends, and which many import."""
 
 
 @cache
@@ -23,10 +26,11 @@ def offered(package: Path) -> dict[str, str]:
 
 
 def _files(dotted: str) -> set[Path]:
-    """Return the file of a module, all those of a wing, or the one that has a name which a wing offers."""
+    """Return the file of a module or of a name in it, all files of a wing, or the one with a name that it offers."""
     path = ROOT.joinpath(*dotted.split("."))
-    if path.with_suffix(".py").is_file():
-        return {path.with_suffix(".py")}
+    for module in (path.with_suffix(".py"), path.parent.with_suffix(".py")):
+        if module.is_file():
+            return {module}
     package = path if path.is_dir() else path.parent
     if not (package / "__init__.py").is_file():
         return set()
@@ -42,24 +46,21 @@ def imported(source: str) -> frozenset[Path]:
     """Return the files of the library that a piece of Python imports, absolute imports within functions included."""
     found: set[Path] = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "meagan_lib":
-            whole = ROOT.joinpath(*node.module.split(".")).is_dir()
-            for name in [f"{node.module}.{alias.name}" for alias in node.names] if whole else [node.module]:
-                found |= _files(name)
-        elif isinstance(node, ast.Import):
-            found |= {file for a in node.names if a.name.split(".")[0] == "meagan_lib" for file in _files(a.name)}
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names = [module + alias.name for alias in node.names]
+            found |= {file for name in names if name.split(".")[0] == "meagan_lib" for file in _files(name)}
     return frozenset(found | {ROOT / "meagan_lib" / "__init__.py"}) if found else frozenset()
 
 
-def dependencies(source: str, harmless: Collection[Path] = ()) -> list[Path]:
-    """Return the files of the library that a piece of Python depends on, less the ``harmless`` that others import."""
+def dependencies(source: str) -> list[Path]:
+    """Return the files of the library that a piece of Python depends on."""
     found: set[Path] = set()
     waiting = set(imported(source))
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting |= imported(path.read_text()) - set(harmless)
+        found.add(path)
+        waiting |= imported(path.read_text()) - found - {HARMLESS}
     return sorted(found)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from meagan_lib import ROOT
 from meagan_lib.workflow import figures, progress
+from meagan_lib.workflow.files import read_json
 
 
 def show(*objects: Callable | type) -> None:
@@ -42,27 +43,21 @@ def progress_bar(trainer: object, label: str) -> Iterator[Callable[[object], Non
     bar = tqdm(desc=label, total=trainer.total_steps, unit="step")  # without a total it would be a square
     yield lambda trainer: bar.update(trainer.step - bar.n)
     if not bar.n:
-        print(
-            f"already trained, loaded from {_words(trainer.folder)}: to train again, delete this folder or change a "
-            f"parameter"
-        )
+        again = "to train again, delete this folder or change a parameter"
+        print(f"already trained, loaded from {_words(trainer.folder)}: {again}")
     bar.update(trainer.step - bar.n)
     bar.close()
 
 
 def _replaced(trainer: object) -> str:
     """Say how a finished training in the folder of a trainer differs from this one; nothing where it is the same."""
-    path = trainer.folder and trainer.folder / "config.json"
-    if not path or not path.is_file():
+    if not trainer.folder or not (trainer.folder / "config.json").is_file():
         return ""
-    before, now = json.loads(path.read_text())["config"], json.loads(json.dumps(asdict(trainer.config)))
+    before = read_json(trainer.folder / "config.json")["config"]
+    now = json.loads(json.dumps(asdict(trainer.config)))
     changed = [f"{name} {before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name]]
-    if not changed:
-        return ""
-    return (
-        f"{_words(trainer.folder)} holds a training with {'; '.join(changed)}. This one takes its place: to keep both, "
-        f"run notebook 1 and this one under another name."
-    )
+    both = "This one takes its place: to keep both, run notebook 1 and this one under another name."
+    return f"{_words(trainer.folder)} holds a training with {'; '.join(changed)}. {both}" if changed else ""
 
 
 def _words(folder: Path) -> str:

@@ -2,23 +2,18 @@
 
 A note is a small file, ``results/<run>/.progress/<job>.json``. Its path stands in an environment variable, which the
 kernel of a notebook inherits: a training writes into the note of the notebook that it belongs to. No result depends on
-this module, so :func:`meagan_lib.workflow.execution.library_inputs` leaves it out.
+this module, so :mod:`meagan_lib.workflow.imports` leaves it out.
 """
 
-import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from meagan_lib import InputError
-from meagan_lib.workflow.files import write_json
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
+from meagan_lib.workflow.files import read_json, write_json
 
 NOTE = "MEAGAN_PROGRESS"
 """Environment variable: the note of this job."""
@@ -36,19 +31,19 @@ def note(**fields: object) -> None:
     """
     if path := os.environ.get(NOTE):
         with suppress(OSError, InputError):  # a note that cannot be written is no reason to stop
-            write_json(path, (read(Path(path)) or {}) | fields)
+            write_json(path, read(Path(path)) | fields)
 
 
-def read(path: Path) -> dict | None:
-    """Return what a note holds, or nothing where it is gone or spoilt."""
+def read(path: Path) -> dict:
+    """Return what a note holds; nothing where it is gone or spoilt."""
     with suppress(OSError, ValueError):
-        return json.loads(path.read_text())
-    return None
+        return read_json(path)
+    return {}
 
 
 def unfinished(folder: Path) -> list[str]:
     """Return the titles of the jobs of the run in ``folder`` that began and did not come to an end."""
-    notes = [read(path) or {} for path in sorted((folder / FOLDER).glob("*.json"))]
+    notes = [read(path) for path in sorted((folder / FOLDER).glob("*.json"))]
     return [note["title"] for note in notes if "title" in note and "ended" not in note]
 
 
@@ -94,7 +89,7 @@ def by_cell(notebook: Path) -> Callable[..., None]:
         else:
             places[cell.id] = (heading, len(places))
 
-    def update(cell: "NotebookNode", **_) -> None:
+    def update(cell, **_) -> None:
         if cell.id in places:
             heading, place = places[cell.id]
             note(stage=heading, done=place, total=len(places), unit="cell", left_s=None)
@@ -115,7 +110,7 @@ def pace(unit: str) -> Callable[[float, float], None]:
             note(done=int(done), total=int(total), unit=unit, left_s=left)
             last = now
 
-    return update if NOTE in os.environ else lambda done, total: None
+    return update
 
 
 def by_step() -> Callable[[object], None]:

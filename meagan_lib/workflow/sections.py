@@ -7,7 +7,7 @@ is left out says in a sentence what is lacking, and *Run all* goes on; from a no
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING
@@ -67,8 +67,10 @@ def remove_left_out(notebook: "NotebookNode") -> "NotebookNode":
     kept = []
     for i, cell in enumerate(notebook.cells):
         below, level = notebook.cells[i + 1 :], _heading_level(cell)
-        if _is_text(cell) and _all_left_out(_introduced(below)):
-            if not level or _all_left_out(_section(below, level)):
+        introduced = takewhile(_is_code, dropwhile(_is_text, below))
+        if _is_text(cell) and _all_left_out(introduced):
+            section = takewhile(lambda cell, level=level: not 0 < _heading_level(cell) <= level, below)
+            if not level or _all_left_out(filter(_is_code, section)):
                 continue
             cell["source"] = cell.source.splitlines()[0]
         if not _was_left_out(cell):
@@ -77,18 +79,9 @@ def remove_left_out(notebook: "NotebookNode") -> "NotebookNode":
     return notebook
 
 
-def _introduced(below: list["NotebookNode"]) -> list["NotebookNode"]:
-    """Return the code cells that come next, up to the next text."""
-    return list(takewhile(_is_code, dropwhile(_is_text, below)))
-
-
-def _section(below: list["NotebookNode"], level: int) -> list["NotebookNode"]:
-    """Return the code cells up to the next heading of this ``level`` or a higher one."""
-    return [cell for cell in takewhile(lambda cell: not 0 < _heading_level(cell) <= level, below) if _is_code(cell)]
-
-
-def _all_left_out(cells: list["NotebookNode"]) -> bool:
-    return bool(cells) and all(map(_was_left_out, cells))
+def _all_left_out(cells: Iterable["NotebookNode"]) -> bool:
+    left_out = [_was_left_out(cell) for cell in cells]
+    return bool(left_out) and all(left_out)
 
 
 def _is_text(cell: "NotebookNode") -> bool:

@@ -19,7 +19,7 @@ from meagan_lib.windows.spike_windows import Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, declared_parameters, find_notebook
 from meagan_lib.workflow.figures import STAGING
-from meagan_lib.workflow.graph import write_if_changed
+from meagan_lib.workflow.files import write_if_changed
 from tests.conftest import forget, planned_jobs
 
 RUN = "test-concepts"

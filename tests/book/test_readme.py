@@ -18,8 +18,8 @@ import typer.testing
 import yaml
 from PIL import Image
 
-from meagan_lib import ROOT, cli, parameters, plots
-from meagan_lib.book import building, explorer
+from meagan_lib import ROOT, book, cli, parameters, plots
+from meagan_lib.book import building
 from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
 from meagan_lib.experiments.generation import matching_parameters
@@ -389,4 +389,4 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
 
 def test_the_widget_that_is_promised_is_there():
     told = (NOTEBOOKS / "README.md").read_text()
-    assert "from meagan_lib.book import explore" in told and callable(explorer.explore)
+    assert "from meagan_lib.book import explore" in told and callable(book.explore)

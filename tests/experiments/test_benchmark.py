@@ -11,7 +11,7 @@ from meagan_lib.experiments.fitting import fit_options
 from meagan_lib.parameters import check, resolve
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
-from meagan_lib.workflow.graph import write_if_changed
+from meagan_lib.workflow.files import write_if_changed
 from tests.conftest import forget, planned_jobs, spikes
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
@@ -193,7 +193,7 @@ def test_fits_leave_models_windows_and_costs(run):
         and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
     )
     assert costs["bootstrap"][0]["parameters"] == 200 * 16
-    kept = benchmark.load("run", "bootstrap", 3).sample(200, 5)
+    kept = benchmark.model_class("bootstrap").load(benchmark.place("run", "bootstrap", 3)).sample(200, 5)
     real = recorded().of(Split.TRAIN)
     np.testing.assert_allclose(kept * real.std() + real.mean(), found["bootstrap"][3].windows, rtol=1e-3, atol=1e-3)
 

@@ -14,7 +14,7 @@ from meagan_lib.recordings.simulation import SimulationConfig, simulate
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.graph import write_if_changed
+from meagan_lib.workflow.files import write_if_changed
 from tests.conftest import forget, meagan
 
 MANY = "test-many"

@@ -52,6 +52,15 @@ def test_a_terminal_sees_the_sentence_alone():
     assert told.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments, words", [(["run", "--record", "x"], "No such option"), (["run", "--cores", "0"], "greater than")]
+)
+def test_a_command_that_is_not_understood_is_answered_with_its_usage(arguments, words):
+    told = meagan(*arguments)
+    assert told.returncode == 2 and "Usage:" in told.stderr and words in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def without_home(**variables: str) -> dict[str, str]:
     """The environment without what tells a user's name, home and settings, but for the ``variables`` given."""
     told = ("HOME", "LOGNAME", "USER", "XDG_", "MPL", "IPYTHON", "JUPYTER", "SNAKEMAKE")

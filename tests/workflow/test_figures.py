@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from meagan_lib import InputError, cli, plots
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import find_notebook
+from tests.conftest import FIGURE_FILES
 
 ID = "scores"
 
@@ -40,7 +41,7 @@ def test_an_unregistered_id_raises_and_names_the_nearest():
 
 def test_a_saved_figure_has_picture_vector_data_and_a_line_in_the_manifest(home):
     saved = figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)}, stamp="quick run")
-    assert {p.suffix for p in (home / "x").glob(f"{ID}.*")} == set(figures.SUFFIXES)
+    assert {p.suffix for p in (home / "x").glob(f"{ID}.*")} == set(FIGURE_FILES)
     assert figures.manifest("x")[ID]["notebook"] == "04_results_comparison"
     assert saved.caption in saved._repr_html_()
     np.testing.assert_array_equal(np.load(home / "x" / f"{ID}.npz")["y"], np.arange(3))
@@ -49,7 +50,7 @@ def test_a_saved_figure_has_picture_vector_data_and_a_line_in_the_manifest(home)
 def test_the_same_figure_gives_the_same_bytes(home):
     for run in ("a", "b"):
         figures.save_figure(a_figure(), ID, run=run, data={"y": np.arange(3)})
-    for suffix in figures.SUFFIXES:
+    for suffix in FIGURE_FILES:
         assert (home / "a" / f"{ID}{suffix}").read_bytes() == (home / "b" / f"{ID}{suffix}").read_bytes()
 
 

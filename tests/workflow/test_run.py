@@ -20,7 +20,7 @@ from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import sha256
-from tests.conftest import forget, meagan
+from tests.conftest import FIGURE_FILES, forget, meagan
 
 RUN = "test-run"
 FIGURES = {
@@ -71,7 +71,8 @@ def test_every_model_takes_part_in_the_benchmark_with_its_cost(smoke):
     assert costs["transformer_gan"][0]["steps"] == 120 and costs["vae_gan"][0]["seconds"] > 1
     assert "benchmark (2 fits)" in smoke.stdout
     back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
-    np.testing.assert_array_equal(back(benchmark.load(RUN, "vae", 0).sample(n, 2)), found["vae"][0].windows[:n])
+    vae = benchmark.model_class("vae").load(benchmark.place(RUN, "vae", 0))
+    np.testing.assert_array_equal(back(vae.sample(n, 2)), found["vae"][0].windows[:n])
 
 
 def checked_outputs(notebook: Path) -> list[str]:
@@ -104,7 +105,7 @@ def digests() -> dict[str, str]:
     results = RESULTS / RUN
     products = [path for kind in ("*.h5", "*.json", "*_gan/*", "benchmark/*/*/*.h5") for path in results.glob(kind)]
     found = {str(path): sha256(path) for path in products if path.suffix in (".h5", ".json", ".csv", ".safetensors")}
-    drawn = [figures.folder(RUN) / f"{id}{suffix}" for id in FIGURES for suffix in figures.SUFFIXES]
+    drawn = [figures.folder(RUN) / f"{id}{suffix}" for id in FIGURES for suffix in FIGURE_FILES]
     found |= {path.name: sha256(path) for path in drawn}
     printed = {path.name: str(checked_outputs(path)) for path in (results / "notebooks").glob("*.ipynb")}
     return {name: digest for name, digest in (found | printed).items() if not name.endswith("cost.json")}
