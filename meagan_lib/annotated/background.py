@@ -12,6 +12,8 @@ from meagan_lib.windows.spike_windows import Ledger
 
 BLOCK_VALUES = 2**24
 """Filtered values that are held at once."""
+NEAR = 10
+"""Backgrounds lie within so many times their half length of a peak."""
 MOST_TRIES = 50
 """Places are drawn until enough are quiet, but no more than so many times their number."""
 
@@ -44,20 +46,24 @@ class Quiet:
     ) -> np.ndarray:
         """Draw a frame int64 (n,) in ``spans`` (stretches, 2) at which each ``channel`` (n,) is quiet.
 
-        ``around`` int32 (channels, electrodes): quiet are all electrodes around.
+        Quiet are all electrodes ``around`` (channels, electrodes). Frames lie near peaks of any channel, for spikes
+        come when others do, and small ones that nobody detects come then, too: backgrounds of any time were told from
+        those of spikes by these.
 
         Raises
         ------
         InputError
             Hardly any place is quiet.
         """
-        spans = spans[np.diff(spans)[:, 0] > 2 * reach]
-        room = np.diff(spans)[:, 0] - 2 * reach
+        peaks = np.concatenate(self.peaks)
+        within = (peaks[:, None] >= spans[:, 0]) & (peaks[:, None] < spans[:, 1])
+        peaks, span = peaks[within.any(axis=1)], spans[within.argmax(axis=1)[within.any(axis=1)]]
         frame, left = np.zeros(len(channel), np.int64), np.arange(len(channel))
-        for _ in range(MOST_TRIES * bool(len(spans))):
-            span = rng.choice(len(spans), size=len(left), p=room / room.sum())
-            frame[left] = spans[span, 0] + reach + (rng.random(len(left)) * room[span]).astype(np.int64)
-            left = left[~self.around(frame[left], around[channel[left]], reach)]
+        for _ in range(MOST_TRIES * bool(len(peaks))):
+            drawn = rng.integers(len(peaks), size=len(left))
+            frame[left] = peaks[drawn] + rng.integers(-NEAR * reach, NEAR * reach + 1, size=len(left))
+            inside = (frame[left] >= span[drawn, 0] + reach) & (frame[left] + reach <= span[drawn, 1])
+            left = left[~(inside & self.around(frame[left], around[channel[left]], reach))]
             if not len(left):
                 return frame
         raise InputError(

@@ -45,8 +45,9 @@ class Chip:
     footprints, channel
         Training footprints float32 (n, electrodes, samples) that are deepest on their own electrode and have all
         electrodes, and their electrode int32 (n,).
-    pieces, pieces_channel
-        Training backgrounds float32 (m, electrodes, 2 · reach), and their electrode.
+    pieces, pieces_channel, pieces_kind
+        Training backgrounds float32 (m, electrodes, 2 · reach), their electrode, and a kind that occurs on it, as often
+        as it does.
     kinds
         Of the training footprints.
     """
@@ -60,6 +61,7 @@ class Chip:
     channel: np.ndarray
     pieces: np.ndarray
     pieces_channel: np.ndarray
+    pieces_kind: np.ndarray
     kinds: Kinds
 
     @classmethod
@@ -89,12 +91,14 @@ class Chip:
                 f"a longer recording, or lower footprint_um or threshold_mad"
             )
         spans, rng = split_spans(recording, config, Split.TRAIN), np.random.default_rng(seed)
-        place = channel[rng.integers(len(channel), size=n_backgrounds)]
+        drawn = rng.integers(len(channel), size=n_backgrounds)
+        place = channel[drawn]
         frame = quiet.draw(place, windows.around, spans, observation.reach, rng)
         pieces = footprints_at(recording, detection, frame, windows.around[place], observation.reach)
         inner = pieces[:, :, observation.slack : -observation.slack]
         kinds = Kinds.fit(own, inner, seed)
-        return cls(recording, detection, windows, observation, quiet, own, channel, pieces, place, kinds)
+        label = kinds.label[drawn]
+        return cls(recording, detection, windows, observation, quiet, own, channel, pieces, place, label, kinds)
 
     @property
     def config(self) -> WindowConfig:
@@ -126,10 +130,14 @@ class Chip:
 
     def fewer(self, n: int, seed: int = 0) -> Self:
         """Return the same chip with ``n`` training footprints, drawn at random, and the kinds of these."""
-        rows = np.sort(np.random.default_rng(seed).permutation(len(self.footprints))[:n])
-        inner = self.pieces[:, :, self.observation.slack : -self.observation.slack]
-        own = self.footprints[rows]
-        return replace(self, footprints=own, channel=self.channel[rows], kinds=Kinds.fit(own, inner, seed))
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.permutation(len(self.footprints))[:n])
+        own, channel = self.footprints[rows], self.channel[rows]
+        kinds = Kinds.fit(own, self.pieces[:, :, self.observation.slack : -self.observation.slack], seed)
+        # a kind of these for each background: of its electrode, where there is one
+        alike = [np.flatnonzero(channel == c) for c in self.pieces_channel]
+        drawn = [rng.choice(same) if len(same) else rng.integers(n) for same in alike]
+        return replace(self, footprints=own, channel=channel, kinds=kinds, pieces_kind=kinds.label[drawn])
 
 
 @dataclass(frozen=True)

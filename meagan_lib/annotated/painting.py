@@ -28,13 +28,13 @@ def add(background: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     return background + taper(background.shape[2]) * spikes
 
 
-def fade(background: np.ndarray, cut: np.ndarray) -> np.ndarray:
+def fade(background: np.ndarray, cut: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
     """Replace a background by footprints that bring their own noise, both (n, electrodes, samples).
 
-    At the edges the weights are √w and √(1 − w): two independent noises of one variance then keep it, which w and
-    1 − w would not.
+    ``w``, from 0 to 1, says where: by default between soft edges. In between the weights are √w and √(1 − w): two
+    independent noises of one variance then keep it, which w and 1 − w would not.
     """
-    w = taper(background.shape[2])
+    w = taper(background.shape[2]) if w is None else w
     return np.sqrt(1 - w) * background + np.sqrt(w) * cut
 
 

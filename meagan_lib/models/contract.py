@@ -28,11 +28,18 @@ class TrainingData:
     """Of the windows, int (n,) from 0, for a conditional model: a second argument of all its networks."""
     bounded: bool = False
     """Whether the normalisation keeps windows within [−1, 1]."""
+    electrodes: int = 1
+    """Of a footprint, whose electrodes follow one another in a window: samples = electrodes · samples of each."""
 
     @property
     def samples(self) -> int:
         """Length of a window."""
         return self.train.shape[1]
+
+    @property
+    def trace(self) -> int:
+        """Length of a window on one electrode."""
+        return self.samples // self.electrodes
 
     @property
     def n_classes(self) -> int:

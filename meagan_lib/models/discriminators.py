@@ -17,11 +17,21 @@ CHANNELS = (16, 32, 64)
 
 
 class ConvolutionStack(nn.Sequential):
-    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU; ``batch_norm`` is of all but the first."""
+    """Strided convolutions (batch, samples) → (batch, features), LeakyReLU; ``batch_norm`` is of all but the first.
 
-    def __init__(self, samples: int, channels: tuple = CHANNELS, dropout: float = 0.0, batch_norm: bool = False):
-        layers: list[nn.Module] = [nn.Unflatten(1, (1, samples))]
-        length, previous = samples, 1
+    Electrodes of a footprint are channels of the first.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        channels: tuple = CHANNELS,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        electrodes: int = 1,
+    ):
+        length, previous = samples // electrodes, electrodes
+        layers: list[nn.Module] = [nn.Unflatten(1, (electrodes, length))]
         for i, channel in enumerate(channels):
             layers.append(nn.Conv1d(previous, channel, 5, stride=2, padding=2))
             if batch_norm and i:
@@ -58,9 +68,11 @@ class Discriminator(nn.Module):
 class ConvolutionalDiscriminator(Discriminator):
     """Convolutions see local shape, a dense branch sees the window as a whole."""
 
-    def __init__(self, samples: int, dropout: float = 0.0, batch_norm: bool = False, classes: int = 0):
+    def __init__(
+        self, samples: int, dropout: float = 0.0, batch_norm: bool = False, classes: int = 0, electrodes: int = 1
+    ):
         super().__init__(2 * WIDTH, classes)
-        self.convolutions = ConvolutionStack(samples, CHANNELS, dropout, batch_norm)
+        self.convolutions = ConvolutionStack(samples, CHANNELS, dropout, batch_norm, electrodes)
         self.local = nn.Sequential(nn.Linear(self.convolutions.features, WIDTH), nn.LeakyReLU(0.2))
         self.whole = nn.Sequential(nn.Linear(samples, WIDTH), nn.LeakyReLU(0.2))
 

@@ -50,9 +50,9 @@ class Flow(nn.Module):
         super().__init__()
         c, gaussian = config, Gaussian.fit(data)
         self.latent, self.samples, self.patch, self.ode_steps = data.samples, data.samples, c.patch, c.ode_steps
-        self.uncut = data.samples + len(data.lowpass) - 1
-        self.tokens = math.ceil(self.uncut / c.patch)
-        self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.samples), persistent=False)
+        self.electrodes, self.uncut = data.electrodes, data.trace + len(data.lowpass) - 1
+        self.tokens = data.electrodes * math.ceil(self.uncut / c.patch)
+        self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.trace), persistent=False)
         self.register_buffer("mean", torch.tensor(gaussian.mean, dtype=torch.float32))
         self.register_buffer("colouring", torch.tensor(gaussian.colouring(data.samples), dtype=torch.float32))
         self.register_buffer("frequencies", torch.logspace(0, 3, c.width // 2), persistent=False)
@@ -74,10 +74,12 @@ class Flow(nn.Module):
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))  # (batch, width)
         if label is not None:
             time = time + self.classes(label)
-        margin = (self.uncut - self.samples) // 2
-        x = nn.functional.pad(x, (margin, self.tokens * self.patch - self.samples - margin))
-        tokens = self.embed(x.view(len(x), self.tokens, self.patch)) + time[:, None]  # (batch, tokens, width)
-        return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut] @ self.lowpass
+        trace, n = self.samples // self.electrodes, len(x)
+        margin, length = (self.uncut - trace) // 2, self.tokens // self.electrodes * self.patch
+        x = nn.functional.pad(x.view(-1, trace), (margin, length - trace - margin))
+        tokens = self.embed(x.view(n, self.tokens, self.patch)) + time[:, None]  # (batch, tokens, width)
+        signal = self.head(self.encoder(tokens)).reshape(n * self.electrodes, -1)[:, : self.uncut]
+        return (signal @ self.lowpass).view(n, self.samples)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, samples) → (batch, samples): dx/dt = v(x, t) by the midpoint rule, from t = 0 to t = 1."""

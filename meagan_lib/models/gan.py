@@ -200,6 +200,8 @@ class GAN(NeuralModel):
         """Build the untrained discriminator; its weights depend on ``config.seed`` alone."""
         choose("discriminator", config.discriminator, DISCRIMINATORS)
         options = dict(dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=data.n_classes)
+        if config.discriminator == "convolutional":
+            options["electrodes"] = data.electrodes
         return seeded(lambda: DISCRIMINATORS[config.discriminator](data.samples, **options), config.seed + 1)
 
     @classmethod

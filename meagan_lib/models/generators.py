@@ -68,8 +68,8 @@ class WindowGenerator(nn.Module):
         super().__init__()
         self.samples, self.latent, self.bounded = data.samples, config.latent, data.bounded
         self.n_classes, self.on_gaussian = data.n_classes, config.on_gaussian
-        self.uncut = data.samples + len(data.lowpass) - 1
-        self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.samples), persistent=False)
+        self.electrodes, self.uncut = data.electrodes, data.trace + len(data.lowpass) - 1
+        self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.trace), persistent=False)
         if self.on_gaussian:
             # The Gaussian lives before the tanh: it fits artanh(x).
             gaussian = Gaussian(np.arctanh(data.train.clip(-0.999, 0.999)) if data.bounded else data.train, data.labels)
@@ -85,7 +85,7 @@ class WindowGenerator(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch, samples)."""
-        x = self.signal(z, label) @ self.lowpass
+        x = (self.signal(z, label) @ self.lowpass).view(len(z), self.samples)
         if self.on_gaussian:
             x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
         return x.tanh() if self.bounded else x
@@ -94,7 +94,7 @@ class WindowGenerator(nn.Module):
         """Return what each step does, and the shape of what it gives."""
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
         samples = str(self.samples)
-        cut = "low-pass,\ncut: $T(z)$" if self.uncut > self.samples else "cut: $T(z)$"
+        cut = "low-pass,\ncut: $T(z)$" if len(self.lowpass) > self.lowpass.shape[1] else "cut: $T(z)$"
         return [("random\nnumbers $z$", str(self.latent)), *self.steps(), (cut, samples), (last, samples)]
 
     def bypass(self) -> tuple[str, str, int] | None:
@@ -115,7 +115,8 @@ class Generator(WindowGenerator):
 
     def __init__(self, config: GeneratorConfig, data: TrainingData):
         super().__init__(config, data)
-        c, self.width, self.tokens = config, config.width, math.ceil(self.uncut / config.patch)
+        c, self.width = config, config.width
+        self.tokens = self.electrodes * math.ceil(self.uncut / config.patch)
         self.embed = nn.Linear(c.latent, self.tokens * c.width)
         self.classes = nn.Embedding(data.n_classes, c.width) if data.n_classes else None
         options = dict(heads=c.heads, expansion=self.EXPANSION, dropout=c.g_dropout)
@@ -124,11 +125,11 @@ class Generator(WindowGenerator):
         self.start_at_the_gaussian(self.head)
 
     def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        """(batch, latent), and labels (batch,) where there are classes → (batch · electrodes, trace + taps − 1)."""
         tokens = self.embed(z).view(len(z), self.tokens, self.width)
         if self.classes is not None:
             tokens = tokens + self.classes(label)[:, None]
-        return self.head(self.encoder(tokens)).flatten(1)[:, : self.uncut]
+        return self.head(self.encoder(tokens)).reshape(len(z) * self.electrodes, -1)[:, : self.uncut]
 
     def steps(self) -> list[tuple[str, str]]:
         """Return what each step of the network does before the low-pass, and the shape of what it gives."""
@@ -159,15 +160,15 @@ class ConvolutionalGenerator(WindowGenerator):
             drop = [nn.Dropout(config.g_dropout)] if config.g_dropout else []
             layers += [*norm, nn.LeakyReLU(0.2), *drop, nn.ConvTranspose1d(before, after, 4, stride=2, padding=1)]
         self.trunk = nn.Sequential(*layers, nn.LeakyReLU(0.2))
-        self.head = nn.Conv1d(channels[-1], 1, 5, padding=2)
+        self.head = nn.Conv1d(channels[-1], self.electrodes, 5, padding=2)
         self.start_at_the_gaussian(self.head)
 
     def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """(batch, latent), and labels (batch,) where there are classes → (batch, samples + taps − 1)."""
+        """(batch, latent), and labels (batch,) where there are classes → (batch · electrodes, trace + taps − 1)."""
         x = self.embed(z).view(len(z), self.CHANNELS[0], self.length)
         if self.classes is not None:
             x = x + self.classes(label)[:, :, None]
-        return self.head(self.trunk(x)).squeeze(1)[:, : self.uncut]
+        return self.head(self.trunk(x)).flatten(0, 1)[:, : self.uncut]
 
     def steps(self) -> list[tuple[str, str]]:
         """Return what each step of the network does before the low-pass, and the shape of what it gives."""

@@ -79,6 +79,8 @@ class NeuralModel(Model):
         trainer = cls.trainer(config, data, folder)
         trainer.train(by_step())
         about = {"samples": data.samples, "classes": data.n_classes, "bounded": data.bounded}
+        if data.electrodes > 1:
+            about["electrodes"] = data.electrodes
         return cls(trainer.best_generator(), config, about | {"lowpass": [float(tap) for tap in data.lowpass]})
 
     @property
@@ -113,6 +115,7 @@ class NeuralModel(Model):
         config = build_config(cls.Config, **about.pop("config"))
         labels = np.array([0, about["classes"] - 1]) if about["classes"] else None
         windows = np.zeros((2, about["samples"]), np.float32)
-        network = cls.build(config, TrainingData(windows, about["lowpass"], None, labels, about["bounded"]))
+        like = TrainingData(windows, about["lowpass"], None, labels, about["bounded"], about.get("electrodes", 1))
+        network = cls.build(config, like)
         network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
         return cls(network, config, about)

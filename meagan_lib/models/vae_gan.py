@@ -43,9 +43,17 @@ class VAEGANConfig(GANConfig):
 class Encoder(nn.Module):
     """Windows (batch, samples) → μ and log σ², each (batch, latent); a label adds a row to the last layer."""
 
-    def __init__(self, samples: int, latent: int, width: int = 128, channels: tuple = CHANNELS, classes: int = 0):
+    def __init__(
+        self,
+        samples: int,
+        latent: int,
+        width: int = 128,
+        channels: tuple = CHANNELS,
+        classes: int = 0,
+        electrodes: int = 1,
+    ):
         super().__init__()
-        self.convolutions = ConvolutionStack(samples, channels)
+        self.convolutions = ConvolutionStack(samples, channels, electrodes=electrodes)
         self.hidden = nn.Sequential(nn.Linear(self.convolutions.features, width), nn.LeakyReLU(0.2))
         self.classes = nn.Embedding(classes, width) if classes else None
         self.head = nn.Linear(width, 2 * latent)
@@ -89,7 +97,8 @@ class VAE(nn.Module):
 def build_vae(config: GeneratorConfig, data: TrainingData) -> VAE:
     """Build the VAE of a config for the windows of ``data``; its decoder is the generator that a GAN would have."""
     decoder = build_generator(config, data)
-    return seeded(lambda: VAE(Encoder(data.samples, config.latent, classes=data.n_classes), decoder), config.seed)
+    options = dict(classes=data.n_classes, electrodes=data.electrodes)
+    return seeded(lambda: VAE(Encoder(data.samples, config.latent, **options), decoder), config.seed)
 
 
 def elbo_step(trainer: Trainer, steps: int, learning_rate: float, x: Tensor, *label: Tensor) -> dict[str, float]:
@@ -238,9 +247,9 @@ def add_noise(vae: VAE, means: np.ndarray, seed: int = 0) -> np.ndarray:
 
     The white noise of the likelihood, N(mean, s² I), would give windows away: this went through the decoder's low-pass.
     """
-    samples, uncut = vae.decoder.samples, vae.decoder.uncut
-    taps = vae.decoder.lowpass[: uncut - samples + 1, 0].cpu().numpy()
-    noise = band_noise(len(means), samples, taps, np.random.default_rng(seed))
+    uncut, trace = vae.decoder.lowpass.shape
+    taps = vae.decoder.lowpass[: uncut - trace + 1, 0].cpu().numpy()
+    noise = band_noise(means.size // trace, trace, taps, np.random.default_rng(seed)).reshape(means.shape)
     return (means + float(vae.log_noise.detach().exp()) * noise).astype(np.float32)
 
 
