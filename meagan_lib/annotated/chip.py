@@ -15,7 +15,7 @@ from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
-WINDOW_MS = 4.8
+WINDOW_MS = 6.4
 """Length of a footprint: longer than the thesis' windows, for a spike must have faded out where its painting ends."""
 LEAST = 60
 """Training footprints without which there is nothing to learn from."""

@@ -52,10 +52,10 @@ class PaintingGenerator(Generator):
     def __init__(self, config: PaintingConfig, data: TrainingData, chip: Chip, scale: float, pool: Backgrounds):
         super().__init__(replace(config, on_gaussian=False), data)
         self.reach, self.half, self.slack = chip.observation.reach, chip.observation.half_window, chip.observation.slack
-        base, colouring = chip.kinds.means / scale, chip.kinds.colouring[:, : config.latent] / scale
-        colouring = np.pad(colouring, ((0, 0), (0, config.latent - colouring.shape[1])))
+        base = chip.kinds.means / scale
         self.register_buffer("mean", torch.from_numpy(base.reshape(len(base), -1)))
-        self.register_buffer("colouring", torch.from_numpy(colouring))
+        self.register_buffer("spread", torch.from_numpy(chip.kinds.spread))
+        self.register_buffer("basis", torch.from_numpy(chip.kinds.basis / scale))
         self.register_buffer("taper", torch.from_numpy(taper(data.trace)), persistent=False)
         self.register_buffer("pieces", pool.pieces, persistent=False)
         self.register_buffer("kind", pool.kind, persistent=False)
@@ -71,7 +71,8 @@ class PaintingGenerator(Generator):
         seen = nn.functional.pad(background, (0, length - background.shape[2])).view(n, self.tokens, -1)
         tokens = self.embed(z).view(n, self.tokens, self.width) + self.kinds(kind)[:, None] + self.see(seen)
         signal = self.head(self.encoder(tokens)).reshape(n * self.electrodes, -1)[:, : self.uncut] @ self.lowpass
-        base = self.mean[kind] + z @ self.colouring.T
+        varied = self.spread[kind] * z[:, : self.spread.shape[1]]
+        base = self.mean[kind] + varied @ self.basis.T
         return (base + signal.view(n, -1)).view(n, self.electrodes, -1)
 
     def forward(self, z: Tensor, place: Tensor | None = None) -> Tensor:

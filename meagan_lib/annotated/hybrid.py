@@ -17,8 +17,8 @@ from meagan_lib.windows.detection import segment_spans
 
 SCALED = 1.5
 """A spike may be made so many times larger or smaller for its unit's depth."""
-LEAST_QUIET = 0.02
-"""Fraction of the time that must be quiet around an electrode for spikes to be painted there."""
+ROUNDS = 3
+"""How often spikes that came within the refractory period are drawn again."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,9 @@ def _path(positions: np.ndarray, channel: int, drift_um: float, around: np.ndarr
 
 
 def spike_frames(chip: Chip, units: Units, config: HybridConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Draw frames int64 (n,), sorted, and units int32 (n,): Poisson with a refractory period, where it is quiet.
+    """Draw frames int64 (n,), sorted, and units int32 (n,): quiet frames near other spikes, a refractory period apart.
+
+    Painted units so fire when the network fires.
 
     Raises
     ------
@@ -150,34 +152,20 @@ def spike_frames(chip: Chip, units: Units, config: HybridConfig) -> tuple[np.nda
         An electrode around which it is hardly ever quiet.
     """
     rng, rate = np.random.default_rng(config.seed + 1), chip.recording.get_sampling_frequency()
-    reach, frames, of = chip.observation.reach, [], []
-    spans = segment_spans(chip.recording)
-    spans = spans[np.diff(spans)[:, 0] > 2 * reach]
-    refractory = config.refractory_ms * rate / 1000
-    for unit, channel in enumerate(units.channel):
-        around = chip.windows.around[channel]
-        sizes = np.diff(spans)[:, 0]
-        probe = np.concatenate(
-            [rng.integers(a + reach, b - reach, max(int(2000 * n / sizes.sum()), 1)) for (a, b), n in zip(spans, sizes)]
-        )
-        quiet = chip.quiet.around(probe, np.tile(around, (len(probe), 1)), reach).mean()
-        if quiet < LEAST_QUIET:
-            raise InputError(
-                f"electrode {channel} has hardly a stretch without spikes to paint into ({quiet:.1%} of the time): "
-                f"raise threshold_mad, or lower footprint_um or units"
-            )
-        mean = rate / config.rate_hz * quiet
-        mine = []
-        for a, b in spans:
-            expected = int(2 * (b - a) / mean) + 50
-            steps = refractory + rng.exponential(max(mean - refractory, 1.0), expected)
-            times = a + reach + np.cumsum(steps).astype(np.int64)
-            mine.append(times[times < b - reach])
-        mine = np.concatenate(mine)
-        mine = mine[chip.quiet.around(mine, np.tile(around, (len(mine), 1)), reach)]
+    spans, reach = segment_spans(chip.recording), chip.observation.reach
+    wanted = round(config.rate_hz * np.diff(spans).sum() / rate)
+    refractory, frames = max(round(config.refractory_ms * rate / 1000), 1), []
+    for channel in units.channel:
+        mine = np.zeros(0, np.int64)
+        for _ in range(ROUNDS):
+            lacking = rng.poisson(wanted) - len(mine) if not len(mine) else wanted - len(mine)
+            if lacking <= 0:
+                break
+            drawn = chip.quiet.draw(np.full(lacking, channel), chip.windows.around, spans, reach, rng)
+            mine = np.unique(np.r_[mine, drawn])
+            mine = mine[np.diff(mine, prepend=-refractory) >= refractory]
         frames.append(mine)
-        of.append(np.full(len(mine), unit, np.int32))
-    frame, unit = np.concatenate(frames), np.concatenate(of)
+    frame, unit = np.concatenate(frames), np.repeat(np.arange(len(frames), dtype=np.int32), [len(f) for f in frames])
     order = np.lexsort((unit, frame))
     return frame[order], unit[order]
 

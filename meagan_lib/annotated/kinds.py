@@ -1,60 +1,66 @@
-"""Kinds of spikes: footprints that look alike but for the noise, and the spike that they have in common."""
+"""Kinds of spikes: the distribution of footprints without the noise of the recording, a mixture of Gaussians."""
 
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
-PER_KIND = 15
-"""Footprints that a kind has on average, so that its mean has a quarter of their noise."""
-MOST = 80
-COMPONENTS = 12
-"""Principal components, in noise levels, by which footprints are told apart."""
+SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 48)
+"""Numbers of kinds that are tried; BIC chooses."""
+PER_KIND = 10
+"""Footprints that there must be for each kind."""
+MOST_AXES = 10
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """Spikes sorted by likeness, and their distribution without the noise of the recording.
+    """Spikes sorted by likeness, and how each kind varies.
 
-    A footprint is spike + noise, independent: a mean over alike ones is their spike, and of the covariance within a
-    kind what exceeds the noise's is how its spikes vary. Footprints are whitened by the noise first, so that likeness
-    is counted in noise levels. Of the variance within kinds only principal axes above the Marchenko–Pastur edge are
-    kept: below it, a covariance estimated from so few footprints cannot tell variation from chance.
+    A footprint is spike + noise, independent. Footprints are whitened by the noise that was measured where there is no
+    spike, so that noise has variance 1 in every direction; principal axes with more variance than chance gives pure
+    noise (Marchenko & Pastur 1967) carry the spikes. A mixture of Gaussians is fitted to these; of the covariance of
+    each component what exceeds 1 is how its spikes vary (as in extreme deconvolution: Bovy et al. 2011,
+    doi:10.1214/10-AOAS439).
 
     Attributes
     ----------
     label
         int64 (n,): the kind of each footprint.
     means
-        float32 (kinds, electrodes, samples): the spike of each kind.
-    colouring
-        float32 (electrodes · samples, axes): mean + colouring · z, z ~ N(0, I), is a spike of a kind.
+        float32 (kinds, electrodes, samples): the mean spike of each kind.
+    spread
+        float32 (kinds, axes): standard deviation of the spikes of each kind along ``basis``.
+    basis
+        float32 (electrodes · samples, axes): mean + basis · (spread ⊙ z), z ~ N(0, I), is a spike of a kind.
     """
 
     label: np.ndarray
     means: np.ndarray
-    colouring: np.ndarray
+    spread: np.ndarray
+    basis: np.ndarray
 
     @classmethod
     def fit(cls, footprints: np.ndarray, background: np.ndarray, seed: int = 0) -> Self:
         """Sort footprints (n, electrodes, samples), given backgrounds (m, electrodes, samples) of their recording."""
         n, *shape = footprints.shape
         x = footprints.reshape(n, -1).astype(np.float64)
-        noise = np.cov(background.reshape(len(background), -1), rowvar=False, dtype=np.float64)
+        centre, noise = x.mean(axis=0), np.cov(background.reshape(len(background), -1), rowvar=False, dtype=np.float64)
         variance, axes = np.linalg.eigh(noise + 1e-3 * np.trace(noise) / len(noise) * np.eye(len(noise)))
         whiten, colour = axes / np.sqrt(variance) @ axes.T, axes * np.sqrt(variance) @ axes.T
-        scores = PCA(min(COMPONENTS, n, x.shape[1]), random_state=seed).fit_transform((x - x.mean(axis=0)) @ whiten)
-        n_kinds = int(np.clip(n // PER_KIND, 1, MOST))
-        label = KMeans(n_kinds, n_init=4, random_state=seed).fit_predict(scores).astype(np.int64)
-        means = np.stack([x[label == k].mean(axis=0) for k in range(n_kinds)])
-        rest = (x - means[label]) @ whiten
-        free = max(n - n_kinds, 1)
-        excess, axes = np.linalg.eigh(rest.T @ rest / free)
-        varies = excess > (1 + np.sqrt(x.shape[1] / free)) ** 2
-        colouring = colour @ (axes[:, varies] * np.sqrt(excess[varies] - 1))
-        return cls(label, means.reshape(n_kinds, *shape).astype(np.float32), colouring.astype(np.float32))
+        white = (x - centre) @ whiten
+        power, axes = np.linalg.eigh(white.T @ white / max(n - 1, 1))
+        carry = min(max(int((power > (1 + np.sqrt(x.shape[1] / n)) ** 2).sum()), 1), MOST_AXES)
+        axes = axes[:, ::-1][:, :carry]
+        with threadpool_limits(1):
+            mixture = _mixture(white @ axes, seed)
+            label = mixture.predict(white @ axes).astype(np.int64)
+        used, label = np.unique(label, return_inverse=True)
+        basis = colour @ axes
+        means = centre + mixture.means_[used] @ basis.T
+        spread = np.sqrt((mixture.covariances_[used] - 1).clip(0))
+        return cls(label, *(a.astype(np.float32) for a in (means.reshape(len(used), *shape), spread, basis)))
 
     @property
     def counts(self) -> np.ndarray:
@@ -66,11 +72,18 @@ class Kinds:
         """Depth (kinds,) of the trough of each kind's spike on its own electrode."""
         return -self.means[:, 0].min(axis=1)
 
-    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw kinds int64 (n,) as often as they occur."""
-        return self.label[rng.integers(len(self.label), size=n)]
-
     def spikes(self, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw a spike float32 (n, electrodes, samples) of each kind (n,)."""
-        z = rng.standard_normal((len(kind), self.colouring.shape[1])).astype(np.float32)
-        return self.means[kind] + (z @ self.colouring.T).reshape(len(kind), *self.means.shape[1:])
+        z = rng.standard_normal((len(kind), self.basis.shape[1])).astype(np.float32)
+        varied = (self.spread[kind] * z) @ self.basis.T
+        return self.means[kind] + varied.reshape(len(kind), *self.means.shape[1:])
+
+
+def _mixture(scores: np.ndarray, seed: int) -> GaussianMixture:
+    """Fit the mixture to scores (n, axes) whose noise has variance 1, of as many components as BIC chooses."""
+    sizes = [k for k in SIZES if k == 1 or k * PER_KIND <= len(scores)]
+    fits = [
+        GaussianMixture(k, covariance_type="diag", reg_covar=0.05, max_iter=200, random_state=seed).fit(scores)
+        for k in sizes
+    ]
+    return min(fits, key=lambda fitted: fitted.bic(scores))

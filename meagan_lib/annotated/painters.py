@@ -29,6 +29,10 @@ class Painter(ABC):
     def window(self, background: np.ndarray, kind: np.ndarray, gain: np.ndarray, seed: int) -> np.ndarray:
         """Paint windows (n, electrodes, samples) of a background: a spike of each kind (n,), ``gain`` (n,) as large."""
 
+    def sources(self, kind: np.ndarray, seed: int) -> np.ndarray:
+        """Return a number (n,) for each painted spike, the same for those that are copies of one another."""
+        return np.arange(len(kind))
+
     def paint(
         self, pieces: np.ndarray, slack: int, kind: np.ndarray, gain: np.ndarray | None = None, seed: int = 0
     ) -> np.ndarray:
@@ -76,13 +80,16 @@ class CopyPaste(Painter):
         """Keep the training footprints."""
         return cls(chip.kinds, chip.footprints)
 
-    def window(self, background, kind, gain, seed):
-        """Replace by a cut footprint of the kind."""
+    def sources(self, kind, seed):
+        """Return which cut footprint int (n,) is pasted: one of the kind."""
         rng, order = np.random.default_rng(seed), np.argsort(self.kinds.label, kind="stable")
         counts = self.kinds.counts
         first = np.cumsum(counts) - counts
-        drawn = order[first[kind] + (rng.random(len(kind)) * counts[kind]).astype(int)]
-        return fade(background, self.footprints[drawn] * gain[:, None, None])
+        return order[first[kind] + (rng.random(len(kind)) * counts[kind]).astype(int)]
+
+    def window(self, background, kind, gain, seed):
+        """Replace by a cut footprint of the kind."""
+        return fade(background, self.footprints[self.sources(kind, seed)] * gain[:, None, None])
 
 
 PAINTERS: dict[str, str] = {

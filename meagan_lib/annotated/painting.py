@@ -12,7 +12,7 @@ import numpy as np
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.spike_windows import SpikeWindows
 
-SOFT = 0.125
+SOFT = 0.04
 """Fraction of a window over which a painted spike comes and goes, on either side."""
 
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.windows.features import Array, classifier_features
+from meagan_lib.windows.footprints import footprint_features
 
 
 def c2st_auc(real: Array, fake: Array, context: Context, events: Array | None = None, n_trees: int = 120) -> Statistic:
@@ -21,9 +22,11 @@ def c2st_auc(real: Array, fake: Array, context: Context, events: Array | None = 
 
     Gradient-boosted trees on :func:`~meagan_lib.windows.features.classifier_features`: a linear or quadratic
     classifier would pass a Gaussian. Lopez-Paz & Oquab 2017, arXiv:1610.06545. ``events`` (n + m,): windows of one
-    event, real ones first, are never on both sides of a fold; without them each window is its own.
+    event, real ones first, are never on both sides of a fold; without them each window is its own. Of footprints
+    (n, electrodes, samples) the trees see :func:`~meagan_lib.windows.footprints.footprint_features`.
     """
-    x = classifier_features(np.concatenate([real, fake]), context.sampling_rate_hz)
+    x = np.concatenate([real, fake])
+    x = footprint_features(x) if x.ndim == 3 else classifier_features(x, context.sampling_rate_hz)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
     trees = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False, random_state=context.seed)
     folds = _folds(y, events, 3, context.seed)
@@ -39,12 +42,13 @@ def c2st_cnn_auc(real: Array, fake: Array, context: Context, events: Array | Non
     the fold are compared. The same bits twice on one thread of torch.
     """
     x = np.concatenate([real, fake]).astype(np.float32)
+    x = x if x.ndim == 3 else x[:, None]  # electrodes are channels
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))].astype(np.float32)
     rank = np.empty(len(x))
     for seen, unseen in _folds(y, events, 2, context.seed):
         logit = _fitted_cnn(x[seen], y[seen], context.seed)
         with torch.no_grad():
-            rank[unseen] = scipy.stats.rankdata(logit(torch.from_numpy(x[unseen])[:, None])[:, 0]) / len(unseen)
+            rank[unseen] = scipy.stats.rankdata(logit(torch.from_numpy(x[unseen]))[:, 0]) / len(unseen)
     return roc_auc(rank[: len(real)], rank[len(real) :])
 
 
@@ -56,14 +60,14 @@ def _folds(y: Array, events: Array | None, n_folds: int, seed: int) -> list[tupl
 
 
 def _fitted_cnn(x: Array, y: Array, seed: int, epochs: int = 8, batch: int = 128, least: int = 80) -> nn.Module:
-    """Fit three convolutions and a linear map from windows (n, 1, samples) to the logit (n, 1) of ``y`` = 1.
+    """Fit three convolutions and a linear map from windows (n, channels, samples) to the logit (n, 1) of ``y`` = 1.
 
     Of few windows it takes more epochs, so that there are ``least`` steps: after fewer, its answer is mostly chance.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = nn.Sequential(
-            nn.Conv1d(1, 16, 5, stride=2, padding=2),
+            nn.Conv1d(x.shape[1], 16, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
             nn.Conv1d(16, 32, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
@@ -72,12 +76,12 @@ def _fitted_cnn(x: Array, y: Array, seed: int, epochs: int = 8, batch: int = 128
             nn.Flatten(),
             nn.LazyLinear(1),
         )
-        network(torch.zeros(1, 1, x.shape[1]))
+        network(torch.zeros(1, *x.shape[1:]))
     batches = -(-len(x) // batch)
     epochs = max(epochs, -(-least // batches))
     adam = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, total_steps=epochs * batches)
-    x, y = torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None]
+    x, y = torch.from_numpy(x), torch.from_numpy(y)[:, None]
     rng = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for rows in torch.randperm(len(x), generator=rng).split(batch):

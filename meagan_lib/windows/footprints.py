@@ -1,9 +1,13 @@
 """Footprints: the same spike on the electrode of its trough and on those around it."""
 
 import numpy as np
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
 
+COMPONENTS = 30
+"""Principal components of footprints that a classifier sees."""
 TETRODE = 8
 """Up to so many electrodes without positions are taken to stand together."""
 
@@ -55,3 +59,35 @@ def electrodes_around(positions_um: np.ndarray | None, n_channels: int, distance
         nearest = np.flatnonzero(near[c])
         around[c, : len(nearest)] = nearest[np.lexsort((nearest, far[c, nearest]))]
     return around
+
+
+def footprint_features(footprints: np.ndarray) -> np.ndarray:
+    """Return what the trees of the two-sample test see of footprints (n, electrodes, samples), (n, features).
+
+    Of each electrode the lowest and the highest sample, where they stand, and the standard deviation; and the first
+    principal components of all footprints together, which know of no label.
+    """
+    extrema = (np.min, np.max, np.argmin, np.argmax, np.std)
+    x = footprints.reshape(len(footprints), -1)
+    with threadpool_limits(1):
+        scores = PCA(min(COMPONENTS, *x.shape), svd_solver="full").fit_transform(x)
+    return np.concatenate([*(measure(footprints, axis=2) for measure in extrema), scores], axis=1).astype(np.float32)
+
+
+def amplitude_decay(footprints: np.ndarray) -> np.ndarray:
+    """Return the middle sample (n, electrodes) of footprints (n, electrodes, samples), over that of the first."""
+    middle = footprints[:, :, footprints.shape[2] // 2]
+    return middle / middle[:, :1]
+
+
+def delays(footprints: np.ndarray, reach: int) -> np.ndarray:
+    """Return by how many samples (electrodes,) the mean trough is later than the first electrode's, in ``reach``."""
+    mean, middle = footprints.mean(axis=0), footprints.shape[2] // 2
+    near = mean[:, middle - reach : middle + reach + 1]
+    return near.argmin(axis=1) - near[0].argmin()
+
+
+def noise_correlation(footprints: np.ndarray, samples: int) -> np.ndarray:
+    """Return the correlation (electrodes, electrodes) between electrodes in the first ``samples``, before the spike."""
+    before = footprints[:, :, :samples]
+    return np.corrcoef(before.transpose(1, 0, 2).reshape(before.shape[1], -1))

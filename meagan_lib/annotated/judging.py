@@ -1,0 +1,80 @@
+"""Can painted spikes be told from real ones in their background? Both as detection cuts them, of test time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from meagan_lib.annotated.chip import Chip
+from meagan_lib.annotated.painters import Painter
+from meagan_lib.evaluation.context import Context
+from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.evaluation.scores import evaluate
+from meagan_lib.windows.spike_windows import Split
+
+JUDGES = ("c2st_auc", "c2st_cnn_auc")
+"""Two classifiers, for neither sees everything."""
+REAL = "real, other half"
+SPARE = 3
+"""Painted spikes over those that are wanted: detection does not accept all."""
+DEPTHS = 10
+"""Bins of depth, with as many training footprints each."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was compared: footprints (·, electrodes, samples) by source, and the table of scores."""
+
+    real: np.ndarray
+    painted: dict[str, np.ndarray]
+    passes: dict[str, float]
+    scores: pd.DataFrame
+
+
+def painted_footprints(chip: Chip, painter: Painter, n: int, split: Split, seed: int) -> tuple[np.ndarray, ...]:
+    """Paint spikes into the background of a split; return ``n`` accepted ones, their sources, and how many are.
+
+    Kinds and electrodes are those of the training footprints, as often, and of what is accepted as many are kept of
+    each depth as there are among these: spikes near the threshold are lost and found by chance, and whoever draws them
+    as they were found has too few.
+    """
+    places = chip.places(split, round(SPARE * n), seed)
+    pieces = painter.paint(places.pieces, chip.observation.slack, places.kind, seed=seed)
+    windows, kept = chip.observation.windows(pieces, chip.noise[places.channel])
+    middle = chip.observation.half_window
+    own = -chip.footprints[:, 0, middle] / chip.noise[chip.channel]
+    edges = np.quantile(own, np.linspace(0, 1, DEPTHS + 1)[1:-1])
+    bin_of = np.searchsorted(edges, -windows[:, 0, middle] / chip.noise[places.channel[kept]])
+    rows = np.sort(np.concatenate([np.flatnonzero(bin_of == b)[: -(-n // DEPTHS)] for b in range(DEPTHS)]))
+    return windows[rows], painter.sources(places.kind, seed)[kept][rows], len(kept) / len(pieces)
+
+
+def judge(chip: Chip, painters: Mapping[str, Painter], n: int = 600, seed: int = 0, n_bootstrap: int = 50) -> Judgement:
+    """Score painters against real spikes of test time: the AUC of two classifiers with 95 % intervals.
+
+    At most ``n`` footprints on each side. The floor, ``REAL``, is one random half of the real ones against the other.
+    Copies of one cut footprint are never on both sides of a fold.
+    """
+    rng = np.random.default_rng(seed)
+    real = chip.real(Split.TEST)[0]
+    real = real[rng.permutation(len(real))[:n]]
+    scale = float(chip.footprints.std(dtype=np.float64))
+    flat = (chip.footprints / scale).reshape(len(chip.footprints), -1)
+    context = Context.fit(flat, chip.windows.sampling_rate_hz, seed=seed)
+    half = len(real) // 2
+    sets: dict[str, tuple[np.ndarray, Sequence]] = {REAL: (real[half:], np.arange(len(real) - half))}
+    passes = {}
+    for name, painter in painters.items():
+        painted, sources, passes[name] = painted_footprints(chip, painter, len(real), Split.TEST, seed)
+        sets[name] = painted, sources
+    rows = []
+    for name, (painted, sources) in sets.items():
+        reference = real[:half] if name == REAL else real
+        events = (np.arange(len(reference)), len(reference) + np.asarray(sources))
+        for judge_name in JUDGES:
+            metric = METRICS[judge_name]
+            value, (low, high) = evaluate(metric, reference / scale, painted / scale, context, n_bootstrap, events)
+            rows.append((name, metric.label, value, low, high, passes.get(name, 1.0)))
+    scores = pd.DataFrame(rows, columns=["painter", "classifier", "auc", "low", "high", "passes"])
+    return Judgement(real, {name: painted for name, (painted, _) in sets.items() if name != REAL}, passes, scores)
