@@ -11,5 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "kinds": ["Kinds"],
         "painting": ["Observation", "taper"],
         "painters": ["PAINTERS", "fit_painter"],
+        "sorter_scores": ["by_depth", "rank_agreement", "verdict"],
+        "sorters": ["SORTERS", "compare", "performance"],
     },
 )
