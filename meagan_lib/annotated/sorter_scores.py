@@ -21,8 +21,8 @@ RESAMPLED = 2000
 def by_depth(units: pd.DataFrame, edges: Sequence[float] = EDGES, seed: int = 0) -> pd.DataFrame:
     """Average over the units of each sorter and bin of depth, and over all its units (``all``).
 
-    Columns: sorter, depth, units, accuracy with its interval ``low`` … ``high``, recall, precision (of the units that
-    have one), ``well`` (fraction sorted well) with its Wilson interval ``well_low`` … ``well_high``.
+    Columns: sorter, depth, mean_depth, units, accuracy with its interval ``low`` … ``high``, recall, precision (of the
+    units that have one), ``well`` (fraction sorted well) with its Wilson interval ``well_low`` … ``well_high``.
     """
     rows = []
     for sorter, own in units.groupby("sorter", sort=False):
@@ -32,8 +32,8 @@ def by_depth(units: pd.DataFrame, edges: Sequence[float] = EDGES, seed: int = 0)
             well = binomtest(k, n).proportion_ci(method="wilson")
             means = some[["recall", "precision"]].mean()
             rows.append(
-                {"sorter": sorter, "depth": str(depth), "units": n, "accuracy": some["accuracy"].mean()}
-                | {"low": low, "high": high, **means}
+                {"sorter": sorter, "depth": str(depth), "mean_depth": some["depth"].mean(), "units": n}
+                | {"accuracy": some["accuracy"].mean(), "low": low, "high": high, **means}
                 | {"well": k / n, "well_low": well.low, "well_high": well.high}
             )
     return pd.DataFrame(rows)
