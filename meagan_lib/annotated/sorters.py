@@ -293,10 +293,25 @@ def sort(sorter: str, recording: str, found: str) -> None:
     """Sort a recording in the working directory with the sorter's own settings, and write its spikes as ``.npy``."""
     import spikeinterface.sorters as ss
 
+    give_locations()
     sc.set_global_job_kwargs(n_jobs=1, progress_bar=False)
     opened, folder = open_recording(recording), Path(found).parent / "sorter"
     spikes = ss.run_sorter(sorter, opened, folder=folder, verbose=False, **SORTERS[sorter].options).to_spike_vector()
     np.save(found, np.asarray(spikes))
+
+
+def give_locations() -> None:
+    """Let herdingspikes find the electrodes: 0.4.6 reads a property that SpikeInterface has no more since 0.105."""
+    from spikeinterface.sorters import sorter_dict
+
+    class Located(sorter_dict["herdingspikes"]):
+        @classmethod
+        def load_recording_from_folder(cls, *arguments, **options):
+            recording = super().load_recording_from_folder(*arguments, **options)
+            recording.set_property("location", recording.get_channel_locations())
+            return recording
+
+    sorter_dict["herdingspikes"] = Located
 
 
 if __name__ == "__main__":
