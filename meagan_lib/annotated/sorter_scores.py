@@ -100,46 +100,40 @@ def rank_agreement(
     Three rows: ``sorters`` (mean accuracy over units); ``sorters × depths`` (mean accuracy in each bin of depth that
     both have), which is high if only deep spikes are easier on both; ``sorters within a depth`` (mean ρ of these bins),
     which depth does not help. Columns: ``compared``, ``n`` (pairs of numbers), ``rho``, ``low``, ``high``. ρ is NaN
-    where one side has the same accuracy for all.
+    where one side has the same accuracy for all; resamples in which it is, or a bin is empty, do not count.
     """
-    shared = [sorter for sorter in hybrid["sorter"].unique() if sorter in set(truth["sorter"])]
-    tables = [_by_unit(units, shared, edges) for units in (hybrid, truth)]
-    rng = np.random.default_rng(seed)
-    resampled = (
-        _rhos(*(table[rng.integers(len(table), size=len(table))] for table in tables)) for _ in range(RESAMPLED)
-    )
-    drawn = pd.DataFrame([{compared: rho for compared, (_, rho) in one.items()} for one in resampled])
+    sorters = [sorter for sorter in hybrid["sorter"].unique() if sorter in set(truth["sorter"])]
+    tables = [table.pivot(index=["unit", "depth"], columns="sorter", values="accuracy") for table in (hybrid, truth)]
+    depths = [depth_bin(t.index.get_level_values("depth").to_series(), edges).cat.codes.to_numpy() for t in tables]
+    shared, rng = np.intersect1d(*depths), np.random.default_rng(seed)
+    overall, binned = [], []
+    for accuracy, depth in zip((t[sorters].to_numpy() for t in tables), depths):
+        n = len(depth)
+        drawn = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLED)])
+        overall.append(_means(drawn, accuracy))
+        binned.append(np.stack([_means(drawn * (depth == d), accuracy) for d in shared], axis=1))
+    within = np.ma.masked_invalid(_rho(*binned)).mean(axis=1).filled(np.nan)
+    rhos = {
+        "sorters": (len(sorters), _rho(*overall)),
+        "sorters × depths": (binned[0][0].size, _rho(*(b.reshape(len(b), -1) for b in binned))),
+        "sorters within a depth": (binned[0][0].size, within),
+    }
     rows = []
-    for compared, (n, rho) in _rhos(*tables).items():
-        low, high = drawn[compared].quantile([0.025, 0.975])
-        rows.append({"compared": compared, "n": n, "rho": rho, "low": low, "high": high})
+    for compared, (n, rho) in rhos.items():
+        known = rho[1:][np.isfinite(rho[1:])]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        rows.append({"compared": compared, "n": n, "rho": rho[0], "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
-def _by_unit(units: pd.DataFrame, sorters: list[str], edges: Sequence[float]) -> np.ndarray:
-    """Return (units, 1 + sorters): the number of each unit's bin of depth, and its accuracies."""
-    table = units.pivot(index=["unit", "depth"], columns="sorter", values="accuracy")[sorters]
-    depth = table.index.get_level_values("depth").to_series()
-    return np.column_stack([depth_bin(depth, edges).cat.codes, table])
+def _means(drawn: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Average accuracies (units, sorters) by how often each unit was drawn (resamples, units); NaN where none was."""
+    total = drawn.sum(axis=1, keepdims=True)
+    return drawn @ accuracy / np.where(total > 0, total, np.nan)
 
 
-def _rhos(*tables: np.ndarray) -> dict[str, tuple[int, float]]:
-    """Return number of pairs and ρ of each comparison of two tables (units, 1 + sorters)."""
-    shared = np.intersect1d(*(table[:, 0] for table in tables))
-    a, b = (
-        np.array([table[table[:, 0] == depth, 1:].mean(axis=0) for depth in shared]).reshape(len(shared), -1)
-        for table in tables
-    )
-    within = np.array([_rho(x, y) for x, y in zip(a, b)])
-    return {
-        "sorters": (a.shape[1], _rho(*(table[:, 1:].mean(axis=0) for table in tables))),
-        "sorters × depths": (a.size, _rho(a.ravel(), b.ravel())),
-        "sorters within a depth": (a.size, np.nanmean(within) if np.isfinite(within).any() else np.nan),
-    }
-
-
-def _rho(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Spearman's ρ of two rows of numbers: the correlation of their ranks; NaN where it is not defined."""
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return np.nan
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+def _rho(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return Spearman's ρ along the last axis: the correlation of ranks; NaN where it is not defined."""
+    a, b = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (rankdata(x, axis=-1) for x in (a, b)))
+    spread = np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
+    return (a * b).sum(axis=-1) / np.where(spread > 0, spread, np.nan)

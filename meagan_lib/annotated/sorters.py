@@ -32,6 +32,7 @@ from meagan_lib.workflow.files import atomic, sha256, write_json
 
 SAMPLED_S = 0.1
 """Memory is looked at so often."""
+COLUMNS = "sorter unit depth spikes accuracy recall precision".split()
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
 
 
@@ -195,9 +196,9 @@ def _write(table: Path, key: str, outcomes: dict[str, Outcome]) -> None:
 
 
 def performance(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Return a row for each sorter and true unit: sorter, unit, depth, spikes, accuracy, recall, precision."""
+    """Return a row of ``COLUMNS`` for each sorter and true unit; depth is in noise levels."""
     rows = [{"sorter": o.sorter, **row} for o in outcomes for row in o.performance]
-    return pd.DataFrame(rows).astype({"precision": float})
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"precision": float})
 
 
 def costs(outcomes: Sequence[Outcome]) -> pd.DataFrame:
