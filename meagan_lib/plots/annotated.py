@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
 
@@ -26,7 +27,7 @@ def sorters(units: pd.DataFrame, means: pd.DataFrame, costs: pd.DataFrame, well:
     order = list(overall.sort_values(ascending=False, kind="stable").index)
     columns = min(3, len(order))
     rows = -(-len(order) // columns)
-    fig = Figure(figsize=(style.WIDTH, 1.7 * rows + 1.7), layout="constrained")
+    fig = Figure(figsize=(style.WIDTH, 1.7 * rows + 1.9), layout="constrained")
     upper, lower = fig.subfigures(2, 1, height_ratios=[1.7 * rows, 1.5])
     axes = upper.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axis, sorter in zip(axes.flat, order):
@@ -37,6 +38,12 @@ def sorters(units: pd.DataFrame, means: pd.DataFrame, costs: pd.DataFrame, well:
         axes.flat[i - columns].tick_params("x", labelbottom=True)
     upper.supxlabel("depth of the unit's mean spike (noise levels)")
     upper.supylabel("accuracy")
+    handles = [
+        style.dot("a unit", style.SERIES[0][0], markersize=3, alpha=0.6),
+        style.dot("mean of a bin of depth, 95 %", style.COLOURS["real"], "D", markersize=4),
+        Line2D([], [], color="0.6", linewidth=0.8, linestyle="--", label="sorted well"),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
     for axis, column in zip(lower.subplots(1, 2, sharey=True), ("seconds", "memory (MB)")):
         values = costs.loc[order, column].to_numpy(float)
         axis.barh(range(len(order)), values, color=style.BLANK, height=0.7)
