@@ -15,7 +15,7 @@ EDGES = (0.0, 4.0, 6.0, 8.0, 12.0, np.inf)
 """Edges of the bins of depth, in noise levels."""
 WELL = 0.8
 """A unit of this accuracy is sorted well, as SpikeInterface counts it."""
-RESAMPLED = 2000
+RESAMPLED = 5000
 
 
 def by_depth(units: pd.DataFrame, edges: Sequence[float] = EDGES, seed: int = 0) -> pd.DataFrame:
@@ -52,7 +52,8 @@ def for_print(units: pd.DataFrame) -> pd.DataFrame:
         {
             **means[["depth", "units", "accuracy"]],
             "95 %": between("low", "high"),
-            **means[["recall", "precision"]],
+            "recall": means["recall"],
+            "precision": ["–" if np.isnan(p) else f"{p:.3f}" for p in means["precision"]],
             f"≥ {WELL:g}": means["well"],
             "95 % ": between("well_low", "well_high"),
         }
@@ -65,28 +66,30 @@ def depth_bin(depth: pd.Series, edges: Sequence[float] = EDGES) -> pd.Series:
     return pd.cut(depth, edges, right=False, labels=names)
 
 
-def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Return the interval of the mean of values (n,); NaN for fewer than two."""
+def interval(values: np.ndarray, seed: int = 0, alpha: float = 0.05) -> tuple[float, float]:
+    """Return the interval of level 1 − ``alpha`` of the mean of values (n,); NaN for fewer than two."""
     if len(values) < 2:
         return np.nan, np.nan
     drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLED, len(values)))
-    return tuple(np.percentile(values[drawn].mean(axis=1), [2.5, 97.5]).tolist())
+    return tuple(np.percentile(values[drawn].mean(axis=1), [50 * alpha, 100 - 50 * alpha]).tolist())
 
 
 def verdict(units: pd.DataFrame, seed: int = 0) -> str:
     """Say in a sentence which sorter is best by mean accuracy, and whether its lead is more than the choice of units.
 
-    The lead is over the second, paired by unit.
+    The lead is over the second, paired by unit; its interval is corrected for all pairs of sorters that might have been
+    first and second (Bonferroni).
     """
     table = units.pivot(index="unit", columns="sorter", values="accuracy")
     order = table.mean().sort_values(ascending=False, kind="stable")
     best = order.index[0]
     if len(order) == 1:
-        return f"{best} reaches a mean accuracy of {order[best]:.2f} on {len(table)} units"
-    second = order.index[1]
-    low, high = interval((table[best] - table[second]).to_numpy(), seed)
-    lead = f"{order[best]:.2f} against {order[second]:.2f} of {second}, difference {low:+.2f} to {high:+.2f}"
-    lead = f"{lead.replace('-', '−')} (95 %, {len(table)} units)"
+        return f"{best} reaches a mean accuracy of {order[best]:.3f} on {len(table)} units"
+    second, pairs = order.index[1], len(order) * (len(order) - 1) // 2
+    low, high = interval((table[best] - table[second]).to_numpy(), seed, 0.05 / pairs)
+    difference = f"{low:+.3f} to {high:+.3f}".replace("-", "−")
+    lead = f"{order[best]:.3f} against {order[second]:.3f} of {second}; difference {difference}, 95 % corrected for"
+    lead = f"{lead} {pairs} pair{'s' * (pairs > 1)} of sorters, {len(table)} units"
     if low > 0:
         return f"{best} suits this recording best: mean accuracy {lead}"
     return f"no sorter is significantly the best: {best} has mean accuracy {lead}"

@@ -202,13 +202,13 @@ def performance(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def costs(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Return units found, seconds and memory in MB of each sorter that sorted; the index is the sorter."""
+    """Return units found, seconds and memory (MB) of each sorter that sorted, all int; the index is the sorter."""
     rows = [
         {"sorter": o.sorter, "units found": o.found, "seconds": o.seconds, "memory (MB)": o.memory_mb}
         for o in outcomes
         if not o.why_not
     ]
-    return pd.DataFrame(rows).set_index("sorter").astype({"memory (MB)": int})
+    return pd.DataFrame(rows).set_index("sorter").round().astype(int)
 
 
 def outcome(known: Known, sorter: str, limit_s: float) -> Outcome:
