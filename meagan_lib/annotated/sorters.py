@@ -265,7 +265,7 @@ def end(process: psutil.Process) -> None:
 def failure(log: str, code: int) -> str:
     """Return the first line of the error that a log ends in: the sorter's own, not that which SpikeInterface makes."""
     own = re.findall(r"^ *Traceback \(most.*\n(?:[ \t]+.*\n|\n)+(\S.*)$", log, re.MULTILINE)
-    return own[-1].strip() if own else f"it ended with code {code} and no error of its own"
+    return " ".join(own[-1].split()) if own else f"it ended with code {code} and no error of its own"
 
 
 def compared(known: Known, sorting: sc.BaseSorting) -> list[dict]:
@@ -294,11 +294,23 @@ def sort(sorter: str, recording: str, found: str) -> None:
     """Sort a recording in the working directory with the sorter's own settings, and write its spikes as ``.npy``."""
     import spikeinterface.sorters as ss
 
+    fix_seeds()
     give_locations()
     sc.set_global_job_kwargs(n_jobs=1, progress_bar=False)
     opened, folder = open_recording(recording), Path(found).parent / "sorter"
     spikes = ss.run_sorter(sorter, opened, folder=folder, verbose=False, **SORTERS[sorter].options).to_spike_vector()
     np.save(found, np.asarray(spikes))
+
+
+def fix_seeds(fixed: int = 0) -> None:
+    """Let every generator of this process start from a ``fixed`` seed where the caller gives none.
+
+    The option ``seed`` of SpikeInterface's sorters does not reach all that they draw, such as the stretches in which
+    they measure noise: without this, two runs differ.
+    """
+    default_rng = np.random.default_rng
+    np.random.default_rng = lambda seed=None: default_rng(fixed if seed is None else seed)
+    np.random.seed(fixed)
 
 
 def give_locations() -> None:

@@ -118,6 +118,14 @@ def test_the_process_of_a_sorter_ends_with_its_own_error(hybrid, tmp_path):
     assert "no recording" in sorters.failure((tmp_path / "log.txt").read_text(), code)
 
 
+def test_what_a_sorter_draws_without_a_seed_is_always_the_same(monkeypatch):
+    monkeypatch.setattr(np.random, "default_rng", np.random.default_rng)  # restored after the test
+    given = np.random.default_rng(seed=7).random()
+    sorters.fix_seeds()
+    assert np.random.default_rng().random() == np.random.default_rng().random()
+    assert np.random.default_rng(seed=7).random() == given != np.random.default_rng().random()
+
+
 def test_a_sorter_is_stopped_at_the_limit_with_all_that_it_started(tmp_path):
     child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
     command = [sys.executable, "-c", f"{child}; sys.stdout.flush(); import time; time.sleep(60)"]
