@@ -1,7 +1,8 @@
 """What sorters reach by depth of the spikes, which is best, and whether a hybrid ranks them as the true spikes do.
 
 Tables are those of :func:`meagan_lib.annotated.sorters.performance`: a row for each sorter and true unit. Intervals
-are of 95 %, bootstrapped over units (percentiles), for another recording has other units; a sorter is run once, with a fixed seed.
+are of 95 %, bootstrapped over units (percentiles), for another recording has other units; how a sorter varies from one
+seed to the next is not in them.
 """
 
 from collections.abc import Sequence
