@@ -165,6 +165,28 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
         console.print(words, soft_wrap=True)
 
 
+@app.command("sorters")
+def compare_sorters(
+    hybrid: Annotated[str, typer.Argument(help="a recording with its truth, NAME.truth.npz, beside it")],
+    sorter: Annotated[list[str], typer.Option(help="one to run; again for each further; all by default")] = (),
+    limit: Annotated[float, typer.Option(help="minutes after which a sorter is stopped", min=0.01)] = 60.0,
+) -> None:
+    """Find which spike sorter suits a chip: run those installed on a recording whose spikes are known."""
+    from meagan_lib.annotated import sorter_scores, sorters
+
+    def say(words: str) -> None:
+        console.print(words, soft_wrap=True)
+
+    table, outcomes = sorters.compare(hybrid, sorter, 60 * limit, say)
+    units = sorters.performance(outcomes)
+    print_table(sorter_scores.for_print(units), f"Accuracy by depth of the spikes, in noise levels; {table}")
+    print_table(sorters.costs(outcomes), "Time and memory, on one core")
+    for one in outcomes:
+        if one.why_not:
+            say(f"{one.sorter} was left out: {one.why_not}")
+    say(sorter_scores.verdict(units))
+
+
 def run_name(name: str) -> str:
     """Check that ``name`` can name a run, and return it: it goes into paths and into command lines.
 

@@ -10,7 +10,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "hybrid": ["HybridConfig", "make_hybrid", "describe", "default_path"],
         "kinds": ["Kinds"],
         "painters": ["PAINTERS", "Painter", "fit_painter", "require_painter"],
+        "judging": ["judge", "REAL"],
         "painting": ["Observation", "taper"],
+        "sorter_scores": ["by_depth", "rank_agreement", "verdict"],
+        "sorters": ["SORTERS", "compare", "performance"],
         "writing": ["write_hybrid", "require_writable", "sorting_of"],
     },
 )
