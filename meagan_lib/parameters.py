@@ -27,6 +27,9 @@ from meagan_lib.workflow.execution import (
 
 PARAMS = ROOT / "params"
 NETWORK = "05_organoid_network"
+ANNOTATED = "06_annotated_synthesis"
+OF_RECORDING = ("recording", "well", "stream", "duration_s", "seed", "threshold_mad")
+"""What notebook 06 opens the recording by: as notebook 01 does, unless it is given another."""
 OF_NO_NOTEBOOK = ("merge", benchmark.SECTION, *sweep.SECTIONS)
 
 
@@ -91,6 +94,13 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
                 f"it has {', '.join(parameters)}"
             )
         parameters[section][parameter] = read_yaml(value, f"--set {override}") if value else ""
+    if {merging.FIRST, ANNOTATED} <= set(parameters):
+        first, own, default = parameters[merging.FIRST], parameters[ANNOTATED], declared(ANNOTATED)
+        same = {name: first[name] for name in OF_RECORDING if own[name] == default[name]}
+        alone = not isinstance(first["recording"], list) or len(first["recording"]) == 1
+        own |= same | ({} if alone else {"recording": ""})
+        if isinstance(own["recording"], list):
+            (own["recording"],) = own["recording"]
     if spikes := parameters.get(NETWORK, {}).get("spikes"):
         parameters[NETWORK]["spikes"] = absolute(str(spikes))
     match parameters.get(merging.FIRST, {}).get("recording"):

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "background": ["Quiet", "footprints_at"],
         "chip": ["Chip", "Places", "footprint_windows"],
-        "hybrid": ["HybridConfig", "make_hybrid", "describe", "default_path"],
+        "hybrid": ["HybridConfig", "make_hybrid", "describe", "default_path", "threshold_misses"],
         "kinds": ["Kinds"],
         "painters": ["PAINTERS", "Painter", "fit_painter", "require_painter"],
         "judging": ["judge", "REAL"],

@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import spikeinterface.core as sc
+from scipy.stats import binomtest
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import InputError
@@ -13,10 +15,13 @@ from meagan_lib.annotated.chip import Chip
 from meagan_lib.annotated.painters import AMPLITUDE_CV, Painter
 from meagan_lib.recordings.opening import electrode_positions_um, rails
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows.detection import segment_spans
+from meagan_lib.windows.cutting import WindowConfig, cut_windows
+from meagan_lib.windows.detection import filtered_templates, nearest, segment_spans, true_peaks
 
 SCALED = 1.5
 """A spike may be made so many times larger or smaller for its unit's depth."""
+DEPTHS = (0, 3, 4, 5, 6, 8, np.inf)
+"""Edges of the bins of depth of painted spikes, in noise levels."""
 ROUNDS = 3
 """How often spikes that came within the refractory period are drawn again."""
 
@@ -275,6 +280,25 @@ def truth_of(painted: Painted, chip: Chip, config: HybridConfig) -> GroundTruth:
     )
     factor = trough / np.where(depth > 0, depth, 1)[unit]
     return GroundTruth(frame, unit, factor.astype(np.float32), templates, painted.before, np.zeros((0, 2), np.int64))
+
+
+def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip) -> pd.DataFrame:
+    """Search a hybrid with the threshold of the chip; return what it finds of the painted spikes, by their depth.
+
+    Columns spikes, recall and its Wilson interval ``low``, ``high``; a spike counts on its unit's own electrode.
+    """
+    rate, detection = recording.get_sampling_frequency(), chip.detection
+    frame, channel, unit, deep = true_peaks(truth, detection, rate, chip.noise, 0.0)
+    shapes = filtered_templates(truth, detection, rate).min(axis=1)  # (units, channels)
+    own = channel == np.where(chip.noise > 0, shapes / np.maximum(chip.noise, 1e-9), 0).argmin(axis=1)[unit]
+    windows = cut_windows(recording, detection, WindowConfig(split_fractions=(0.6, 0.1, 0.3)), min_train=None)
+    hit = nearest(frame[own], channel[own], windows.ledger.frame, windows.ledger.channel, detection.dead(rate)) >= 0
+    bins = pd.cut(deep[own], DEPTHS, right=False)
+    by_depth = pd.DataFrame({"depth (noise levels)": bins, "hit": hit}).groupby("depth (noise levels)", observed=True)
+    counts = by_depth["hit"].agg(spikes="size", found="sum").rename(index=str)
+    ends = [binomtest(int(k), int(n)).proportion_ci(method="wilson") for n, k in counts.to_numpy()]
+    recall = counts["found"] / counts["spikes"]
+    return counts.assign(recall=recall, low=[e.low for e in ends], high=[e.high for e in ends]).drop(columns="found")
 
 
 def describe(units: Units, truth: GroundTruth, config: HybridConfig, duration_s: float) -> dict:

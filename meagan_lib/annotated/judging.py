@@ -31,6 +31,20 @@ class Judgement:
     passes: dict[str, float]
     scores: pd.DataFrame
 
+    def verdict(self) -> str:
+        """Say in words, by the scores, which painters are hardly told from real spikes, and which is told least."""
+        worst = self.scores[self.scores["painter"] != REAL].groupby("painter")["auc"].max().sort_values(kind="stable")
+        low = self.scores.groupby("painter")["low"].max()
+        hardly = [name for name in worst.index if low[name] <= 0.5]
+        near = f"Not surely told from real spikes: {', '.join(hardly)}" if hardly else "All are told from real spikes"
+        best, last = worst.index[0], worst.index[-1]
+        apart = low[last] > self.scores.loc[self.scores["painter"] == best, "high"].max()
+        sure = "and their intervals lie apart" if apart else "but their intervals overlap"
+        return (
+            f"{near}. The larger of the two AUC is least for {best} ({worst.iloc[0]:.3f}) and largest for {last} "
+            f"({worst.iloc[-1]:.3f}), {sure}."
+        )
+
 
 def painted_footprints(chip: Chip, painter: Painter, n: int, split: Split, seed: int) -> tuple[np.ndarray, ...]:
     """Paint spikes into the background of a split; return ``n`` accepted ones, their sources, and how many are.
@@ -75,6 +89,6 @@ def judge(chip: Chip, painters: Mapping[str, Painter], n: int = 600, seed: int =
         for judge_name in JUDGES:
             metric = METRICS[judge_name]
             value, (low, high) = evaluate(metric, reference / scale, painted / scale, context, n_bootstrap, events)
-            rows.append((name, metric.label, value, low, high, passes.get(name, 1.0)))
+            rows.append((name, metric.label, float(value), float(low), float(high), passes.get(name, 1.0)))
     scores = pd.DataFrame(rows, columns=["painter", "classifier", "auc", "low", "high", "passes"])
     return Judgement(real, {name: painted for name, (painted, _) in sets.items() if name != REAL}, passes, scores)

@@ -1,6 +1,6 @@
 """Figures: arrays in, a matplotlib ``Figure`` out; one function for each, one module for each wing."""
 
-from meagan_lib.plots.annotated import sorters
+from meagan_lib.plots.annotated import architectures, footprints, kinds_of_spikes, sorters, told_apart
 from meagan_lib.plots.architecture import architecture, butterfly
 from meagan_lib.plots.evaluation import (
     among_real,

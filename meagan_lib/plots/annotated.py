@@ -1,9 +1,13 @@
-"""Figures of annotated synthesis: what is found of spikes that are known."""
+"""Figures of annotated synthesis: how spikes are painted, what they look like, and what is found of them."""
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch
 
 from meagan_lib.plots import style
 
@@ -65,3 +69,106 @@ def _accuracy(axis: Axes, units: pd.DataFrame, means: pd.DataFrame, well: float)
     axis.plot(binned["mean_depth"], binned["accuracy"], "D-", color=real, markersize=4)
     axis.set_ylim(-0.05, 1.05)
     style.light_grid(axis, "y")
+
+
+PAINTERS = {
+    "painting_gan": style.Source("painting GAN", "#0072B2", "o"),
+    "gaussian_spikes": style.Source("Gaussian spikes", *style.SERIES[0]),
+    "copy_paste": style.Source("copy-paste", *style.SERIES[2]),
+    "template": style.Source("template × amplitude", *style.SERIES[1]),
+} | {name: style.SOURCES[name] for name in ("transformer_gan", "vae_gan", "flow_matching", "gaussian")}
+"""What paints spikes: name, colour and marker."""
+
+
+def architectures(electrodes: int, samples: int) -> Figure:
+    """Draw the two ways to paint: from z alone to trace and mask, and from a background to the same with a spike."""
+    fig, axes = style.panel_grid(2, 1, 2.9)
+    shape = f"{electrodes} × {samples}"
+    ways = {
+        "decoder-only": [("z, kind", "64"), ("decoder", ""), (f"trace\n{shape}", ""), (f"mask\n{shape}", "")],
+        "encoder–decoder": [
+            (f"background\n{shape}", ""),
+            ("encoder", ""),
+            ("+ z, kind", "64"),
+            ("decoder", ""),
+            (f"spike\n{shape}", ""),
+        ],
+    }
+    last = {"decoder-only": "background or\ntrace, as the\nmask says", "encoder–decoder": "background\n+ spike"}
+    for axis, (way, boxes) in zip(axes.flat, ways.items()):
+        labels = [label for label, _ in boxes] + [last[way]]
+        for i, label in enumerate(labels):
+            learned = label in ("decoder", "encoder")
+            colour = style.COLOURS["transformer_gan"] if learned else "0.95"
+            box = FancyBboxPatch((1.5 * i, 0), 1.1, 1, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.4")
+            axis.add_patch(box)
+            axis.text(1.5 * i + 0.55, 0.5, label, ha="center", va="center", fontsize=7, color="w" if learned else "k")
+            if i:
+                axis.text(1.5 * i - 0.2, 0.5, "→", ha="center", va="center")
+        if way == "encoder–decoder":
+            across = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.22", "color": "0.5"}
+            axis.annotate("", (1.5 * (len(labels) - 1) + 0.5, 1.08), (0.5, 1.08), arrowprops=across)
+        style.panel_title(axis, way, fontweight="bold")
+        axis.set(xlim=(-0.2, 8.9), ylim=(-0.15, 1.6))
+        axis.axis("off")
+    return fig
+
+
+def kinds_of_spikes(
+    time_ms: np.ndarray, means: np.ndarray, counts: np.ndarray, unit: str, names: Sequence[str]
+) -> Figure:
+    """Draw the mean spike of each kind, means (kinds, electrodes, samples), the more common (counts) the darker."""
+    fig, (axes,) = style.panel_grid(1, len(names), 2.0, sharey=True)
+    for i, (axis, name) in enumerate(zip(axes, names)):
+        for mean, count in sorted(zip(means[:, i], counts), key=lambda pair: pair[1]):
+            axis.plot(time_ms, mean, color=style.SERIES[0][0], alpha=0.25 + 0.75 * count / counts.max())
+        style.panel_title(axis, name)
+        style.set_ticks(axis, 3, 5)
+    style.label_time_and_voltage(fig, unit)
+    return fig
+
+
+def footprints(
+    time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str, names: Sequence[str], shown: int = 40
+) -> Figure:
+    """Draw footprints (·, electrodes, samples) of each group, a row each, and their mean: a panel for each electrode.
+
+    ``groups`` are keys of :data:`PAINTERS`, or ``real``; ``names`` (electrodes,) are the titles.
+    """
+    fig, axes = style.panel_grid(len(groups), len(names), 1.15 * len(groups) + 0.7, sharex=True, sharey=True)
+    for row, (group, its) in zip(axes, groups.items()):
+        look = style.SOURCES["real"] if group == "real" else PAINTERS[group]
+        for i, axis in enumerate(row):
+            axis.plot(time_ms, its[:shown, i].T, color=look.colour, linewidth=0.4, alpha=0.3)
+            axis.plot(time_ms, its[:, i].mean(axis=0), color="k", linewidth=1.2)
+            style.set_ticks(axis, 3, 4)
+        style.annotate(row[0], look.label, (0, 1), (3, -1), va="top", fontsize=7, color=look.colour, weight="bold")
+    for axis, name in zip(axes[0], names):
+        style.panel_title(axis, name)
+    style.label_time_and_voltage(fig, unit)
+    return fig
+
+
+def told_apart(scores: pd.DataFrame, floor: str) -> Figure:
+    """Draw how well two classifiers tell painted from real spikes, with 95 % intervals; the ``floor`` is shaded.
+
+    ``scores``: columns painter, classifier, auc, low, high, of :func:`meagan_lib.annotated.judge`.
+    """
+    classifiers = list(scores["classifier"].unique())
+    painters = [name for name in scores["painter"].unique() if name != floor]
+    fig, (axes,) = style.panel_grid(1, len(classifiers), 0.32 * len(painters) + 1.1, sharey=True, sharex=True)
+    for axis, classifier in zip(axes, classifiers):
+        its = scores[scores["classifier"] == classifier].set_index("painter")
+        axis.axvspan(its["low"][floor], its["high"][floor], color=style.BLANK, linewidth=0)
+        axis.axvline(0.5, color="0.6", linewidth=0.8, linestyle="--")
+        for i, name in enumerate(painters):
+            look, one = PAINTERS[name], its.loc[name]
+            axis.plot([one["low"], one["high"]], [i, i], color=look.colour, linewidth=1.6)
+            axis.plot(one["auc"], i, look.marker, color=look.colour, markersize=5)
+        style.panel_title(axis, classifier)
+        style.light_grid(axis, "x")
+    style.set_rows(axes[0], [PAINTERS[name].label for name in painters])
+    for axis in axes[1:]:
+        style.set_rows(axis)
+    fig.supxlabel("area under the ROC curve, real against painted (0.5: cannot be told apart; grey: real against real)")
+    return fig

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cutting": ["Isolation", "WindowConfig", "cut_windows"],
         "detection": ["DetectionConfig", "filtered_traces", "segment_spans", "score_detection"],
         "features": ["shape_features"],
+        "footprints": ["amplitude_decay", "delays", "noise_correlation"],
         "gate": ["Gate"],
         "imported": ["open_windows"],
         "normalisation": ["Standardiser", "fit_normalisation"],

@@ -105,6 +105,14 @@ class DetectionScore:
     n_detected: int
 
 
+def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
+    """Return the true spike shapes (units, samples, channels) as they stand in the filtered recording."""
+    pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
+    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
+    filtered = scipy.signal.sosfiltfilt(config.filter(sampling_rate_hz).sos, padded, axis=1)
+    return filtered[:, pad:-pad].astype(np.float32)
+
+
 def true_peaks(
     truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float, noise_mad: np.ndarray, above_mad: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -112,10 +120,7 @@ def true_peaks(
 
     One row for each spike and each channel on which it is deeper than ``above_mad`` noise levels.
     """
-    pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
-    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
-    templates = scipy.signal.sosfiltfilt(config.filter(sampling_rate_hz).sos, padded, axis=1)
-    templates = templates[:, pad:-pad].astype(np.float32)  # (units, samples, channels)
+    templates = filtered_templates(truth, config, sampling_rate_hz)
     trough = templates.argmin(axis=1) - truth.n_before  # (units, channels)
     depth = -templates.min(axis=1) / np.where(noise_mad > 0, noise_mad, np.inf)
     spike_depth = depth[truth.unit] * truth.amplitude_factor[:, None]  # (spikes, channels)
