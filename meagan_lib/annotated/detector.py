@@ -47,7 +47,7 @@ class DetectorConfig:
     """Of the further layers, each over three samples."""
     pieces: int = 6000
     """Stretches of background that are painted into."""
-    length: int = 96
+    length: int = 160
     """Samples of a stretch in which a trough may lie, and which are learned from."""
     spikes: int = 2
     """Most spikes in a stretch."""
@@ -59,8 +59,10 @@ class DetectorConfig:
     """Shallowest and deepest painted spike, in noise levels of its own electrode, log-uniform."""
     faint: tuple[float, float] = (1.5, 2.5)
     """A trough above the second is one to be found, below the first it is background, and between nothing is asked."""
-    steps: int = 800
-    batch_size: int = 64
+    knee: float = 5.0
+    """Depth in noise levels that background hardly reaches: from there on, depth counts more."""
+    steps: int = 600
+    batch_size: int = 32
     learning_rate: float = 3e-3
     """Highest, of one cycle (Smith & Topin 2019, arXiv:1708.07120)."""
     seed: int = 0
@@ -81,30 +83,30 @@ class DetectorNetwork(nn.Module):
     """Scaled voltages (batch, electrodes, samples + 2 · reach) → logits (batch, samples).
 
     Residual dilated convolutions without padding, so that a logit does not know where in the input it stands. Depth has
-    a path of its own: logit = f(x) + w · max(−x₀, 0), w > 0, x₀ the first electrode; what is deeper than anything that
-    was learned from is then not ranked behind it.
+    a path of its own: logit = f(x) + w · max(d, 0) + v · max(d − knee, 0), w, v > 0, d = −x₀ the depth on the first
+    electrode. A deep spike of an unknown shape is then not ranked behind noise of a known one.
     """
 
     def __init__(self, electrodes: int, config: DetectorConfig):
         super().__init__()
-        self.reach = config.reach
+        self.reach, self.knee = config.reach, config.knee
         self.first = nn.Conv2d(electrodes, config.width, (1, config.kernel))
         self.layers = nn.ModuleList(
             nn.Conv2d(config.width, config.width, (1, 3), dilation=(1, d)) for d in config.dilations
         )
         self.last = nn.Conv2d(config.width, 1, 1)
-        self.weight = nn.Parameter(torch.tensor(0.5))
+        self.slopes = nn.Parameter(torch.tensor([0.5, 3.0]))
         nn.init.constant_(self.last.bias, -5.0)
         self.to(memory_format=torch.channels_last)  # images of height 1, channels last: 1.5 times as fast as Conv1d
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give a logit for every sample that has ``reach`` on both sides."""
-        depth = F.relu(-x[:, 0, self.reach : x.shape[2] - self.reach])
+        depth, (w, v) = -x[:, 0, self.reach : x.shape[2] - self.reach], F.softplus(self.slopes)
         h = F.relu(self.first(x[:, :, None].contiguous(memory_format=torch.channels_last)))
         for layer in self.layers:
             d = layer.dilation[1]
             h = h[..., d:-d] + F.relu(layer(h))
-        return self.last(h)[:, 0, 0] + F.softplus(self.weight) * depth
+        return self.last(h)[:, 0, 0] + w * F.relu(depth) + v * F.relu(depth - self.knee)
 
 
 @dataclass(frozen=True)
