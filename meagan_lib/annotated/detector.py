@@ -22,6 +22,7 @@ from meagan_lib import InputError
 from meagan_lib.annotated.background import footprints_at
 from meagan_lib.annotated.chip import Chip, split_spans
 from meagan_lib.annotated.painters import Painter
+from meagan_lib.annotated.painting import taper
 from meagan_lib.recordings.opening import electrode_positions_um
 from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
@@ -150,7 +151,7 @@ def paint_pieces(chip: Chip, painter: Painter, config: DetectorConfig) -> Painte
         index = (at[:, None] + np.arange(-observation.reach, observation.reach))[:, None, :]
         rows = here[:, None, None], np.arange(its.shape[1])[None, :, None], index
         its[rows] = painter.paint(its[rows], observation.slack, kind, gain, config.seed + 1 + slot)
-        mean = chip.kinds.means[kind, column[here]] * gain[:, None]
+        mean = chip.kinds.means[kind, column[here]] * taper(2 * observation.half_window) * gain[:, None]
         trough = at + mean.argmin(axis=1) - observation.half_window
         mark(label, here, trough, -mean.min(axis=1) / noise[viewer[here]], config.faint)
     same = (around[viewer][:, :, None] == around[source][:, None, :]) & (around[viewer] >= 0)[:, :, None]
