@@ -1,6 +1,7 @@
 """Figures: arrays in, a matplotlib ``Figure`` out; one function for each, one module for each wing."""
 
 from meagan_lib.plots.architecture import architecture, butterfly
+from meagan_lib.plots.detector import missed, recall_by_depth, recall_curves
 from meagan_lib.plots.evaluation import (
     among_real,
     density_coverage,

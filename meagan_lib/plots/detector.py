@@ -39,9 +39,9 @@ def recall_curves(
             its = DETECTORS[name]
             axis.plot(rates, by_depth[depth], color=its.colour, label=its.label)
         axis.set(xscale="log", ylim=(-0.02, 1.02))
-        style.panel_title(axis, f"{depth} noise levels (n = {n})")
+        style.panel_title(axis, f"{depth}  (n = {n})")
         style.light_grid(axis, "y")
-    axes[0].set_ylabel("recall of true spikes")
+    axes[0].set_ylabel("recall, by depth in noise levels")
     fig.supxlabel("false positives per second and electrode")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(curves))
     return fig
@@ -57,7 +57,7 @@ def recall_by_depth(table: pd.DataFrame) -> Figure:
         ``threshold``, with its 95 % interval, are in every panel.
     """
     learned = table[table["painter"] != "threshold"]
-    recordings, painters = list(table["data"].unique()), list(learned["painter"].unique())
+    recordings, painters = list(table["data"].unique()), [name for name in DETECTORS if name in set(learned["painter"])]
     sizes = {recording: sorted(learned.loc[learned["data"] == recording, "n_cut"].unique()) for recording in recordings}
     columns = max(map(len, sizes.values()))
     fig, axes = style.panel_grid(len(recordings), columns, 1.9 * len(recordings) + 0.5, sharex=True, sharey=True)
