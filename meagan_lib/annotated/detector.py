@@ -304,7 +304,7 @@ def find(
     """
     dead = detection.dead(recording.get_sampling_frequency())
     scale = inverse(noise, np.arange(len(noise))[:, None])[:, 0]  # (channels, 1)
-    found = []
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
     for segment, (first, end) in enumerate(segment_spans(recording)):
         asked = np.array([[first, end]]) if spans is None else spans
         for a, b in np.clip(asked, first, end) - first:

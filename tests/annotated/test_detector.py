@@ -48,6 +48,12 @@ def test_blocks_and_groups_of_channels_change_nothing(recording, chip, fitted, m
     np.testing.assert_allclose(one.score, other.score, atol=1e-2)
 
 
+def test_nothing_is_found_in_no_time_or_on_a_dead_electrode(recording, chip):
+    noise = np.where(np.arange(len(chip.noise)) == 3, 0, chip.noise)
+    assert 3 not in find(recording, chip.detection, noise, threshold, np.array([[0, 3_000]])).channel
+    assert not len(find(recording, chip.detection, noise, threshold, np.zeros((0, 2), np.int64)).frame)
+
+
 def test_a_logit_depends_on_its_reach_and_not_on_its_place():
     network = module.DetectorNetwork(3, TINY)
     x = torch.randn(1, 3, 2 * TINY.reach + 20)
