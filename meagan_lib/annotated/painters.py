@@ -81,7 +81,7 @@ class CopyPaste(Painter):
         counts = self.kinds.counts
         first = np.cumsum(counts) - counts
         drawn = order[first[kind] + (rng.random(len(kind)) * counts[kind]).astype(int)]
-        return fade(background, self.footprints[drawn], gain[:, None, None])
+        return fade(background, self.footprints[drawn], gain=gain[:, None, None])
 
 
 PAINTERS: dict[str, str] = {

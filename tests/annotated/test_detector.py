@@ -138,7 +138,7 @@ def test_wilsons_interval_solves_wilsons_equation():
 def test_a_cut_that_is_made_smaller_is_not_more_silent():
     background, cut = np.random.default_rng(0).standard_normal((2, 20_000, 1, 32))
     for gain in (0.2, 0.7, 1.0):
-        np.testing.assert_allclose(fade(background, cut, gain).std(axis=0), 1, atol=0.03)
+        np.testing.assert_allclose(fade(background, cut, gain=gain).std(axis=0), 1, atol=0.03)
 
 
 def test_held_out_spikes_of_a_recording_without_truth_are_where_they_were_painted(chip):
