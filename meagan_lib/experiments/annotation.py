@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from meagan_lib import ROOT, choose
+from meagan_lib import ROOT, InputError, choose
 from meagan_lib.annotated.chip import Chip
 from meagan_lib.annotated.detector import Detector, DetectorConfig, find, threshold
 from meagan_lib.annotated.held_out import HeldOut
@@ -50,12 +50,14 @@ def cases(section: Mapping) -> list[str]:
     Raises
     ------
     InputError
-        An unknown parameter, painter or option of a detector.
+        An unknown parameter, painter or option of a detector, or no templates to compare with.
     """
     sweep.check("annotation", section, DECLARED)
+    configure(section, 0)
     for painter in section["painters"]:
         choose("the painter in annotation.painters", painter, PAINTERS)
-    configure(section, 0)
+    if REFERENCE not in section["painters"]:
+        raise InputError(f"annotation.painters has no '{REFERENCE}': it is what all other painters are compared with")
     return [THRESHOLD, *(f"{painter}-{n}" for painter in section["painters"] for n in section["n_cut"])]
 
 

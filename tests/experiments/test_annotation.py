@@ -31,6 +31,7 @@ def row(painter: str, seed: int, recall: float, n_cut: int = 20) -> dict:
     [
         ({"painters": ["templates"]}, "did you mean 'template'"),
         ({"options": {"stesp": 3}}, "stesp"),
+        ({"painters": ["copy_paste"]}, "annotation.painters has no 'template'"),
         ({"n_cut": [0]}, "must be 1 or more"),
         ({"sedes": [1]}, "has no parameter 'sedes'"),
     ],
