@@ -16,7 +16,7 @@ from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import find_notebook, library_inputs, part
 
 RUN = config["run"]
-SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation` or `utility`: see the end
+SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation`, `utility` or `annotation`: see the end
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:

@@ -64,7 +64,7 @@ class Decoder(Painter):
     def window(self, background, kind, gain, seed):
         """Replace the background by a drawn footprint, where the drawn mask says so."""
         footprints, mask = self.draw(kind, seed)
-        return fade(background, footprints * gain[:, None, None], mask * taper(self.shape[1]))
+        return fade(background, footprints, mask * taper(self.shape[1]), gain[:, None, None])
 
 
 class TransformerGAN(Decoder):

@@ -72,6 +72,10 @@ class Kinds:
         """Depth (kinds,) of the trough of each kind's spike on its own electrode."""
         return -self.means[:, 0].min(axis=1)
 
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw kinds int64 (n,) as often as they occur."""
+        return self.label[rng.integers(len(self.label), size=n)]
+
     def spikes(self, kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw a spike float32 (n, electrodes, samples) of each kind (n,)."""
         z = rng.standard_normal((len(kind), self.basis.shape[1])).astype(np.float32)

@@ -89,7 +89,7 @@ class CopyPaste(Painter):
 
     def window(self, background, kind, gain, seed):
         """Replace by a cut footprint of the kind."""
-        return fade(background, self.footprints[self.sources(kind, seed)] * gain[:, None, None])
+        return fade(background, self.footprints[self.sources(kind, seed)], gain=gain[:, None, None])
 
 
 PAINTERS: dict[str, str] = {

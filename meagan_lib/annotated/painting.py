@@ -28,14 +28,18 @@ def add(background: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     return background + taper(background.shape[2]) * spikes
 
 
-def fade(background: np.ndarray, cut: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
-    """Replace a background by footprints that bring their own noise, both (n, electrodes, samples).
+def fade(
+    background: np.ndarray, cut: np.ndarray, w: np.ndarray | None = None, gain: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """Replace a background by ``gain`` times footprints that bring their own noise, both (n, electrodes, samples).
 
     ``w``, from 0 to 1, says where: by default between soft edges. In between the weights are √w and √(1 − w): two
-    independent noises of one variance then keep it, which w and 1 − w would not.
+    independent noises of one variance then keep it, which w and 1 − w would not. A cut that is made smaller by ``gain``
+    (n, 1, 1) brings so much less noise, and of the background the rest stays, √(1 − w gain²): otherwise faint spikes
+    could be told by their silence.
     """
     w = taper(background.shape[2]) if w is None else w
-    return np.sqrt(1 - w) * background + np.sqrt(w) * cut
+    return np.sqrt(1 - w * np.minimum(gain, 1) ** 2) * background + np.sqrt(w) * gain * cut
 
 
 @dataclass(frozen=True)

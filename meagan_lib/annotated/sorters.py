@@ -26,8 +26,8 @@ from meagan_lib.annotated.writing import sorting_of
 from meagan_lib.recordings.brw import first_line
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import GroundTruth, truth_path
-from meagan_lib.windows.detection import DetectionConfig, filtered_templates, noise_levels
-from meagan_lib.windows.filtering import signs_and_gains
+from meagan_lib.windows.detection import DetectionConfig, filtered_templates
+from meagan_lib.windows.filtering import noise_levels, signs_and_gains
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
 SAMPLED_S = 0.1
@@ -124,7 +124,9 @@ class Known:
 def unit_depths(recording: sc.BaseRecording, truth: GroundTruth) -> np.ndarray:
     """Return the depth (units,) of each mean spike after the band-pass, in noise levels, where it is deepest."""
     detection = DetectionConfig()
-    noise = noise_levels(recording, detection) * signs_and_gains(recording)[1]
+    noise = (
+        noise_levels(recording, detection.filter(recording.get_sampling_frequency()), 0) * signs_and_gains(recording)[1]
+    )
     trough = -filtered_templates(truth, detection, recording.get_sampling_frequency()).min(axis=1)
     return (trough / np.where(noise > 0, noise, np.inf)).max(axis=1)
 

@@ -4,7 +4,8 @@ A sweep is a module of the library with a section of its name in the parameters,
 
 - ``COLUMNS``, those of its table after ``data``, the recording;
 - ``cases(section)``, names of the jobs of a recording, as files have them, of a section that is checked;
-- ``rows(windows, case, section)``, what such a job finds: rows of the table;
+- ``rows(windows, case, section)``, what such a job finds: rows of the table; where it has ``READS = "recording"``,
+  the first is not the windows of the recording but the parameters of notebook 01, by which it is opened;
 - ``load(path)``, the table, and ``summary(path)``, title and closing table of the command.
 """
 
@@ -24,13 +25,13 @@ import yaml
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.windows import merging
-from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, part
+from meagan_lib.workflow.execution import RESULTS, check_names_and_types, declared_parameters, find_notebook, job, part
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SECTIONS = ("ablation", "utility")
+SECTIONS = ("ablation", "utility", "annotation")
 
 
 def module(section: str) -> ModuleType:
@@ -77,9 +78,14 @@ def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dic
 
     torch.set_num_threads(1)
     started = time.monotonic()
-    windows = SpikeWindows.load(RESULTS / part(run, label) / "windows.h5")
+    folder, of = RESULTS / part(run, label), module(name)
+    if getattr(of, "READS", "windows") == "recording":
+        given = declared_parameters(find_notebook(merging.FIRST))
+        given |= yaml.safe_load((folder / "params" / f"{merging.FIRST}.yaml").read_text())
+    else:
+        given = SpikeWindows.load(folder / "windows.h5")
     with threadpool_limits(1):  # jobs stand side by side
-        rows = [{"data": label} | row for row in module(name).rows(windows, case, section)]
+        rows = [{"data": label} | row for row in of.rows(given, case, section)]
     receipt = {"notebook": f"{name} {label} {case}", "seconds": round(time.monotonic() - started, 1)}
     receipt |= {"figures": [], "products": {}, "rows": rows}
     write_json(RESULTS / run / name / label / f"{case}.json", receipt)

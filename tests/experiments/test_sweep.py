@@ -28,7 +28,7 @@ def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
 def test_a_run_that_was_a_sweep_can_become_another(tmp_path, monkeypatch):
     for module in (parameters, graph, sweep):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
-    for section in ("ablation", "utility"):
+    for section in sweep.SECTIONS:
         given = parameters.check("a", parameters.resolve(section, [], []))
         graph.write_parameters("a", given)
         assert sweep.asked("a") == (section, given[tmp_path / "a" / "params" / f"{section}.yaml"])
@@ -37,7 +37,7 @@ def test_a_run_that_was_a_sweep_can_become_another(tmp_path, monkeypatch):
 
 
 def test_the_sweeps_that_are_kept_name_known_options():
-    for section, least in (("ablation", 31), ("utility", 18)):
+    for section, least in (("ablation", 31), ("utility", 18), ("annotation", 10)):
         given = parameters.of_preset(section)[section]
         names = sweep.module(section).cases(given)
         assert len(set(names)) == len(names) >= least and len(given["seeds"]) >= 3

@@ -1,0 +1,48 @@
+"""Figures of detectors show what they are given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from meagan_lib import plots
+from tests.plots.test_plots import draw, texts
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def test_recall_curves_have_a_line_for_each_detector_in_each_depth():
+    rates = np.geomspace(0.05, 10, 7)
+    curves = {name: {"3–4": np.linspace(0, 1, 7), "> 8": np.ones(7)} for name in ("threshold", "copy_paste")}
+    fig = plots.recall_curves(rates, curves, {"3–4": 12, "> 8": 1})
+    draw(fig)
+    assert [len(axis.lines) for axis in fig.axes] == [2, 2]
+    assert "3–4  (n = 12)" in texts(fig) and "copy-paste" in texts(fig)
+    np.testing.assert_array_equal(fig.axes[0].lines[1].get_ydata(), curves["copy_paste"]["3–4"])
+
+
+def test_recall_by_depth_has_a_panel_for_each_recording_and_number_and_a_dot_for_each_seed():
+    about = {"low": 0.1, "high": 0.9, "depth": "3–4"}
+    rows = [{"data": "a", "painter": "threshold", "n_cut": 0, "seed": 0, "recall": 0.5} | about]
+    sizes = {"a": (20, 90), "b": (20,)}
+    for data, its in sizes.items():  # b has no threshold, and a depth of its own
+        rows += [
+            {"data": data, "painter": "template", "n_cut": n, "seed": seed, "recall": 0.6 + 0.1 * seed} | about
+            for n in its
+            for seed in range(3)
+        ]
+    fig = plots.recall_by_depth(pd.DataFrame([*rows, rows[-1] | {"depth": "> 8"}]))
+    draw(fig)
+    assert [axis.get_visible() for axis in fig.axes] == [True, True, True, False]
+    dots = [line for line in fig.axes[0].lines if line.get_label() == "template × amplitude"]
+    assert len(dots) == 1 and dots[0].get_ydata() == pytest.approx([0.6, 0.7, 0.8])
+    assert "a, 90 cut spikes" in texts(fig)
+
+
+@pytest.mark.parametrize("n", [0, 1, 200])
+def test_missed_spikes_are_drawn_on_every_electrode(n):
+    spikes = np.random.default_rng(0).standard_normal((n, 4, 64))
+    fig = plots.missed((np.arange(64) - 32) / 20, spikes, ["own", "left", "right", "below"], 3.8)
+    draw(fig)
+    assert len(fig.axes) == 4 and f"n = {n}" in texts(fig) and "threshold 3.80" in texts(fig)
+    if n:
+        np.testing.assert_allclose(fig.axes[1].lines[-1].get_ydata(), spikes[:, 1].mean(axis=0))
