@@ -63,12 +63,12 @@ def test_accuracy_counts_what_is_missed_and_what_is_wrong(truth, hybrid):
     assert more[0]["recall"] == 1 and more[0]["precision"] == pytest.approx(len(first) / (len(first) + 10), abs=0.02)
 
 
-def test_a_units_depth_is_that_of_its_detected_troughs(recording, truth, traces, peaks):
+def test_a_units_depth_is_that_of_its_detected_troughs(recording, truth, traces, windows):
     depth, troughs = sorters.unit_depths(recording, truth), []
     for unit in range(len(depth)):
         frames = truth.frame[truth.unit == unit]
         near = traces[frames[:, None] + np.arange(-20, 21)].mean(axis=0)
-        troughs.append((-near / peaks.noise_mad).max())
+        troughs.append((-near / windows.noise_mad).max())
     assert depth == pytest.approx(np.array(troughs), rel=0.25)
     assert np.corrcoef(depth, troughs)[0, 1] > 0.98
 
