@@ -4,7 +4,6 @@ import errno
 import os
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,28 +71,15 @@ def hybrid(
     """Paint spikes into a recording at known times, and write it with the truth: for detection and sorting."""
     import pandas as pd
 
-    from meagan_lib import annotated
-    from meagan_lib.recordings import open_recording
-    from meagan_lib.windows import DetectionConfig
+    from meagan_lib.annotated import HybridConfig, writing
 
     ends = re.fullmatch(r"([\d.]+):([\d.]+)", depth)
     if not ends:
         raise InputError(f"the depth '{depth}' is no range: give the shallowest and the deepest unit, such as 4:12")
-    config = annotated.HybridConfig(units, rate, (float(ends[1]), float(ends[2])), drift_um=drift, seed=seed)
-    annotated.require_painter(from_)
-    source = open_recording(recording)
-    path = Path(out) if out else annotated.default_path(source, recording)
-    annotated.require_writable(source, path)
-    console.print("1 of 4: spikes and background of the recording", soft_wrap=True)
-    windows = annotated.footprint_windows(footprint_um)
-    chip = annotated.Chip.of(source, DetectionConfig(threshold_mad=threshold), windows, seed)
-    console.print(f"2 of 4: {from_}, of {len(chip.footprints)} spikes in {len(chip.kinds.means)} kinds", soft_wrap=True)
-    painter = annotated.fit_painter(from_, chip, seed)
-    console.print(f"3 of 4: {units} units", soft_wrap=True)
-    made, truth, painted = annotated.make_hybrid(chip, painter, config)
-    report = annotated.describe(painted, truth, config, source.get_total_duration()) | {"from": from_}
-    console.print(f"4 of 4: {path}", soft_wrap=True)
-    files = annotated.write_hybrid(made, truth, report, path)
+    config = HybridConfig(units, rate, (float(ends[1]), float(ends[2])), drift_um=drift, seed=seed)
+    report, files = writing.paint_file(
+        recording, out, from_, config, footprint_um, threshold, lambda words: console.print(words, soft_wrap=True)
+    )
     print_table(pd.DataFrame(report["units"]).set_index("unit"), f"{report['spikes']} spikes painted by {from_}")
     console.print(f"written: {', '.join(str(file) for file in files)}", soft_wrap=True)
 

@@ -7,11 +7,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "background": ["Quiet", "footprints_at"],
         "chip": ["Chip", "Places", "footprint_windows"],
-        "detector": ["Detector", "DetectorConfig", "Detections", "find", "threshold"],
+        "detector": ["Detector", "DetectorConfig", "DetectorNetwork", "Detections", "find", "threshold"],
         "held_out": ["HeldOut"],
         "hybrid": ["HybridConfig", "make_hybrid", "describe", "default_path", "threshold_misses"],
         "kinds": ["Kinds"],
-        "operating": ["OperatingCurve", "TrueSpikes", "operating_curve"],
+        "operating": ["DEPTHS", "OperatingCurve", "TrueSpikes", "depth_name", "gain", "operating_curve"],
         "painters": ["PAINTERS", "Painter", "fit_painter", "require_painter"],
         "judging": ["judge", "REAL"],
         "painting": ["Observation", "taper"],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from meagan_lib import InputError
 from meagan_lib.annotated.chip import Chip
 from meagan_lib.annotated.painters import Painter
 from meagan_lib.evaluation.context import Context
@@ -18,6 +19,8 @@ JUDGES = ("c2st_auc", "c2st_cnn_auc")
 REAL = "real, other half"
 SPARE = 3
 """Painted spikes over those that are wanted: detection does not accept all."""
+FEWEST = 20
+"""Painted spikes without which nothing can be judged."""
 DEPTHS = 10
 """Bins of depth, with as many training footprints each."""
 
@@ -56,6 +59,11 @@ def painted_footprints(chip: Chip, painter: Painter, n: int, split: Split, seed:
     places = chip.places(split, round(SPARE * n), seed)
     pieces = painter.paint(places.pieces, chip.observation.slack, places.kind, seed=seed)
     windows, kept = chip.observation.windows(pieces, chip.noise[places.channel])
+    if len(windows) < FEWEST:
+        raise InputError(
+            f"detection accepts {len(windows)} of {len(pieces)} painted spikes, too few to judge: fit the painter to "
+            f"more spikes, or train it longer"
+        )
     middle = chip.observation.half_window
     own = -chip.footprints[:, 0, middle] / chip.noise[chip.channel]
     edges = np.quantile(own, np.linspace(0, 1, DEPTHS + 1)[1:-1])

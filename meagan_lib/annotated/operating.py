@@ -135,6 +135,24 @@ def depth_name(low: float, high: float) -> str:
     return f"{low:g}–{high:g}" if np.isfinite(high) else f"> {low:g}"
 
 
+FAINT_SPIKES = (3.0, 5.0)
+"""Depths, in noise levels, at which a threshold misses most."""
+
+
+def gain(learned: OperatingCurve, threshold: OperatingCurve, rate: float) -> str:
+    """Say in words how many more faint spikes a detector finds than the threshold, and whether it loses deep ones."""
+    low, deep = FAINT_SPIKES
+    counts = [curve.recall(rate, low, deep) for curve in (learned, threshold)]
+    ends = ["{:.2f}–{:.2f}".format(*wilson(*of)) for of in counts]
+    lost = threshold.recall(rate, deep)[0] - learned.recall(rate, deep)[0]
+    deeper = f"and finds {-lost} more of the deeper ones" if lost <= 0 else f"but loses {lost} of the deeper ones"
+    (hits, n), (before, _) = counts
+    return (
+        f"At {rate:g} false positives per second and electrode the detector finds {hits} of {n} spikes of {low:g} to "
+        f"{deep:g} noise levels ({ends[0]}), the threshold {before} ({ends[1]}), {deeper}."
+    )
+
+
 def operating_curve(
     found: Detections,
     true: TrueSpikes,

@@ -3,7 +3,7 @@
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,13 +12,45 @@ import numpy as np
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
+from meagan_lib.annotated.chip import Chip, footprint_windows
+from meagan_lib.annotated.hybrid import HybridConfig, default_path, describe, make_hybrid
+from meagan_lib.annotated.painters import fit_painter, require_painter
 from meagan_lib.recordings.brw import CHIP_ELECTRODES
-from meagan_lib.recordings.opening import electrode_positions_um
+from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
-from meagan_lib.windows.detection import segment_spans
+from meagan_lib.windows.detection import DetectionConfig, segment_spans
 from meagan_lib.workflow.files import atomic, is_disk_full, write_json
 
 BLOCK_VALUES = 2**24
+
+
+def paint_file(
+    recording: str,
+    out: str,
+    painter: str,
+    config: HybridConfig,
+    footprint_um: float,
+    threshold_mad: float,
+    say: Callable[[str], None],
+) -> tuple[dict, list[Path]]:
+    """Make a hybrid of a recording and write it; return its report and the files.
+
+    ``out`` is its path, or empty: beside the working directory, as BRW where the recording has electrode positions.
+    ``say`` is told each step.
+    """
+    require_painter(painter)
+    source = open_recording(recording)
+    path = Path(out) if out else default_path(source, recording)
+    require_writable(source, path)
+    say("1 of 4: spikes and background of the recording")
+    chip = Chip.of(source, DetectionConfig(threshold_mad=threshold_mad), footprint_windows(footprint_um), config.seed)
+    say(f"2 of 4: {painter}, of {len(chip.footprints)} spikes in {len(chip.kinds.means)} kinds")
+    fitted = fit_painter(painter, chip, config.seed)
+    say(f"3 of 4: {config.units} units")
+    made, truth, units = make_hybrid(chip, fitted, config)
+    report = describe(units, truth, config, source.get_total_duration()) | {"from": painter}
+    say(f"4 of 4: {path}")
+    return report, write_hybrid(made, truth, report, path)
 
 
 def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, path: Path) -> list[Path]:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import typer.testing
 import yaml
 from PIL import Image
 
 from meagan_lib import ROOT, book, cli, parameters, plots
+from meagan_lib.annotated import sorters, writing
 from meagan_lib.book import building
 from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
@@ -75,6 +77,11 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     monkeypatch.setattr(opening, "holds_windows", lambda recording: False)
     monkeypatch.setattr(opening, "open_recording", lambda *_, **__: asked.append("opened"))
+    hybrid = ({"spikes": 0, "units": [{"unit": 0, "spikes": 0}]}, [tmp_path / "hybrid.brw"])
+    monkeypatch.setattr(writing, "paint_file", lambda *_: hybrid)
+    reached = pd.DataFrame({"sorter": ["a", "a"], "unit": [0, 1], "depth": 5.0, "accuracy": 0.5, "recall": 0.5})
+    monkeypatch.setattr(sorters, "compare", lambda *_: (tmp_path / "hybrid.sorters.csv", []))
+    monkeypatch.setattr(sorters, "performance", lambda outcomes: reached.assign(precision=0.5))
     monkeypatch.setattr(spike_files, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked

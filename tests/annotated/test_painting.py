@@ -1,0 +1,176 @@
+"""Painted spikes: what painters change, what detection accepts, and hybrid recordings as files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import spikeinterface.core as sc
+
+from meagan_lib import InputError
+from meagan_lib.annotated.chip import Chip, footprint_windows
+from meagan_lib.annotated.hybrid import HybridConfig, choose_units, describe, make_hybrid, threshold_misses
+from meagan_lib.annotated.judging import REAL, judge
+from meagan_lib.annotated.kinds import Kinds
+from meagan_lib.annotated.painters import PAINTERS, fit_painter
+from meagan_lib.annotated.writing import require_writable, write_hybrid
+from meagan_lib.models.contract import TrainingData
+from meagan_lib.models.flow_matching import FlowMatching
+from meagan_lib.models.gan import GAN
+from meagan_lib.models.vae_gan import VAEGAN
+from meagan_lib.recordings.opening import ground_truth, open_recording
+from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.spike_windows import Split
+
+BRIEF = {
+    "painting_gan": {"steps": 2, "batch_size": 8},
+    "transformer_gan": {"steps": 2, "batch_size": 8, "width": 16, "depth": 1},
+    "vae_gan": {"steps": 1, "vae_steps": 1, "batch_size": 8, "width": 16, "depth": 1},
+    "flow_matching": {"steps": 2, "batch_size": 8, "width": 16, "depth": 1, "ode_steps": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def chip(recording):
+    return Chip.of(recording, DetectionConfig(threshold_mad=4.5), footprint_windows(0.001, 3.2), n_backgrounds=400)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone():
+    """Footprints of one electrode and its neighbours: a small patch has few electrodes with all of these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("meagan_lib.annotated.chip.LEAST", 20)
+        patch.setattr("meagan_lib.windows.cutting.electrodes_around", pairs)
+        yield
+
+
+def pairs(positions, n, _):
+    return np.stack([np.arange(n), (np.arange(n) + 1) % n], axis=1).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def hybrid(chip):
+    return make_hybrid(chip, fit_painter("gaussian_spikes", chip), HybridConfig(units=3, rate_hz=4.0))
+
+
+@pytest.mark.parametrize("name", PAINTERS)
+def test_a_painter_changes_its_span_alone_and_is_the_same_twice(chip, name):
+    painter, places = fit_painter(name, chip, 0, **BRIEF.get(name, {})), chip.places(Split.TEST, 12, 1)
+    slack = chip.observation.slack
+    painted, again = (painter.paint(places.pieces, slack, places.kind, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(painted, again)
+    for outside in (slice(0, slack + 1), slice(-slack - 1, None)):
+        np.testing.assert_allclose(painted[:, :, outside], places.pieces[:, :, outside], rtol=1e-6)
+    assert np.abs(painted - places.pieces).max() > chip.noise.mean()
+
+
+@pytest.mark.parametrize("model", [GAN, VAEGAN, FlowMatching])
+def test_every_model_makes_footprints_of_several_electrodes_and_is_loaded_again(model, tmp_path):
+    train = np.random.default_rng(0).standard_normal((40, 3 * 32)).astype(np.float32)
+    data = TrainingData(train, [0.25, 0.5, 0.25], labels=np.arange(40) % 2, electrodes=3)
+    brief = {"steps": 1, "batch_size": 8, "width": 16, "depth": 1} | ({"vae_steps": 1} if model is VAEGAN else {})
+    fitted = model.fit(data, 0, **brief)
+    fitted.save(tmp_path)
+    drawn = fitted.sample(5, 1, np.zeros(5, int))
+    assert drawn.shape == (5, 96)
+    np.testing.assert_array_equal(model.load(tmp_path).sample(5, 1, np.zeros(5, int)), drawn)
+
+
+def test_kinds_are_the_spikes_without_the_noise():
+    rng = np.random.default_rng(0)
+    shapes = np.stack([np.exp(-((np.arange(32) - 16) ** 2) / w) for w in (4, 30)])[:, None] * np.array([[8.0], [4.0]])
+    own = rng.integers(2, size=600)
+    kinds = Kinds.fit(shapes[own] + rng.standard_normal((600, 2, 32)), rng.standard_normal((900, 2, 32)))
+    for kind in range(len(kinds.means)):
+        true = shapes[np.bincount(own[kinds.label == kind]).argmax()]
+        assert np.abs(kinds.means[kind] - true).max() < 0.6
+    drawn = kinds.spikes(kinds.draw(2000, rng), rng)
+    np.testing.assert_allclose(drawn.std(axis=0), shapes[own].std(axis=0), atol=0.5)  # that of the noise is 1
+
+
+def test_backgrounds_hold_no_peak_and_stay_in_their_part_of_the_time(chip):
+    places = chip.places(Split.TEST, 50, 0)
+    around, reach = chip.windows.around[places.channel], chip.observation.reach
+    assert chip.quiet.around(places.frame, around, reach).all()
+    assert places.frame.min() > chip.windows.frame[chip.windows.split == Split.TRAIN].max()
+
+
+def test_a_hybrid_is_bit_identical_where_nothing_was_painted(chip, hybrid, recording):
+    made, truth, units = hybrid
+    before, after = (r.get_traces(0, 0, recording.get_num_samples()) for r in (recording, made))
+    painted = np.zeros(before.shape, bool)
+    for frame, unit in zip(truth.frame, truth.unit):
+        span = slice(frame - chip.observation.half_window, frame + chip.observation.half_window)
+        painted[span, chip.windows.around[units.channel[unit]]] = True
+    np.testing.assert_array_equal(before[~painted], after[~painted])
+    assert (before[painted] != after[painted]).mean() > 0.3
+    np.testing.assert_array_equal(made.get_traces(0, 5000, 9000), after[5000:9000])
+
+
+def test_units_keep_their_refractory_period_and_are_found_by_their_depth(chip, hybrid):
+    made, truth, _ = hybrid
+    rate = made.get_sampling_frequency()
+    for unit in range(3):
+        own = truth.frame[truth.unit == unit]
+        assert np.diff(own).min() >= 2.5 * rate / 1000 and len(own) > 20
+    table = threshold_misses(made, truth, chip)
+    assert table["spikes"].sum() <= len(truth.frame) and table["recall"].iloc[-1] > 0.8
+
+
+@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr"])
+def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
+    made, truth, units = hybrid
+    report = describe(units, truth, HybridConfig(units=3), made.get_total_duration())
+    files = write_hybrid(made, truth, report, tmp_path / name)
+    assert all(file.exists() for file in files) and not list(tmp_path.glob(".*"))
+    again = open_recording(tmp_path / name)
+    np.testing.assert_array_equal(again.get_traces(0, 0, 20_000), made.get_traces(0, 0, 20_000))
+    np.testing.assert_allclose(again.get_channel_gains(), made.get_channel_gains())
+    np.testing.assert_array_equal(ground_truth(again).frame, truth.frame)
+    sorting = sc.load(tmp_path / "hybrid.sorting")
+    assert sorting.count_num_spikes_per_unit(outputs="array").sum() == len(truth.frame)
+
+
+def test_a_drifting_unit_moves_from_one_electrode_to_the_next(chip):
+    drifting = HybridConfig(units=1, rate_hz=6.0, drift_um=42.0)
+    _, truth, _ = make_hybrid(chip, fit_painter("template", chip), drifting)
+    deepest = truth.templates_uv[0].min(axis=0)
+    assert (deepest < 0.3 * deepest.min()).sum() >= 2 and len(np.unique(truth.frame)) == len(truth.frame)
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"depth": (90.0, 99.0)}, "ask for a depth nearer"),
+        ({"units": 99}, "the chip is too small for 99 units"),
+        ({"units": 0}, "are no spikes"),
+        ({"depth": (5.0, 4.0)}, "is empty"),
+        ({"rate_hz": 900.0}, "lower rate"),
+    ],
+)
+def test_units_that_cannot_be_are_refused_in_a_sentence(chip, wrong, sentence):
+    with pytest.raises(InputError, match=sentence):
+        choose_units(chip, HybridConfig(**wrong))
+
+
+def test_no_quiet_stretch_and_too_few_spikes_are_refused(chip):
+    everywhere = replace(chip.quiet, peaks=[np.arange(0, 240_000, 20)] * len(chip.noise))
+    with pytest.raises(InputError, match="hardly a stretch without spikes"):
+        replace(chip, quiet=everywhere).places(Split.TEST, 5, 0)
+    with pytest.raises(InputError, match="spikes to learn from"):
+        Chip.of(chip.recording, DetectionConfig(threshold_mad=60.0), footprint_windows(0.001, 3.2))
+
+
+def test_a_path_that_cannot_hold_the_recording_is_refused_before_anything_is_made(chip, tmp_path):
+    with pytest.raises(InputError, match="not .mat"):
+        require_writable(chip.recording, tmp_path / "x.mat")
+    with pytest.raises(InputError, match="the recording itself"):
+        require_writable(chip.recording, type(tmp_path)(chip.recording.get_annotation("files")[0]))
+
+
+def test_a_painter_that_shifts_spikes_is_told_from_real_ones_and_copies_hardly(chip):
+    wrong = fit_painter("template", chip)
+    wrong.kinds = replace(chip.kinds, means=np.ascontiguousarray(chip.kinds.means[:, :, ::-1]))
+    found = judge(chip, {"template": wrong, "copy_paste": fit_painter("copy_paste", chip)}, 120, n_bootstrap=5)
+    auc = found.scores.groupby("painter")["auc"].max()
+    assert auc["template"] > 0.75 and auc["template"] > auc["copy_paste"] and REAL in auc
+    assert "template" in found.verdict()
