@@ -82,6 +82,7 @@ def rehearsal(tmp_path, monkeypatch):
     reached = pd.DataFrame({"sorter": ["a", "a"], "unit": [0, 1], "depth": 5.0, "accuracy": 0.5, "recall": 0.5})
     monkeypatch.setattr(sorters, "compare", lambda *_: (tmp_path / "hybrid.sorters.csv", []))
     monkeypatch.setattr(sorters, "performance", lambda outcomes: reached.assign(precision=0.5))
+    monkeypatch.setattr(sorters, "costs", lambda outcomes: reached.set_index("sorter"))
     monkeypatch.setattr(spike_files, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked
