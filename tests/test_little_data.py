@@ -1,15 +1,17 @@
 """Few windows, or windows of one kind only: what a refusal advises works in every notebook, to the end."""
 
 import re
+from functools import partial
 
 import nbformat
 import numpy as np
 import pytest
 import yaml
+from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError, workflow
-from meagan_lib.evaluation import distances, metrics, planted_failures
+from meagan_lib.evaluation import classifiers, distances, metrics, planted_failures
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import score_models
 from meagan_lib.experiments import benchmark
@@ -31,7 +33,12 @@ SHORT = {
 
 @pytest.fixture
 def run_notebooks(tmp_path, monkeypatch):
-    """A function from windows, overrides and numbers of notebooks to the figures that these make, at smoke size."""
+    """A function from windows, overrides and numbers of notebooks to the figures that these make, at smoke size.
+
+    Its classifiers have a few trees: whether they can be fitted to so few windows does not depend on how many.
+    """
+    few_trees = partial(lambda trees, **given: trees(**given | {"max_iter": 2}), HistGradientBoostingClassifier)
+    monkeypatch.setattr(classifiers, "HistGradientBoostingClassifier", few_trees)
     monkeypatch.setattr(workflow, "save_figure", lambda fig, id, **_: made.add(id))
     for module in (execution, benchmark):
         monkeypatch.setattr(module, "RESULTS", tmp_path)

@@ -16,13 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
-from matplotlib.figure import Figure
 
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow.files import atomic, read_json, sha256, write_json
+
+if TYPE_CHECKING:  # the command and the jobs of a run, which draw nothing, need not wait for it
+    from matplotlib.figure import Figure
 
 REGISTRY_FILE = ROOT / "figures" / "registry.yaml"
 STAGING = "MEAGAN_STAGING"
@@ -99,7 +102,7 @@ def files(of: Path, id: str) -> list[Path]:
 
 
 def save_figure(
-    fig: Figure, id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
+    fig: "Figure", id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
 ) -> SavedFigure:
     """Save a figure of a run under its registered id, with the ``data`` that it shows.
 
@@ -131,7 +134,7 @@ def save_figure(
     return SavedFigure(target / f"{id}.png", e.caption)
 
 
-def settle_layout(fig: Figure) -> None:
+def settle_layout(fig: "Figure") -> None:
     """Lay the figure out once and for all, everything on a grid of 2⁻²⁰ of its size.
 
     The solver behind constrained layout sums in the order of memory addresses: its last bits change from run to run.
@@ -148,7 +151,7 @@ def settle_layout(fig: Figure) -> None:
         text.set_position(on_grid(text.get_position()))
 
 
-def png(fig: Figure, **options: object) -> bytes:
+def png(fig: "Figure", **options: object) -> bytes:
     """Return a figure as PNG, the same bytes each time; ``options`` are those of ``Figure.savefig``."""
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", metadata={"Software": None}, **options)

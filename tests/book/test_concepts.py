@@ -95,6 +95,16 @@ MISTAKES = {
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""
 
+NO_SVG = """
+from matplotlib.figure import Figure
+
+savefig = Figure.savefig
+Figure.savefig = lambda fig, to, *, format, savefig=savefig, **given: (
+    to.write_text("") if format == "svg" else savefig(fig, to, format=format, **given)
+)
+%reset -f
+"""
+
 
 def solution(name: str) -> nbformat.NotebookNode:
     return nbformat.read(SOLUTIONS / f"{name}_solution.ipynb", as_version=4)
@@ -126,8 +136,9 @@ def lessons(tmp_path_factory):
     """The cells of all concepts in their smoke form, executed, and the folder of their figures.
 
     One kernel does them all, for its start takes longest; nothing of a concept is left when the next one starts.
+    Pictures are drawn as PNG: what is drawn again as SVG is the same, and the whole run has its own.
     """
-    staging, cells = tmp_path_factory.mktemp("staging"), []
+    staging, cells = tmp_path_factory.mktemp("staging"), [nbformat.v4.new_code_cell(NO_SVG)]
     for name, given in of_preset("concepts_smoke").items():
         for cell in nbformat.read(find_notebook(name), as_version=4).cells:
             cell.id = f"{name}-{cell.id}"

@@ -5,7 +5,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from meagan_lib import InputError, workflow
+from meagan_lib import InputError, plots, workflow
 from meagan_lib.windows import merging
 from meagan_lib.workflow import execution, sections
 from tests.recordings.test_brw import write_4
@@ -14,10 +14,15 @@ from tests.recordings.test_formats import write_nwb
 
 @pytest.fixture
 def run_cells(tmp_path, monkeypatch):
-    """A function from parameters to the names that the notebook's cells leave; ``saved`` holds the figures' data."""
+    """A function from parameters to the names that the notebook's cells leave; ``saved`` holds the figures' data.
 
-    def run(**parameters) -> dict:
+    The animation, which takes longer than all else, is drawn only where it is ``moving``.
+    """
+    drawn = plots.activity_animation
+
+    def run(moving: bool = False, **parameters) -> dict:
         saved = {}
+        monkeypatch.setattr(plots, "activity_animation", drawn if moving else lambda *_, **__: b"")
         monkeypatch.setattr(workflow, "save_figure", lambda fig, id, *, data, **_: saved.update({id: data}))
         monkeypatch.setattr(execution, "RESULTS", tmp_path / "results")
         names = {"display": lambda shown: None}
@@ -56,7 +61,7 @@ def test_the_chip_is_as_large_as_the_recording_says_or_is_not_drawn(run_cells, t
     write_4(tmp_path / "chip.brw", {"A1": [0, 1, 64, 65]}, n_frames=len(codes), model="Accura")
     with h5py.File(tmp_path / "chip.brw", "r+") as file:
         file["Well_A1/Raw"][:] = np.rint(codes + 2048).astype(np.uint16).ravel()
-    assert run_cells(recording=str(tmp_path / "chip.brw"))["activity"]["chip_um"] == (64 * 60.0, 64 * 60.0)
+    assert run_cells(recording=str(tmp_path / "chip.brw"), moving=True)["activity"]["chip_um"] == (64 * 60.0, 64 * 60.0)
     told = run_cells(recording=str(a_binary(tmp_path / "chip.raw", spiking(20_000), 20_000)))
     assert told["positions"] is not None and told["activity"]["chip_um"] is None
 
@@ -83,7 +88,7 @@ def test_a_recording_with_a_gap_is_shown_at_its_true_times(run_cells, tmp_path):
     write_4(path, {"A1": [0, 1, 64, 65]}, n_frames=len(codes), toc=[[0, half], [10 * rate, 10 * rate + half]])
     with h5py.File(path, "r+") as file:
         file["Well_A1/Raw"][:] = np.rint(codes + np.repeat([2000, 2400], half)[:, None]).astype(np.uint16).ravel()
-    told = run_cells(recording=str(path))
+    told = run_cells(recording=str(path), moving=True)
     activity, ledger = told["saved"]["activity_frame"], told["ledger"]
     assert np.diff(activity["time_s"]).max() > 3 and (np.diff(activity["time_s"]) > 0).all()
     assert np.isnan(activity["rate_hz"]).sum() == 1 and len(activity["frames"]) <= 40

@@ -75,7 +75,7 @@ def test_a_run_needs_no_home_that_can_be_written(tmp_path):
     try:
         for home in (file, "/proc/nowhere"):
             done = subprocess.run(
-                [*command, "--set", "01_preprocessing.threshold_mad=200.0"],
+                [*command, "--set", "01_preprocessing.threshold_mad=200.0", "--set", "01_preprocessing.duration_s=3.0"],
                 capture_output=True,
                 text=True,
                 cwd=ROOT,
