@@ -19,14 +19,13 @@ import typer.testing
 import yaml
 from PIL import Image
 
-from meagan_lib import ROOT, book, cli, parameters, plots
+from meagan_lib import ROOT, book, cli, network, parameters, plots
 from meagan_lib.annotated import sorters, writing
 from meagan_lib.book import building
 from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
 from meagan_lib.experiments.generation import matching_parameters
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.network import spike_files
 from meagan_lib.plots import LABELS
 from meagan_lib.recordings import opening
 from meagan_lib.windows import merging
@@ -83,7 +82,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(sorters, "compare", lambda *_: (tmp_path / "hybrid.sorters.csv", []))
     monkeypatch.setattr(sorters, "performance", lambda outcomes: reached.assign(precision=0.5))
     monkeypatch.setattr(sorters, "costs", lambda outcomes: reached.set_index("sorter"))
-    monkeypatch.setattr(spike_files, "read_spikes", lambda path: asked.append("read"))
+    monkeypatch.setattr(network, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked
 
