@@ -20,6 +20,8 @@ from meagan_lib.windows.detection import filtered_templates, nearest, segment_sp
 
 SCALED = 1.5
 """A spike may be made so many times larger or smaller for its unit's depth."""
+REPEATED = 4
+"""Units of one kind, of different depths, where all electrodes stand together."""
 DEPTHS = (0, 3, 4, 5, 6, 8, np.inf)
 """Edges of the bins of depth of painted spikes, in noise levels."""
 ROUNDS = 3
@@ -101,11 +103,12 @@ def choose_units(chip: Chip, config: HybridConfig) -> Units:
         )
     positions = electrode_positions_um(chip.recording)
     if positions is None:
-        if config.units > fits.sum():
+        if config.units > REPEATED * fits.sum():
             raise InputError(
-                f"{config.units} units are too many: {fits.sum()} kinds of spikes have such a depth; ask for fewer"
+                f"{config.units} units are too many: {fits.sum()} kinds of spikes have such a depth, each makes at most "
+                f"{REPEATED} units; ask for fewer"
             )
-        kind = rng.permutation(np.flatnonzero(fits))[: config.units]
+        kind = np.resize(rng.permutation(np.flatnonzero(fits)), config.units)
         channel = np.array([np.bincount(chip.channel[own == k]).argmax() for k in kind])
     else:
         whole = np.flatnonzero((chip.windows.around >= 0).all(axis=1) & (chip.noise > 0))

@@ -106,7 +106,7 @@ def architectures(electrodes: int, samples: int) -> Figure:
             if i:
                 axis.text(1.5 * i - 0.2, 0.5, "→", ha="center", va="center")
         if way == "encoder–decoder":
-            across = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.22", "color": "0.5"}
+            across = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.1", "color": "0.5"}
             axis.annotate("", (1.5 * (len(labels) - 1) + 0.5, 1.08), (0.5, 1.08), arrowprops=across)
         style.panel_title(axis, way, fontweight="bold")
         axis.set(xlim=(-0.2, 8.9), ylim=(-0.15, 1.6))
