@@ -105,8 +105,8 @@ def choose_units(chip: Chip, config: HybridConfig) -> Units:
     if positions is None:
         if config.units > REPEATED * fits.sum():
             raise InputError(
-                f"{config.units} units are too many: {fits.sum()} kinds of spikes have such a depth, each makes at most "
-                f"{REPEATED} units; ask for fewer"
+                f"{config.units} units are too many: {fits.sum()} kinds of spikes have such a depth, and each makes at "
+                f"most {REPEATED} units; ask for fewer"
             )
         kind = np.resize(rng.permutation(np.flatnonzero(fits)), config.units)
         channel = np.array([np.bincount(chip.channel[own == k]).argmax() for k in kind])
