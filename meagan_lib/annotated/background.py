@@ -10,7 +10,7 @@ from meagan_lib import InputError
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.spike_windows import Ledger
 
-BLOCK_VALUES = 2**24
+BLOCK_VALUES = 2**23
 """Filtered values that are held at once."""
 NEAR = 10
 """Backgrounds lie within so many times their half length of a peak."""

@@ -17,6 +17,8 @@ from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 WINDOW_MS = 6.4
 """Length of a footprint: longer than the thesis' windows, for a spike must have faded out where its painting ends."""
+MOST_ELECTRODES = 256
+"""Footprints are cut on so many electrodes of a chip, drawn at random: those of all would fill the memory."""
 LEAST = 60
 """Training footprints without which there is nothing to learn from."""
 BACKGROUNDS = 6000
@@ -81,9 +83,12 @@ class Chip:
         InputError
             No positions of the electrodes; too few spikes; no stretch without them.
         """
-        windows = cut_windows(recording, detection, config, truth, seed=seed)
+        n_channels, rng = recording.get_num_channels(), np.random.default_rng(seed)
+        left_out = np.zeros(n_channels, bool)  # their peaks are known, their windows are not kept
+        left_out[rng.permutation(n_channels)[MOST_ELECTRODES:]] = True
+        windows = cut_windows(recording, detection, config, truth, left_out, seed)
         observation = Observation.of(windows)
-        quiet = Quiet.of(windows.ledger, recording.get_num_channels())
+        quiet = Quiet.of(windows.ledger, n_channels)
         own, channel = whole_footprints(windows, Split.TRAIN, observation)
         if len(own) < LEAST:
             raise InputError(

@@ -21,7 +21,7 @@ from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
 from meagan_lib.workflow.files import atomic, is_disk_full, write_json
 
-BLOCK_VALUES = 2**24
+BLOCK_VALUES = 2**23
 
 
 def paint_file(
