@@ -21,6 +21,7 @@ from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_grap
 if TYPE_CHECKING:
     import pandas as pd
 
+PAINTERS = "gaussian_spikes, copy_paste, template, painting_gan, transformer_gan, vae_gan, flow_matching or gaussian"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -59,9 +60,7 @@ def hybrid(
     units: Annotated[int, typer.Option(help="how many units are painted")] = 20,
     rate: Annotated[float, typer.Option(help="spikes of a unit in a second")] = 2.0,
     depth: Annotated[str, typer.Option(help="shallowest:deepest unit, in noise levels")] = "4:12",
-    from_: Annotated[str, typer.Option("--from", help="what paints: a name of meagan_lib.annotated.PAINTERS")] = (
-        "gaussian_spikes"
-    ),
+    from_: Annotated[str, typer.Option("--from", help=f"what paints: {PAINTERS}")] = ("gaussian_spikes"),
     out: Annotated[str, typer.Option(help="file to write: .brw, .zarr, or a folder without suffix")] = "",
     drift: Annotated[float, typer.Option(help="how far every unit moves, µm")] = 0.0,
     footprint_um: Annotated[float, typer.Option(help="electrodes within this distance see a spike, µm")] = 60.0,

@@ -28,8 +28,8 @@ from meagan_lib.workflow.execution import (
 PARAMS = ROOT / "params"
 NETWORK = "05_organoid_network"
 ANNOTATED = "06_annotated_synthesis"
-OF_RECORDING = ("recording", "well", "stream", "duration_s", "seed", "threshold_mad")
-"""What notebook 06 opens the recording by: as notebook 01 does, unless it is given another."""
+OF_RECORDING = ("recording", "well", "stream", "duration_s", "seed", "band_low_hz", "band_high_hz", "threshold_mad")
+"""What notebook 06 opens and searches the recording by: as notebook 01 does, unless it is given another."""
 OF_NO_NOTEBOOK = ("merge", benchmark.SECTION, *sweep.SECTIONS)
 
 

@@ -10,6 +10,7 @@ from meagan_lib import InputError
 from meagan_lib.annotated.background import Quiet, footprints_at
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painting import Observation, centred
+from meagan_lib.recordings.quality import channel_quality
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
@@ -44,6 +45,8 @@ class Chip:
         The rule that they went through.
     quiet
         Where no peak was found.
+    usable
+        bool (channels,): electrodes that can be trusted, as in notebook 1; spikes of others teach artefacts.
     footprints, channel
         Training footprints float32 (n, electrodes, samples) that are deepest on their own electrode and have all
         electrodes, and their electrode int32 (n,).
@@ -59,6 +62,7 @@ class Chip:
     windows: SpikeWindows
     observation: Observation
     quiet: Quiet
+    usable: np.ndarray
     footprints: np.ndarray
     channel: np.ndarray
     pieces: np.ndarray
@@ -84,9 +88,10 @@ class Chip:
             No positions of the electrodes; too few spikes; no stretch without them.
         """
         n_channels, rng = recording.get_num_channels(), np.random.default_rng(seed)
-        left_out = np.zeros(n_channels, bool)  # their peaks are known, their windows are not kept
-        left_out[rng.permutation(n_channels)[MOST_ELECTRODES:]] = True
-        windows = cut_windows(recording, detection, config, truth, left_out, seed)
+        band_hz = detection.band_at(recording.get_sampling_frequency())
+        usable = channel_quality(recording, recording.get_annotation("adc_range"), band_hz, seed).good
+        cut = np.isin(np.arange(n_channels), rng.permutation(np.flatnonzero(usable))[:MOST_ELECTRODES])
+        windows = cut_windows(recording, detection, config, truth, ~cut, seed)  # peaks of all are known
         observation = Observation.of(windows)
         quiet = Quiet.of(windows.ledger, n_channels)
         own, channel = whole_footprints(windows, Split.TRAIN, observation)
@@ -95,7 +100,7 @@ class Chip:
                 f"{len(own)} spikes to learn from, with all electrodes around them, are too few (least {LEAST}): take "
                 f"a longer recording, or lower footprint_um or threshold_mad"
             )
-        spans, rng = split_spans(recording, config, Split.TRAIN), np.random.default_rng(seed)
+        spans = split_spans(recording, config, Split.TRAIN)
         drawn = rng.integers(len(channel), size=n_backgrounds)
         place = channel[drawn]
         frame = quiet.draw(place, windows.around, spans, observation.reach, rng)
@@ -103,7 +108,7 @@ class Chip:
         inner = pieces[:, :, observation.slack : -observation.slack]
         kinds = Kinds.fit(own, inner, seed)
         label = kinds.label[drawn]
-        return cls(recording, detection, windows, observation, quiet, own, channel, pieces, place, label, kinds)
+        return cls(recording, detection, windows, observation, quiet, usable, own, channel, pieces, place, label, kinds)
 
     @property
     def config(self) -> WindowConfig:

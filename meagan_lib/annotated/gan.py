@@ -26,7 +26,7 @@ from meagan_lib.workflow.progress import by_step
 
 @dataclass(frozen=True)
 class PaintingConfig(GANConfig):
-    """The config of a painting GAN: few spikes to learn from, so few steps and a slow generator."""
+    """The config of a painting GAN: few spikes to learn from, so few steps."""
 
     steps: int = 600
     on_gaussian: bool = False
@@ -35,7 +35,7 @@ class PaintingConfig(GANConfig):
 
 @dataclass(frozen=True)
 class Backgrounds:
-    """Pieces float32 (m, electrodes · length) to paint into, in units of the scale, and the kind int64 (m,) of each."""
+    """Pieces float32 (m, electrodes, length) to paint into, in units of the scale, and the kind int64 (m,) of each."""
 
     pieces: Tensor
     kind: Tensor

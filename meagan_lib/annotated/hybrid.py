@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import spikeinterface.core as sc
-from scipy.stats import binomtest
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import InputError
 from meagan_lib.annotated.background import footprints_at
 from meagan_lib.annotated.chip import Chip
+from meagan_lib.annotated.detector import find, threshold
+from meagan_lib.annotated.operating import wilson
 from meagan_lib.annotated.painters import AMPLITUDE_CV, Painter
 from meagan_lib.recordings.opening import electrode_positions_um, rails
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows.cutting import WindowConfig, cut_windows
-from meagan_lib.windows.detection import filtered_templates, nearest, segment_spans, true_peaks
+from meagan_lib.windows.detection import DetectionConfig, filtered_templates, nearest, segment_spans, true_peaks
 
-SCALED = 1.5
+SCALED = 2.0
 """A spike may be made so many times larger or smaller for its unit's depth."""
 REPEATED = 4
 """Units of one kind, of different depths, where all electrodes stand together."""
@@ -83,6 +83,7 @@ class Painted:
 def choose_units(chip: Chip, config: HybridConfig) -> Units:
     """Draw electrode, kind and depth of every unit.
 
+    Depths are even in the range that was asked for, as far as kinds reach; a unit's kind is one of about its depth.
     Where electrodes have positions, each unit has an electrode of its own, with all electrodes around it, and those
     chosen are spread out. Without positions a unit stays on an electrode on which its kind occurs.
 
@@ -91,40 +92,36 @@ def choose_units(chip: Chip, config: HybridConfig) -> Units:
     InputError
         A depth that no spike comes near; a chip too small for so many units.
     """
-    rng, (low, high) = np.random.default_rng(config.seed), config.depth
-    own = chip.kinds.label
+    rng, (low, high), own = np.random.default_rng(config.seed), config.depth, chip.kinds.label
     deep = -chip.footprints[:, 0].min(axis=1) / chip.noise[chip.channel]
     kind_depth = np.array([np.median(deep[own == k]) for k in range(len(chip.kinds.means))])
-    fits = (kind_depth * SCALED >= low) & (kind_depth <= high * SCALED)
-    if not fits.any():
+    low, high = max(low, kind_depth.min() / SCALED), min(high, kind_depth.max() * SCALED)
+    if low > high:
         raise InputError(
-            f"no spike of the recording is {low:g} to {high:g} noise levels deep, theirs are {kind_depth.min():.1f} to "
-            f"{kind_depth.max():.1f}: ask for a depth nearer to these"
+            f"no spike of the recording is {config.depth[0]:g} to {config.depth[1]:g} noise levels deep, theirs are "
+            f"{kind_depth.min():.1f} to {kind_depth.max():.1f}: ask for a depth nearer to these"
         )
+    depth = rng.uniform(low, high, config.units)
+    apart = np.abs(np.log(kind_depth / depth[:, None]))  # (units, kinds)
+    near = apart <= np.maximum(np.log(SCALED), apart.min(axis=1, keepdims=True))
+    kind = np.array([rng.choice(np.flatnonzero(alike)) for alike in near])
     positions = electrode_positions_um(chip.recording)
     if positions is None:
-        if config.units > REPEATED * fits.sum():
+        if config.units > (most := REPEATED * near.any(axis=0).sum()):
             raise InputError(
-                f"{config.units} units are too many: {fits.sum()} kinds of spikes have such a depth, and each makes at "
-                f"most {REPEATED} units; ask for fewer"
+                f"{config.units} units are too many: the kinds of spikes of such a depth make at most {most}; ask for "
+                f"fewer"
             )
-        kind = np.resize(rng.permutation(np.flatnonzero(fits)), config.units)
-        channel = np.array([np.bincount(chip.channel[own == k]).argmax() for k in kind])
-    else:
-        whole = np.flatnonzero((chip.windows.around >= 0).all(axis=1) & (chip.noise > 0))
-        if config.drift_um:
-            whole = np.array([c for c in whole if len(_path(positions, c, config.drift_um, chip.windows.around))], int)
-        if config.units > len(whole):
-            raise InputError(
-                f"the chip is too small for {config.units} units: {len(whole)} electrodes have all those around them"
-                f"{' all along the drift' if config.drift_um else ''}; ask for fewer units, or lower footprint_um"
-            )
-        channel = _spread(positions, whole, config.units, rng)
-        kind = rng.permutation(np.resize(rng.permutation(np.flatnonzero(fits)), config.units))
-    nearest = np.clip(kind_depth[kind], low, high)
-    wanted = rng.uniform(low, high, config.units).clip(kind_depth[kind] / SCALED, kind_depth[kind] * SCALED)
-    depth = np.where((wanted < low) | (wanted > high), nearest, wanted)
-    return Units(channel.astype(np.int32), kind, depth)
+        return Units(np.array([np.bincount(chip.channel[own == k]).argmax() for k in kind], np.int32), kind, depth)
+    whole = np.flatnonzero((chip.windows.around >= 0).all(axis=1) & chip.usable)
+    if config.drift_um:
+        whole = np.array([c for c in whole if len(_path(positions, c, config.drift_um, chip.windows.around))], int)
+    if config.units > len(whole):
+        raise InputError(
+            f"the chip is too small for {config.units} units: {len(whole)} electrodes have all those around them"
+            f"{' all along the drift' if config.drift_um else ''}; ask for fewer units, or lower footprint_um"
+        )
+    return Units(_spread(positions, whole, config.units, rng).astype(np.int32), kind, depth)
 
 
 def _spread(positions: np.ndarray, among: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -161,16 +158,13 @@ def spike_frames(chip: Chip, units: Units, config: HybridConfig) -> tuple[np.nda
     """
     rng, rate = np.random.default_rng(config.seed + 1), chip.recording.get_sampling_frequency()
     spans, reach = segment_spans(chip.recording), chip.observation.reach
-    wanted = round(config.rate_hz * np.diff(spans).sum() / rate)
+    mean = config.rate_hz * np.diff(spans).sum() / rate
     refractory, frames = max(round(config.refractory_ms * rate / 1000), 1), []
     for channel in units.channel:
-        mine = np.zeros(0, np.int64)
+        mine, wanted = np.zeros(0, np.int64), rng.poisson(mean)
         for _ in range(ROUNDS):
-            lacking = rng.poisson(wanted) - len(mine) if not len(mine) else wanted - len(mine)
-            if lacking <= 0:
-                break
-            drawn = chip.quiet.draw(np.full(lacking, channel), chip.windows.around, spans, reach, rng)
-            mine = np.unique(np.r_[mine, drawn])
+            lacking = np.full(wanted - len(mine), channel)
+            mine = np.unique(np.r_[mine, chip.quiet.draw(lacking, chip.windows.around, spans, reach, rng)])
             mine = mine[np.diff(mine, prepend=-refractory) >= refractory]
         frames.append(mine)
     frame, unit = np.concatenate(frames), np.repeat(np.arange(len(frames), dtype=np.int32), [len(f) for f in frames])
@@ -294,19 +288,28 @@ def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip
     frame, channel, unit, deep = true_peaks(truth, detection, rate, chip.noise, 0.0)
     shapes = filtered_templates(truth, detection, rate).min(axis=1)  # (units, channels)
     own = channel == np.where(chip.noise > 0, shapes / np.maximum(chip.noise, 1e-9), 0).argmin(axis=1)[unit]
-    windows = cut_windows(recording, detection, WindowConfig(split_fractions=(0.6, 0.1, 0.3)), min_train=None)
-    hit = nearest(frame[own], channel[own], windows.ledger.frame, windows.ledger.channel, detection.dead(rate)) >= 0
-    bins = pd.cut(deep[own], DEPTHS, right=False)
-    by_depth = pd.DataFrame({"depth (noise levels)": bins, "hit": hit}).groupby("depth (noise levels)", observed=True)
-    counts = by_depth["hit"].agg(spikes="size", found="sum").rename(index=str)
-    ends = [binomtest(int(k), int(n)).proportion_ci(method="wilson") for n, k in counts.to_numpy()]
-    recall = counts["found"] / counts["spikes"]
-    return counts.assign(recall=recall, low=[e.low for e in ends], high=[e.high for e in ends]).drop(columns="found")
+    found = find(recording, detection, chip.noise, threshold, floor=detection.threshold_mad)
+    hit = nearest(frame[own], channel[own], found.frame, found.channel, detection.dead(rate)) >= 0
+    table = pd.DataFrame({"depth (noise levels)": pd.cut(deep[own], DEPTHS, right=False), "hit": hit})
+    counts = table.groupby("depth (noise levels)", observed=True)["hit"].agg(spikes="size", recall="mean", found="sum")
+    ends = [wilson(hits, n) for hits, n in zip(counts["found"], counts["spikes"])]
+    counts["low"], counts["high"] = np.transpose(ends) if ends else ([], [])
+    return counts.drop(columns="found").rename(index=str)
 
 
-def describe(units: Units, truth: GroundTruth, config: HybridConfig, duration_s: float) -> dict:
-    """Return what was painted, for the report: the settings, and each unit's electrode, kind, depth and rate."""
-    counts = np.bincount(truth.unit, minlength=config.units)
+def unit_depths(truth: GroundTruth, detection: DetectionConfig, rate: float, noise: np.ndarray) -> np.ndarray:
+    """Return the depth (units,) of each mean spike after the band-pass, in noise levels, where it is deepest."""
+    trough = -filtered_templates(truth, detection, rate).min(axis=1)
+    return (trough / np.where(noise > 0, noise, np.inf)).max(axis=1)
+
+
+def describe(chip: Chip, units: Units, truth: GroundTruth, config: HybridConfig) -> dict:
+    """Return what was painted, for the report: the settings, and each unit's electrode, kind, depth and rate.
+
+    The depth is measured, as the band-passed hybrid has it: what was painted had gone through the filter before.
+    """
+    counts, duration_s = np.bincount(truth.unit, minlength=config.units), chip.recording.get_total_duration()
+    depth = unit_depths(truth, chip.detection, chip.recording.get_sampling_frequency(), chip.noise)
     return {
         "settings": asdict(config),
         "spikes": int(counts.sum()),
@@ -315,7 +318,7 @@ def describe(units: Units, truth: GroundTruth, config: HybridConfig, duration_s:
                 "unit": u,
                 "electrode": int(units.channel[u]),
                 "kind": int(units.kind[u]),
-                "depth_noise_levels": round(float(units.depth[u]), 2),
+                "depth_noise_levels": round(float(depth[u]), 2),
                 "spikes": int(counts[u]),
                 "rate_hz": round(float(counts[u] / duration_s), 3),
             }

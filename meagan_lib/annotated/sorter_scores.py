@@ -10,7 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, rankdata
+from scipy.stats import rankdata
+
+from meagan_lib.annotated.operating import wilson
 
 EDGES = (0.0, 4.0, 6.0, 8.0, 12.0, np.inf)
 """Edges of the bins of depth, in noise levels."""
@@ -30,12 +32,12 @@ def by_depth(units: pd.DataFrame, edges: Sequence[float] = EDGES, seed: int = 0)
         for depth, some in [*own.groupby(depth_bin(own["depth"], edges), observed=True), ("all", own)]:
             n, k = len(some), int((some["accuracy"] >= WELL).sum())
             low, high = interval(some["accuracy"].to_numpy(), seed)
-            well = binomtest(k, n).proportion_ci(method="wilson")
+            ends = dict(zip(("well_low", "well_high"), wilson(k, n)))
             means = some[["recall", "precision"]].mean()
             rows.append(
                 {"sorter": sorter, "depth": str(depth), "mean_depth": some["depth"].mean(), "units": n}
                 | {"accuracy": some["accuracy"].mean(), "low": low, "high": high, **means}
-                | {"well": k / n, "well_low": well.low, "well_high": well.high}
+                | {"well": k / n, **ends}
             )
     return pd.DataFrame(rows)
 

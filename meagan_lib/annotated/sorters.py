@@ -22,11 +22,12 @@ import psutil
 import spikeinterface.core as sc
 
 from meagan_lib import ROOT, InputError, choose
+from meagan_lib.annotated.hybrid import unit_depths
 from meagan_lib.annotated.writing import sorting_of
 from meagan_lib.recordings.brw import first_line
 from meagan_lib.recordings.opening import ground_truth, open_recording
-from meagan_lib.recordings.simulation import GroundTruth, truth_path
-from meagan_lib.windows.detection import DetectionConfig, filtered_templates
+from meagan_lib.recordings.simulation import truth_path
+from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.filtering import noise_levels, signs_and_gains
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
@@ -116,19 +117,11 @@ class Known:
             )
         if not len(truth.frame):
             raise InputError(f"{truth_path(path).name} has no spikes: make a hybrid of more units or a higher rate")
-        depth = unit_depths(recording, truth)
+        detection, rate = DetectionConfig(), recording.get_sampling_frequency()
+        noise = noise_levels(recording, detection.filter(rate), 0) * signs_and_gains(recording)[1]
+        depth = unit_depths(truth, detection, rate, noise)
         firing = np.unique(truth.unit)
         return cls(path, recording, sorting_of(truth, recording).select_units(firing), depth[firing])
-
-
-def unit_depths(recording: sc.BaseRecording, truth: GroundTruth) -> np.ndarray:
-    """Return the depth (units,) of each mean spike after the band-pass, in noise levels, where it is deepest."""
-    detection = DetectionConfig()
-    noise = (
-        noise_levels(recording, detection.filter(recording.get_sampling_frequency()), 0) * signs_and_gains(recording)[1]
-    )
-    trough = -filtered_templates(truth, detection, recording.get_sampling_frequency()).min(axis=1)
-    return (trough / np.where(noise > 0, noise, np.inf)).max(axis=1)
 
 
 def compare(

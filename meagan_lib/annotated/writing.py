@@ -35,7 +35,7 @@ def paint_file(
 ) -> tuple[dict, list[Path]]:
     """Make a hybrid of a recording and write it; return its report and the files.
 
-    ``out`` is its path, or empty: beside the working directory, as BRW where the recording has electrode positions.
+    ``out`` is its path, or empty: in the working directory, as BRW where the recording has electrode positions.
     ``say`` is told each step.
     """
     require_painter(painter)
@@ -48,7 +48,7 @@ def paint_file(
     fitted = fit_painter(painter, chip, config.seed)
     say(f"3 of 4: {config.units} units")
     made, truth, units = make_hybrid(chip, fitted, config)
-    report = describe(units, truth, config, source.get_total_duration()) | {"from": painter}
+    report = describe(chip, units, truth, config) | {"from": painter}
     say(f"4 of 4: {path}")
     return report, write_hybrid(made, truth, report, path)
 
@@ -99,7 +99,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
     except Exception as error:
-        if is_disk_full(error, path.parent):
+        if is_disk_full(path.parent, error):
             raise InputError(
                 f"the disk is full: {path.name} was not written; free some space under {path.parent} and run again"
             ) from error
@@ -114,7 +114,7 @@ def require_writable(recording: sc.BaseRecording, path: Path) -> None:
     Raises
     ------
     InputError
-        Another format; a folder that is not there; what BRW 3.x cannot hold: no electrodes of a chip, gaps in time,
+        Another format; the recording itself; what BRW 3.x cannot hold: no electrodes of a chip, gaps in time,
         gains that differ, samples of another type.
     """
     if path.suffix not in (".brw", ".zarr", ""):

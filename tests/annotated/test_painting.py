@@ -1,18 +1,20 @@
 """Painted spikes: what painters change, what detection accepts, and hybrid recordings as files."""
 
+import errno
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import spikeinterface.core as sc
+from typer.testing import CliRunner
 
-from meagan_lib import InputError
+from meagan_lib import InputError, cli
 from meagan_lib.annotated.chip import Chip, footprint_windows
 from meagan_lib.annotated.hybrid import HybridConfig, choose_units, describe, make_hybrid, threshold_misses
 from meagan_lib.annotated.judging import REAL, judge
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
-from meagan_lib.annotated.writing import require_writable, write_hybrid
+from meagan_lib.annotated.writing import atomic_folder, require_writable, write_hybrid
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
 from meagan_lib.models.gan import GAN
@@ -119,7 +121,7 @@ def test_units_keep_their_refractory_period_and_are_found_by_their_depth(chip, h
 @pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr"])
 def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
     made, truth, units = hybrid
-    report = describe(units, truth, HybridConfig(units=3), made.get_total_duration())
+    report = describe(chip, units, truth, HybridConfig(units=3))
     files = write_hybrid(made, truth, report, tmp_path / name)
     assert all(file.exists() for file in files) and not list(tmp_path.glob(".*"))
     again = open_recording(tmp_path / name)
@@ -135,6 +137,35 @@ def test_a_drifting_unit_moves_from_one_electrode_to_the_next(chip):
     _, truth, _ = make_hybrid(chip, fit_painter("template", chip), drifting)
     deepest = truth.templates_uv[0].min(axis=0)
     assert (deepest < 0.3 * deepest.min()).sum() >= 2 and len(np.unique(truth.frame)) == len(truth.frame)
+
+
+def test_units_are_as_deep_as_was_asked_and_the_report_says_what_the_filtered_hybrid_has(chip):
+    units = choose_units(chip, HybridConfig(units=10, depth=(6.0, 9.0)))
+    assert units.depth.min() >= 6 and units.depth.max() <= 9 and np.ptp(units.depth) > 1.5
+    config = HybridConfig(units=4, rate_hz=6.0, depth=(8.0, 10.0))
+    _, truth, units = make_hybrid(chip, fit_painter("template", chip), config)
+    told = [unit["depth_noise_levels"] for unit in describe(chip, units, truth, config)["units"]]
+    np.testing.assert_allclose(told, units.depth, rtol=0.12)
+
+
+def test_nothing_is_painted_on_an_electrode_that_cannot_be_trusted(chip):
+    broken = replace(chip, usable=np.arange(len(chip.noise)) % 2 == 0)
+    assert (choose_units(broken, HybridConfig(units=6)).channel % 2 == 0).all()
+
+
+def test_a_full_disk_leaves_no_half_of_a_folder_and_says_so(tmp_path):
+    kept = tmp_path / "hybrid.zarr"
+    kept.mkdir()
+    full = pytest.raises(InputError, match="the disk is full: hybrid.zarr was not written")
+    with full, atomic_folder(kept) as folder:
+        folder.mkdir()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_the_command_names_every_painter():
+    told = CliRunner().invoke(cli.app, ["hybrid", "--help"], env={"COLUMNS": "300"}).output
+    assert all(name in told for name in PAINTERS)
 
 
 @pytest.mark.parametrize(

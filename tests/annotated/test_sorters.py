@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from meagan_lib import InputError, cli, plots
 from meagan_lib.annotated import sorter_scores, sorters
+from meagan_lib.annotated.hybrid import unit_depths
 from meagan_lib.annotated.sorters import SORTERS, Known, Outcome, Sorter
 from meagan_lib.recordings.simulation import truth_path
+from meagan_lib.windows.detection import DetectionConfig
 
 
 @pytest.fixture
@@ -64,11 +66,12 @@ def test_accuracy_counts_what_is_missed_and_what_is_wrong(truth, hybrid):
 
 
 def test_a_units_depth_is_that_of_its_detected_troughs(recording, truth, traces, windows):
-    depth, troughs = sorters.unit_depths(recording, truth), []
+    rate, noise = recording.get_sampling_frequency(), windows.noise_mad
+    depth, troughs = unit_depths(truth, DetectionConfig(), rate, noise), []
     for unit in range(len(depth)):
         frames = truth.frame[truth.unit == unit]
         near = traces[frames[:, None] + np.arange(-20, 21)].mean(axis=0)
-        troughs.append((-near / windows.noise_mad).max())
+        troughs.append((-near / noise).max())
     assert depth == pytest.approx(np.array(troughs), rel=0.25)
     assert np.corrcoef(depth, troughs)[0, 1] > 0.98
 

@@ -191,6 +191,14 @@ def test_spikes_and_treatment_of_notebook_05_are_checked_before_the_run(tmp_path
             check("x", resolve("smoke", [], [f"05_organoid_network.{override}"]))
 
 
+def test_notebook_06_looks_at_the_recording_of_notebook_01_as_it_does_unless_told_otherwise():
+    own = resolve("quick", ["locust"], ["01_preprocessing.band_low_hz=200.0"])["06_annotated_synthesis"]
+    assert own["recording"] == "locust" and own["band_low_hz"] == 200.0
+    assert resolve("quick", ["a", "b"], [])["06_annotated_synthesis"]["recording"] == ""
+    other = resolve("quick", ["locust"], ["06_annotated_synthesis.recording=spikerbox"])["06_annotated_synthesis"]
+    assert other["recording"] == "spikerbox"
+
+
 def test_recordings_have_labels_of_their_own():
     given = ["day1/chip.brw", "day2/chip.brw", "locust", "chip-2.brw", "a 'b'.nwb"]
     assert merging.labels(given) == ["chip", "chip-2", "locust", "chip-2-2", "a_b_"]
