@@ -62,17 +62,18 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
     beside = [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json")]
     require_writable(recording, path)
     truth.save(beside[0])
-    with atomic_folder(beside[1]) as folder:
-        sorting_of(truth, recording).save(folder=folder, format="numpy_folder")
-    write_json(beside[2], report)
-    if path.suffix == ".brw":
-        write_brw(recording, path)
-    else:
-        step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
-        options = {"format": "zarr" if path.suffix else "binary", "chunk_size": step, "n_jobs": 1}
-        with atomic_folder(path) as folder, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The extractor is not serializable")  # what is painted has no path
-            recording.save(folder=folder, verbose=False, progress_bar=False, **options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The extractor is not serializable")  # what is painted has no path
+        with atomic_folder(beside[1]) as folder:
+            sorting_of(truth, recording).save(folder=folder, format="numpy_folder")
+        write_json(beside[2], report)
+        if path.suffix == ".brw":
+            write_brw(recording, path)
+        else:
+            step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
+            options = {"format": "zarr" if path.suffix else "binary", "chunk_size": step, "n_jobs": 1}
+            with atomic_folder(path) as folder:
+                recording.save(folder=folder, verbose=False, progress_bar=False, **options)
     return [path, *beside]
 
 
