@@ -9,11 +9,12 @@ import spikeinterface.core as sc
 from meagan_lib import InputError
 from meagan_lib.annotated.background import Quiet, footprints_at
 from meagan_lib.annotated.kinds import Kinds
-from meagan_lib.annotated.painting import Observation, centred
+from meagan_lib.annotated.painting import Observation
 from meagan_lib.recordings.quality import channel_quality
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
+from meagan_lib.windows.footprints import centred
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 WINDOW_MS = 6.4

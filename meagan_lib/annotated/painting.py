@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.footprints import centred
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 SOFT = 0.04
@@ -105,9 +106,3 @@ class Observation:
         second = (trough & far & (windows < -self.guard_mad * noise[:, None])).any(axis=1)
         middle = windows[:, self.half_window]
         return trough[:, self.half_window] & (middle < -self.threshold_mad * noise) & ~second
-
-
-def centred(footprints: np.ndarray, half_window: int, dead: int) -> np.ndarray:
-    """Return whether bool (n,) footprints (n, electrodes, samples) are deepest on their own, the first electrode."""
-    near = footprints[:, :, half_window - dead : half_window + dead + 1].min(axis=2)
-    return near.argmin(axis=1) == 0

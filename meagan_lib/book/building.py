@@ -24,7 +24,7 @@ import yaml
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import explorer, tables
-from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import read_json, write_if_changed
@@ -344,7 +344,7 @@ def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
     ``moment_matching.json`` has those of the networks after moment matching.
     """
     found = read_json(RESULTS / run / file)
-    return {model: in_order(found[model], METRICS) for model in in_order(found, plots.LABELS)}
+    return {model: in_order(found[model], ALL) for model in in_order(found, plots.LABELS)}
 
 
 def in_order(content: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:

@@ -45,7 +45,8 @@ class Explorable:
     """A trained generator, and what it takes to move about in its latent space.
 
     ``generator``: z (1, latent) → window (1, samples), with a label where it was trained with ``classes``, which say
-    what each label stands for. ``encoder``: window → μ, log σ²; None for a model without. The networks see x' of
+    what each label stands for. ``encoder``: window → μ, log σ²; None for a model without, and for one of footprints, of
+    which the own electrode is shown and only all together can be encoded. The networks see x' of
     x = ``centre`` + ``scale`` · x'. ``directions`` and ``fractions`` are :func:`leading_directions`.
     """
 
@@ -65,9 +66,9 @@ class Explorable:
 
     @torch.no_grad()
     def window(self, z: np.ndarray, label: int = 0) -> np.ndarray:
-        """Return the window float32 (samples,) of one z (latent,), in the amplitude unit."""
+        """Return the window float32 (samples,) of one z (latent,), on its own electrode, in the amplitude unit."""
         made = self.generator(torch.from_numpy(np.asarray(z, np.float32))[None], *self.label(label))
-        return self.centre + self.scale * made[0].numpy()
+        return self.centre + self.scale * made[0, : self.generator.samples // self.generator.electrodes].numpy()
 
     @torch.no_grad()
     def encoded(self, window: np.ndarray, label: int = 0) -> np.ndarray:
@@ -96,16 +97,17 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
             vae = build_vae(build_config(VAEGANConfig, **fields), data)
             generator, encoder = vae.decoder, vae.encoder.eval()
             encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
+            encoder = encoder if windows.electrodes == 1 else None
         else:
             generator = build_generator(build_config(GANConfig, **fields), data)
         generator.eval().load_state_dict(load_file(folder / "model.safetensors"))
     except RuntimeError as error:
         raise InputError(f"the weights of {model} in run '{run}' do not fit its config: train it again") from error
     # Of windows that were scaled one by one, the explorer shows the typical amplitude.
-    normaliser = fit_normalisation(named, windows.of(Split.TRAIN))
+    normaliser = fit_normalisation(named, windows.vectors_of(Split.TRAIN))
     zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
     directions, fractions = leading_directions(generator, fields["prior"], data.labels)
-    classes = [f"{condition} {unit}" for _, unit in windows.classes(condition, Split.TRAIN)[1]] if condition else []
+    classes = windows.class_names(condition) if condition else []
     return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, fractions)
 
 
@@ -142,6 +144,18 @@ class _Mean(nn.Module):
     def forward(self, x: Tensor, *label: Tensor) -> Tensor:
         """(1, samples) → (1, latent)."""
         return self.encoder(x, *label)[0]
+
+
+class _Own(nn.Module):
+    """A generator of footprints, of which the own electrode is left."""
+
+    def __init__(self, generator: WindowGenerator):
+        super().__init__()
+        self.generator, self.trace = generator, generator.samples // generator.electrodes
+
+    def forward(self, z: Tensor, *label: Tensor) -> Tensor:
+        """(1, latent) → (1, trace)."""
+        return self.generator(z, *label)[:, : self.trace]
 
 
 def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
@@ -183,6 +197,7 @@ def held_out(windows: SpikeWindows) -> np.ndarray:
 
 def _described(e: Explorable) -> dict:
     label = e.label(0)
+    generator = e.generator if e.generator.electrodes == 1 else _Own(e.generator)
     return {
         "model": e.model,
         "name": plots.LABELS[e.model],
@@ -194,7 +209,7 @@ def _described(e: Explorable) -> dict:
         "classes": e.classes,
         "directions": e.directions.tolist(),
         "fractions": e.fractions.tolist(),
-        "generator": _text(to_onnx(e.generator, e.generator.latent, label)),
+        "generator": _text(to_onnx(generator, e.generator.latent, label)),
         "encoder": _text(to_onnx(_Mean(e.encoder), e.generator.samples, label)) if e.encoder else None,
     }
 

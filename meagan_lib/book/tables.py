@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from meagan_lib import plots
-from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.evaluation.metrics import ALL
 
 ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
 """Which way a score is better."""
@@ -13,7 +13,7 @@ ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
 
 def heading(metric: str) -> str:
     """Return the label of a metric with an arrow for what is better."""
-    known = METRICS.get(metric)
+    known = ALL.get(metric)
     return f"{known.label} {ARROWS[known.better]}" if known else metric.replace("_", " ")
 
 

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "context": ["Context"],
-        "metrics": ["METRICS"],
+        "metrics": ["METRICS", "applicable"],
         "scores": ["REACH", "best_models", "beyond", "copies", "excesses", "headline", "score_models", "seed_by_seed"],
         "statistics": ["SIGNIFICANT", "q_values"],
     },

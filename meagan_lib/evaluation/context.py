@@ -36,13 +36,30 @@ class Context:
     gate: Callable[[Array], np.ndarray] | None = None
     """Which windows (n, samples), bool (n,), the rule of real ones accepts
     (:meth:`meagan_lib.windows.gate.Gate.passes`); None: all."""
+    electrodes: int = 1
+    """Electrodes of a footprint, whose traces follow one another in a window; the own electrode is the first."""
     _nearest: dict[int, tuple] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def fit(cls, train: Array, sampling_rate_hz: float, **fields) -> "Context":
-        """Fit to training windows (n, samples), as z-scores, with other ``fields`` as above."""
+        """Fit to training windows (n, samples), as z-scores, with other ``fields`` as above.
+
+        Footprints are (n, electrodes · samples).
+        """
         pca = PCA(min(COMPONENTS, *train.shape), svd_solver="full").fit(train)
         return cls(pca, sampling_rate_hz, train, **fields)
+
+    def own(self, windows: Array) -> Array:
+        """Return the trace (n, samples) of the own electrode of windows (n, electrodes · samples)."""
+        return windows if self.electrodes == 1 else windows[:, : windows.shape[1] // self.electrodes]
+
+    def footprints(self, windows: Array) -> Array:
+        """Return windows (n, electrodes · samples) as (n, electrodes, samples), where there are several electrodes."""
+        return windows if self.electrodes == 1 else windows.reshape(len(windows), self.electrodes, -1)
+
+    def traces(self, windows: Array) -> Array:
+        """Return the traces (n · electrodes, samples) of windows (n, electrodes · samples)."""
+        return windows.reshape(len(windows) * self.electrodes, -1)
 
     @cached_property
     def kmeans(self) -> KMeans:

@@ -80,7 +80,10 @@ def marginals(real: Array, fake: Array, sampling_rate_hz: float) -> dict[str, tu
     """Compare each shape feature: Wasserstein-1 distance over the real standard deviation, and KS distance."""
     a, b = (shape_features(windows, sampling_rate_hz) for windows in (real, fake))
     return {
-        name: (float(scipy.stats.wasserstein_distance(a[name], b[name])) / _spread(a[name]), _ks(a[name], b[name]))
+        name: (
+            float(scipy.stats.wasserstein_distance(a[name], b[name])) / _spread(a[name]),
+            ks_distance(a[name], b[name]),
+        )
         for name in a
     }
 
@@ -90,7 +93,7 @@ def _spread(values: Array) -> float:
     return float(values.std()) or 1.0
 
 
-def _ks(a: Array, b: Array) -> float:
+def ks_distance(a: Array, b: Array) -> float:
     """Return the largest gap between the distribution functions of (n,) and (m,): ``ks_2samp`` without its p-value."""
     a, b = np.sort(a), np.sort(b)
     below = (np.searchsorted(values, np.r_[a, b], side="right") / len(values) for values in (a, b))
@@ -107,13 +110,13 @@ def feature_wasserstein(real: Array, fake: Array, context: Context) -> Statistic
 def feature_ks(real: Array, fake: Array, context: Context) -> Statistic:
     """Kolmogorov–Smirnov distance of the shape features, that of the worst feature, in [0, 1]."""
     a, b = (shape_features(windows, context.sampling_rate_hz) for windows in (real, fake))
-    return lambda i, j: max(_ks(a[name][i], b[name][j]) for name in a)
+    return lambda i, j: max(ks_distance(a[name][i], b[name][j]) for name in a)
 
 
 def amplitude_ks(real: Array, fake: Array, context: Context) -> Statistic:
     """Kolmogorov–Smirnov distance of the peak-to-peak amplitudes, in [0, 1]."""
     a, b = np.ptp(real, axis=1), np.ptp(fake, axis=1)
-    return lambda i, j: _ks(a[i], b[j])
+    return lambda i, j: ks_distance(a[i], b[j])
 
 
 def _profile(windows: Array) -> Array:

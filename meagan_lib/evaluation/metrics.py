@@ -4,6 +4,9 @@ A metric is a function ``prepare(real, fake, context) → statistic``: the costl
 ``statistic(i, j)`` gives the value on the windows ``real[i]`` and ``fake[j]``, so that resampling is cheap. The
 reference ``real`` is always held out; the training windows fit what a metric looks through (:class:`Context`). A value
 says nothing without its floor and its reach: :mod:`meagan_lib.evaluation.scores` puts them beside it.
+
+Footprints are compared as one long vector, but for metrics that read the trace of one electrode, or see electrodes as
+such (``Metric.view``); and by three more that only they have.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from meagan_lib.evaluation import classifiers, distances, memorisation, neighbours
+from meagan_lib.evaluation import classifiers, distances, footprints, memorisation, neighbours
 from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.windows.features import Array
 from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
@@ -36,26 +39,37 @@ class Metric(NamedTuple):
     """Why it is shown and decides nothing."""
     spread: Literal["resampled", "halves", "binomial"] = "resampled"
     """How its interval is found, see :func:`meagan_lib.evaluation.scores.evaluate`."""
+    view: Literal["vector", "own", "footprint"] = "vector"
+    """What it sees of a footprint: all electrodes in a row, the trace of its own, or (electrodes, samples)."""
     refitted: Callable[[float], float] | None = None
     """Of a metric that is cross-validated, which takes the events of the windows as well: what other training windows
     add to its variance, as a multiple, by its value."""
+
+    def statistic(self, real: Array, fake: Array, context: Context, **more: Array) -> Statistic:
+        """Prepare the metric with its view of ``real`` and ``fake``; ``more`` is what it takes besides."""
+        if self.view != "vector":
+            see = context.own if self.view == "own" else context.footprints
+            real, fake = see(real), see(fake)
+        return self.prepare(real, fake, context, **more)
 
 
 _cnn_refitted = partial(classifiers.refitted, half_learned=6.0)
 _balls = partial(Metric, better="near the floor", spread="halves")
 METRICS: dict[str, Metric] = {
-    "c2st_auc": Metric(classifiers.c2st_auc, "C2ST AUC", "overall", refitted=classifiers.refitted),
-    "c2st_cnn_auc": Metric(classifiers.c2st_cnn_auc, "C2ST AUC of a CNN", "overall", refitted=_cnn_refitted),
+    "c2st_auc": Metric(classifiers.c2st_auc, "C2ST AUC", "overall", view="footprint", refitted=classifiers.refitted),
+    "c2st_cnn_auc": Metric(
+        classifiers.c2st_cnn_auc, "C2ST AUC of a CNN", "overall", view="footprint", refitted=_cnn_refitted
+    ),
     "sliced_wasserstein": Metric(distances.sliced_wasserstein, "sliced Wasserstein", "distribution"),
     "squared_mmd": Metric(distances.squared_mmd, "MMD²", "distribution", signed=True),
     "frechet_distance": Metric(distances.frechet_distance, "Fréchet distance", "distribution"),
-    "feature_wasserstein": Metric(distances.feature_wasserstein, "features W₁/σ", "shape"),
-    "feature_ks": Metric(distances.feature_ks, "worst feature KS", "shape"),
-    "amplitude_ks": Metric(distances.amplitude_ks, "amplitude KS", "shape"),
+    "feature_wasserstein": Metric(distances.feature_wasserstein, "features W₁/σ", "shape", view="own"),
+    "feature_ks": Metric(distances.feature_ks, "worst feature KS", "shape", view="own"),
+    "amplitude_ks": Metric(distances.amplitude_ks, "amplitude KS", "shape", view="own"),
     "profile_l1": Metric(distances.profile_l1, "mean and SD L1", "shape"),
     "profile_l2": Metric(distances.profile_l2, "mean and SD L2", "shape"),
-    "log_spectral_distance": Metric(distances.log_spectral_distance, "log-spectral distance", "colour"),
-    "autocorrelation_distance": Metric(distances.autocorrelation_distance, "autocorrelation", "colour"),
+    "log_spectral_distance": Metric(distances.log_spectral_distance, "log-spectral distance", "colour", view="own"),
+    "autocorrelation_distance": Metric(distances.autocorrelation_distance, "autocorrelation", "colour", view="own"),
     "passes": Metric(neighbours.passes, "passes the gate", "gate", "higher", spread="binomial"),
     "precision": _balls(neighbours.precision, "precision", "fidelity"),
     "density": _balls(neighbours.density, "density", "fidelity"),
@@ -74,13 +88,26 @@ METRICS: dict[str, Metric] = {
     "authenticity": Metric(memorisation.authenticity, "authenticity", "memorisation", "higher"),
     "share_nearest": Metric(memorisation.fraction_nearest, "nearer than 95 % of test", "memorisation"),
 }
-"""All metrics by the name that they have in ``scores.json``."""
+"""All metrics of windows by the name that they have in ``scores.json``."""
+_space = partial(Metric, family="space", view="footprint")
+OF_FOOTPRINTS: dict[str, Metric] = {
+    "decay_ks": _space(footprints.decay_ks, "decay of the amplitude KS"),
+    "delay_difference": _space(footprints.delay_difference, "delay between electrodes (ms)"),
+    "noise_correlation": _space(footprints.noise_correlation_difference, "correlation of the noise"),
+}
+"""Those that only footprints have."""
+ALL = METRICS | OF_FOOTPRINTS
+
+
+def applicable(electrodes: int) -> dict[str, Metric]:
+    """Return the metrics of windows of so many electrodes, by name."""
+    return METRICS if electrodes == 1 else ALL
 
 
 def values(real: Array, fake: Array, context: Context, names: Iterable[str]) -> dict[str, float]:
     """Compute the metrics called ``names`` of generated windows against held-out real ones, without floor and reach."""
     i, j = np.arange(len(real)), np.arange(len(fake))
-    return {name: METRICS[name].prepare(real, fake, context)(i, j) for name in names}
+    return {name: ALL[name].statistic(real, fake, context)(i, j) for name in names}
 
 
 @dataclass(frozen=True)
@@ -101,10 +128,11 @@ class Validation:
     @classmethod
     def of(cls, windows: SpikeWindows, normalisation: str = "z_score", seed: int = 0, n: int = 1000) -> "Validation":
         """Take the first ``n`` validation windows, for a model of windows that are normalised so."""
-        scale = Standardiser.fit(windows.of(Split.TRAIN))
-        own = fit_normalisation(normalisation, windows.of(Split.TRAIN))
-        context = Context.fit(scale.transform(windows.of(Split.TRAIN)), windows.sampling_rate_hz, seed=seed)
-        held_out = scale.transform(windows.of(Split.VALIDATION))[:n]
+        train = windows.vectors_of(Split.TRAIN)
+        scale, own = Standardiser.fit(train), fit_normalisation(normalisation, train)
+        about = {"seed": seed, "electrodes": windows.electrodes}
+        context = Context.fit(scale.transform(train), windows.sampling_rate_hz, **about)
+        held_out = scale.transform(windows.vectors_of(Split.VALIDATION))[:n]
         events = windows.events[windows.split == Split.VALIDATION][:n]
         return cls(held_out, context, lambda generated: scale.transform(own.inverse(generated)), events)
 
@@ -113,7 +141,7 @@ class Validation:
         generated = self.z_scores(generated)
         real = np.arange(len(self.held_out)) if self.events is None else self.events
         events = np.r_[real, real.max() + 1 + np.arange(len(generated))]
-        statistic = classifiers.c2st_auc(self.held_out, generated, self.context, events, n_trees=40)
+        statistic = METRICS["c2st_auc"].statistic(self.held_out, generated, self.context, events=events, n_trees=40)
         return statistic(np.arange(len(self.held_out)), np.arange(len(generated)))
 
     @cached_property

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from meagan_lib.evaluation.context import Context
-from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import REACH, by_event, excesses, score_models
 from meagan_lib.windows.features import Array
 
@@ -58,12 +57,40 @@ FAILURES: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
     "a mode dropped": lambda windows, context, rng: without_a_mode(windows, context.clusters(windows), rng),
     "training copies + 1 % noise": lambda windows, context, rng: copied(context.train, len(windows), rng),
     "amplitude × 1.2": lambda windows, context, rng: np.float32(1.2) * windows,
-    "low-passed": lambda windows, context, rng: low_passed(windows),
-    "time shuffled": lambda windows, context, rng: rng.permuted(windows, axis=1),
+    "low-passed": lambda windows, context, rng: low_passed(context.traces(windows)).reshape(windows.shape),
+    "time shuffled": lambda windows, context, rng: rng.permuted(context.traces(windows), axis=1).reshape(windows.shape),
     "a Gaussian": lambda windows, context, rng: gaussian(context.train, len(windows), context.seed),
     "modes contracted by 15 %": lambda windows, context, rng: contracted(windows, context.clusters(windows)),
 }
 """From held-out real windows (n, samples) to as many spoilt ones; copies and the Gaussian come of training windows."""
+
+
+def neighbours_scaled(windows: Array, context: Context, gain: float = 0.8) -> Array:
+    """Give the electrodes around the own one another ``gain``."""
+    footprints = context.footprints(windows).copy()
+    footprints[:, 1:] *= np.float32(gain)
+    return footprints.reshape(windows.shape)
+
+
+def neighbours_late(windows: Array, context: Context, samples: int = 1) -> Array:
+    """Shift the electrodes around the own one by some ``samples``; the last become the first."""
+    footprints = context.footprints(windows).copy()
+    footprints[:, 1:] = np.roll(footprints[:, 1:], samples, axis=2)
+    return footprints.reshape(windows.shape)
+
+
+def neighbours_exchanged(windows: Array, context: Context, rng: np.random.Generator) -> Array:
+    """Give each electrode the trace that it had in another footprint."""
+    traces = context.footprints(windows).swapaxes(0, 1)  # (electrodes, n, samples)
+    return np.stack([rng.permutation(of_one) for of_one in traces], axis=1).reshape(windows.shape)
+
+
+OF_FOOTPRINTS: dict[str, Callable[[Array, Context, np.random.Generator], Array]] = {
+    "neighbours × 0.8": lambda windows, context, rng: neighbours_scaled(windows, context),
+    "neighbours a sample late": lambda windows, context, rng: neighbours_late(windows, context),
+    "neighbours of other spikes": neighbours_exchanged,
+}
+"""Failures that only windows of several electrodes can have."""
 
 
 def planted_failures(
@@ -71,7 +98,7 @@ def planted_failures(
     context: Context,
     n_windows: int = 1000,
     n_bootstrap: int = 50,
-    names: Iterable[str] = METRICS,
+    names: Iterable[str] | None = None,
     events: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, dict[str, dict]]:
     """Score every failure, and other real windows, by every metric: failure → metric → value, excess, flagged.
@@ -87,7 +114,7 @@ def planted_failures(
     known |= {CONTROL: known["test"][order[:n]], "test": known["test"][order[n:]]}
     spoilt = {
         failure: plant(control, context, np.random.default_rng([context.seed, i]))
-        for i, (failure, plant) in enumerate(FAILURES.items())
+        for i, (failure, plant) in enumerate((FAILURES | (OF_FOOTPRINTS if context.electrodes > 1 else {})).items())
     } | {CONTROL: control}
     scores = score_models(rest, context, spoilt, n, n_bootstrap, names, known, refuse=False)
     return {

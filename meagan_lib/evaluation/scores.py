@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.stats
 
 from meagan_lib.evaluation.context import Context
-from meagan_lib.evaluation.metrics import METRICS, Better, Metric
+from meagan_lib.evaluation.metrics import ALL, Better, Metric, applicable
 from meagan_lib.evaluation.statistics import SIGNIFICANT, Paired, paired, q_values
 from meagan_lib.windows.features import Array
 
@@ -67,7 +67,7 @@ def evaluate(
     """
     a, b = events or (np.arange(len(real)), len(real) + np.arange(len(fake)))
     more = {"events": np.r_[a, b]} if metric.refitted else {}
-    statistic = metric.prepare(real, fake, context, **more)
+    statistic = metric.statistic(real, fake, context, **more)
     value = statistic(np.arange(len(real)), np.arange(len(fake)))
     if metric.spread == "binomial":
         low, high = scipy.stats.binomtest(round(value * len(fake)), len(fake)).proportion_ci(method="wilson")
@@ -126,7 +126,7 @@ def score_models(
     synthetic: Mapping[str, Array | Sequence[Array]],
     n_windows: int = 2000,
     n_bootstrap: int = 50,
-    names: Iterable[str] = METRICS,
+    names: Iterable[str] | None = None,
     events: Mapping[str, np.ndarray] | None = None,
     refuse: bool = True,
 ) -> dict[str, dict[str, dict]]:
@@ -158,8 +158,8 @@ def score_models(
     alone = of_again.max() + 1 + np.arange(n)  # generated windows
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
     scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
-    for name in names:
-        metric = METRICS[name]
+    for name in names or applicable(context.electrodes):
+        metric = ALL[name]
         floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap, (of_a, of_b))
         without = others if metric.family == "memorisation" else context
         results = {REACH: [evaluate(metric, a, again, without, n_bootstrap, (of_a, of_again))]}
@@ -217,7 +217,7 @@ def compare(scores: Scores, asked: Iterable[tuple[str, str, str]]) -> dict[tuple
     the two, gives its 95 % interval over 2 · 1.96. All are held against the same real windows, which makes the test a
     cautious one.
     """
-    found = {each: _margin(*(scores[model][each[2]] for model in each[:2]), METRICS[each[2]].better) for each in asked}
+    found = {each: _margin(*(scores[model][each[2]] for model in each[:2]), ALL[each[2]].better) for each in asked}
     margins, errors = np.array(list(found.values())).reshape(-1, 2).T
     p = 2 * scipy.stats.norm.sf(np.abs(margins) / np.where(errors > 0, errors, np.nan))
     return {each: Lead(*map(float, lead)) for each, *lead in zip(found, margins, p, q_values(p))}
@@ -237,7 +237,7 @@ def _margin(mine: Mapping, its: Mapping, better: Better) -> tuple[float, float]:
 def excesses(scores: Scores) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return model → metric → :func:`excess`."""
     return {
-        model: {name: excess(score, METRICS[name].better) for name, score in by.items()} for model, by in scores.items()
+        model: {name: excess(score, ALL[name].better) for name, score in by.items()} for model, by in scores.items()
     }
 
 
@@ -253,7 +253,7 @@ def seed_by_seed(
     first, second = (
         {
             name: {
-                seed: excess({**s, "value": value}, METRICS[name].better)[0]
+                seed: excess({**s, "value": value}, ALL[name].better)[0]
                 for seed, value in zip(list(own), s["seeds"], strict=True)
             }
             for name, s in scores[model].items()
@@ -265,14 +265,14 @@ def seed_by_seed(
         for name, each in first.items()
     }
     found = {name: paired(first[name], second[name]) for name in first}
-    q = q_values([float("nan") if METRICS[name].report_only else pair.p for name, pair in found.items()])
+    q = q_values([float("nan") if ALL[name].report_only else pair.p for name, pair in found.items()])
     return differences, {name: replace(pair, q=float(its)) for (name, pair), its in zip(found.items(), q)}
 
 
 def beyond(scores: Scores, model: str) -> list[str]:
     """List the metrics that decide on which ``model`` is worse than sampling and drift explain: an excess above 1."""
     worse = excesses({model: scores[model]})[model]
-    return [name for name, (value, *_) in worse.items() if value > 1 and not METRICS[name].report_only]
+    return [name for name, (value, *_) in worse.items() if value > 1 and not ALL[name].report_only]
 
 
 def copies(scores: Scores, model: str) -> bool:
@@ -308,7 +308,7 @@ def best_models(scores: Scores, labels: Mapping[str, str]) -> pd.DataFrame:
     if not ranked:
         return pd.DataFrame(index=list(QUESTIONS))
     best = {
-        name: min(ranked, key=lambda model, name=name: distance(scores[model][name], METRICS[name].better))
+        name: min(ranked, key=lambda model, name=name: distance(scores[model][name], ALL[name].better))
         for name in QUESTIONS.values()
     }
     leads = compare(
@@ -322,7 +322,7 @@ def best_models(scores: Scores, labels: Mapping[str, str]) -> pd.DataFrame:
                 others[lead.significant].append(f"{labels[model]} ({scores[model][name]['value']:.3f})")
         low, high = score["interval"]
         rows[question] = {
-            "score": METRICS[name].label,
+            "score": ALL[name].label,
             "best": labels[best[name]],
             "value": f"{score['value']:.3f} ({low:.3f} to {high:.3f})",
             "significantly better than": ", ".join(others[True]) or "none",

@@ -14,10 +14,11 @@ def training_data(
 ) -> TrainingData:
     """Return what a model is fitted to: normalised training windows, their labels, the low-pass, the validation.
 
-    ``condition`` is ``unit`` or ``channel``, the classes of the labels; empty: no labels. The ``seed`` is that of the
-    trees that validate; None: nothing does.
+    Where the windows have footprints a model is fitted to these, all electrodes on one scale, so that their relative
+    amplitudes survive. ``condition`` is ``unit``, ``channel`` or ``depth``, the classes of the labels; empty: no
+    labels. The ``seed`` is that of the trees that validate; None: nothing does.
     """
-    train = windows.of(Split.TRAIN)
+    train = windows.vectors_of(Split.TRAIN)
     normaliser = fit_normalisation(normalisation, train)
     return TrainingData(
         normaliser.transform(train),
@@ -25,6 +26,7 @@ def training_data(
         None if seed is None else Validation.of(windows, normalisation, seed),
         windows.classes(condition, Split.TRAIN)[0] if condition else None,
         normaliser.bounded,
+        windows.electrodes,
     )
 
 

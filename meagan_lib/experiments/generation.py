@@ -30,7 +30,7 @@ def draw_synthetic(
     often as among the training windows. The model was fitted with ``normalisation`` and ``condition``; ``matched``
     windows go through :func:`moment_matching`.
     """
-    train = windows.of(Split.TRAIN)
+    train = windows.vectors_of(Split.TRAIN)
     normaliser = fit_normalisation(normalisation, train)
     labels, classes = windows.classes(condition, Split.TRAIN) if condition else (None, None)
 
@@ -49,7 +49,8 @@ def draw_synthetic(
         more = min(int(1.1 * (n - n_passed) * n_drawn / max(n_passed, 1)) + 1, MOST_DRAWN * n - n_drawn)
         wanted = more if n_passed < n else 0
     drawn, passes, own = (None if column[0] is None else np.concatenate(column) for column in zip(*parts))
-    columns = {} if own is None else {{"unit": "label", "channel": "channel"}[condition]: classes[own, 1]}
+    column = {"unit": "label", "channel": "channel"}.get(condition)  # a depth is measured, not noted
+    columns = {column: classes[own, 1]} if column else {}
     return windows.synthetic(drawn, passes=passes, **columns)
 
 
@@ -58,14 +59,16 @@ def draw_by_class(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return real test windows and 500 that a conditional model draws, of the classes with ``most`` training windows.
 
-    Both are class → windows (·, samples).
+    Both are class → windows (·, samples), on the own electrode.
     """
     labels, classes = windows.classes(condition, Split.TRAIN)
     own = windows.classes_among(condition, Split.TEST, classes)
-    inverse = fit_normalisation(normalisation, windows.of(Split.TRAIN)).inverse
-    largest = {f"{condition} {classes[k, 1]}": k for k in np.argsort(-np.bincount(labels), kind="stable")[:most]}
+    normaliser = fit_normalisation(normalisation, windows.vectors_of(Split.TRAIN))
+    names = windows.class_names(condition)
+    largest = {names[k]: k for k in np.argsort(-np.bincount(labels), kind="stable")[:most]}
     real = {name: windows.of(Split.TEST)[own == k] for name, k in largest.items()}
-    return real, {name: inverse(model.sample(500, seed, np.full(500, k))) for name, k in largest.items()}
+    drawn = {name: normaliser.inverse(model.sample(500, seed, np.full(500, k))) for name, k in largest.items()}
+    return real, {name: vectors[:, : windows.n_samples] for name, vectors in drawn.items()}
 
 
 def moment_matching(generated: np.ndarray, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

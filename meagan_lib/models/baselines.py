@@ -1,7 +1,7 @@
 """Baselines without a network: quick to fit, and the first that must be beaten."""
 
 import numpy as np
-from scipy.linalg import toeplitz
+from scipy.linalg import block_diag, toeplitz
 from sklearn.mixture import GaussianMixture
 
 from meagan_lib.models.contract import ArrayModel, TrainingData, band_noise
@@ -22,12 +22,17 @@ class PCAGaussian(ArrayModel):
     the band; s gives the rest its variance. Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, where ε is white.
     """
 
+    electrodes = np.array(1)
+
     def __init__(self, data: TrainingData, seed: int = 0, n_components: int = 10):
         self.mean, axes, deviations = principal_axes(data.train)
         self.axes, self.deviations = axes[:, :n_components], deviations[:n_components]
         self.lowpass = np.asarray(data.lowpass, dtype=np.float64)
         spread = np.convolve(self.lowpass, self.lowpass)[len(self.lowpass) - 1 :]  # of ε: its autocovariance
-        covariance = toeplitz(np.pad(spread, (0, len(self.mean)))[: len(self.mean)] / spread[0])
+        trace = toeplitz(np.pad(spread, (0, data.trace))[: data.trace] / spread[0])
+        covariance = block_diag(*[trace] * data.electrodes)
+        if data.electrodes > 1:
+            self.electrodes = np.array(data.electrodes)
         left = np.trace(covariance) - np.trace(self.axes.T @ covariance @ self.axes)
         self.noise = np.array(np.sqrt((deviations[n_components:] ** 2).sum() / max(left, 1e-12)))
 
@@ -41,7 +46,7 @@ class PCAGaussian(ArrayModel):
         """Draw windows float32 (n, samples)."""
         rng = np.random.default_rng(seed)
         along = rng.standard_normal((n, len(self.deviations))) * self.deviations
-        rest = band_noise(n, len(self.mean), self.lowpass, rng)
+        rest = band_noise(n, len(self.mean), self.lowpass, rng, int(self.electrodes))
         rest -= rest @ self.axes @ self.axes.T
         return (self.mean + along @ self.axes.T + self.noise * rest).astype(np.float32)
 
@@ -95,9 +100,13 @@ class Bootstrap(ArrayModel):
     one where copying does not count.
     """
 
+    electrodes = np.array(1)
+
     def __init__(self, data: TrainingData, seed: int = 0, jitter: float = 0.05):
         self.windows, self.jitter = np.asarray(data.train, np.float32), np.array(jitter)
         self.lowpass = np.asarray(data.lowpass, dtype=np.float64)
+        if data.electrodes > 1:
+            self.electrodes = np.array(data.electrodes)
 
     @property
     def n_parameters(self) -> int:
@@ -108,5 +117,5 @@ class Bootstrap(ArrayModel):
         """Draw windows float32 (n, samples)."""
         rng = np.random.default_rng(seed)
         drawn = self.windows[rng.integers(len(self.windows), size=n)]
-        noise = band_noise(n, self.windows.shape[1], self.lowpass, rng)
+        noise = band_noise(n, self.windows.shape[1], self.lowpass, rng, int(self.electrodes))
         return (drawn + self.jitter * noise).astype(np.float32)

@@ -98,12 +98,15 @@ class ArrayModel(Model):
         return model
 
 
-def band_noise(n: int, samples: int, lowpass: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+def band_noise(
+    n: int, samples: int, lowpass: Sequence[float], rng: np.random.Generator, electrodes: int = 1
+) -> np.ndarray:
     """Draw white Gaussian noise through a low-pass with these taps (odd,), scaled to variance 1, float64 (n, samples).
 
-    Noise that was measured has no power above the band either: white noise on a window would give it away.
+    Noise that was measured has no power above the band either: white noise on a window would give it away. ``samples``
+    are of all ``electrodes``, each with noise of its own.
     """
     taps = np.asarray(lowpass, dtype=np.float64)
-    white = rng.standard_normal((n, samples + len(taps) - 1))
+    white = rng.standard_normal((n * electrodes, samples // electrodes + len(taps) - 1))
     stacked = np.lib.stride_tricks.sliding_window_view(white, len(taps), axis=1)
-    return stacked @ (taps / np.linalg.norm(taps))
+    return (stacked @ (taps / np.linalg.norm(taps))).reshape(n, samples)

@@ -10,7 +10,7 @@ from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering
 from meagan_lib.windows.cutting import Isolation, WindowConfig, stretches
 from meagan_lib.windows.detection import DetectionConfig, true_peaks
-from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
+from meagan_lib.windows.spike_windows import OF_FOOTPRINTS, Ledger, Reason, SpikeWindows
 
 GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
 DEEP_MAD = 3.0
@@ -24,7 +24,7 @@ def isolated(ledger: Ledger) -> dict[str, np.ndarray]:
     dropped passes the rule as worded, with the same guard. Peaks between two splits count with the others.
     """
     run = [Reason.KEPT, Reason.EDGE_OF_SPLIT]
-    worded = [*run, Reason.PREVIOUS_TOO_CLOSE, Reason.GUARD_PEAK_IN_WINDOW, Reason.NEIGHBOUR_ACTIVE]
+    worded = [*run, Reason.PREVIOUS_TOO_CLOSE, Reason.GUARD_PEAK_IN_WINDOW, Reason.NEIGHBOUR_ACTIVE, *OF_FOOTPRINTS]
     return {"as the thesis words it": np.isin(ledger.reason, worded), "as in this run": np.isin(ledger.reason, run)}
 
 

@@ -19,7 +19,7 @@ from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering, streaming
 from meagan_lib.windows.detection import DetectionConfig, depths, nearest, segment_spans, true_peaks
-from meagan_lib.windows.footprints import electrodes_around
+from meagan_lib.windows.footprints import centred, electrodes_around, nearest_electrodes
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
@@ -67,6 +67,9 @@ class WindowConfig:
     """How often training, validation and test time follow one another."""
     footprint_um: float = 0.0
     """Electrodes within this distance of the trough's are cut as well; 0: none."""
+    neighbours: int = 0
+    """So many of the nearest electrodes are cut as well, and only spikes that have them all and are deepest on the
+    electrode in their middle become windows; 0: none."""
 
     def __post_init__(self):
         choose("alignment", self.alignment, ("trough", "interpolated"))
@@ -74,6 +77,12 @@ class WindowConfig:
             raise InputError(f"artefact is {self.artefact:g}: give the size that no spike exceeds, or 0 for no limit")
         if self.footprint_um < 0:
             raise InputError(f"footprint_um is {self.footprint_um:g}: give a distance, or 0 for the electrode alone")
+        if self.neighbours < 0:
+            raise InputError(
+                f"neighbours is {self.neighbours}: give a number of electrodes, or 0 for the own one alone"
+            )
+        if self.neighbours and self.footprint_um:
+            raise InputError("footprint_um and neighbours are two ways to choose electrodes: give one of them")
 
     @property
     def padding(self) -> int:
@@ -202,6 +211,7 @@ def stretches(
                 Reason.PREVIOUS_TOO_CLOSE: flags & previous,
                 Reason.GUARD_PEAK_IN_WINDOW: flags & streaming.GUARD,
                 Reason.NEIGHBOUR_ACTIVE: busy,
+                **(_without_footprint(found, search, bad, gain) if config.neighbours else {}),
                 Reason.EDGE_OF_SPLIT: between,
             }
             reason = np.select([held.astype(bool) for held in holds.values()], [*holds], Reason.KEPT).astype(np.uint8)
@@ -218,8 +228,18 @@ def stretches(
             yield Stretch(peaks, split, windows * gain[found.channel[kept], None], footprints)
 
 
+def _without_footprint(found: Found, search: Search, bad: np.ndarray, gain: np.ndarray) -> dict[Reason, np.ndarray]:
+    """Find the peaks bool (peaks,) that cannot stand for a spike with its neighbours, by reason."""
+    around, larger = search.around[found.channel], np.zeros(len(found.frame), bool)
+    scaled = found.footprints * gain[around[found.has_window], None]
+    larger[found.has_window] = ~centred(scaled, search.reach, search.dead)
+    return {Reason.FOOTPRINT_INCOMPLETE: ((around < 0) | bad[around]).any(axis=1), Reason.LARGER_BESIDE: larger}
+
+
 def footprint_electrodes(recording: sc.BaseRecording, config: WindowConfig) -> np.ndarray | None:
     """Return the electrodes int32 (channels, electrodes) of each electrode's footprint; None when none are cut."""
+    if config.neighbours:
+        return nearest_electrodes(electrode_positions_um(recording), recording.get_num_channels(), config.neighbours)
     if config.footprint_um == 0:
         return None
     return electrodes_around(electrode_positions_um(recording), recording.get_num_channels(), config.footprint_um)
@@ -313,8 +333,9 @@ def cut_windows(
             label[match >= 0] = unit[match[match >= 0]]
         stated = asdict(detection) | asdict(config)
         stated["split_shares"] = stated.pop("split_fractions")  # as files have called it from the beginning
-        if around is None:
-            del stated["footprint_um"]
+        for name in ("footprint_um", "neighbours"):
+            if not stated[name]:
+                del stated[name]
         bursts = np.zeros((0, 2), np.int64) if truth is None else truth.bursts
         done = SpikeWindows(
             windows=np.empty((0, samples), np.float32),

@@ -32,13 +32,7 @@ def electrodes_around(positions_um: np.ndarray | None, n_channels: int, distance
         No positions, and too many electrodes to stand together; no electrode within the distance of another.
     """
     if positions_um is None or np.isnan(positions_um).any():
-        if n_channels > TETRODE:
-            raise InputError(
-                f"footprints need the electrodes' positions, which this recording of {n_channels} channels does not "
-                f"give: name a file that has them, or set footprint_um to 0"
-            )
-        others = [np.r_[c, np.delete(np.arange(n_channels), c)] for c in range(n_channels)]
-        return np.array(others, np.int32)
+        return _tetrode(n_channels, "footprint_um")
     step = np.rint(positions_um[None] - positions_um[:, None]).astype(np.int64)  # from row to column
     far = np.hypot(*step.transpose(2, 0, 1))
     near = far <= distance_um
@@ -61,6 +55,57 @@ def electrodes_around(positions_um: np.ndarray | None, n_channels: int, distance
     return around
 
 
+def _tetrode(n_channels: int, parameter: str) -> np.ndarray:
+    """Return all electrodes int32 (channels, channels), its own first in each row.
+
+    ``InputError``: too many to stand together.
+    """
+    if n_channels > TETRODE:
+        raise InputError(
+            f"footprints need the electrodes' positions, which this recording of {n_channels} channels does not "
+            f"give: name a file that has them, or set {parameter} to 0"
+        )
+    others = [np.r_[c, np.delete(np.arange(n_channels), c)] for c in range(n_channels)]
+    return np.array(others, np.int32)
+
+
+def nearest_electrodes(positions_um: np.ndarray | None, n_channels: int, neighbours: int) -> np.ndarray:
+    """Find each electrode and its nearest neighbours, int32 (channels, 1 + neighbours), itself first, −1 for none.
+
+    On a grid they stand at the same places around every electrode (:func:`electrodes_around`), so that an electrode at
+    the rim of the chip lacks some; elsewhere they are the nearest, wherever they stand. A few electrodes without
+    positions (a tetrode) are all in each footprint, in their own order.
+
+    ``InputError``: more neighbours than there are other electrodes; too many electrodes without positions.
+    """
+    if neighbours >= n_channels:
+        raise InputError(
+            f"neighbours is {neighbours}, and an electrode of this recording has {n_channels - 1} beside it: set "
+            f"neighbours to {n_channels - 1} or less"
+        )
+    if positions_um is None or np.isnan(positions_um).any():
+        return _tetrode(n_channels, "neighbours")
+    apart = positions_um[None].astype(np.float64) - positions_um[:, None]
+    far = np.sort(np.hypot(*apart.transpose(2, 0, 1)), axis=1)[:, neighbours]  # of the last neighbour
+    for distance_um in (far.min(), far.max()):  # the first suffices on a grid
+        around = electrodes_around(positions_um, n_channels, float(distance_um) + 1.0)[:, : 1 + neighbours]
+        if (around >= 0).all() or _is_grid(positions_um, around):
+            break
+    return around
+
+
+def _is_grid(positions_um: np.ndarray, around: np.ndarray) -> bool:
+    """Return whether each column of ``around`` (channels, electrodes) is one step, the same from every electrode."""
+    steps = np.rint(positions_um[around] - positions_um[:, None])  # (channels, electrodes, 2)
+    return all(len(np.unique(its[there], axis=0)) == 1 for its, there in zip(steps.swapaxes(0, 1), around.T >= 0))
+
+
+def centred(footprints: np.ndarray, half_window: int, dead: int) -> np.ndarray:
+    """Return whether bool (n,) footprints (n, electrodes, samples) are deepest on their own, the first electrode."""
+    near = footprints[:, :, half_window - dead : half_window + dead + 1].min(axis=2)
+    return near.argmin(axis=1) == 0
+
+
 def footprint_features(footprints: np.ndarray) -> np.ndarray:
     """Return what the trees of the two-sample test see of footprints (n, electrodes, samples), (n, features).
 
@@ -81,10 +126,17 @@ def amplitude_decay(footprints: np.ndarray) -> np.ndarray:
 
 
 def delays(footprints: np.ndarray, reach: int) -> np.ndarray:
-    """Return by how many samples (electrodes,) the mean trough is later than the first electrode's, in ``reach``."""
-    mean, middle = footprints.mean(axis=0), footprints.shape[2] // 2
+    """Return by how many samples (electrodes,) the mean trough is later than the first electrode's, in ``reach``.
+
+    A trough stands at the vertex of the parabola through the lowest sample and the two beside it.
+    """
+    mean, middle = footprints.mean(axis=0, dtype=np.float64), footprints.shape[2] // 2
     near = mean[:, middle - reach : middle + reach + 1]
-    return near.argmin(axis=1) - near[0].argmin()
+    at = near.argmin(axis=1).clip(1, near.shape[1] - 2)
+    before, lowest, after = np.take_along_axis(near, at[:, None] + [-1, 0, 1], axis=1).T
+    bend = before - 2 * lowest + after
+    trough = at + np.where(bend > 0, (before - after) / np.where(bend > 0, 2 * bend, 1), 0).clip(-1, 1)
+    return trough - trough[0]
 
 
 def noise_correlation(footprints: np.ndarray, samples: int) -> np.ndarray:

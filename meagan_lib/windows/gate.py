@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.footprints import centred
 from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
@@ -36,6 +37,8 @@ class Gate:
     """A trough is the lowest sample within so many on both sides."""
     artefact: float = np.inf
     """Absolute value that no sample exceeds; ∞: any."""
+    deepest: bool = False
+    """Whether a footprint is deepest on its own electrode."""
 
     @classmethod
     def of(cls, windows: SpikeWindows) -> "Gate":
@@ -61,10 +64,21 @@ class Gate:
             for name, value in asked.items()
             if cls(anywhere, noise, dead=dead, **{name: value}).passes(train).mean() >= READ_OFF
         }
-        return cls(aligned, noise, dead=dead, **kept_to)
+        footprints = windows.footprints
+        deepest = footprints is not None and centred(footprints[kept], windows.pre_samples, dead).mean() >= READ_OFF
+        return cls(aligned, noise, dead=dead, **kept_to, deepest=deepest)
 
     def passes(self, windows: np.ndarray) -> np.ndarray:
-        """Return whether bool (n,) windows (n, samples), in the unit of the recording, would have been accepted."""
+        """Return whether bool (n,) windows (n, samples), in the unit of the recording, would have been accepted.
+
+        Of footprints (n, electrodes · samples), the own electrode first, that electrode is asked, and whether it is the
+        ``deepest``.
+        """
+        samples = len(self.aligned)
+        if self.deepest and windows.shape[1] > samples:
+            own = centred(windows.reshape(len(windows), -1, samples), samples // 2, self.dead)
+            return own & self.passes(windows[:, :samples])
+        windows = windows[:, :samples]
         accepted = self.aligned[windows.argmin(axis=1)] & (np.abs(windows).max(axis=1) <= self.artefact)
         if not len(self.noise_mad):
             return accepted

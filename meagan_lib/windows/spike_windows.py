@@ -34,6 +34,12 @@ class Reason(IntEnum):
     CLIPPED = 7
     BAD_CHANNEL = 8
     NEIGHBOUR_ACTIVE = 9
+    FOOTPRINT_INCOMPLETE = 10
+    LARGER_BESIDE = 11
+
+
+OF_FOOTPRINTS = (Reason.FOOTPRINT_INCOMPLETE, Reason.LARGER_BESIDE)
+"""Reasons that only windows of several electrodes have: named where there are such peaks."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,26 @@ class Ledger:
         """Put ledgers one after the other."""
         return cls(*(np.concatenate([getattr(x, name) for x in ledgers]) for name in cls.__dataclass_fields__))
 
+    @property
+    def reasons(self) -> list[Reason]:
+        """The reasons that there can be."""
+        return [r for r in Reason if r not in OF_FOOTPRINTS or (self.reason == r).any()]
+
     def counts(self) -> dict[str, int]:
         """Count the peaks of each reason, in words."""
-        return {r.name.lower().replace("_", " "): int((self.reason == r).sum()) for r in Reason}
+        return {r.name.lower().replace("_", " "): int((self.reason == r).sum()) for r in self.reasons}
 
 
 COLUMNS = ("channel", "frame", "label", "split", "recording", "noise_mad", "noise_recording")
 """Arrays of a file of windows, beside the windows themselves."""
 OPTIONAL = ("positions_um", "stretches", "planted_bursts", "around", "passes")
 """Arrays that a file may lack, beside the footprints; the last is that of generated windows alone."""
+
+
+CLASSES = ("unit", "channel", "depth")
+"""What a model can be conditioned on."""
+DEPTHS = 5
+"""Bins of depth."""
 
 
 def _first_recording(owner: object, name: str, like: np.ndarray) -> None:
@@ -95,7 +112,7 @@ class SpikeWindows:
 
     Where footprints were cut, ``around`` int32 (channels, electrodes), the electrodes of each electrode's footprint,
     itself first, −1 for none (:func:`meagan_lib.windows.footprints.electrodes_around`), and ``footprints`` float32
-    (n, electrodes, samples), each window on all of them. None otherwise.
+    (n, electrodes, samples), each window on all of them; of generated ones the footprints alone. None otherwise.
 
     Of real windows ``ledger``; of generated ones ``passes`` bool (n,): which pass the rule that the real ones went
     through (:class:`meagan_lib.windows.gate.Gate`). None for the others.
@@ -146,6 +163,36 @@ class SpikeWindows:
         """Return how many samples ``duration_ms`` lasts, to the nearest one, at least one."""
         return max(1, round(duration_ms * self.sampling_rate_hz / 1000))
 
+    @property
+    def electrodes(self) -> int:
+        """Electrodes of a footprint; 1 where none were cut."""
+        return 1 if self.footprints is None else self.footprints.shape[1]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """What models learn and generate, (n, electrodes · samples): footprints, electrode after electrode, or windows.
+
+        The first ``n_samples`` are the window on the own electrode.
+        """
+        return self.windows if self.footprints is None else self.footprints.reshape(len(self), -1)
+
+    def vectors_of(self, split: Split) -> np.ndarray:
+        """Return the :attr:`vectors` (m, electrodes · samples) of one split, in the order of :meth:`of`."""
+        return self.vectors[self.split == split]
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Noise level (n,) of the electrode of each window; 1 where it is not known."""
+        if not len(self.noise_mad) or self.channel.min(initial=0) < 0:
+            return np.ones(len(self), np.float32)
+        noise = self.noise_mad[np.searchsorted(self.noise_recording, self.recording) + self.channel]
+        return np.where(noise > 0, noise, 1)
+
+    @property
+    def depth(self) -> np.ndarray:
+        """Depth (n,) of the trough in noise levels of its electrode, or in the windows' unit where there are none."""
+        return -self.windows.min(axis=1) / self.noise
+
     def of(self, split: Split) -> np.ndarray:
         """Return the windows (m, samples) of one split, recording by recording, each in order of time."""
         return self.windows[self.split == split]
@@ -171,8 +218,9 @@ class SpikeWindows:
         """Find the classes of the windows of one split, for a conditional model.
 
         The index int64 (m,) of each window's class, from 0; and recording and unit or channel (−1: unknown) of each
-        class, int64 (classes, 2). ``by`` is ``unit`` or ``channel``, each counted within its recording; another word,
-        or units or channels that are not known, raise an InputError.
+        class, int64 (classes, 2). ``by`` is ``unit`` or ``channel``, each counted within its recording, or ``depth``:
+        bins of :attr:`depth`, as many training windows in each, which all recordings share. Another word, or units or
+        channels that are not known, raise an InputError.
         """
         of, index = np.unique(self._pairs(by, split), axis=0, return_inverse=True)
         if (of[:, 1] < 0).all():
@@ -187,30 +235,57 @@ class SpikeWindows:
         return np.array([known.get(tuple(pair), -1) for pair in self._pairs(by, split)], np.int64)
 
     def _pairs(self, by: str, split: Split) -> np.ndarray:
-        """Return recording and unit or channel of each window of one split, int64 (m, 2)."""
-        columns = {"unit": self.label, "channel": self.channel}
-        choose("class", by, columns)
-        return np.stack([self.recording, columns[by]], axis=1)[self.split == split].astype(np.int64)
+        """Return recording and unit or channel, or 0 and bin of depth, of each window of one split, int64 (m, 2)."""
+        choose("class", by, CLASSES)
+        own = self.split == split
+        if by == "depth":
+            return np.stack([np.zeros(own.sum()), np.searchsorted(self._edges, self.depth[own])], 1).astype(np.int64)
+        column = self.label if by == "unit" else self.channel
+        return np.stack([self.recording, column], axis=1)[own].astype(np.int64)
+
+    @property
+    def _edges(self) -> np.ndarray:
+        """Inner edges (DEPTHS − 1,) of the bins of depth: quantiles of the training windows."""
+        return np.quantile(self.depth[self.split == Split.TRAIN], np.arange(1, DEPTHS) / DEPTHS)
+
+    def class_names(self, by: str) -> list[str]:
+        """Name the classes of the training windows, in the order of :meth:`classes`: ``unit 3``, ``depth 5.2–6.1``."""
+        of = self.classes(by, Split.TRAIN)[1][:, 1]
+        if by != "depth":
+            return [f"{by} {number}" for number in of]
+        depth = self.depth[self.split == Split.TRAIN]
+        ends = [depth.min(), *self._edges, depth.max()]
+        return [f"depth {ends[k]:.3g}–{ends[k + 1]:.3g}" for k in of]
 
     @property
     def accepted(self) -> np.ndarray:
         """The windows (m, samples) that pass the gate; all of the real ones, and of a model of which none pass."""
-        return self.windows if self.passes is None or not self.passes.any() else self.windows[self.passes]
+        return self.windows[self._accepted]
 
-    def synthetic(self, windows: np.ndarray, passes: np.ndarray | None = None, **columns: np.ndarray) -> "SpikeWindows":
-        """Return the same kind of object for generated windows (m, samples); ``passes`` (m,): which pass the gate.
+    @property
+    def accepted_vectors(self) -> np.ndarray:
+        """The :attr:`vectors` of the :attr:`accepted` windows."""
+        return self.vectors[self._accepted]
 
-        They have no channel, time, unit or recording, but those ``columns`` that are given.
+    @property
+    def _accepted(self) -> np.ndarray | slice:
+        return slice(None) if self.passes is None or not self.passes.any() else self.passes
+
+    def synthetic(self, vectors: np.ndarray, passes: np.ndarray | None = None, **columns: np.ndarray) -> "SpikeWindows":
+        """Return the same kind of object for generated :attr:`vectors` (m, electrodes · samples).
+
+        ``passes`` (m,): which pass the gate. They have no channel, time, unit or recording, but those ``columns`` that
+        are given.
         """
-        n = len(windows)
+        n, vectors = len(vectors), vectors.astype(np.float32)
         unknown = {"channel": np.full(n, -1, np.int32), "frame": np.full(n, -1), "label": np.full(n, -1, np.int32)}
         return replace(
             self,
-            windows=windows.astype(np.float32),
+            windows=vectors[:, : self.n_samples],
             split=np.full(n, Split.TEST, np.uint8),
             ledger=None,
             around=None,
-            footprints=None,
+            footprints=None if self.electrodes == 1 else vectors.reshape(n, self.electrodes, -1),
             passes=np.ones(n, bool) if passes is None else passes,
             recording=None,
             recordings=["synthetic"],
@@ -239,7 +314,7 @@ class SpikeWindows:
             group = file.create_group("ledger")
             for name, values in self.ledger.__dict__.items():
                 group.create_dataset(name, data=values)
-            group.attrs["reasons"] = json.dumps({r.name.lower(): int(r) for r in Reason})
+            group.attrs["reasons"] = json.dumps({r.name.lower(): int(r) for r in self.ledger.reasons})
 
     @classmethod
     def load(cls, path: Path | str) -> "SpikeWindows":

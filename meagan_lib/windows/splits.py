@@ -141,8 +141,9 @@ def merge(
 ) -> SpikeWindows:
     """Join the windows of several recordings, by name, in one set.
 
-    The columns stand one recording after the other; ``recording`` says which. Channels and frames count within their
-    recording; units keep apart (those of a later recording are counted on from the earlier ones, −1 stays −1).
+    The columns stand one recording after the other, footprints with them; ``recording`` says which. Channels and frames
+    count within their recording; units keep apart (those of a later recording are counted on from the earlier ones, −1
+    stays −1).
 
     By ``"recording"`` whole recordings go to training, validation or test, so that the windows come closest to the
     ``fractions``, the largest recording first; among recordings of the same size the ``seed`` decides. By ``"time"``
@@ -159,6 +160,7 @@ def merge(
         "sampling_rate_hz": "sampling rate in Hz",
         "n_samples": "number of samples in a window",
         "pre_samples": "sample of the peak",
+        "electrodes": "number of electrodes in a window",
         "amplitude_unit": "amplitude unit",
     }.items():
         require_same({label: getattr(w, name) for label, w in parts.items()}, what)
@@ -185,6 +187,9 @@ def merge(
     label[label >= 0] += np.repeat(np.cumsum([0, *units[:-1]]), sizes).astype(np.int32)[label >= 0]
     if by == "recording":
         joined["split"] = np.repeat(_whole_to_splits(sizes, fractions, seed), sizes)
+    for name in ("around", "footprints"):
+        if windows[0].footprints is not None:
+            joined[name] = np.concatenate([getattr(w, name) for w in windows])
     ledger = None
     if all(w.ledger is not None for w in windows):
         ledgers = [w.ledger for w in windows]
