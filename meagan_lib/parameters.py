@@ -202,6 +202,6 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         checked |= _of_parts(name, parts)
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
-    elif first["recording"] != "simulated":
+    else:
         merging.open_early(first)
     return checked

@@ -45,10 +45,13 @@ PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
 """The models of the thesis without a Gaussian under the generator, as its headings describe them."""
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 """Baselines with a Transformer whose tokens last as long as those of a model of the thesis."""
+CONDITIONAL = ("gaussian", "vae", "dcgan", "flow_matching")
+"""Baselines that can be given a label."""
 DECLARED = {
     "models": ["gaussian"],
     "seeds": [0],
     "baseline_seeds": [0],
+    "condition": "",
     "validations": 8,
     "vae_steps": 8000,
     "dcgan_steps": 2800,
@@ -56,7 +59,8 @@ DECLARED = {
     "flow_matching_steps": 7600,
 }
 """Parameters, with values of their types: the baselines; the seeds of the models of the thesis and of the baselines
-(where none are named, the same); validations and steps of baselines with a network."""
+(where none are named, the same); unit, channel or depth for the baselines that take a condition; validations and steps
+of baselines with a network."""
 
 
 def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
@@ -78,6 +82,10 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
             raise InputError(f"benchmark.{name}: {max(value, key=value.count)} stands there twice")
         if isinstance(value, int) and value < 1:
             raise InputError(f"benchmark.{name} is {value}: it must be 1 or more")
+    if section["condition"]:
+        from meagan_lib.windows.spike_windows import CLASSES
+
+        choose("benchmark.condition", section["condition"], CLASSES)
     seeds = section["seeds"]
     for model, seed in own.items():
         if seed not in seeds and len(seeds) != 1:  # of one seed each, no two need be the same
@@ -99,6 +107,8 @@ def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> 
         return given | {"options": dict(of_notebook["options"]) | {"on_gaussian": False}}
     steps = section.get(f"{model}_steps")
     given = {"steps": steps, "validations": section["validations"]} if steps else {}
+    if section["condition"] and model in CONDITIONAL:
+        given["condition"] = section["condition"]
     like = TOKENS_OF.get(model)
     return given | ({"patch_ms": parameters[THESIS[like]]["patch_ms"]} if like else {})
 

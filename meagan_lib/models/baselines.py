@@ -46,7 +46,7 @@ class PCAGaussian(ArrayModel):
         """Draw windows float32 (n, samples)."""
         rng = np.random.default_rng(seed)
         along = rng.standard_normal((n, len(self.deviations))) * self.deviations
-        rest = band_noise(n, len(self.mean), self.lowpass, rng, int(self.electrodes))
+        rest = band_noise(n, len(self.mean), self.lowpass, rng, self.electrodes.item())
         rest -= rest @ self.axes @ self.axes.T
         return (self.mean + along @ self.axes.T + self.noise * rest).astype(np.float32)
 
@@ -117,5 +117,5 @@ class Bootstrap(ArrayModel):
         """Draw windows float32 (n, samples)."""
         rng = np.random.default_rng(seed)
         drawn = self.windows[rng.integers(len(self.windows), size=n)]
-        noise = band_noise(n, self.windows.shape[1], self.lowpass, rng, int(self.electrodes))
+        noise = band_noise(n, self.windows.shape[1], self.lowpass, rng, self.electrodes.item())
         return (drawn + self.jitter * noise).astype(np.float32)

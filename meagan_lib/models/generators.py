@@ -90,17 +90,23 @@ class WindowGenerator(nn.Module):
             x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
         return x.tanh() if self.bounded else x
 
+    @property
+    def shape(self) -> str:
+        """The shape of a window in words: its samples, of several electrodes electrodes × samples."""
+        trace = str(self.samples // self.electrodes)
+        return trace if self.electrodes == 1 else f"{self.electrodes} × {trace}"
+
     def outline(self) -> list[tuple[str, str]]:
         """Return what each step does, and the shape of what it gives."""
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
-        samples = str(self.samples)
+        samples = self.shape
         cut = "low-pass,\ncut: $T(z)$" if len(self.lowpass) > self.lowpass.shape[1] else "cut: $T(z)$"
         return [("random\nnumbers $z$", str(self.latent)), *self.steps(), (cut, samples), (last, samples)]
 
     def bypass(self) -> tuple[str, str, int] | None:
         """Return label and shape of what goes past the network, and the step of the outline that it joins."""
         joins = len(self.outline()) - 1
-        return ("Gaussian:\n$\\bar{x} + W z$", str(self.samples), joins) if self.on_gaussian else None
+        return ("Gaussian:\n$\\bar{x} + W z$", self.shape, joins) if self.on_gaussian else None
 
 
 class Generator(WindowGenerator):

@@ -9,6 +9,7 @@ from meagan_lib.plots.evaluation import (
     distance_to_train,
     embedding,
     feature_marginals,
+    footprints_in_place,
     memorisation,
     moment_matching,
     pca,

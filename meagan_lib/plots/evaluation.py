@@ -197,6 +197,49 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
     return fig
 
 
+def footprints_in_place(
+    time_ms: np.ndarray, groups: Arrays, unit: str, places_um: np.ndarray, shown: int = 40
+) -> Figure:
+    """Draw footprints (·, electrodes, samples) of each source, each electrode at its place, and their mean.
+
+    A panel for each source, all on one scale of time and voltage, which two bars give; the dashed line is the mean of
+    the real ones. ``places_um`` (electrodes, 2): where the electrodes stand, the own one at 0.
+    """
+    real = groups["real"].mean(axis=0)
+    apart = np.hypot(*(places_um[:, None] - places_um[None]).transpose(2, 0, 1))
+    step = apart[apart > 0].min()
+    high = 0.62 * step / np.ptp(real[0])  # µm of a unit of voltage
+    x = 0.4 * step * time_ms / np.abs(time_ms).max()
+    width, height = np.ptp(places_um, axis=0) + np.array([1.0, 1.6]) * step
+    fig, (axes,) = style.panel_grid(
+        1, len(groups), WIDTH / len(groups) * height / width + 0.7, sharex=True, sharey=True
+    )
+    for axis, (source, its) in zip(axes, groups.items()):
+        for (left, low), traces, typical in zip(places_um, its.swapaxes(0, 1), real):
+            axis.plot(left + x, low + high * traces[:shown].T, color=COLOURS[source], linewidth=0.4, alpha=0.3)
+            axis.plot(left + x, low + high * traces.mean(axis=0), color=COLOURS[source], linewidth=1.6)
+            if source != "real":
+                axis.plot(left + x, low + high * typical, color=COLOURS["real"], linewidth=0.9, linestyle="--")
+        style.panel_title(axis, LABELS[source], color=COLOURS[source])
+        axis.set_aspect("equal")
+        style.set_ticks(axis, 3, 3)
+    corner = places_um.min(axis=0) - np.array([0.45, 0.8]) * step
+    _scale_bars(axes[0], corner, np.ptp(x) / np.ptp(time_ms), high, 0.4 * step, unit)
+    fig.supxlabel("x from the trough's electrode (µm)")
+    fig.supylabel("y (µm)")
+    return fig
+
+
+def _scale_bars(axis: mpl.axes.Axes, corner: np.ndarray, wide: float, high: float, longest: float, unit: str) -> None:
+    """Draw from a ``corner`` (2,) bars of a millisecond, ``wide``, and of a round voltage, ``high`` for each unit."""
+    decade = 10.0 ** np.floor(np.log10(longest / high))
+    voltage = max(k * decade for k in (1, 2, 5) if k * decade <= longest / high)
+    left, low = corner
+    axis.plot([left, left, left + wide], [low + high * voltage, low, low], color="k", linewidth=1.2)
+    style.annotate(axis, "1 ms", (left + wide, low), (3, 0), "data", va="center", fontsize=7)
+    style.annotate(axis, f"{voltage:g} {UNITS[unit]}", (left, low + high * voltage), (0, 2), "data", fontsize=7)
+
+
 def memorisation(distances: Arrays) -> Figure:
     """Draw distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
 

@@ -36,8 +36,10 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
     known, so that ``detection`` is empty.
 
     ``InputError``: A recording of voltage, or a file that cannot be downloaded; no such file, a name that is missing, a
-    shape that does not fit, a value that is no finite number, windows without spread, or the same window in two splits.
+    shape that does not fit, a value that is no finite number, windows without spread, or the same window in two splits;
+    neighbours asked for.
     """
+    _refuse_neighbours(recording, config.neighbours)
     entry = catalogue().get(str(recording))
     if entry is None:
         path = _find(recording)
@@ -51,8 +53,18 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
     return _windows_from(arrays | description, paths, config)
 
 
-def require_readable(recording: str | Path) -> None:
+def _refuse_neighbours(recording: str | Path, neighbours: int) -> None:
+    """Raise where ``neighbours`` are asked of windows without them."""
+    if neighbours:
+        raise InputError(
+            f"{recording} holds windows of one electrode each, and neighbours is {neighbours}: set neighbours to 0, or "
+            f"give the recording that they were cut from"
+        )
+
+
+def require_readable(recording: str | Path, neighbours: int = 0) -> None:
     """Raise as :func:`open_windows` when a file is damaged or lacks an array; only its table of contents is read."""
+    _refuse_neighbours(recording, neighbours)
     if str(recording) not in catalogue():
         with _contents(_find(recording)):
             pass

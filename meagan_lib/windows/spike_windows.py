@@ -181,11 +181,28 @@ class SpikeWindows:
         return self.vectors[self.split == split]
 
     @property
+    def _electrode(self) -> np.ndarray:
+        """Row (n,) of each window's electrode among the channels of all recordings."""
+        return np.searchsorted(self.noise_recording, self.recording) + self.channel
+
+    @property
+    def places_um(self) -> np.ndarray | None:
+        """Where the electrodes of a footprint stand, (electrodes, 2) in µm from its own: the median of all windows.
+
+        None where it is not known.
+        """
+        if self.around is None or np.isnan(self.positions_um).any():
+            return None
+        row = self._electrode
+        others = self.around[row] + (row - self.channel)[:, None]
+        return np.median(self.positions_um[others] - self.positions_um[row][:, None], axis=0)
+
+    @property
     def noise(self) -> np.ndarray:
         """Noise level (n,) of the electrode of each window; 1 where it is not known."""
         if not len(self.noise_mad) or self.channel.min(initial=0) < 0:
             return np.ones(len(self), np.float32)
-        noise = self.noise_mad[np.searchsorted(self.noise_recording, self.recording) + self.channel]
+        noise = self.noise_mad[self._electrode]
         return np.where(noise > 0, noise, 1)
 
     @property

@@ -1,5 +1,7 @@
 """The benchmark: what takes part, what a job depends on, what a fit leaves for notebook 04; scores over seeds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
@@ -7,8 +9,10 @@ import yaml
 from meagan_lib import InputError
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
-from meagan_lib.experiments.fitting import fit_options
+from meagan_lib.experiments.fitting import fit_options, training_data
+from meagan_lib.experiments.generation import draw_synthetic
 from meagan_lib.parameters import check, resolve
+from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from meagan_lib.workflow.files import write_if_changed
@@ -31,6 +35,7 @@ ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_s
         ({"seeds": []}, "the seed of 02_transformer_gan is 0"),
         ({"baseline_seeds": [1, 1]}, "benchmark.baseline_seeds: 1 stands there twice"),
         ({"baseline_seeds": [0.5]}, "benchmark.baseline_seeds"),
+        ({"condition": "deep"}, "benchmark.condition 'deep' is not known"),
     ],
 )
 def test_a_wrong_benchmark_is_refused_with_one_sentence(wrong, sentence):
@@ -224,3 +229,37 @@ def test_the_graph_has_a_job_for_every_baseline_and_seed():
         assert counts["fit"] == len(BASELINES) * 5 + len(THESIS) * 4 and counts["04_results_comparison"] == 1
     finally:
         forget(name)
+
+
+TINY = {"steps": 2, "batch_size": 8, "width": 16, "depth": 1, "patch": 4}
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [(model, {}) for model in ("gaussian", "pca_gaussian", "gmm", "bootstrap")]
+    + [("transformer_gan", TINY), ("vae_gan", TINY | {"vae_steps": 2}), ("flow_matching", TINY)],
+)
+def test_models_of_footprints_draw_footprints_conditioned_on_depth(model, options, tmp_path):
+    electrodes, own = 3, recorded(240, 16)
+    fading = np.stack([0.5**i * spikes(240, 16, seed=i) for i in range(electrodes)], axis=1).astype(np.float32) * 10
+    windows = replace(own, footprints=fading, noise_mad=np.ones(1, np.float32))
+    condition = "depth" if options or model == "gaussian" else ""
+    data = training_data(windows, condition=condition)
+    assert (data.electrodes, data.trace, data.n_classes) == (electrodes, 16, 5 if condition else 0)
+    scale = Standardiser.fit(fading[windows.split == Split.TRAIN])
+    np.testing.assert_allclose(data.train, scale.transform(windows.vectors_of(Split.TRAIN)), atol=1e-5)
+    fitted = benchmark.model_class(model).fit(data, 0, tmp_path, **options)
+    fitted.save(tmp_path)
+    again, labels = benchmark.model_class(model).load(tmp_path), [np.arange(9) % 5] if condition else []
+    np.testing.assert_array_equal(fitted.sample(9, 1, *labels), again.sample(9, 1, *labels))
+    drawn = draw_synthetic(fitted, windows, condition=condition, seed=1)
+    assert drawn.footprints.shape[1:] == (electrodes, 16) and drawn.n_samples == 16
+    spread = drawn.footprints.std(axis=(0, 2))
+    assert spread[0] > 1.5 * spread[1] > 2 * spread[2], "the relative amplitudes of electrodes survive"
+
+
+def test_the_condition_of_the_benchmark_is_given_to_baselines_that_take_one():
+    asked = ASKED | {"models": ["gaussian", "pca_gaussian", "flow_matching"], "condition": "depth"}
+    files = prepared(NOTEBOOKS | {"benchmark": asked})
+    given = {name: files[f"benchmark/{name}"].get("condition") for name in asked["models"]}
+    assert given == {"gaussian": "depth", "pca_gaussian": None, "flow_matching": "depth"}

@@ -389,6 +389,22 @@ def test_a_flagged_failure_has_a_dark_cell_with_its_excess():
     assert [t.get_fontweight() for t in fig.axes[0].texts] == ["bold" if seen else "normal" for seen in flagged.T.flat]
 
 
+def test_footprints_stand_where_their_electrodes_do_beside_the_mean_of_the_real_ones():
+    places, time_ms = np.array([[0.0, 0.0], [42.0, 0.0], [0.0, -42.0]]), np.linspace(-1, 1, 20)
+    real = -np.exp(-((time_ms / 0.1) ** 2)) * np.array([100.0, 40.0, 20.0])[:, None] * np.ones((9, 1, 1))
+    fig = plots.footprints_in_place(time_ms, {"real": real, "vae_gan": 0.5 * real}, "uV", places)
+    draw(fig)
+    left, right = fig.axes
+    assert (left.get_title(loc="left"), right.get_title(loc="left")) == ("real (test)", "VAE-GAN")
+    means = [line for line in right.lines if line.get_linewidth() > 1.2]
+    dashed = [line for line in right.lines if line.get_linestyle() == "--"]
+    for place, mean, typical in zip(places, means, dashed, strict=True):
+        assert mean.get_xdata().mean() == pytest.approx(place[0], abs=1e-6)
+        assert np.ptp(typical.get_ydata()) == pytest.approx(2 * np.ptp(mean.get_ydata()))
+        assert typical.get_ydata().max() == pytest.approx(place[1], abs=1e-3)
+    assert all(words in texts(fig) for words in ("1 ms", "20 µV", "y (µm)"))
+
+
 @pytest.mark.parametrize("n", [1, 10])
 def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
     point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
