@@ -65,7 +65,8 @@ def draw_by_class(
     own = windows.classes_among(condition, Split.TEST, classes)
     normaliser = fit_normalisation(normalisation, windows.vectors_of(Split.TRAIN))
     names = windows.class_names(condition)
-    largest = {names[k]: k for k in np.argsort(-np.bincount(labels), kind="stable")[:most]}
+    chosen = np.argsort(-np.bincount(labels), kind="stable")[:most]
+    largest = {names[k]: k for k in (np.sort(chosen) if condition == "depth" else chosen)}
     real = {name: windows.of(Split.TEST)[own == k] for name, k in largest.items()}
     drawn = {name: normaliser.inverse(model.sample(500, seed, np.full(500, k))) for name, k in largest.items()}
     return real, {name: vectors[:, : windows.n_samples] for name, vectors in drawn.items()}

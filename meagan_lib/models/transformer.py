@@ -118,3 +118,12 @@ def attention_maps(generator: nn.Module, z: Tensor, label: Tensor | None = None)
             hooks.enter_context(block.attention.register_forward_hook(lambda _, x, out: maps.append(out[1])))
         generator(z, label)
     return torch.stack(maps)
+
+
+def attention_by_time(maps: Tensor, electrodes: int) -> Tensor:
+    """Return attention (…, tokens, tokens) of electrodes in a row by time alone, (…, patches, patches).
+
+    The mean over the electrodes that attend, the sum over those attended to: what a patch looks at still sums to 1.
+    """
+    patches = maps.shape[-1] // electrodes
+    return maps.unflatten(-1, (electrodes, patches)).sum(-2).unflatten(-2, (electrodes, patches)).mean(-3)

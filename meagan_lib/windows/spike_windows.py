@@ -198,9 +198,13 @@ class SpikeWindows:
         return np.median(self.positions_um[others] - self.positions_um[row][:, None], axis=0)
 
     @property
+    def _knows_noise(self) -> bool:
+        return len(self.noise_mad) > 0 and self.channel.min(initial=0) >= 0
+
+    @property
     def noise(self) -> np.ndarray:
         """Noise level (n,) of the electrode of each window; 1 where it is not known."""
-        if not len(self.noise_mad) or self.channel.min(initial=0) < 0:
+        if not self._knows_noise:
             return np.ones(len(self), np.float32)
         noise = self.noise_mad[self._electrode]
         return np.where(noise > 0, noise, 1)
@@ -266,13 +270,14 @@ class SpikeWindows:
         return np.quantile(self.depth[self.split == Split.TRAIN], np.arange(1, DEPTHS) / DEPTHS)
 
     def class_names(self, by: str) -> list[str]:
-        """Name the classes of the training windows, in the order of :meth:`classes`: ``unit 3``, ``depth 5.2–6.1``."""
+        """Name the classes of the training windows, in the order of :meth:`classes`: ``unit 3``, ``depth 5.2–6.1 σ``."""
         of = self.classes(by, Split.TRAIN)[1][:, 1]
         if by != "depth":
             return [f"{by} {number}" for number in of]
         depth = self.depth[self.split == Split.TRAIN]
         ends = [depth.min(), *self._edges, depth.max()]
-        return [f"depth {ends[k]:.3g}–{ends[k + 1]:.3g}" for k in of]
+        levels = " σ" if self._knows_noise else ""
+        return [f"depth {ends[k]:.3g}–{ends[k + 1]:.3g}{levels}" for k in of]
 
     @property
     def accepted(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from torch import nn
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import build_generator
-from meagan_lib.models.transformer import attention, attention_maps, sinusoidal_positions
+from meagan_lib.models.transformer import attention, attention_by_time, attention_maps, sinusoidal_positions
 from tests.models.test_generators import plain
 
 
@@ -62,3 +62,12 @@ def test_learned_positions_are_parameters():
     config = GANConfig(latent=8, patch=4, width=16, depth=1, positions="learned")
     names = dict(build_generator(config, TrainingData(np.eye(16, dtype=np.float32))).named_parameters())
     assert names["encoder.positions"].shape == (4, 16)
+
+
+def test_attention_by_time_adds_up_electrodes_and_leaves_one_as_it_is():
+    maps = torch.softmax(torch.randn(2, 3, 15, 15, generator=torch.Generator().manual_seed(0)), dim=-1)
+    by_time = attention_by_time(maps, 5)
+    assert by_time.shape == (2, 3, 3, 3)
+    torch.testing.assert_close(by_time.sum(-1), torch.ones(2, 3, 3))
+    torch.testing.assert_close(by_time[0, 1, 2, 0], maps[0, 1, 2::3, 0::3].sum(-1).mean())
+    assert torch.equal(attention_by_time(maps, 1), maps)
