@@ -270,7 +270,7 @@ class SpikeWindows:
         return np.quantile(self.depth[self.split == Split.TRAIN], np.arange(1, DEPTHS) / DEPTHS)
 
     def class_names(self, by: str) -> list[str]:
-        """Name the classes of the training windows, in the order of :meth:`classes`: ``unit 3``, ``depth 5.2–6.1 σ``."""
+        """Name the classes of the training windows, as :meth:`classes` orders them: ``unit 3``, ``depth 5.2–6.1 σ``."""
         of = self.classes(by, Split.TRAIN)[1][:, 1]
         if by != "depth":
             return [f"{by} {number}" for number in of]
