@@ -45,6 +45,8 @@ PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
 """The models of the thesis without a Gaussian under the generator, as its headings describe them."""
 TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
 """Baselines with a Transformer whose tokens last as long as those of a model of the thesis."""
+ONE_ELECTRODE = ("tts_gan",)
+"""Published configs of one channel: a token for each sample of several electrodes would fill the memory."""
 CONDITIONAL = ("gaussian", "vae", "dcgan", "flow_matching")
 """Baselines that can be given a label."""
 DECLARED = {
@@ -68,7 +70,8 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
 
     ``benchmark`` has the baselines, the seeds, those of the baselines where they are others, and the notebooks' own;
     ``benchmark/<baseline>`` what the jobs of one baseline depend on, so that nothing else makes them stale. InputError:
-    what is not known or stands there twice, a budget below 1, several seeds without the one that a notebook has.
+    what is not known or stands there twice, a budget below 1, several seeds without the one that a notebook has, or a
+    model of one electrode in a run of several.
     """
     own = {model: int(parameters[notebook]["seed"]) for model, notebook in THESIS.items()}
     default = DECLARED | {"models": [], "seeds": sorted(set(own.values())), "baseline_seeds": []}
@@ -77,6 +80,12 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
         if model in THESIS:
             raise InputError(f"benchmark.models: {model} takes part in any case; name its baselines")
         choose("the baseline in benchmark.models", model, BASELINES)
+        if model in ONE_ELECTRODE and parameters.get("01_preprocessing", {}).get("neighbours"):
+            left = ", ".join(other for other in section["models"] if other not in ONE_ELECTRODE)
+            raise InputError(
+                f"{model} is a published model of one electrode: leave it out (--set 'benchmark.models=[{left}]'), or "
+                f"set neighbours of notebook 1 to 0"
+            )
     for name, value in section.items():
         if isinstance(value, list) and len(set(value)) < len(value):
             raise InputError(f"benchmark.{name}: {max(value, key=value.count)} stands there twice")

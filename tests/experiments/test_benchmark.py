@@ -258,6 +258,13 @@ def test_models_of_footprints_draw_footprints_conditioned_on_depth(model, option
     assert spread[0] > 1.5 * spread[1] > 2 * spread[2], "the relative amplitudes of electrodes survive"
 
 
+def test_a_published_model_of_one_electrode_is_refused_for_several_with_a_remedy_that_works():
+    several = NOTEBOOKS | {"01_preprocessing": {"neighbours": 4}}
+    with pytest.raises(InputError, match=r"tts_gan.*benchmark\.models=\[gmm, dcgan\]"):
+        prepared(several | {"benchmark": ASKED | {"models": ["gmm", "tts_gan", "dcgan"]}})
+    assert prepared(several | {"benchmark": ASKED})["benchmark"]["models"] == ["gmm", "dcgan"]
+
+
 def test_the_condition_of_the_benchmark_is_given_to_baselines_that_take_one():
     asked = ASKED | {"models": ["gaussian", "pca_gaussian", "flow_matching"], "condition": "depth"}
     files = prepared(NOTEBOOKS | {"benchmark": asked})
