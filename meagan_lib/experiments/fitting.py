@@ -38,4 +38,15 @@ def fit_options(config: type, parameters: Mapping[str, object], windows: SpikeWi
     """
     known = (set(config.__dataclass_fields__) - {"seed"}) | {"validations", "options"}
     options = {name: value for name, value in parameters.items() if name in known}
-    return options | ({"patch": windows.samples_of(parameters["patch_ms"])} if "patch_ms" in parameters else {})
+    return options | (sizes(config, windows, parameters["patch_ms"]) if "patch_ms" in parameters else {})
+
+
+def sizes(config: type, windows: SpikeWindows, patch_ms: float) -> dict[str, int]:
+    """Return what of a ``config`` follows from the windows: samples of a token, and of several electrodes numbers in z.
+
+    There are as many for each electrode as for one alone: with fewer, the Gaussian under a generator would lack noise.
+    """
+    patch = {"patch": windows.samples_of(patch_ms)}
+    if windows.electrodes == 1 or not hasattr(config, "latent"):
+        return patch
+    return patch | {"latent": windows.electrodes * config.latent}

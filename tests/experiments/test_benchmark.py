@@ -9,7 +9,7 @@ import yaml
 from meagan_lib import InputError
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.benchmark import BASELINES, THESIS, prepared
-from meagan_lib.experiments.fitting import fit_options, training_data
+from meagan_lib.experiments.fitting import fit_options, sizes, training_data
 from meagan_lib.experiments.generation import draw_synthetic
 from meagan_lib.parameters import check, resolve
 from meagan_lib.windows.normalisation import Standardiser
@@ -217,6 +217,13 @@ def test_options_of_a_model_are_the_parameters_that_its_config_has():
     config = model.configure(1, **options)
     assert (config.seed, config.steps, config.heads, config.patch) == (1, 20, 2, recorded().samples_of(0.4))
     assert (config.validate_every, config.checkpoint_every) == (5, 2), "they follow from the steps of the parameters"
+
+
+def test_z_has_as_many_numbers_for_each_electrode_so_that_the_gaussian_under_a_generator_is_whole():
+    one, config = recorded(), benchmark.model_class("transformer_gan").Config
+    several = replace(one, footprints=np.stack([one.windows] * 5, axis=1))
+    assert sizes(config, one, 0.4) == {"patch": 8} and sizes(config, several, 0.4) == {"patch": 8, "latent": 320}
+    assert sizes(benchmark.model_class("flow_matching").Config, several, 0.4) == {"patch": 8}
 
 
 def test_the_graph_has_a_job_for_every_baseline_and_seed():
