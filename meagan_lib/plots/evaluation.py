@@ -166,7 +166,9 @@ def planted_failures(
         options = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
         axis.text(column, row, words, ha="center", va="center", fontsize=6.5, **options)
     whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
-    axis.set_xticks(range(len(failures)), [textwrap.fill(name, 12) for name in whole])
+    wide = min(1.0, 9 / len(failures))  # of a column, beside those of nine failures
+    words = [textwrap.fill(name, 12 if wide == 1 else 10, break_long_words=False) for name in whole]
+    axis.set_xticks(range(len(failures)), words, fontsize=7 * wide)
     axis.set_yticks(range(len(metrics)), metrics)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
@@ -210,9 +212,9 @@ def footprints_in_place(
     step = apart[apart > 0].min()
     high = 0.62 * step / np.ptp(real[0])  # µm of a unit of voltage
     x = 0.4 * step * time_ms / np.abs(time_ms).max()
-    width, height = np.ptp(places_um, axis=0) + np.array([1.0, 1.6]) * step
+    width, height = np.ptp(places_um, axis=0) + np.array([0.9, 1.4]) * step
     fig, (axes,) = style.panel_grid(
-        1, len(groups), WIDTH / len(groups) * height / width + 0.7, sharex=True, sharey=True
+        1, len(groups), (WIDTH - 0.9) / len(groups) * height / width + 0.8, sharex=True, sharey=True
     )
     for axis, (source, its) in zip(axes, groups.items()):
         for (left, low), traces, typical in zip(places_um, its.swapaxes(0, 1), real):
