@@ -1,5 +1,7 @@
 """The latent explorer: the same numbers as PyTorch, and directions that matter."""
 
+import base64
+
 import numpy as np
 import onnx
 import torch
@@ -30,6 +32,21 @@ def test_a_network_that_is_told_a_label_is_exported_with_it():
     made = evaluate.run(None, {"input": z.numpy(), "label": label.numpy()})[0]
     np.testing.assert_allclose(made, network(z, label).detach(), atol=1e-5)
     assert not np.allclose(made, network(z, 1 - label).detach(), atol=1e-3)
+
+
+def test_of_several_electrodes_the_own_one_is_shown_in_the_book_and_in_jupyterlab():
+    network = build_generator(
+        GANConfig(latent=8, depth=1, width=16), TrainingData(spikes(200, 32), electrodes=2)
+    ).eval()
+    directions = np.eye(8, dtype=np.float32)[:6]
+    shown = explorer.Explorable("vae_gan", network, None, 3.0, 2.0, "gaussian", [], directions, np.full(6, 1 / 6))
+    z = np.random.default_rng(0).standard_normal(8).astype(np.float32)
+    described = explorer._described(shown)
+    exported = ReferenceEvaluator(onnx.load_from_string(base64.b64decode(described["generator"])))
+    (made,) = exported.run(None, {"input": z[None]})
+    assert shown.window(z).shape == (16,) and described["encoder"] is None
+    np.testing.assert_allclose(3 + 2 * made[0], shown.window(z), atol=1e-4)
+    np.testing.assert_allclose(made[0], network(torch.from_numpy(z)[None])[0, :16].detach(), atol=1e-4)
 
 
 class Linear(nn.Module):
