@@ -1,6 +1,7 @@
 """Footprints: the same spike on the electrode of its trough and on those around it."""
 
 import numpy as np
+from scipy.spatial import KDTree
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
@@ -85,8 +86,7 @@ def nearest_electrodes(positions_um: np.ndarray | None, n_channels: int, neighbo
         )
     if positions_um is None or np.isnan(positions_um).any():
         return _tetrode(n_channels, "neighbours")
-    apart = positions_um[None].astype(np.float64) - positions_um[:, None]
-    far = np.sort(np.hypot(*apart.transpose(2, 0, 1)), axis=1)[:, neighbours]  # of the last neighbour
+    far = KDTree(positions_um).query(positions_um, [1 + neighbours])[0]  # of the last neighbour
     for distance_um in (far.min(), far.max()):  # the first suffices on a grid
         around = electrodes_around(positions_um, n_channels, float(distance_um) + 1.0)[:, : 1 + neighbours]
         if (around >= 0).all() or _is_grid(positions_um, around):
