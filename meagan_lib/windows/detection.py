@@ -1,5 +1,6 @@
 """From voltage to spikes: band-pass, robust noise level, negative peaks; and how well that finds known spikes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,23 @@ def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
     """Return so many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
     return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class KnownPeaks:
+    """Peaks that were not found by the threshold, sorted by frame: ``frame`` int64, ``channel`` int32, each (n,).
+
+    ``finder`` says by what: it is kept with the windows, beside the :class:`DetectionConfig`.
+    """
+
+    frame: np.ndarray
+    channel: np.ndarray
+    finder: Mapping[str, object]
+
+    def between(self, first: int, end: int) -> np.ndarray:
+        """Return frame − first and channel int64 (n, 2) of those from frame ``first`` to ``end``."""
+        rows = slice(*np.searchsorted(self.frame, (first, end)))
+        return np.stack([self.frame[rows] - first, self.channel[rows].astype(np.int64)], axis=1)
 
 
 @dataclass(frozen=True)

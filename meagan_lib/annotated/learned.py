@@ -1,0 +1,190 @@
+"""The spikes of a recording as a detector finds them that was trained on spikes painted into its own background.
+
+Nothing is annotated and no truth is asked for: how many of its detections are false is estimated where there can be no
+spike, in the recording turned upside down.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+import spikeinterface.core as sc
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
+from scipy.spatial.distance import pdist, squareform
+
+from meagan_lib import InputError, choose
+from meagan_lib.annotated.chip import LEAST, Chip, footprint_windows, split_spans
+from meagan_lib.annotated.detector import BESIDE, BLOCK, Detections, Detector, DetectorConfig, find
+from meagan_lib.annotated.painters import fit_painter
+from meagan_lib.recordings.opening import electrode_positions_um
+from meagan_lib.windows.cutting import WindowConfig
+from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.footprints import TETRODE
+from meagan_lib.windows.spike_windows import Split
+
+DETECTORS = ("threshold", "learned")
+"""What finds the spikes of a run."""
+NEIGHBOURS = 1.2
+"""A detector sees the electrodes within so many times the distance of the nearest."""
+ENOUGH = 400
+"""False positives that are expected in what is searched to estimate their rate, where there is time for so many."""
+
+
+@dataclass(frozen=True)
+class LearnedConfig:
+    """How a detector is made, and how often it may be wrong."""
+
+    false_positives: float = 0.05
+    """Detections per second and electrode where there is no spike, as :func:`upside_down` estimates them."""
+    painter: str = "gaussian_spikes"
+    """What paints the spikes that it is trained on: a key of :data:`~meagan_lib.annotated.painters.PAINTERS`."""
+    detector: DetectorConfig = field(default_factory=lambda: DetectorConfig(steps=300, pieces=3000))
+
+    def __post_init__(self):
+        if not self.false_positives > 0:
+            raise InputError(
+                f"false_positives is {self.false_positives:g}: give how many a second and electrode may be wrong, "
+                f"such as 0.05"
+            )
+
+
+def require_learnable(recording: sc.BaseRecording) -> float:
+    """Return within which distance (µm) a detector sees other electrodes; none without positions on a tetrode: 0.
+
+    Raises
+    ------
+    InputError
+        Many electrodes without positions.
+    """
+    positions, n = electrode_positions_um(recording), recording.get_num_channels()
+    if positions is not None and not np.isnan(positions).any():
+        far = squareform(pdist(positions)) + np.where(np.eye(n, dtype=bool), np.inf, 0)
+        return max(float(NEIGHBOURS * np.median(far.min(axis=1))), 1.0) if n > 1 else 1.0
+    if n > TETRODE:
+        raise InputError(
+            f"a learned detector looks at neighbouring electrodes, and this recording of {n} does not give their "
+            f"positions: name a file that has them, or set detector to threshold"
+        )
+    return 1.0
+
+
+class AtTroughs:
+    """The score of a detector at troughs of the voltage alone: at the lowest of five samples, the best of three.
+
+    So a detection stands where a window is to be centred. Two troughs are further apart than samples share a score.
+    """
+
+    def __init__(self, detector: Detector, sign: int = 1):
+        self.detector, self.sign = detector, sign
+        self.reach = detector.config.reach + BESIDE
+
+    def __call__(self, scaled: np.ndarray) -> np.ndarray:
+        """Score voltages float32 (channels, samples + 2 · reach) in noise levels: (channels, samples), −∞ elsewhere."""
+        x, inner = self.sign * scaled, slice(BESIDE, -BESIDE)
+        score = maximum_filter1d(self.detector(x), 3, axis=1)[:, inner]
+        near = x[:, self.detector.config.reach : x.shape[1] - self.detector.config.reach]
+        trough = (near == minimum_filter1d(near, 2 * BESIDE + 1, axis=1))[:, inner] & (near[:, inner] < 0)
+        return np.where(trough, score, -np.inf).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class UpsideDown:
+    """What a detector finds in a recording that was turned upside down.
+
+    ``false`` float32 (n,), descending: scores; ``exposure``: seconds times electrodes that were searched.
+    """
+
+    false: np.ndarray
+    exposure: float
+
+    def score(self, rate: float) -> float:
+        """Return the score that at most ``rate`` of them a second and electrode exceed."""
+        n = int(rate * self.exposure)
+        return float(self.false[n]) if n < len(self.false) else -np.inf
+
+    def rate(self, score: float) -> float:
+        """Return how many of them exceed a score, per second and electrode."""
+        return float((self.false > score).sum() / self.exposure)
+
+
+def upside_down(chip: Chip, detector: Detector, noise: np.ndarray, rate: float) -> UpsideDown:
+    """Search training time of the recording with its sign reversed, away from the peaks of the threshold.
+
+    Noise of an amplifier and of many far cells is as likely upwards as downwards, and a spike is not: what is found
+    there is false. Only large spikes have a second, positive phase that could be taken for one; so nothing counts that
+    is within half a footprint of a peak on an electrode that the detector sees. Of a long recording only so many blocks
+    are searched, spread evenly, that ``ENOUGH`` are expected at ``rate``.
+    """
+    recording, reach = chip.recording, chip.observation.half_window
+    spans = split_spans(recording, chip.config, Split.TRAIN)
+    blocks = np.array([(a, min(a + BLOCK, end)) for first, end in spans for a in range(first, end, BLOCK)])
+    electrodes, per_second = (noise > 0).sum(), recording.get_sampling_frequency()
+    wanted = ENOUGH / rate / max(electrodes, 1) * per_second / BLOCK
+    blocks = blocks[:: max(int(len(blocks) // wanted), 1)]
+    found = find(recording, chip.detection, noise, AtTroughs(detector, sign=-1), blocks, detector.config.reach + BESIDE)
+    around = chip.windows.around
+    quiet = chip.quiet.around(found.frame, around[found.channel], reach)
+    grid, alive = np.concatenate([np.arange(a, b, reach) for a, b in blocks]), np.flatnonzero(noise > 0)
+    frame, channel = np.repeat(grid, len(alive)), np.tile(alive, len(grid))
+    free = chip.quiet.around(frame, around[channel], reach).mean()
+    exposure = float(free * np.diff(blocks).sum() / per_second * electrodes)
+    return UpsideDown(np.sort(found.score[quiet & np.isfinite(found.score)])[::-1], exposure)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A detector of a recording, and what it finds in all of it.
+
+    Attributes
+    ----------
+    chip, detector
+        What it was trained on, with the peaks of the threshold, and the detector.
+    null
+        What it finds where no spike can be.
+    found
+        Detections at the operating point: troughs whose score exceeds that of the allowed false positives.
+    config
+        How it was made.
+    """
+
+    chip: Chip
+    detector: Detector
+    null: UpsideDown
+    found: Detections
+    config: LearnedConfig
+
+    @classmethod
+    def of(
+        cls,
+        recording: sc.BaseRecording,
+        detection: DetectionConfig,
+        windows: WindowConfig,
+        config: LearnedConfig | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Search by the threshold, paint into the quiet training time, train, choose the operating point, search again.
+
+        ``windows`` says what is training time. Spikes and background are of this alone.
+
+        Raises
+        ------
+        InputError
+            Many electrodes without positions; too few spikes in the training time, or hardly a stretch without.
+        """
+        config = config or LearnedConfig()
+        distance = require_learnable(recording)
+        cut = footprint_windows(distance)
+        cut = replace(cut, split_fractions=windows.split_fractions, split_cycles=windows.split_cycles)
+        try:
+            chip = Chip.of(recording, detection, cut, seed)
+            detector = Detector.fit(chip, fit_painter(config.painter, chip, seed), replace(config.detector, seed=seed))
+        except InputError as error:  # too few spikes, or too little between them
+            cause = str(error).split(":")[0]
+            remedy = "take a longer recording, lower threshold_mad, or set detector to threshold"
+            raise InputError(f"no detector can be learned here, for {cause}: {remedy}") from error
+        noise = np.where(chip.usable, chip.noise, 0)
+        null = upside_down(chip, detector, noise, config.false_positives)
+        limit = np.nextafter(np.float32(null.score(config.false_positives)), np.float32(np.inf))
+        reach = detector.config.reach + BESIDE
+        found = find(recording, detection, noise, AtTroughs(detector), None, reach, float(limit))
+        return cls(chip, detector, null, found, config)
