@@ -8,24 +8,28 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+import pandas as pd
 import spikeinterface.core as sc
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.spatial.distance import pdist, squareform
 
-from meagan_lib import InputError, choose
-from meagan_lib.annotated.chip import LEAST, Chip, footprint_windows, split_spans
+from meagan_lib import InputError
+from meagan_lib.annotated.chip import Chip, footprint_windows, split_spans
 from meagan_lib.annotated.detector import BESIDE, BLOCK, Detections, Detector, DetectorConfig, find
+from meagan_lib.annotated.held_out import HeldOut
+from meagan_lib.annotated.operating import DEPTHS, LEAST, OperatingCurve, depth_name, inside, wilson
 from meagan_lib.annotated.painters import fit_painter
 from meagan_lib.recordings.opening import electrode_positions_um
+from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.cutting import WindowConfig
-from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.detection import DetectionConfig, KnownPeaks, nearest
 from meagan_lib.windows.footprints import TETRODE
-from meagan_lib.windows.spike_windows import Split
+from meagan_lib.windows.spike_windows import Ledger, Split
 
-DETECTORS = ("threshold", "learned")
-"""What finds the spikes of a run."""
 NEIGHBOURS = 1.2
 """A detector sees the electrodes within so many times the distance of the nearest."""
+FLOOR = -8.0
+"""Score of what is hardly a spike: a chance of one in three thousand."""
 ENOUGH = 400
 """False positives that are expected in what is searched to estimate their rate, where there is time for so many."""
 
@@ -39,13 +43,6 @@ class LearnedConfig:
     painter: str = "gaussian_spikes"
     """What paints the spikes that it is trained on: a key of :data:`~meagan_lib.annotated.painters.PAINTERS`."""
     detector: DetectorConfig = field(default_factory=lambda: DetectorConfig(steps=300, pieces=3000))
-
-    def __post_init__(self):
-        if not self.false_positives > 0:
-            raise InputError(
-                f"false_positives is {self.false_positives:g}: give how many a second and electrode may be wrong, "
-                f"such as 0.05"
-            )
 
 
 def require_learnable(recording: sc.BaseRecording) -> float:
@@ -98,9 +95,9 @@ class UpsideDown:
     exposure: float
 
     def score(self, rate: float) -> float:
-        """Return the score that at most ``rate`` of them a second and electrode exceed."""
+        """Return the score that at most ``rate`` of them a second and electrode exceed, and no less than ``FLOOR``."""
         n = int(rate * self.exposure)
-        return float(self.false[n]) if n < len(self.false) else -np.inf
+        return float(self.false[n]) if n < len(self.false) else FLOOR
 
     def rate(self, score: float) -> float:
         """Return how many of them exceed a score, per second and electrode."""
@@ -121,14 +118,15 @@ def upside_down(chip: Chip, detector: Detector, noise: np.ndarray, rate: float) 
     electrodes, per_second = (noise > 0).sum(), recording.get_sampling_frequency()
     wanted = ENOUGH / rate / max(electrodes, 1) * per_second / BLOCK
     blocks = blocks[:: max(int(len(blocks) // wanted), 1)]
-    found = find(recording, chip.detection, noise, AtTroughs(detector, sign=-1), blocks, detector.config.reach + BESIDE)
+    score = AtTroughs(detector, sign=-1)
+    found = find(recording, chip.detection, noise, score, blocks, score.reach, FLOOR)
     around = chip.windows.around
     quiet = chip.quiet.around(found.frame, around[found.channel], reach)
     grid, alive = np.concatenate([np.arange(a, b, reach) for a, b in blocks]), np.flatnonzero(noise > 0)
     frame, channel = np.repeat(grid, len(alive)), np.tile(alive, len(grid))
     free = chip.quiet.around(frame, around[channel], reach).mean()
     exposure = float(free * np.diff(blocks).sum() / per_second * electrodes)
-    return UpsideDown(np.sort(found.score[quiet & np.isfinite(found.score)])[::-1], exposure)
+    return UpsideDown(np.sort(found.score[quiet])[::-1], exposure)
 
 
 @dataclass(frozen=True)
@@ -185,6 +183,63 @@ class Learned:
         noise = np.where(chip.usable, chip.noise, 0)
         null = upside_down(chip, detector, noise, config.false_positives)
         limit = np.nextafter(np.float32(null.score(config.false_positives)), np.float32(np.inf))
-        reach = detector.config.reach + BESIDE
-        found = find(recording, detection, noise, AtTroughs(detector), None, reach, float(limit))
+        score = AtTroughs(detector)
+        found = find(recording, detection, noise, score, None, score.reach, float(limit))
         return cls(chip, detector, null, found, config)
+
+    @property
+    def peaks(self) -> KnownPeaks:
+        """The detections as :func:`~meagan_lib.windows.cutting.cut_windows` takes them."""
+        made = {"detector": "learned", "false_positives": self.config.false_positives, "painter": self.config.painter}
+        return KnownPeaks(self.found.frame, self.found.channel, made)
+
+    def agreement(self, ledger: Ledger) -> dict[str, np.ndarray]:
+        """Sort the peaks of the threshold and those of the ``ledger``, which are the detector's, by who found them.
+
+        Returns ``both``, ``threshold alone`` and ``detector alone`` → depths (n,) in noise levels. Peaks of one
+        electrode within the dead time are the same; electrodes that cannot be trusted do not count.
+        """
+        chip, mine = self.chip, self.chip.windows.ledger
+        dead = chip.detection.dead(chip.recording.get_sampling_frequency())
+        of, its = (
+            (x.frame[rows], x.channel[rows], -x.amplitude[rows] / chip.noise[x.channel[rows]])
+            for x in (mine, ledger)
+            for rows in [chip.usable[x.channel]]
+        )
+        shared = nearest(*of[:2], *its[:2], dead) >= 0
+        new = nearest(*its[:2], *of[:2], dead) < 0
+        return {"both": of[2][shared], "threshold alone": of[2][~shared], "detector alone": its[2][new]}
+
+    def against_truth(self, truth: GroundTruth) -> pd.DataFrame:
+        """Score threshold and detector by the true spikes of the test time: a row for each, and each depth.
+
+        Columns ``detector``, ``depth``, ``recall`` with its 95 % interval ``low`` … ``high``, ``n`` true spikes;
+        ``precision``, ``F1`` and ``false positives`` (per second and electrode) are those of all depths together. A
+        true spike counts from three noise levels on, on every electrode that sees it so deep.
+        """
+        test, noise, ledger = HeldOut.of(self.chip, truth), self.chip.noise, self.chip.windows.ledger
+        known = ledger.frame, ledger.channel, -ledger.amplitude / noise[ledger.channel]
+        rows = []
+        for who, found in (("threshold", Detections(*known)), ("learned", self.found)):
+            there = inside(found.frame, test.spans)
+            found = Detections(found.frame[there], found.channel[there], found.score[there])
+            rows += _rows(who, test.curve(found), len(found.frame))
+        return pd.DataFrame(rows)
+
+
+def _rows(who: str, curve: OperatingCurve, found: int) -> list[dict[str, object]]:
+    """Return the rows of a detector by depth; all that it ``found`` counts."""
+    hits, false = int(np.isfinite(curve.score).sum()), len(curve.false)
+    about = {
+        "precision": 1 - false / max(found, 1),
+        "F1": 2 * hits / max(hits + false + len(curve.score), 1),
+        "false positives": false / curve.exposure,
+    }
+    rows = []
+    for low, high in (*DEPTHS, (LEAST, np.inf)):
+        asked = (curve.depth >= low) & (curve.depth < high)
+        n, found_of = int(asked.sum()), int(np.isfinite(curve.score[asked]).sum())
+        depth = "all" if (low, high) == (LEAST, np.inf) else depth_name(low, high)
+        recall = dict(zip(("recall", "low", "high"), (found_of / n if n else np.nan, *wilson(found_of, n))))
+        rows.append({"detector": who, "depth": depth} | recall | {"n": n} | about)
+    return rows
