@@ -139,8 +139,10 @@ class Learned:
         What it was trained on, with the peaks of the threshold, and the detector.
     null
         What it finds where no spike can be.
+    limit
+        The operating point: the score that the allowed false positives do not exceed.
     found
-        Detections at the operating point: troughs whose score exceeds that of the allowed false positives.
+        Detections: troughs whose score exceeds the limit.
     config
         How it was made.
     """
@@ -148,6 +150,7 @@ class Learned:
     chip: Chip
     detector: Detector
     null: UpsideDown
+    limit: float
     found: Detections
     config: LearnedConfig
 
@@ -171,8 +174,8 @@ class Learned:
         """
         config = config or LearnedConfig()
         distance = require_learnable(recording)
-        cut = footprint_windows(distance)
-        cut = replace(cut, split_fractions=windows.split_fractions, split_cycles=windows.split_cycles)
+        same = {name: getattr(windows, name) for name in ("split_fractions", "split_cycles", "artefact")}
+        cut = replace(footprint_windows(distance), **same)
         try:
             chip = Chip.of(recording, detection, cut, seed)
             detector = Detector.fit(chip, fit_painter(config.painter, chip, seed), replace(config.detector, seed=seed))
@@ -182,10 +185,10 @@ class Learned:
             raise InputError(f"no detector can be learned here, for {cause}: {remedy}") from error
         noise = np.where(chip.usable, chip.noise, 0)
         null = upside_down(chip, detector, noise, config.false_positives)
-        limit = np.nextafter(np.float32(null.score(config.false_positives)), np.float32(np.inf))
-        score = AtTroughs(detector)
-        found = find(recording, detection, noise, score, None, score.reach, float(limit))
-        return cls(chip, detector, null, found, config)
+        limit, score = null.score(config.false_positives), AtTroughs(detector)
+        above = float(np.nextafter(np.float32(limit), np.float32(np.inf)))
+        found = find(recording, detection, noise, score, reach=score.reach, floor=above)
+        return cls(chip, detector, null, limit, found, config)
 
     @property
     def peaks(self) -> KnownPeaks:
