@@ -14,7 +14,7 @@ from preprocessing import machine
 
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.evaluation.scores import evaluate
+from meagan_lib.evaluation.scores import difference, evaluate, prepared
 
 BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH.parent / "tests"))
@@ -36,6 +36,25 @@ def counted(name: str, n: int, repeats: int, gain: float) -> tuple[float, float,
         )
         for r in range(repeats)
     ]
+    return held(found)
+
+
+def counted_difference(name: str, n: int, repeats: int, gains: tuple[float, float]) -> tuple[float, ...]:
+    """Count as :func:`counted` does, the difference of a score between windows of two gains."""
+    from conftest import spikes
+
+    context, metric = Context.fit(spikes(1000, seed=3), 20_000.0), METRICS[name]
+    events, found = tuple(np.arange(k * n, (k + 1) * n) for k in range(3)), []
+    for r in range(repeats):
+        real = spikes(n, seed=1000 + r)
+        fakes = [spikes(n, seed=(k + 1) * 10**6 + r) * np.float32(gain) for k, gain in enumerate(gains)]
+        both = tuple(prepared(metric, real, its, context, (events[0], b)) for its, b in zip(fakes, events[1:]))
+        found.append(difference(metric, both, events, 0, N_BOOTSTRAP))
+    return held(found)
+
+
+def held(found: list[tuple[float, tuple[float, float]]]) -> tuple[float, float, float, float]:
+    """Mean and standard deviation of values, half of their intervals over 1.96 of the latter, how often they hold."""
     value = np.array([v for v, _ in found])
     low, high = np.array([ends for _, ends in found]).T
     mean, spread = value.mean(), value.std(ddof=1)
@@ -51,9 +70,16 @@ def table() -> str:
             continue
         n, repeats = SIZES.get(name, OTHERS)
         for gain in GAINS:
-            mean, spread, width, held = counted(name, n, repeats, gain)
-            cells = f"{n} | {repeats} | {mean:.4f} | {spread:.4f} | {width:.2f} | {100 * held:.0f} %"
+            mean, spread, width, share = counted(name, n, repeats, gain)
+            cells = f"{n} | {repeats} | {mean:.4f} | {spread:.4f} | {width:.2f} | {100 * share:.0f} %"
             lines.append(f"| {metric.label} | {gain:g} | {cells} |")
+            print(lines[-1], flush=True)
+    for name in ("c2st_auc", "c2st_cnn_auc"):
+        n, repeats = SIZES[name]
+        for gains in ((1.1, 1.0), (1.1, 1.1)):
+            mean, spread, width, share = counted_difference(name, n, repeats, gains)
+            cells = f"{n} | {repeats} | {mean:.4f} | {spread:.4f} | {width:.2f} | {100 * share:.0f} %"
+            lines.append(f"| {METRICS[name].label}, difference | {gains[0]:g} − {gains[1]:g} | {cells} |")
             print(lines[-1], flush=True)
     minutes = (time.process_time() - started) / 60
     return f"""# Intervals, counted

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from meagan_lib.evaluation.context import Context
+from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.evaluation.metrics import METRICS, Better, Metric
 from meagan_lib.evaluation.statistics import SIGNIFICANT, Paired, paired, q_values
 from meagan_lib.windows.features import Array
@@ -66,13 +66,25 @@ def evaluate(
     ``refitted`` is the variance that these add.
     """
     a, b = events or (np.arange(len(real)), len(real) + np.arange(len(fake)))
-    more = {"events": np.r_[a, b]} if metric.refitted else {}
-    statistic = metric.prepare(real, fake, context, **more)
-    value = statistic(np.arange(len(real)), np.arange(len(fake)))
+    statistic = prepared(metric, real, fake, context, (a, b))
+    return estimate(metric, statistic, (a, b), context.seed, n_bootstrap)
+
+
+def prepared(metric: Metric, real: Array, fake: Array, context: Context, events: Sequence) -> Statistic:
+    """Prepare a metric: what is cross-validated never has windows of one event, of the two ``events``, in two folds."""
+    return metric.prepare(real, fake, context, **({"events": np.concatenate(events)} if metric.refitted else {}))
+
+
+def estimate(
+    metric: Metric, statistic: Statistic, events: Sequence, seed: int, n_bootstrap: int
+) -> tuple[float, Interval]:
+    """Return value and interval of a prepared metric, as :func:`evaluate` does."""
+    a, b = events
+    value = statistic(np.arange(len(a)), np.arange(len(b)))
     if metric.spread == "binomial":
-        low, high = scipy.stats.binomtest(round(value * len(fake)), len(fake)).proportion_ci(method="wilson")
+        low, high = scipy.stats.binomtest(round(value * len(b)), len(b)).proportion_ci(method="wilson")
         return value, (low, high)
-    rng = np.random.default_rng(context.seed)
+    rng = np.random.default_rng(seed)
     if metric.spread == "halves":
         n_bootstrap = max(n_bootstrap // 2, 2)
         apart = [
@@ -85,6 +97,32 @@ def evaluate(
     if metric.refitted:
         error *= float(np.sqrt(1 + metric.refitted(value)))
     return value, _around(value, float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error, metric)
+
+
+def difference(
+    metric: Metric,
+    statistics: tuple[Statistic, Statistic],
+    events: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seed: int,
+    n_bootstrap: int,
+) -> tuple[float, Interval]:
+    """Return the first less the second of two prepared metrics, and its 95 % interval, value ± t standard errors.
+
+    Both compare generated windows with the same real ones, whose bootstrap draws they share; ``events`` are those of
+    the real windows (n,), of the first generated ones and of the second. What is cross-validated is fitted anew for
+    either, so the variance that this adds is the mean of both.
+    """
+    (first, second), (real, *fake), rng = statistics, events, np.random.default_rng(seed)
+    values = [of(np.arange(len(real)), np.arange(len(b))) for of, b in zip(statistics, fake)]
+    apart = []
+    for _ in range(n_bootstrap):
+        i = _drawn(real, rng)
+        apart.append(first(i, _drawn(fake[0], rng)) - second(i, _drawn(fake[1], rng)))
+    error = float(np.std(apart, ddof=1))
+    if metric.refitted:
+        error *= float(np.sqrt(1 + np.mean([metric.refitted(value) for value in values])))
+    value, half = values[0] - values[1], float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error
+    return value, (value - half, value + half)
 
 
 def _around(value: float, half: float, metric: Metric) -> Interval:

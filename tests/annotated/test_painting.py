@@ -204,4 +204,8 @@ def test_a_painter_that_shifts_spikes_is_told_from_real_ones_and_copies_hardly(c
     found = judge(chip, {"template": wrong, "copy_paste": fit_painter("copy_paste", chip)}, 120, n_bootstrap=5)
     auc = found.scores.groupby("painter")["auc"].max()
     assert auc["template"] > 0.75 and auc["template"] > auc["copy_paste"] and REAL in auc
-    assert "template" in found.verdict()
+    by = found.scores.set_index(["painter", "classifier"])
+    for classifier in found.scores["classifier"].unique():
+        one = by.loc["copy_paste", classifier]
+        assert one["below"] == pytest.approx(by["auc"]["template", classifier] - one["auc"])
+    assert found.verdict().endswith("by the interval of the difference: copy_paste.")

@@ -272,3 +272,14 @@ def test_neither_half_of_the_test_windows_nor_of_the_reach_splits_an_event(monke
     floor, reach, model = (given[-1] for given in seen)
     assert not set(floor[0]) & set(floor[1]) and not set(reach[0]) & set(reach[1])
     assert all(len(np.unique(each)) == 100 for each in (*floor, reach[1])) and len(np.unique(model[1])) == 200
+
+
+def test_a_difference_is_found_where_there_is_one_and_its_interval_holds_0_where_there_is_none():
+    metric, rows = METRICS["c2st_auc"], np.arange(300)
+    real, fakes = spikes(300, seed=20), (spikes(300, seed=21) * 1.5, spikes(300, seed=22), spikes(300, seed=23))
+    worse, good, alike = (scores.prepared(metric, real, its, CONTEXT, (rows, 300 + rows)) for its in fakes)
+    value, (low, high) = scores.difference(metric, (worse, good), (rows, rows, rows), 0, 20)
+    assert value == worse(rows, rows) - good(rows, rows) and 0 < low < value < high
+    value, (low, high) = scores.difference(metric, (good, alike), (rows, rows, rows), 0, 20)
+    assert low < 0 < high
+    assert scores.difference(metric, (good, good), (rows, rows, rows), 0, 20)[0] == 0
