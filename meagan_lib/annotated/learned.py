@@ -19,6 +19,7 @@ from meagan_lib.annotated.detector import BESIDE, BLOCK, Detections, Detector, D
 from meagan_lib.annotated.held_out import HeldOut
 from meagan_lib.annotated.operating import DEPTHS, LEAST, OperatingCurve, depth_name, inside, wilson
 from meagan_lib.annotated.painters import fit_painter
+from meagan_lib.annotated.upside_down import UpsideDown, upside_down
 from meagan_lib.recordings.opening import electrode_positions_um
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.cutting import WindowConfig
@@ -39,7 +40,7 @@ class LearnedConfig:
     """How a detector is made, and how often it may be wrong."""
 
     false_positives: float = 0.05
-    """Detections per second and electrode where there is no spike, as :func:`upside_down` estimates them."""
+    """Detections per second and electrode where there is no spike, as :func:`calibrate` estimates them."""
     painter: str = "gaussian_spikes"
     """What paints the spikes that it is trained on: a key of :data:`~meagan_lib.annotated.painters.PAINTERS`."""
     detector: DetectorConfig = field(default_factory=lambda: DetectorConfig(steps=300, pieces=3000))
@@ -71,62 +72,29 @@ class AtTroughs:
     So a detection stands where a window is to be centred. Two troughs are further apart than samples share a score.
     """
 
-    def __init__(self, detector: Detector, sign: int = 1):
-        self.detector, self.sign = detector, sign
+    def __init__(self, detector: Detector):
+        self.detector = detector
         self.reach = detector.config.reach + BESIDE
 
     def __call__(self, scaled: np.ndarray) -> np.ndarray:
         """Score voltages float32 (channels, samples + 2 · reach) in noise levels: (channels, samples), −∞ elsewhere."""
-        x, inner = self.sign * scaled, slice(BESIDE, -BESIDE)
-        score = maximum_filter1d(self.detector(x), 3, axis=1)[:, inner]
-        near = x[:, self.detector.config.reach : x.shape[1] - self.detector.config.reach]
+        reach, inner = self.detector.config.reach, slice(BESIDE, -BESIDE)
+        score = maximum_filter1d(self.detector(scaled), 3, axis=1)[:, inner]
+        near = scaled[:, reach : scaled.shape[1] - reach]
         trough = (near == minimum_filter1d(near, 2 * BESIDE + 1, axis=1))[:, inner] & (near[:, inner] < 0)
         return np.where(trough, score, -np.inf).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class UpsideDown:
-    """What a detector finds in a recording that was turned upside down.
+def calibrate(chip: Chip, score: AtTroughs, noise: np.ndarray, rate: float) -> UpsideDown:
+    """Estimate the false positives of a detector in the training time, :func:`upside_down`.
 
-    ``false`` float32 (n,), descending: scores; ``exposure``: seconds times electrodes that were searched.
+    Of a long recording only so many blocks are searched, spread evenly, that ``ENOUGH`` are expected at ``rate``.
     """
-
-    false: np.ndarray
-    exposure: float
-
-    def score(self, rate: float) -> float:
-        """Return the score that at most ``rate`` of them a second and electrode exceed, and no less than ``FLOOR``."""
-        n = int(rate * self.exposure)
-        return float(self.false[n]) if n < len(self.false) else FLOOR
-
-    def rate(self, score: float) -> float:
-        """Return how many of them exceed a score, per second and electrode."""
-        return float((self.false > score).sum() / self.exposure)
-
-
-def upside_down(chip: Chip, detector: Detector, noise: np.ndarray, rate: float) -> UpsideDown:
-    """Search training time of the recording with its sign reversed, away from the peaks of the threshold.
-
-    Noise of an amplifier and of many far cells is as likely upwards as downwards, and a spike is not: what is found
-    there is false. Only large spikes have a second, positive phase that could be taken for one; so nothing counts that
-    is within half a footprint of a peak on an electrode that the detector sees. Of a long recording only so many blocks
-    are searched, spread evenly, that ``ENOUGH`` are expected at ``rate``.
-    """
-    recording, reach = chip.recording, chip.observation.half_window
-    spans = split_spans(recording, chip.config, Split.TRAIN)
+    spans = split_spans(chip.recording, chip.config, Split.TRAIN)
     blocks = np.array([(a, min(a + BLOCK, end)) for first, end in spans for a in range(first, end, BLOCK)])
-    electrodes, per_second = (noise > 0).sum(), recording.get_sampling_frequency()
-    wanted = ENOUGH / rate / max(electrodes, 1) * per_second / BLOCK
-    blocks = blocks[:: max(int(len(blocks) // wanted), 1)]
-    score = AtTroughs(detector, sign=-1)
-    found = find(recording, chip.detection, noise, score, blocks, score.reach, FLOOR)
-    around = chip.windows.around
-    quiet = chip.quiet.around(found.frame, around[found.channel], reach)
-    grid, alive = np.concatenate([np.arange(a, b, reach) for a, b in blocks]), np.flatnonzero(noise > 0)
-    frame, channel = np.repeat(grid, len(alive)), np.tile(alive, len(grid))
-    free = chip.quiet.around(frame, around[channel], reach).mean()
-    exposure = float(free * np.diff(blocks).sum() / per_second * electrodes)
-    return UpsideDown(np.sort(found.score[quiet])[::-1], exposure)
+    of_block = BLOCK / chip.recording.get_sampling_frequency() * max((noise > 0).sum(), 1)
+    every = max(int(len(blocks) * of_block * rate / ENOUGH), 1)
+    return upside_down(chip, score, blocks[::every], score.reach, noise, FLOOR)
 
 
 @dataclass(frozen=True)
@@ -184,8 +152,9 @@ class Learned:
             remedy = "take a longer recording, lower threshold_mad, or set detector to threshold"
             raise InputError(f"no detector can be learned here, for {cause}: {remedy}") from error
         noise = np.where(chip.usable, chip.noise, 0)
-        null = upside_down(chip, detector, noise, config.false_positives)
-        limit, score = null.score(config.false_positives), AtTroughs(detector)
+        score = AtTroughs(detector)
+        null = calibrate(chip, score, noise, config.false_positives)
+        limit = max(null.score(config.false_positives), FLOOR)
         above = float(np.nextafter(np.float32(limit), np.float32(np.inf)))
         found = find(recording, detection, noise, score, reach=score.reach, floor=above)
         return cls(chip, detector, null, limit, found, config)

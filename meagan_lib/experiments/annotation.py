@@ -9,7 +9,6 @@ the recall of true spikes of a depth at a given rate of false positives.
 import importlib
 import time
 from collections.abc import Mapping
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pandas as pd
 
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.annotated.chip import Chip
-from meagan_lib.annotated.detector import Detector, DetectorConfig, find, threshold
+from meagan_lib.annotated.detector import Detector, DetectorConfig, threshold
 from meagan_lib.annotated.held_out import HeldOut
 from meagan_lib.annotated.operating import OperatingCurve
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
@@ -116,10 +115,9 @@ def rows(first: Mapping, case: str, section: Mapping) -> list[dict[str, object]]
     Where the training of a painter diverges, the scores are NaN.
     """
     test, rates = held_out(first, section["footprint_um"]), tuple(section["false_positive_rates"])
-    search = partial(find, test.recording, test.chip.detection, test.chip.noise, spans=test.spans)
     if case == THRESHOLD:
         about = {"painter": THRESHOLD, "n_cut": 0, "seed": 0} | dict.fromkeys(COSTS, 0.0)
-        return _rows(test.curve(search(threshold)), rates, about)
+        return _rows(test.search(threshold), rates, about)
     painter, n, seed = case.rsplit("-", 2)
     few, config = test.chip.fewer(int(n), int(seed)), configure(section, int(seed))
     about = {"painter": painter, "n_cut": len(few.footprints), "seed": int(seed)}
@@ -128,12 +126,12 @@ def rows(first: Mapping, case: str, section: Mapping) -> list[dict[str, object]]
         fitted = fit_painter(painter, few, int(seed), **section["painter_options"].get(painter, {}))
     except Diverged:
         cost = dict.fromkeys(COSTS, round(time.process_time() - started, 1))
-        empty = test.curve(search(threshold, floor=np.inf))
+        empty = test.search(threshold, floor=np.inf)
         return [row | dict.fromkeys(SCORES, np.nan) for row in _rows(empty, rates, about | cost)]
     cost = {"painter_seconds": round(time.process_time() - started, 1)}
     detector = Detector.fit(few, fitted, config)
     cost["seconds"] = round(time.process_time() - started, 1)
-    return _rows(test.curve(search(detector, reach=config.reach)), rates, about | cost)
+    return _rows(test.search(detector, config.reach), rates, about | cost)
 
 
 def _rows(curve: OperatingCurve, rates: tuple[float, ...], about: Mapping[str, object]) -> list[dict[str, object]]:

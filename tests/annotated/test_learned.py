@@ -7,7 +7,8 @@ import spikeinterface.core as sc
 from meagan_lib import InputError
 from meagan_lib.annotated import detector as module
 from meagan_lib.annotated.detector import DetectorConfig, find
-from meagan_lib.annotated.learned import AtTroughs, Learned, LearnedConfig, UpsideDown, require_learnable
+from meagan_lib.annotated.learned import AtTroughs, Learned, LearnedConfig, require_learnable
+from meagan_lib.annotated.upside_down import UpsideDown
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, require_detector
 
