@@ -12,7 +12,7 @@ from meagan_lib.annotated.upside_down import UpsideDown
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, require_detector
 
-TINY = DetectorConfig(width=8, dilations=(1, 2, 4), pieces=500, length=64, steps=150, batch_size=16)
+TINY = DetectorConfig(width=4, dilations=(1, 2), pieces=400, length=64, steps=120, batch_size=16)
 DETECTION = DetectionConfig(threshold_mad=4.0)
 
 

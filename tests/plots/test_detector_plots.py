@@ -55,7 +55,9 @@ def test_agreement_has_a_bar_for_each_spike_and_recall_where_the_truth_is_known(
     fig = plots.agreement(depths, 5.0)
     draw(fig)
     assert len(fig.axes) == 1 and sum(bar.get_height() for bars in fig.axes[0].containers[:1] for bar in bars) == 3
-    assert {"both (3)", "threshold alone (0)", "detector alone (1)"} <= set(texts(fig))
+    assert {"both (3)", "threshold alone (0)", "detector alone (1)"} <= {
+        text.get_text() for text in fig.axes[0].get_legend().get_texts()
+    }
     row = {"depth": "3–4", "recall": 0.5, "low": 0.4, "high": 0.6}
     fig = plots.agreement(depths, 5.0, pd.DataFrame([row | {"detector": who} for who in ("threshold", "learned")]))
     draw(fig)
