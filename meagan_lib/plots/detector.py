@@ -76,7 +76,7 @@ def recall_by_depth(table: pd.DataFrame) -> Figure:
             error = np.stack([alone["recall"] - alone["low"], alone["high"] - alone["recall"]]).clip(0)
             options = dict(color=COLOURS["real"], linewidth=1.0, elinewidth=0.8, marker="D", markersize=3)
             axis.errorbar(at, alone["recall"], error, label=DETECTORS["threshold"].label, **options)
-            for shift, painter in zip(np.linspace(-0.24, 0.24, len(painters)), painters):
+            for shift, painter in zip(np.linspace(-0.34, 0.34, len(painters)), painters):
                 own, look = its[(its["painter"] == painter) & (its["n_cut"] == n)], DETECTORS[painter]
                 place = own["depth"].map({depth: i for i, depth in enumerate(depths)}) + shift
                 dots = dict(marker=look.marker, markersize=4, linestyle="", markeredgewidth=0, alpha=0.8)
