@@ -53,6 +53,13 @@ def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
 
 
+def given(notebook):
+    """Parameters of a notebook; those that several recordings share lie with the run, or with each part of a sweep."""
+    labels = [part(RUN, label) for label in RECORDINGS] if SWEEP else []
+    paths = [Path(f"results/{run}/params/{notebook}.yaml") for run in [RUN, *labels]]
+    return next((yaml.safe_load(path.read_text()) for path in paths if path.is_file()), {})
+
+
 def benchmark_inputs():
     fits = [f"results/{RUN}/{benchmark.SECTION}/{model}/{seed}/receipt.json" for model, seed in BENCHMARK]
     return [f"results/{RUN}/params/{benchmark.SECTION}.yaml", *fits]
@@ -85,7 +92,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         input:
             source=find_notebook(_notebook),
             parameters=f"results/{_run}/params/{_notebook}.yaml",
-            library=library_inputs(_notebook),
+            library=lambda wildcards, name=_notebook: library_inputs(name, given(name)),
             needs=[receipt(n) for n in _needs],
             benchmark=benchmark_inputs() if _notebook == "04_results_comparison" else [],
             windows=windows_of_another(_run, _notebook),

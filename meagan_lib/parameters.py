@@ -13,7 +13,7 @@ import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean, network
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.windows import merging
+from meagan_lib.windows import merging, require_detector
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
     RESULTS,
@@ -191,6 +191,7 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         return checked
     if (least := first["min_train_windows"]) < 1:
         raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
+    require_detector(first["detector"], first["false_positives"])
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
     last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
@@ -203,5 +204,6 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     else:
-        merging.open_early(first)
+        voltage = merging.open_early(first) is not None or first["recording"] == "simulated"
+        require_detector(first["detector"], first["false_positives"], voltage)
     return checked

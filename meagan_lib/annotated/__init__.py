@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "held_out": ["HeldOut"],
         "hybrid": ["HybridConfig", "make_hybrid", "describe", "default_path", "threshold_misses"],
         "kinds": ["Kinds"],
+        "learned": ["Learned", "LearnedConfig", "require_learnable"],
         "operating": ["DEPTHS", "OperatingCurve", "TrueSpikes", "depth_name", "gain", "operating_curve"],
         "painters": ["PAINTERS", "Painter", "fit_painter", "require_painter"],
         "judging": ["judge", "REAL"],

@@ -99,6 +99,8 @@ class PaintingTrainer(GANTrainer):
 class PaintingGAN(Painter):
     """The painter: adds the spike that its generator makes of z, kind and background."""
 
+    Config = PaintingConfig
+
     def __init__(self, generator: PaintingGenerator, scale: float):
         self.generator, self.scale = generator.eval(), scale
 

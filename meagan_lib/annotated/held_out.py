@@ -1,5 +1,6 @@
 """Held-out time with known spikes: what a detector, trained on other time of the same recording, is tested on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -8,11 +9,12 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.annotated.chip import Chip, split_spans
-from meagan_lib.annotated.detector import Detections
+from meagan_lib.annotated.detector import Detections, find
 from meagan_lib.annotated.hybrid import HybridConfig, HybridRecording, Units, paint_units
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.operating import FAINT, OperatingCurve, TrueSpikes, operating_curve
 from meagan_lib.annotated.painters import CopyPaste
+from meagan_lib.annotated.upside_down import upside_down
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.detection import filtered_templates
 from meagan_lib.windows.spike_windows import Split
@@ -36,7 +38,9 @@ class HeldOut:
     true
         The known spikes in it.
     others
-        Whether there are spikes beside the known ones, found where ``chip.quiet`` says; they do not count.
+        Whether there are spikes beside the known ones, as in a hybrid. Nobody knows the faint ones among them, and a
+        detector that finds them is not wrong: false positives are then counted where there can be no spike
+        (:func:`~meagan_lib.annotated.upside_down.upside_down`).
     """
 
     chip: Chip
@@ -62,13 +66,22 @@ class HeldOut:
             true = TrueSpikes.of(shapes, truth.n_before, truth.frame, truth.unit, truth.amplitude_factor, chip.noise)
         return cls(chip, recording, spans, true.within(spans), truth is None)
 
+    def search(
+        self, score: Callable[[np.ndarray], np.ndarray], reach: int = 0, floor: float = -np.inf
+    ) -> OperatingCurve:
+        """Search the test time as :func:`~meagan_lib.annotated.detector.find` does, match with the known spikes."""
+        chip = self.chip
+        curve = self.curve(find(self.recording, chip.detection, chip.noise, score, self.spans, reach, floor))
+        if not self.others:
+            return curve
+        null = upside_down(chip, score, self.spans, reach, floor=floor)
+        return replace(curve, false=null.false, exposure=null.exposure, searched=curve.exposure)
+
     def curve(self, found: Detections, faint: float = FAINT) -> OperatingCurve:
-        """Match what was found in the test time with the known spikes."""
-        rate, around = self.recording.get_sampling_frequency(), self.chip.windows.around
-        dead = self.chip.detection.dead(rate)
-        ignored = ~self.chip.quiet.around(found.frame, around[found.channel], dead) if self.others else None
-        exposure = np.diff(self.spans).sum() / rate * (self.chip.noise > 0).sum()
-        return operating_curve(found, self.true, exposure, dead, ignored, faint)
+        """Match what was found in the test time with the known spikes, where there are no others."""
+        rate = self.recording.get_sampling_frequency()
+        exposure = float(np.diff(self.spans).sum() / rate * (self.chip.noise > 0).sum())
+        return operating_curve(found, self.true, exposure, self.chip.detection.dead(rate), faint=faint)
 
 
 def hybrid(chip: Chip, seed: int) -> tuple[sc.BaseRecording, TrueSpikes]:

@@ -91,7 +91,9 @@ class OperatingCurve:
     false
         float32 (m,), descending: scores of what was found near no true spike.
     exposure
-        Seconds times electrodes.
+        Seconds times electrodes in which false positives were counted.
+    searched
+        Seconds times electrodes in which true spikes were searched for; None: the same.
     """
 
     score: np.ndarray
@@ -99,6 +101,7 @@ class OperatingCurve:
     own: np.ndarray
     false: np.ndarray
     exposure: float
+    searched: float | None = None
 
     def threshold(self, rate: float) -> float:
         """Return the highest score that is refused, so that at most ``rate`` false positives a second are accepted."""
@@ -113,7 +116,7 @@ class OperatingCurve:
     def f1(self, rate: float) -> float:
         """Return 2 TP / (2 TP + FP + FN) over all true spikes at ``rate`` false positives."""
         hits, n = self.recall(rate)
-        false = int((self.false > self.threshold(rate)).sum())
+        false = (self.false > self.threshold(rate)).sum() * (self.searched or self.exposure) / self.exposure
         return 2 * hits / max(hits + false + n, 1)
 
     def table(self, rates: tuple[float, ...]) -> pd.DataFrame:
@@ -154,17 +157,11 @@ def gain(learned: OperatingCurve, threshold: OperatingCurve, rate: float) -> str
 
 
 def operating_curve(
-    found: Detections,
-    true: TrueSpikes,
-    exposure: float,
-    dead: int,
-    ignored: np.ndarray | None = None,
-    faint: float = FAINT,
+    found: Detections, true: TrueSpikes, exposure: float, dead: int, faint: float = FAINT
 ) -> OperatingCurve:
     """Match what was found with true spikes of the same electrode within ``dead`` frames.
 
-    A true spike has the highest score near it. What is near no true spike deeper than ``faint`` noise levels is false,
-    but for the ``ignored``, bool as ``found``: where nobody knows.
+    A true spike has the highest score near it. What is near no true spike deeper than ``faint`` noise levels is false.
     """
     asked = true.depth >= LEAST
     score, near = np.full(len(true.frame), -np.inf, np.float32), np.zeros(len(found.frame), bool)
@@ -181,6 +178,5 @@ def operating_curve(
             score[mine[here]] = np.maximum(score[mine[here]], scores[first[here] + step])
         known = np.sort(true.frame[mine[true.depth[mine] > faint]])
         near[theirs] = np.searchsorted(known, frames - dead, "left") < np.searchsorted(known, frames + dead, "right")
-    false = ~near if ignored is None else ~near & ~ignored
-    falling = np.sort(found.score[false])[::-1]
+    falling = np.sort(found.score[~near])[::-1]
     return OperatingCurve(score[asked], true.depth[asked], true.own[asked], falling, exposure)

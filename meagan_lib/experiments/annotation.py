@@ -1,27 +1,30 @@
 """Annotation: does it matter what a detector of spikes is trained on? Painted spikes of several painters, few or many.
 
-A sweep, ``meagan run annotation``: one job for each recording, painter and number of cut spikes trains a detector with
-every seed, and one has the threshold alone. Each is tested on held-out time in which the spikes are known: the true
-ones of a simulation; elsewhere held-out spikes that were painted in. A score is the recall of true spikes of a depth at
-a given rate of false positives.
+A sweep, ``meagan run annotation``: one job for each recording, painter, number of cut spikes and seed trains the
+painter, where it is one that is trained, and a detector; one has the threshold alone. Each is tested on held-out time
+in which the spikes are known: the true ones of a simulation; elsewhere held-out spikes that were painted in. A score is
+the recall of true spikes of a depth at a given rate of false positives.
 """
 
+import importlib
 import time
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.annotated.chip import Chip
-from meagan_lib.annotated.detector import Detector, DetectorConfig, find, threshold
+from meagan_lib.annotated.detector import Detector, DetectorConfig, threshold
 from meagan_lib.annotated.held_out import HeldOut
 from meagan_lib.annotated.operating import OperatingCurve
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
 from meagan_lib.experiments import sweep
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig
-from meagan_lib.training.trainer import build_config
+from meagan_lib.training.trainer import Diverged, build_config
 from meagan_lib.windows.cutting import Isolation, WindowConfig
 from meagan_lib.windows.detection import DetectionConfig
 
@@ -30,7 +33,8 @@ TABLE = ROOT / "data" / "annotation.csv"
 READS = "recording"
 """What a job is given: the parameters of notebook 01, by which the recording is opened again."""
 SCORES = ("recall", "low", "high", "f1")
-COLUMNS = ("painter", "n_cut", "seed", "seconds", "false_positive_rate", "electrodes", "depth", *SCORES, "n")
+COSTS = ("painter_seconds", "seconds")
+COLUMNS = ("painter", "n_cut", "seed", *COSTS, "false_positive_rate", "electrodes", "depth", *SCORES, "n")
 THRESHOLD, REFERENCE = "threshold", "template"
 """What needs no training; the painter that all others are compared with."""
 DECLARED = {
@@ -40,17 +44,18 @@ DECLARED = {
     "false_positive_rates": [1.0],
     "footprint_um": 45.0,
     "options": {},
+    "painter_options": {},
 }
 """Parameters of the section, with values of their types."""
 
 
 def cases(section: Mapping) -> list[str]:
-    """Return a job for the threshold, and one for each painter and number of cut spikes, of a section that is checked.
+    """Return a job for the threshold, and one for each painter, number of cut spikes and seed, of a checked section.
 
     Raises
     ------
     InputError
-        An unknown parameter, painter or option of a detector, or no templates to compare with.
+        An unknown parameter, painter or option of a detector or painter, or no templates to compare with.
     """
     sweep.check("annotation", section, DECLARED)
     configure(section, 0)
@@ -58,7 +63,24 @@ def cases(section: Mapping) -> list[str]:
         choose("the painter in annotation.painters", painter, PAINTERS)
     if REFERENCE not in section["painters"]:
         raise InputError(f"annotation.painters has no '{REFERENCE}': it is what all other painters are compared with")
-    return [THRESHOLD, *(f"{painter}-{n}" for painter in section["painters"] for n in section["n_cut"])]
+    for painter, options in section["painter_options"].items():
+        choose("the painter in annotation.painter_options", painter, section["painters"])
+        check_painter(painter, options)
+    each = product(section["painters"], section["n_cut"], section["seeds"])
+    return [THRESHOLD, *("-".join(map(str, case)) for case in each)]
+
+
+def check_painter(name: str, options: object) -> None:
+    """Refuse ``options`` that are no mapping, or that the training of a painter does not have."""
+    if not isinstance(options, Mapping):
+        raise InputError(f"annotation.painter_options.{name} is {options!r}: give names and values, such as steps: 500")
+    module, of = PAINTERS[name].split(":")
+    painter = getattr(importlib.import_module(module), of)
+    config = getattr(getattr(painter, "Model", painter), "Config", None)
+    if options and config is None:
+        raise InputError(f"annotation.painter_options.{name}: nothing is trained there, so that it has no options")
+    if options:
+        build_config(config, **options)
 
 
 def configure(section: Mapping, seed: int) -> DetectorConfig:
@@ -88,27 +110,42 @@ def held_out(first: Mapping, footprint_um: float) -> HeldOut:
 
 
 def rows(first: Mapping, case: str, section: Mapping) -> list[dict[str, object]]:
-    """Return recall by depth and rate of false positives of one painter with every seed, or of the threshold."""
+    """Return recall by depth and rate of false positives of one painter with one seed, or of the threshold.
+
+    Where the training of a painter diverges, the scores are NaN.
+    """
     test, rates = held_out(first, section["footprint_um"]), tuple(section["false_positive_rates"])
-    found = find(test.recording, test.chip.detection, test.chip.noise, threshold, test.spans)
     if case == THRESHOLD:
-        return _rows(test.curve(found), rates, {"painter": THRESHOLD, "n_cut": 0, "seed": 0, "seconds": 0.0})
-    painter, _, n = case.rpartition("-")
-    table = []
-    for seed in section["seeds"]:
-        started, few = time.process_time(), test.chip.fewer(int(n), seed)
-        config = configure(section, seed)
-        detector = Detector.fit(few, fit_painter(painter, few, seed), config)
-        seconds = round(time.process_time() - started, 1)
-        found = find(test.recording, test.chip.detection, test.chip.noise, detector, test.spans, config.reach)
-        about = {"painter": painter, "n_cut": len(few.footprints), "seed": seed, "seconds": seconds}
-        table += _rows(test.curve(found), rates, about)
-    return table
+        about = {"painter": THRESHOLD, "n_cut": 0, "seed": 0} | dict.fromkeys(COSTS, 0.0)
+        return _rows(test.search(threshold), rates, about)
+    painter, n, seed = case.rsplit("-", 2)
+    few, config = test.chip.fewer(int(n), int(seed)), configure(section, int(seed))
+    about = {"painter": painter, "n_cut": len(few.footprints), "seed": int(seed)}
+    started = time.process_time()
+    try:
+        fitted = fit_painter(painter, few, int(seed), **section["painter_options"].get(painter, {}))
+    except Diverged:
+        cost = dict.fromkeys(COSTS, round(time.process_time() - started, 1))
+        empty = test.search(threshold, floor=np.inf)
+        return [row | dict.fromkeys(SCORES, np.nan) for row in _rows(empty, rates, about | cost)]
+    cost = {"painter_seconds": round(time.process_time() - started, 1)}
+    detector = Detector.fit(few, fitted, config)
+    cost["seconds"] = round(time.process_time() - started, 1)
+    return _rows(test.search(detector, config.reach), rates, about | cost)
 
 
 def _rows(curve: OperatingCurve, rates: tuple[float, ...], about: Mapping[str, object]) -> list[dict[str, object]]:
     """Return the rows of a curve that say something: those with a true spike."""
     return [dict(about) | row for row in curve.table(rates).to_dict("records") if row["n"]]
+
+
+def costs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what a case of each painter costs, CPU seconds: to train the painter, and painter and detector together.
+
+    Means over recordings, numbers of cut spikes and seeds; a row for each painter.
+    """
+    cases = table[table["painter"] != THRESHOLD].drop_duplicates(["data", "painter", "n_cut", "seed"])
+    return cases.groupby("painter", sort=False)[[cost for cost in COSTS if cost in table]].mean().round(1)
 
 
 def load(path: Path | str = TABLE) -> pd.DataFrame:
@@ -134,10 +171,11 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(path: Path) -> tuple[str, pd.DataFrame]:
-    """Return title and closing table of the command: recall by depth, mean over seeds, of all electrodes."""
+    """Return title and closing table of the command: recall by depth and cost, means over seeds, of all electrodes."""
     table = load(path)
     found = effects(table)
     table = table[table["electrodes"] == "all"]
     means = table.groupby(["data", "painter", "n_cut", "false_positive_rate", "depth"], sort=False)["recall"].mean()
     cells = means.map("{:.3f}".format).unstack(sort=False).reset_index()
+    cells["CPU seconds"] = cells["painter"].map(costs(table)["seconds"].map("{:.0f}".format)).fillna("")
     return f"recall of true spikes by depth in noise levels, mean over seeds ({sweep.counted(found)})", cells

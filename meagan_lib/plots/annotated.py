@@ -72,7 +72,7 @@ def _accuracy(axis: Axes, units: pd.DataFrame, means: pd.DataFrame, well: float)
 
 
 PAINTERS = {
-    "painting_gan": style.Source("painting GAN", "#0072B2", "o"),
+    "painting_gan": style.Source("painting GAN", "#882255", "X"),
     "gaussian_spikes": style.Source("Gaussian spikes", *style.SERIES[0]),
     "copy_paste": style.Source("copy-paste", *style.SERIES[2]),
     "template": style.Source("template × amplitude", *style.SERIES[1]),

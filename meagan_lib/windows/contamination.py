@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering
 from meagan_lib.windows.cutting import Isolation, WindowConfig, stretches
-from meagan_lib.windows.detection import DetectionConfig, true_peaks
+from meagan_lib.windows.detection import DetectionConfig, KnownPeaks, true_peaks
 from meagan_lib.windows.spike_windows import OF_FOOTPRINTS, Ledger, Reason, SpikeWindows
 
 GUARDS_MS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -59,13 +59,18 @@ def _second_spikes(
 
 
 def contamination_curves(
-    recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, truth: GroundTruth, seed: int
+    recording: sc.BaseRecording,
+    detection: DetectionConfig,
+    config: WindowConfig,
+    truth: GroundTruth,
+    seed: int,
+    known: KnownPeaks | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Measure what isolation costs and buys, where the truth is known: rule → columns (guards,).
 
     ``guard_ms``; ``kept``: fraction of the peaks that become windows; ``contaminated``: fraction of the windows that
     hold a second spike, with its 95 % interval (Wilson) ``low`` … ``high``. Without ``guard_mad`` the third rule is
-    left out: it is the second.
+    left out: it is the second. Peaks that are ``known`` are taken in place of those of the threshold.
     """
     mine = config.isolation
     rules = {
@@ -84,7 +89,7 @@ def contamination_curves(
         rows = []
         for guard_ms in GUARDS_MS:
             at_guard = replace(config, isolation=replace(rule, guard_ms=guard_ms))
-            passed = stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool))
+            passed = stretches(recording, detection, at_guard, noise, np.zeros(len(noise), bool), known)
             ledger = Ledger.join([part.peaks for part in passed])
             kept = ledger.reason == Reason.KEPT
             second = _second_spikes(ledger.frame[kept], ledger.channel[kept], half, dead, *spikes).sum()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from meagan_lib import InputError, choose
 from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering, streaming
-from meagan_lib.windows.detection import DetectionConfig, depths, nearest, segment_spans, true_peaks
+from meagan_lib.windows.detection import DetectionConfig, KnownPeaks, depths, nearest, segment_spans, true_peaks
 from meagan_lib.windows.footprints import centred, electrodes_around, nearest_electrodes
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
@@ -166,11 +166,17 @@ class Stretch:
 
 
 def stretches(
-    recording: sc.BaseRecording, detection: DetectionConfig, config: WindowConfig, noise: np.ndarray, bad: np.ndarray
+    recording: sc.BaseRecording,
+    detection: DetectionConfig,
+    config: WindowConfig,
+    noise: np.ndarray,
+    bad: np.ndarray,
+    known: KnownPeaks | None = None,
 ) -> Iterator[Stretch]:
     """Pass once over a recording: find the peaks, give each its reason and its split, cut the windows.
 
-    ``noise`` float32 (channels,) is in steps of the converter; ``bad`` bool (channels,).
+    ``noise`` float32 (channels,) is in steps of the converter; ``bad`` bool (channels,). Peaks that are ``known`` are
+    taken in place of those of the threshold.
     """
     rate = recording.get_sampling_frequency()
     gain, spans = filtering.signs_and_gains(recording)[1], segment_spans(recording)
@@ -196,7 +202,8 @@ def stretches(
     sizes, reach = np.diff(spans)[:, 0], half + config.padding
     gaps = spans[:, 0] - np.cumsum(sizes) + sizes  # before each segment, in all
     for segment, ((first, end), gap) in enumerate(zip(spans, gaps)):
-        passing = streaming.scan(recording, detection.filter(rate), search, segment)
+        its = search if known is None else replace(search, known=known.between(first, end))
+        passing = streaming.scan(recording, detection.filter(rate), its, segment)
         for found, busy in _with_neighbours(passing, adjacent, search):
             frame, flags = found.frame + first, found.flags
             split, between = split_in_time(  # what was recorded is divided, without the gaps
@@ -282,6 +289,7 @@ def cut_windows(
     seed: int = 0,
     path: Path | str | None = None,
     min_train: int | None = None,
+    known: KnownPeaks | None = None,
 ) -> SpikeWindows:
     """Detect spikes, cut the isolated ones, split them in time, and account for every other peak, in one pass.
 
@@ -291,7 +299,8 @@ def cut_windows(
 
     Of a simulation the ``truth`` labels each window with the unit that fired, −1 where none did; peaks of ``bad``
     channels, bool (channels,), are only entered in the ledger. The file is kept at ``path``, if there is one, and if
-    there are windows enough: ``min_train`` to train; 0: any window; None: not even one.
+    there are windows enough: ``min_train`` to train; 0: any window; None: not even one. Peaks that are ``known`` are
+    taken in place of those of the threshold.
 
     ``InputError``: A recording shorter than a window; too few windows (:func:`require_enough`); a recording that
     repeats itself (:func:`require_apart`).
@@ -314,7 +323,7 @@ def cut_windows(
                 "footprints", (0, *size), np.float32, maxshape=(None, *size), chunks=(128, *size)
             )
         peaks, splits, prints, level = [], [], [], float(np.median(noise_mad))
-        for part in stretches(recording, detection, config, noise, bad):
+        for part in stretches(recording, detection, config, noise, bad, known):
             peaks.append(part.peaks)
             splits.append(part.split)
             prints.append(fingerprints(part.windows, level))
@@ -331,7 +340,7 @@ def cut_windows(
             true_frame, true_channel, unit, _ = true_peaks(truth, detection, rate, noise_mad, above_mad=2.0)
             match = nearest(frame, channel, true_frame, true_channel, detection.dead(rate))
             label[match >= 0] = unit[match[match >= 0]]
-        stated = asdict(detection) | asdict(config)
+        stated = asdict(detection) | asdict(config) | dict(known.finder if known else {})
         stated["split_shares"] = stated.pop("split_fractions")  # as files have called it from the beginning
         for name in ("footprint_um", "neighbours"):
             if not stated[name]:

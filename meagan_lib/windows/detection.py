@@ -1,17 +1,20 @@
 """From voltage to spikes: band-pass, robust noise level, negative peaks; and how well that finds known spikes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.signal
 import spikeinterface.core as sc
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.filtering import Bandpass, Filter, Stored, signs_and_gains
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FILTER_MARGIN_MS = 20.0
+DETECTORS = ("threshold", "learned")
+"""What finds the spikes of a run: a depth in noise levels, or a network that learned from painted spikes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,18 @@ class DetectionConfig:
         """Design the band-pass at a given sampling rate."""
         band_hz = self.band_at(sampling_rate_hz)
         return Filter(scipy.signal.butter(self.filter_order, band_hz, "bandpass", fs=sampling_rate_hz, output="sos"))
+
+
+def require_detector(name: str, false_positives: float, voltage: bool = True) -> None:
+    """Refuse a detector that is not known, or that has nothing to search, and a rate of false positives of 0."""
+    choose("detector", name, DETECTORS)
+    if name == "learned" and not voltage:
+        raise InputError("these windows were cut already, and there is nothing to search: set detector to threshold")
+    if name == "learned" and not false_positives > 0:
+        raise InputError(
+            f"false_positives is {false_positives:g}, and no detector is never wrong: give how many a second and "
+            f"electrode may be, such as 0.05"
+        )
 
 
 def filtered_traces(
@@ -92,6 +107,23 @@ def segment_spans(recording: sc.BaseRecording) -> np.ndarray:
 def depths(noise: np.ndarray, noise_levels: float) -> np.ndarray:
     """Return so many noise levels (channels,) as a depth; ∞ on a dead channel and for none (0)."""
     return np.where((noise > 0) & (noise_levels > 0), noise_levels * noise, np.inf).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class KnownPeaks:
+    """Peaks that were not found by the threshold, sorted by frame: ``frame`` int64, ``channel`` int32, each (n,).
+
+    ``finder`` says by what: it is kept with the windows, beside the :class:`DetectionConfig`.
+    """
+
+    frame: np.ndarray
+    channel: np.ndarray
+    finder: Mapping[str, object]
+
+    def between(self, first: int, end: int) -> np.ndarray:
+        """Return frame − first and channel int64 (n, 2) of those from frame ``first`` to ``end``."""
+        rows = slice(*np.searchsorted(self.frame, (first, end)))
+        return np.stack([self.frame[rows] - first, self.channel[rows].astype(np.int64)], axis=1)
 
 
 @dataclass(frozen=True)

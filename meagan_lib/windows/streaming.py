@@ -46,6 +46,8 @@ class Search:
     """Flags of peaks whose windows are not cut."""
     rails: tuple[float, float] = (-np.inf, np.inf)
     """Lowest and highest code of the converter; a window that touches one is flagged."""
+    known: np.ndarray | None = None
+    """int64 (peaks, 2): frame and channel of peaks found elsewhere, sorted by frame; None: those of the threshold."""
     around: np.ndarray | None = None
     """int32 (channels, electrodes): whose traces make the footprint of a channel's peak, −1 for none; None: not cut."""
 
@@ -87,13 +89,27 @@ def _is_trough(buffer, i, c, dead, start, stop):
 
 
 @njit(nogil=True, cache=True)
-def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails, rules, found):
+def _enter(peaks, amplitude, last, n, frame, channel, c, value, guard):
+    """Enter peak ``n``, of column c, and flag it and the ``last`` of its column where they are near; returns n + 1."""
+    peaks[n, 0], peaks[n, 1], peaks[n, 2], peaks[n, 3] = frame, channel, 0, -1
+    amplitude[n] = value
+    before = last[c]
+    if before >= 0 and frame - peaks[before, 0] <= guard:
+        peaks[n, 2] |= PREVIOUS
+        peaks[before, 2] |= NEXT
+    last[c] = n
+    return n + 1
+
+
+@njit(nogil=True, cache=True)
+def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails, rules, known, found):
     """Find, flag and cut the peaks of core[0] … core[1] in filtered rows of one group that start at frame ``lo``.
 
-    ``limits`` float32 (3, LANES) are the three depths of :class:`Search`, ``rules`` its integers. Of ``found``, peaks
-    int64 (capacity, 4) takes frame, channel, flags and the index of the window or −1; amplitudes and windows follow.
-    Returns the numbers of peaks (those of the margin included, with channel −1) and of windows; −1 when the capacity
-    does not suffice.
+    ``limits`` float32 (3, LANES) are the three depths of :class:`Search`, ``rules`` its integers; ``known`` int64
+    (peaks, 2) are those of :class:`Search`, beside which none is searched for, or None. Of ``found``, peaks int64
+    (capacity, 4) takes frame, channel, flags and the index of the window or −1; amplitudes and windows follow. Returns
+    the numbers of peaks (those of the margin included, with channel −1) and of windows; −1 when the capacity does not
+    suffice.
     """
     threshold, guard_threshold, artefact = limits
     dead, guard, half, padding, drop = rules
@@ -102,6 +118,15 @@ def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails
     begin, end = max(start, core[0] - guard - lo), min(stop, core[1] + guard - lo)
     last = np.full(LANES, -1)
     n = 0
+    if known is not None:
+        for p in range(np.searchsorted(known[:, 0], lo + begin), np.searchsorted(known[:, 0], lo + end)):
+            i, c = known[p, 0] - lo, known[p, 1] - first
+            if not 0 <= c < width:
+                continue
+            if n == len(peaks):
+                return -1, 0
+            n = _enter(peaks, amplitude, last, n, lo + i, first + c, c, buffer[i, c], guard)
+        end = begin
     nearest = threshold.min()
     flat = buffer.reshape(buffer.size)
     for block in range(begin, end, ROWS):
@@ -118,14 +143,7 @@ def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails
                     continue
                 if n == len(peaks):
                     return -1, 0
-                peaks[n, 0], peaks[n, 1], peaks[n, 2], peaks[n, 3] = lo + i, first + c, 0, -1
-                amplitude[n] = buffer[i, c]
-                before = last[c]
-                if before >= 0 and lo + i - peaks[before, 0] <= guard:
-                    peaks[n, 2] |= PREVIOUS
-                    peaks[before, 2] |= NEXT
-                last[c] = n
-                n += 1
+                n = _enter(peaks, amplitude, last, n, lo + i, first + c, c, buffer[i, c], guard)
     cut = 0
     for p in range(n):
         frame, channel = peaks[p, 0], peaks[p, 1]
@@ -208,7 +226,7 @@ def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: i
             filtered = bandpass.group(values, origin, lo, hi, first)
             where = (filtered, group, origin, lo, core, stored.n_frames)
             limit = limits[first // LANES]
-            while (counts := _search(*where, first, width, limit, rails, rules, own.found))[0] < 0:
+            while (counts := _search(*where, first, width, limit, rails, rules, search.known, own.found))[0] < 0:
                 make_room(2 * len(own.found[0]))
             peaks, amplitude, windows = own.found
             mine = peaks[: counts[0], 1] >= 0

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -20,7 +21,7 @@ from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
 from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
-from meagan_lib.workflow.sections import remove_left_out
+from meagan_lib.workflow.sections import needs, remove_left_out
 
 if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
     from nbformat import NotebookNode
@@ -30,6 +31,8 @@ RESULTS = ROOT / "results"
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
 KINDS |= {dict: "a mapping", type(None): "nothing"}
 """What a parameter of each type is called."""
+ASKED_FOR = {"a learned detector": ("detector", "learned")}
+"""What cells need that a run has if it asks for it: by which parameter, and with which value."""
 
 
 def find_notebook(name: str) -> Path:
@@ -95,16 +98,19 @@ def _kind(value: object) -> str:
     return KINDS.get(type(value), type(value).__name__)
 
 
-def library_inputs(notebook: str) -> list[str]:
+def library_inputs(notebook: str, parameters: Mapping[str, object] = MappingProxyType({})) -> list[str]:
     """Return the modules of the library that a notebook uses, directly or through others, as paths.
 
-    An edit of one of these can change what the notebook gives; an edit of any other cannot. A job that is a module of
-    the library, such as ``meagan_lib.windows.merging``, counts as a notebook that imports it.
+    An edit of one of these can change what the notebook gives; an edit of any other cannot. What only cells import
+    that the ``parameters`` do not ask for (:data:`ASKED_FOR`) is not used. A job that is a module of the library, such
+    as ``meagan_lib.windows.merging``, counts as a notebook that imports it.
     """
     if notebook.startswith("meagan_lib."):
         source = f"import {notebook}"
     else:
-        source = "\n".join(source for _, source in code_cells(find_notebook(notebook)))
+        lacking = {what for what, (name, value) in ASKED_FOR.items() if parameters.get(name) != value}
+        sources = (source for _, source in code_cells(find_notebook(notebook)))
+        source = "\n".join(source for source in sources if not lacking & set(needs(source)))
     return [str(path.relative_to(ROOT)) for path in dependencies(source)]
 
 

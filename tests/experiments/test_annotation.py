@@ -34,6 +34,10 @@ def row(painter: str, seed: int, recall: float, n_cut: int = 20) -> dict:
         ({"painters": ["copy_paste"]}, "annotation.painters has no 'template'"),
         ({"n_cut": [0]}, "must be 1 or more"),
         ({"sedes": [1]}, "has no parameter 'sedes'"),
+        ({"painter_options": {"template": {"steps": 3}}}, "nothing is trained there"),
+        ({"painter_options": {"vae_gan": {}}}, "painter in annotation.painter_options 'vae_gan'"),
+        ({"painters": ["template", "vae_gan"], "painter_options": {"vae_gan": {"stesp": 3}}}, "stesp"),
+        ({"painters": ["template", "painting_gan"], "painter_options": {"painting_gan": 3}}, "give names and values"),
     ],
 )
 def test_a_wrong_sweep_is_refused_with_one_sentence(wrong, sentence):

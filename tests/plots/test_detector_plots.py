@@ -13,9 +13,11 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_recall_curves_have_a_line_for_each_detector_in_each_depth():
     rates = np.geomspace(0.05, 10, 7)
     curves = {name: {"3–4": np.linspace(0, 1, 7), "> 8": np.ones(7)} for name in ("threshold", "copy_paste")}
-    fig = plots.recall_curves(rates, curves, {"3–4": 12, "> 8": 1})
+    f1 = {"threshold": np.full(7, 0.4), "copy_paste": np.full(7, 0.6)}
+    fig = plots.recall_curves(rates, curves, {"3–4": 12, "> 8": 1}, f1)
     draw(fig)
-    assert [len(axis.lines) for axis in fig.axes] == [2, 2]
+    assert [len(axis.lines) for axis in fig.axes] == [2, 2, 2]
+    np.testing.assert_array_equal(fig.axes[2].lines[1].get_ydata(), f1["copy_paste"])
     assert "3–4  (n = 12)" in texts(fig) and "copy-paste" in texts(fig)
     np.testing.assert_array_equal(fig.axes[0].lines[1].get_ydata(), curves["copy_paste"]["3–4"])
 
@@ -46,3 +48,17 @@ def test_missed_spikes_are_drawn_on_every_electrode(n):
     assert len(fig.axes) == 4 and f"n = {n}" in texts(fig) and "threshold 3.80" in texts(fig)
     if n:
         np.testing.assert_allclose(fig.axes[1].lines[-1].get_ydata(), spikes[:, 1].mean(axis=0))
+
+
+def test_agreement_has_a_bar_for_each_spike_and_recall_where_the_truth_is_known():
+    depths = {"both": np.array([6.0, 7.0, 40.0]), "threshold alone": np.zeros(0), "detector alone": np.array([3.2])}
+    fig = plots.agreement(depths, 5.0)
+    draw(fig)
+    assert len(fig.axes) == 1 and sum(bar.get_height() for bars in fig.axes[0].containers[:1] for bar in bars) == 3
+    assert {"both (3)", "threshold alone (0)", "detector alone (1)"} <= {
+        text.get_text() for text in fig.axes[0].get_legend().get_texts()
+    }
+    row = {"depth": "3–4", "recall": 0.5, "low": 0.4, "high": 0.6}
+    fig = plots.agreement(depths, 5.0, pd.DataFrame([row | {"detector": who} for who in ("threshold", "learned")]))
+    draw(fig)
+    assert len(fig.axes[1].containers) == 2

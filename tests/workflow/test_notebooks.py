@@ -269,6 +269,12 @@ def test_an_edit_of_the_vae_gan_concerns_notebook_03_alone():
     assert not any("meagan_lib/cli.py" in library_inputs(n) for n in ALL)
 
 
+def test_an_edit_of_the_learned_detector_concerns_runs_that_ask_for_it_alone():
+    learned, first = "meagan_lib/annotated/learned.py", "01_preprocessing"
+    assert learned not in library_inputs(first) and learned not in library_inputs(first, {"detector": "threshold"})
+    assert learned in library_inputs(first, {"detector": "learned"})
+
+
 def test_normalising_takes_out_timings():
     cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["injected-parameters"], "papermill": {"duration": 1}})
     notebook = normalise(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "now"}}))
