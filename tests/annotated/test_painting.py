@@ -9,11 +9,13 @@ import spikeinterface.core as sc
 from typer.testing import CliRunner
 
 from meagan_lib import InputError, cli
+from meagan_lib.annotated import painters
 from meagan_lib.annotated.chip import Chip, footprint_windows
 from meagan_lib.annotated.hybrid import HybridConfig, choose_units, describe, make_hybrid, threshold_misses
 from meagan_lib.annotated.judging import REAL, judge
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
+from meagan_lib.annotated.painting import taper
 from meagan_lib.annotated.writing import atomic_folder, require_writable, write_hybrid
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
@@ -63,6 +65,27 @@ def test_a_painter_changes_its_span_alone_and_is_the_same_twice(chip, name):
     for outside in (slice(0, slack + 1), slice(-slack - 1, None)):
         np.testing.assert_allclose(painted[:, :, outside], places.pieces[:, :, outside], rtol=1e-6)
     assert np.abs(painted - places.pieces).max() > chip.noise.mean()
+
+
+def test_template_times_amplitude_is_that_of_spikeinterface_and_as_large_as_asked(chip, monkeypatch):
+    called, own = [], painters.generate_hybrid_recording
+    monkeypatch.setattr(painters, "generate_hybrid_recording", lambda *a, **k: called.append(1) or own(*a, **k))
+    painter, places, slack = fit_painter("template", chip), chip.places(Split.TEST, 400, 1), chip.observation.slack
+    asked = np.random.default_rng(0).uniform(0.5, 2, 400)
+    means = painter.kinds.means * taper(2 * chip.observation.half_window)
+    for gain, spread in ((asked, 0.0), (None, painters.AMPLITUDE_CV)):
+        added = (painter.paint(places.pieces, slack, places.kind, gain, 3) - places.pieces)[:, :, slack:-slack]
+        found = np.einsum("nes,nes->n", added, means[places.kind]) / np.square(means).sum(axis=(1, 2))[places.kind]
+        factor = found / (1 if gain is None else gain)
+        assert factor.std() == pytest.approx(spread, rel=0.12, abs=1e-4) and factor.mean() == pytest.approx(1, abs=0.02)
+        np.testing.assert_allclose(added, found[:, None, None] * means[places.kind], atol=1e-3)
+    assert len(called) == 2
+
+
+@pytest.mark.parametrize("cv", [0.0, 0.1])
+def test_the_amplitudes_of_a_units_templates_vary_as_asked_and_no_more(chip, cv):
+    _, truth, _ = make_hybrid(chip, fit_painter("template", chip), HybridConfig(units=3, rate_hz=8.0, amplitude_cv=cv))
+    assert truth.amplitude_factor.std() == pytest.approx(cv, rel=0.12, abs=1e-4)
 
 
 @pytest.mark.parametrize("model", [GAN, VAEGAN, FlowMatching])
