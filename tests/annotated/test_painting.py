@@ -16,6 +16,7 @@ from meagan_lib.annotated.judging import REAL, judge
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
 from meagan_lib.annotated.painting import taper
+from meagan_lib.annotated.sorters import Known
 from meagan_lib.annotated.writing import atomic_folder, require_writable, write_hybrid
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
@@ -141,7 +142,7 @@ def test_units_keep_their_refractory_period_and_are_found_by_their_depth(chip, h
     assert table["spikes"].sum() <= len(truth.frame) and table["recall"].iloc[-1] > 0.8
 
 
-@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr"])
+@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr", "hybrid"])
 def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
     made, truth, units = hybrid
     report = describe(chip, units, truth, HybridConfig(units=3))
@@ -150,7 +151,10 @@ def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
     again = open_recording(tmp_path / name)
     np.testing.assert_array_equal(again.get_traces(0, 0, 20_000), made.get_traces(0, 0, 20_000))
     np.testing.assert_allclose(again.get_channel_gains(), made.get_channel_gains())
+    np.testing.assert_allclose(again.get_channel_locations(), made.get_channel_locations())
     np.testing.assert_array_equal(ground_truth(again).frame, truth.frame)
+    known = Known.open(str(tmp_path / name))
+    assert known.path == tmp_path / name and len(known.truth.unit_ids) == 3
     sorting = sc.load(tmp_path / "hybrid.sorting")
     assert sorting.count_num_spikes_per_unit(outputs="array").sum() == len(truth.frame)
 
