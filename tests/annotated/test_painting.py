@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
 from meagan_lib.annotated.painting import taper
 from meagan_lib.annotated.sorters import Known
-from meagan_lib.annotated.writing import atomic_folder, require_writable, write_hybrid
+from meagan_lib.annotated.writing import require_writable, write_hybrid
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
 from meagan_lib.models.gan import GAN
@@ -25,6 +26,7 @@ from meagan_lib.models.vae_gan import VAEGAN
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.spike_windows import Split
+from meagan_lib.workflow.files import sha256
 
 BRIEF = {
     "painting_gan": {"steps": 2, "batch_size": 8},
@@ -180,14 +182,32 @@ def test_nothing_is_painted_on_an_electrode_that_cannot_be_trusted(chip):
     assert (choose_units(broken, HybridConfig(units=6)).channel % 2 == 0).all()
 
 
-def test_a_full_disk_leaves_no_half_of_a_folder_and_says_so(tmp_path):
-    kept = tmp_path / "hybrid.zarr"
-    kept.mkdir()
-    full = pytest.raises(InputError, match="the disk is full: hybrid.zarr was not written")
-    with full, atomic_folder(kept) as folder:
-        folder.mkdir()
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert list(tmp_path.iterdir()) == [kept]
+@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr", "hybrid"])
+def test_a_disk_that_fills_half_way_leaves_what_stood_there_and_no_half(hybrid, tmp_path, monkeypatch, name):
+    made, truth, _ = hybrid
+    write_hybrid(made, truth, {}, tmp_path / name)
+    before, read = sha256(tmp_path), type(made.segments[0]).get_traces
+
+    def full(self, start_frame, end_frame, channel_indices):
+        if end_frame > 140_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return read(self, start_frame, end_frame, channel_indices)
+
+    monkeypatch.setattr(type(made.segments[0]), "get_traces", full)
+    with pytest.raises(InputError, match=f"the disk is full: {name} was not written, what stood there"):
+        write_hybrid(made, replace(truth, unit=truth.unit[::-1]), {"other": 1}, tmp_path / name)
+    assert sha256(tmp_path) == before
+
+
+def test_a_hybrid_for_which_there_is_no_room_is_refused_at_once_and_while_it_is_written(hybrid, tmp_path, monkeypatch):
+    made, size = hybrid[0], hybrid[0].get_total_memory_size()
+    free = iter([size - 1, 2 * size, size // 2])
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=next(free, 2**30)))
+    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written, and .* has \d+ MB free"):
+        require_writable(made, tmp_path / "hybrid.brw")
+    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written"):
+        write_hybrid(*hybrid[:2], {}, tmp_path / "hybrid.brw")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_names_every_painter():
