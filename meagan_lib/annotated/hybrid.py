@@ -11,8 +11,6 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 from meagan_lib import InputError
 from meagan_lib.annotated.background import footprints_at
 from meagan_lib.annotated.chip import Chip
-from meagan_lib.annotated.detector import find, threshold
-from meagan_lib.annotated.operating import wilson
 from meagan_lib.annotated.painters import AMPLITUDE_CV, Painter
 from meagan_lib.recordings.opening import electrode_positions_um, rails
 from meagan_lib.recordings.simulation import GroundTruth
@@ -261,7 +259,10 @@ def make_hybrid(chip: Chip, painter: Painter, config: HybridConfig) -> tuple[sc.
 
 
 def truth_of(painted: Painted, chip: Chip, config: HybridConfig) -> GroundTruth:
-    """Return the truth of painted spikes as that of a simulation: frames, units, amplitudes, mean shapes."""
+    """Return the truth of painted spikes as that of a simulation: frames, units, amplitudes, mean shapes.
+
+    The template of a unit that drifts is the mean over its whole way: wider and shallower than any of its spikes.
+    """
     first = np.unique(painted.frame.astype(np.int64) * config.units + painted.unit, return_index=True)[1]
     samples = painted.delta.shape[2]
     templates = np.zeros((config.units, samples, chip.recording.get_num_channels()), np.float32)
@@ -284,6 +285,9 @@ def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip
 
     Columns spikes, recall and its Wilson interval ``low``, ``high``; a spike counts on its unit's own electrode.
     """
+    from meagan_lib.annotated.detector import find, threshold  # torch takes 180 MB, which a hybrid has no need of
+    from meagan_lib.annotated.operating import wilson
+
     rate, detection = recording.get_sampling_frequency(), chip.detection
     frame, channel, unit, deep = true_peaks(truth, detection, rate, chip.noise, 0.0)
     shapes = filtered_templates(truth, detection, rate).min(axis=1)  # (units, channels)

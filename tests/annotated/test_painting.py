@@ -161,11 +161,16 @@ def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
     assert sorting.count_num_spikes_per_unit(outputs="array").sum() == len(truth.frame)
 
 
-def test_a_drifting_unit_moves_from_one_electrode_to_the_next(chip):
-    drifting = HybridConfig(units=1, rate_hz=6.0, drift_um=42.0)
-    _, truth, _ = make_hybrid(chip, fit_painter("template", chip), drifting)
-    deepest = truth.templates_uv[0].min(axis=0)
-    assert (deepest < 0.3 * deepest.min()).sum() >= 2 and len(np.unique(truth.frame)) == len(truth.frame)
+@pytest.mark.parametrize("drift_um", [84.0, -42.0])
+def test_a_drifting_unit_moves_evenly_as_far_as_asked(chip, recording, drift_um):
+    config = HybridConfig(units=1, rate_hz=6.0, depth=(9.0, 12.0), drift_um=drift_um)
+    made, truth, units = make_hybrid(chip, fit_painter("template", chip), config)
+    added = made.get_traces(0).astype(float) - recording.get_traces(0)
+    depth = -added[truth.frame[:, None] + np.arange(-3, 4)].min(axis=1).clip(max=0)  # (spikes, channels)
+    x, n_frames = recording.get_channel_locations()[:, 0], recording.get_num_samples()
+    moved = (depth * x).sum(axis=1) / depth.sum(axis=1) - x[units.channel[0]]
+    np.testing.assert_allclose(moved, drift_um * truth.frame / n_frames, atol=3)
+    assert np.ptp(moved) > 0.8 * abs(drift_um) and len(np.unique(truth.frame)) == len(truth.frame)
 
 
 def test_units_are_as_deep_as_was_asked_and_the_report_says_what_the_filtered_hybrid_has(chip):
