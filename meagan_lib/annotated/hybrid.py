@@ -1,6 +1,6 @@
 """Hybrid recordings: spikes at known times in a recording of one's own, as ground truth for detection and sorting."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -303,8 +303,10 @@ def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip
 
 def unit_depths(truth: GroundTruth, detection: DetectionConfig, rate: float, noise: np.ndarray) -> np.ndarray:
     """Return the depth (units,) of each mean spike after the band-pass, in noise levels, where it is deepest."""
-    trough = -filtered_templates(truth, detection, rate).min(axis=1)
-    return (trough / np.where(noise > 0, noise, np.inf)).max(axis=1)
+    there = truth.templates_uv.any(axis=(0, 1))  # few of a whole chip: to filter all takes 2 GB
+    seen = replace(truth, templates_uv=truth.templates_uv[:, :, there])
+    trough = -filtered_templates(seen, detection, rate).min(axis=1)
+    return (trough / np.where(noise > 0, noise, np.inf)[there]).max(axis=1, initial=0)
 
 
 def describe(chip: Chip, units: Units, truth: GroundTruth, config: HybridConfig) -> dict:
