@@ -27,8 +27,8 @@ from meagan_lib.windows import DetectionConfig, Split
 BENCH = Path(__file__).parent
 FORMATS = {".brw": "BRW 3.x", ".zarr": "Zarr", "": "binary folder"}
 UNTRAINED = ("gaussian", "gaussian_spikes", "copy_paste", "template")
-STEPS, DETECTOR_STEPS = 20, 60
-PAINTED = 2000
+STEPS, DETECTOR_STEPS = 6, 30
+PAINTED = 400
 SEARCHED_S = 5
 
 
