@@ -32,6 +32,7 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/training.py
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py
+	@$(VENV)/bin/python bench/annotated.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

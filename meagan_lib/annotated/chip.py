@@ -1,6 +1,8 @@
 """What a recording says of its spikes and of its noise: everything that a painter is fitted to or judged by."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
@@ -92,7 +94,9 @@ class Chip:
         band_hz = detection.band_at(recording.get_sampling_frequency())
         usable = channel_quality(recording, recording.get_annotation("adc_range"), band_hz, seed).good
         cut = np.isin(np.arange(n_channels), rng.permutation(np.flatnonzero(usable))[:MOST_ELECTRODES])
-        windows = cut_windows(recording, detection, config, truth, ~cut, seed)  # peaks of all are known
+        with TemporaryDirectory() as folder:  # in memory, footprints would stand twice
+            path = Path(folder) / "footprints.h5"
+            windows = cut_windows(recording, detection, config, truth, ~cut, seed, path)  # peaks of all are known
         observation = Observation.of(windows)
         quiet = Quiet.of(windows.ledger, n_channels)
         own, channel = whole_footprints(windows, Split.TRAIN, observation)

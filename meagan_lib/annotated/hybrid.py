@@ -1,6 +1,6 @@
 """Hybrid recordings: spikes at known times in a recording of one's own, as ground truth for detection and sorting."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,6 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 from meagan_lib import InputError
 from meagan_lib.annotated.background import footprints_at
 from meagan_lib.annotated.chip import Chip
-from meagan_lib.annotated.detector import find, threshold
-from meagan_lib.annotated.operating import wilson
 from meagan_lib.annotated.painters import AMPLITUDE_CV, Painter
 from meagan_lib.recordings.opening import electrode_positions_um, rails
 from meagan_lib.recordings.simulation import GroundTruth
@@ -261,7 +259,10 @@ def make_hybrid(chip: Chip, painter: Painter, config: HybridConfig) -> tuple[sc.
 
 
 def truth_of(painted: Painted, chip: Chip, config: HybridConfig) -> GroundTruth:
-    """Return the truth of painted spikes as that of a simulation: frames, units, amplitudes, mean shapes."""
+    """Return the truth of painted spikes as that of a simulation: frames, units, amplitudes, mean shapes.
+
+    The template of a unit that drifts is the mean over its whole way: wider and shallower than any of its spikes.
+    """
     first = np.unique(painted.frame.astype(np.int64) * config.units + painted.unit, return_index=True)[1]
     samples = painted.delta.shape[2]
     templates = np.zeros((config.units, samples, chip.recording.get_num_channels()), np.float32)
@@ -284,6 +285,9 @@ def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip
 
     Columns spikes, recall and its Wilson interval ``low``, ``high``; a spike counts on its unit's own electrode.
     """
+    from meagan_lib.annotated.detector import find, threshold  # torch takes 180 MB, which a hybrid has no need of
+    from meagan_lib.annotated.operating import wilson
+
     rate, detection = recording.get_sampling_frequency(), chip.detection
     frame, channel, unit, deep = true_peaks(truth, detection, rate, chip.noise, 0.0)
     shapes = filtered_templates(truth, detection, rate).min(axis=1)  # (units, channels)
@@ -299,8 +303,10 @@ def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip
 
 def unit_depths(truth: GroundTruth, detection: DetectionConfig, rate: float, noise: np.ndarray) -> np.ndarray:
     """Return the depth (units,) of each mean spike after the band-pass, in noise levels, where it is deepest."""
-    trough = -filtered_templates(truth, detection, rate).min(axis=1)
-    return (trough / np.where(noise > 0, noise, np.inf)).max(axis=1)
+    there = truth.templates_uv.any(axis=(0, 1))  # few of a whole chip: to filter all takes 2 GB
+    seen = replace(truth, templates_uv=truth.templates_uv[:, :, there])
+    trough = -filtered_templates(seen, detection, rate).min(axis=1)
+    return (trough / np.where(noise > 0, noise, np.inf)[there]).max(axis=1, initial=0)
 
 
 def describe(chip: Chip, units: Units, truth: GroundTruth, config: HybridConfig) -> dict:

@@ -4,17 +4,24 @@ Every painter paints within the window alone: no sample outside changes.
 """
 
 import importlib
+import warnings
 from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
+import spikeinterface.core as sc
+from probeinterface import generate_linear_probe
+from spikeinterface.core.generate import synthesize_amplitude_factor
+from spikeinterface.generation import generate_hybrid_recording
 
 from meagan_lib import choose
 from meagan_lib.annotated.chip import Chip
-from meagan_lib.annotated.painting import add, fade
+from meagan_lib.annotated.painting import add, fade, taper
 
 AMPLITUDE_CV = 0.1
-"""Standard deviation of the amplitudes of a template, as a fraction."""
+"""Standard deviation of the amplitudes of spikes, as a fraction."""
+RATE_HZ = 20_000.0
+"""Any rate would do: templates are given in samples."""
 
 
 class Painter(ABC):
@@ -29,6 +36,10 @@ class Painter(ABC):
     def window(self, background: np.ndarray, kind: np.ndarray, gain: np.ndarray, seed: int) -> np.ndarray:
         """Paint windows (n, electrodes, samples) of a background: a spike of each kind (n,), ``gain`` (n,) as large."""
 
+    def gains(self, n: int, seed: int) -> np.ndarray:
+        """Return the gain float32 (n,) of spikes whose size nobody asked for."""
+        return np.ones(n, np.float32)
+
     def sources(self, kind: np.ndarray, seed: int) -> np.ndarray:
         """Return a number (n,) for each painted spike, the same for those that are copies of one another."""
         return np.arange(len(kind))
@@ -37,7 +48,7 @@ class Painter(ABC):
         self, pieces: np.ndarray, slack: int, kind: np.ndarray, gain: np.ndarray | None = None, seed: int = 0
     ) -> np.ndarray:
         """Paint a spike in the middle of each background piece (n, electrodes, samples + 2 · slack)."""
-        gain = np.ones(len(kind), np.float32) if gain is None else gain.astype(np.float32)
+        gain = self.gains(len(kind), seed) if gain is None else gain.astype(np.float32)
         painted = pieces.copy()
         inner = slice(slack, pieces.shape[2] - slack)
         painted[:, :, inner] = self.window(pieces[:, :, inner], kind, gain, seed)
@@ -45,7 +56,11 @@ class Painter(ABC):
 
 
 class Template(Painter):
-    """Template × amplitude: the spike of a kind, each time as large as a normal number says."""
+    """Template × amplitude, by SpikeInterface's ``generate_hybrid_recording`` (Buccino et al. 2020).
+
+    Every spike of a kind is the mean of the kind, with soft edges, times the gain that is given to the function as
+    ``amplitude_factor``; where none is asked for, the function's own normal numbers of ``AMPLITUDE_CV``.
+    """
 
     def __init__(self, kinds):
         self.kinds = kinds
@@ -55,14 +70,44 @@ class Template(Painter):
         """Take the kinds of the chip."""
         return cls(chip.kinds)
 
+    def gains(self, n, seed):
+        """Draw amplitudes as SpikeInterface does."""
+        return synthesize_amplitude_factor(n, amplitude_std=AMPLITUDE_CV, seed=seed).astype(np.float32)
+
     def window(self, background, kind, gain, seed):
-        """Add the mean of the kind, scaled."""
-        factor = gain * (1 + AMPLITUDE_CV * np.random.default_rng(seed).standard_normal(len(kind)))
-        return add(background, self.kinds.means[kind] * factor[:, None, None].astype(np.float32))
+        """Lay the backgrounds one after another as a recording, and make a hybrid of it with a spike in each.
+
+        Electrodes are laid out in a row: the function needs a probe, but only to say where units are, which is not
+        asked. Templates end where their background does, so that none reaches into the next.
+        """
+        n, electrodes, samples = background.shape
+        probe = generate_linear_probe(electrodes)
+        probe.set_device_channel_indices(np.arange(electrodes))
+        laid = sc.NumpyRecording([background.transpose(0, 2, 1).reshape(-1, electrodes)], RATE_HZ)
+        laid.set_probe(probe)
+        used, unit = np.unique(kind, return_inverse=True)
+        shapes = (self.kinds.means[used] * taper(samples)).transpose(0, 2, 1)
+        templates = sc.Templates(shapes, RATE_HZ, samples // 2, is_in_uV=False, probe=probe)
+        middle = np.arange(n) * samples + samples // 2
+        sorting = sc.NumpySorting.from_samples_and_labels([middle], [unit], RATE_HZ, unit_ids=np.arange(len(used)))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No Motion is provided")
+            made, _ = generate_hybrid_recording(
+                laid, sorting, templates, are_templates_scaled=False, amplitude_factor=gain, seed=seed
+            )
+        return made.get_traces(0, 0, n * samples).reshape(n, samples, electrodes).transpose(0, 2, 1)
 
 
-class GaussianSpikes(Template):
+class GaussianSpikes(Painter):
     """The Gaussian of every kind, without the noise: mean and variation within kinds."""
+
+    def __init__(self, kinds):
+        self.kinds = kinds
+
+    @classmethod
+    def fit(cls, chip: Chip, seed: int = 0) -> Self:
+        """Take the kinds of the chip."""
+        return cls(chip.kinds)
 
     def window(self, background, kind, gain, seed):
         """Add a draw of the kind."""

@@ -29,7 +29,7 @@ from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import truth_path
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.filtering import noise_levels, signs_and_gains
-from meagan_lib.workflow.files import atomic, sha256, write_json
+from meagan_lib.workflow.files import atomic, is_disk_full, sha256, write_json
 
 SAMPLED_S = 0.1
 """Memory is looked at so often."""
@@ -215,7 +215,10 @@ def outcome(known: Known, sorter: str, limit_s: float) -> Outcome:
         if code is None:
             return Outcome(sorter, f"it was not done after {limit_s / 60:g} minutes: raise the limit")
         if code or not found.is_file():
-            return Outcome(sorter, failure((Path(folder) / "log.txt").read_text(errors="replace"), code))
+            log = (Path(folder) / "log.txt").read_text(errors="replace")
+            if is_disk_full(known.path.parent, OSError(log)):
+                raise InputError(f"the disk is full: {sorter} needs room beside {known.path}; free some and run again")
+            return Outcome(sorter, failure(log, code))
         spikes = np.load(found, allow_pickle=False)
     units = int(spikes["unit_index"].max()) + 1 if len(spikes) else 0
     sorting = sc.NumpySorting(spikes, known.recording.get_sampling_frequency(), unit_ids=np.arange(units))

@@ -1,10 +1,7 @@
 """Hybrid recordings as files: BRW 3.x, Zarr or binary, with the truth and a report beside them."""
 
-import os
-import shutil
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -19,7 +16,7 @@ from meagan_lib.recordings.brw import CHIP_ELECTRODES
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
-from meagan_lib.workflow.files import atomic, is_disk_full, write_json
+from meagan_lib.workflow.files import require_room, together, write_json
 
 BLOCK_VALUES = 2**23
 
@@ -57,24 +54,22 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
     """Write a recording to ``path`` with its truth as ``.truth.npz`` and sorting, and the report; return the files.
 
     ``.brw``: BRW 3.x, whose codes are those of the recording; ``.zarr``: Zarr; a name without suffix: SpikeInterface's
-    binary folder. The recording comes last: where it stands, the others are there.
+    binary folder. All appear together, the recording last, or none does.
     """
-    beside = [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json")]
+    files = [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json"), path]
     require_writable(recording, path)
-    truth.save(beside[0])
-    with warnings.catch_warnings():
+    with together(files) as (known, sorting, told, samples), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The extractor is not serializable")  # what is painted has no path
-        with atomic_folder(beside[1]) as folder:
-            sorting_of(truth, recording).save(folder=folder, format="numpy_folder")
-        write_json(beside[2], report)
+        truth.save(known)
+        sorting_of(truth, recording).save(folder=sorting, format="numpy_folder")
+        write_json(told, report)
         if path.suffix == ".brw":
-            write_brw(recording, path)
+            write_brw(recording, samples)
         else:
             step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
             options = {"format": "zarr" if path.suffix else "binary", "chunk_size": step, "n_jobs": 1}
-            with atomic_folder(path) as folder:
-                recording.save(folder=folder, verbose=False, progress_bar=False, **options)
-    return [path, *beside]
+            recording.save(folder=samples, verbose=False, progress_bar=False, **options)
+    return files[-1:] + files[:-1]
 
 
 def sorting_of(truth: GroundTruth, recording: sc.BaseRecording) -> sc.NumpySorting:
@@ -89,34 +84,14 @@ def sorting_of(truth: GroundTruth, recording: sc.BaseRecording) -> sc.NumpySorti
     )
 
 
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; move it there on success, remove it otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except Exception as error:
-        if is_disk_full(path.parent, error):
-            raise InputError(
-                f"the disk is full: {path.name} was not written; free some space under {path.parent} and run again"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def require_writable(recording: sc.BaseRecording, path: Path) -> None:
-    """Refuse a path whose format cannot hold the recording.
+    """Refuse a path whose format, or disk, cannot hold the recording.
 
     Raises
     ------
     InputError
         Another format; the recording itself; what BRW 3.x cannot hold: no electrodes of a chip, gaps in time,
-        gains that differ, samples of another type.
+        gains that differ, samples of another type. No room for it; how much Zarr takes is not known before.
     """
     if path.suffix not in (".brw", ".zarr", ""):
         raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
@@ -124,6 +99,8 @@ def require_writable(recording: sc.BaseRecording, path: Path) -> None:
         raise InputError(f"{path.name} is the recording itself: give another file for the hybrid")
     if path.suffix == ".brw":
         _brw_header(recording)
+    if path.suffix != ".zarr":
+        require_room(path, recording.get_total_samples() * frame_bytes(recording))
 
 
 def _brw_header(recording: sc.BaseRecording) -> dict:
@@ -147,17 +124,23 @@ def _brw_header(recording: sc.BaseRecording) -> dict:
     return {"electrodes": electrodes, "variables": variables, "shift": shift}
 
 
+def frame_bytes(recording: sc.BaseRecording) -> int:
+    """Return the size of a frame."""
+    return recording.get_num_channels() * recording.get_dtype().itemsize
+
+
 def write_brw(recording: sc.BaseRecording, path: Path) -> None:
-    """Write a recording of one segment as BRW 3.x, its codes as they are, block by block."""
+    """Write a recording of one segment as BRW 3.x, its codes as they are, block by block, while there is room."""
     header = _brw_header(recording)
     shift = header["shift"]
     n_frames, n_channels = recording.get_num_samples(), recording.get_num_channels()
     step = max(BLOCK_VALUES // n_channels // 4096, 1) * 4096
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with h5py.File(path, "w") as file:
         raw = create_brw(file, header["electrodes"], recording.get_sampling_frequency(), n_frames)
         for name, value in header["variables"].items():
             file[f"3BRecInfo/3BRecVars/{name}"][:] = value
         for start in range(0, n_frames, step):
+            require_room(path, (n_frames - start) * frame_bytes(recording))
             codes = recording.get_traces(0, start, min(start + step, n_frames), return_in_uV=False)
             codes = (codes.astype(np.int32) + shift).astype(np.uint16) if shift else codes
             raw[start * n_channels : start * n_channels + codes.size] = np.ascontiguousarray(codes).ravel()

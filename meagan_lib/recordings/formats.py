@@ -18,6 +18,7 @@ import numpy as np
 import probeinterface
 import spikeinterface.core as sc
 from neo.rawio.spikeglxrawio import extract_stream_info, read_meta_file
+from spikeinterface.core.zarrextractors import ZarrRecordingExtractor, super_zarr_open
 from spikeinterface.extractors import extractor_classes as se
 
 from meagan_lib import InputError
@@ -151,11 +152,29 @@ def _open_nwb(path: Path, stream: str | None) -> Opened:
 
 
 def _open_zarr(path: Path, stream: str | None) -> Opened:
+    """Open SpikeInterface's Zarr folder as a recording, whatever class it names; nothing is unpickled."""
     refuse_choice(path.name, stream=stream)
-    recording = sc.read_zarr(path)
-    for name, array in recording._root.arrays():  # missing chunks would be read as zeros
-        if array.nchunks_initialized < array.nchunks:
+    for name, array in super_zarr_open(path).arrays(recurse=True):
+        if any(codec.codec_id == "pickle" for codec in [*(array.filters or ()), array.compressor] if codec):
+            raise InputError(f"{path.name} {_PICKLED.format(name)}")
+        if array.nchunks_initialized < array.nchunks:  # missing chunks would be read as zeros
             raise InputError(f"{path.name} {CUT_SHORT}: {name} lacks chunks; copy it again when it is finished")
+    return ZarrRecordingExtractor(path), [path]
+
+
+def _open_binary_folder(path: Path, stream: str | None) -> Opened:
+    """Open SpikeInterface's binary folder; a property that it would unpickle is refused."""
+    refuse_choice(path.name, stream=stream)
+    for file in sorted(path.glob("properties/*.npy")):
+        try:
+            np.load(file, allow_pickle=False)
+        except Exception as error:  # numpy on a damaged file raises anything
+            raise InputError(f"{path.name} {_PICKLED.format(f'properties/{file.name}')}") from error
+    recording = sc.read_binary_folder(path)
+    frame_bytes = recording.get_num_channels() * recording.get_dtype().itemsize
+    for segment in recording.segments:
+        if segment.data_size_in_bytes % frame_bytes:
+            raise InputError(f"{path.name} {CUT_SHORT}: {Path(segment.file_path).name} ends within a frame")
     return recording, [path]
 
 
@@ -311,8 +330,10 @@ READERS: dict[str, tuple[Callable, tuple[bytes, ...]]] = {
     ".zarr": (_open_zarr, ()),
 }
 """By suffix, with the bytes with which a file begins, if they are known; beside them HDF5 of MaxWell and MultiChannel
-Systems (``.h5``, ``.hdf5``), SpikeGLX (``.bin`` with its ``.meta``) and folders of Open Ephys."""
+Systems (``.h5``, ``.hdf5``), SpikeGLX (``.bin`` with its ``.meta``), and binary folders of Open Ephys and of
+SpikeInterface."""
 HDF5_SUFFIXES = (".h5", ".hdf5")
+_PICKLED = "has {} damaged or of Python objects, which are not unpickled: save the recording again without them"
 PACKAGES = {".edf": "pyedflib", ".nix": "nixio", ".smrx": "sonpy"}
 """What neo needs beyond its own dependencies."""
 
@@ -329,6 +350,8 @@ def open_known(path: Path, stream: str | None, well: str | None) -> Opened | Non
         reader = partial(_open_hdf5, well=well)
     elif suffix == ".bin" and path.with_suffix(".meta").is_file():
         kind, reader = "SpikeGLX", _open_spikeglx
+    elif reader is None and any(any(path.glob(name)) for name in ("binary.json", "traces_cached_seg*")):
+        kind, reader = "SpikeInterface", _open_binary_folder
     elif reader is None and path.is_dir() and any(path.rglob("structure.oebin")):
         kind, reader = "Open Ephys", _open_openephys
     if reader is None:

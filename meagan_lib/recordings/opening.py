@@ -196,8 +196,9 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
         return opened
     raise InputError(
         f"{path.name} is in no format that is read by its suffix (.brw, .wav, {', '.join(HDF5_SUFFIXES)}, "
-        f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a folder in Open Ephys' binary format; "
-        f"for a plain binary file describe it in {beside.name} beside it (sampling_rate_hz, n_channels, dtype)"
+        f"{', '.join(READERS)}, .npz of windows, or .bin with its .meta), nor a binary folder "
+        f"of Open Ephys or SpikeInterface; for a plain binary file describe it in {beside.name} beside it "
+        f"(sampling_rate_hz, n_channels, dtype)"
     )
 
 

@@ -5,19 +5,62 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from meagan_lib import InputError
 
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
+SPARE = 2**20
+"""Bytes that stay free for what comes with a file."""
 
 
 def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
     """Return whether there is no room in a folder, or an ``error`` says so: libraries word it variously, torch not."""
-    stated = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    told = error, getattr(error, "__cause__", None)
+    stated = any(getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e) for e in told)
     return stated or shutil.disk_usage(folder).free < 2**16
+
+
+def require_room(path: Path, size: int) -> None:
+    """Refuse to write ``size`` bytes more at ``path`` where there is no room: HDF5 crashes on a full disk."""
+    folder = next(folder for folder in path.absolute().parents if folder.is_dir())
+    if (free := shutil.disk_usage(folder).free) < size + SPARE:
+        raise InputError(
+            f"the disk is full: {size / 1e6:,.0f} MB are to be written, and {folder} has {free / 1e6:,.0f} MB free; "
+            f"free some space there and run again"
+        )
+
+
+@contextmanager
+def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield a temporary path beside each of ``paths``, files or folders; on success move all there, in this order.
+
+    Otherwise all are removed, and what stood there stays. ``InputError``: when the disk is full.
+    """
+    temporary = [path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}") for path in paths]
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        for path, made in zip(paths, temporary):
+            if path.is_dir():
+                shutil.rmtree(path)
+            os.replace(made, path)
+    except Exception as error:
+        if is_disk_full(paths[-1].parent, error):
+            raise InputError(
+                f"the disk is full: {paths[-1].name} was not written, what stood there before is untouched; "
+                f"free some space under {paths[-1].parent} and run again"
+            ) from error
+        raise
+    finally:
+        for made in temporary:
+            if made.is_dir():
+                shutil.rmtree(made, ignore_errors=True)
+            else:
+                made.unlink(missing_ok=True)
 
 
 @contextmanager

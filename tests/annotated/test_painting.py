@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ import spikeinterface.core as sc
 from typer.testing import CliRunner
 
 from meagan_lib import InputError, cli
+from meagan_lib.annotated import painters
 from meagan_lib.annotated.chip import Chip, footprint_windows
 from meagan_lib.annotated.hybrid import HybridConfig, choose_units, describe, make_hybrid, threshold_misses
 from meagan_lib.annotated.judging import REAL, judge
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
-from meagan_lib.annotated.writing import atomic_folder, require_writable, write_hybrid
+from meagan_lib.annotated.painting import taper
+from meagan_lib.annotated.sorters import Known
+from meagan_lib.annotated.writing import require_writable, write_hybrid
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
 from meagan_lib.models.gan import GAN
@@ -22,6 +26,7 @@ from meagan_lib.models.vae_gan import VAEGAN
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.spike_windows import Split
+from meagan_lib.workflow.files import sha256
 
 BRIEF = {
     "painting_gan": {"steps": 2, "batch_size": 8},
@@ -63,6 +68,27 @@ def test_a_painter_changes_its_span_alone_and_is_the_same_twice(chip, name):
     for outside in (slice(0, slack + 1), slice(-slack - 1, None)):
         np.testing.assert_allclose(painted[:, :, outside], places.pieces[:, :, outside], rtol=1e-6)
     assert np.abs(painted - places.pieces).max() > chip.noise.mean()
+
+
+def test_template_times_amplitude_is_that_of_spikeinterface_and_as_large_as_asked(chip, monkeypatch):
+    called, own = [], painters.generate_hybrid_recording
+    monkeypatch.setattr(painters, "generate_hybrid_recording", lambda *a, **k: called.append(1) or own(*a, **k))
+    painter, places, slack = fit_painter("template", chip), chip.places(Split.TEST, 400, 1), chip.observation.slack
+    asked = np.random.default_rng(0).uniform(0.5, 2, 400)
+    means = painter.kinds.means * taper(2 * chip.observation.half_window)
+    for gain, spread in ((asked, 0.0), (None, painters.AMPLITUDE_CV)):
+        added = (painter.paint(places.pieces, slack, places.kind, gain, 3) - places.pieces)[:, :, slack:-slack]
+        found = np.einsum("nes,nes->n", added, means[places.kind]) / np.square(means).sum(axis=(1, 2))[places.kind]
+        factor = found / (1 if gain is None else gain)
+        assert factor.std() == pytest.approx(spread, rel=0.12, abs=1e-4) and factor.mean() == pytest.approx(1, abs=0.02)
+        np.testing.assert_allclose(added, found[:, None, None] * means[places.kind], atol=1e-3)
+    assert len(called) == 2
+
+
+@pytest.mark.parametrize("cv", [0.0, 0.1])
+def test_the_amplitudes_of_a_units_templates_vary_as_asked_and_no_more(chip, cv):
+    _, truth, _ = make_hybrid(chip, fit_painter("template", chip), HybridConfig(units=3, rate_hz=8.0, amplitude_cv=cv))
+    assert truth.amplitude_factor.std() == pytest.approx(cv, rel=0.12, abs=1e-4)
 
 
 @pytest.mark.parametrize("model", [GAN, VAEGAN, FlowMatching])
@@ -118,7 +144,7 @@ def test_units_keep_their_refractory_period_and_are_found_by_their_depth(chip, h
     assert table["spikes"].sum() <= len(truth.frame) and table["recall"].iloc[-1] > 0.8
 
 
-@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr"])
+@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr", "hybrid"])
 def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
     made, truth, units = hybrid
     report = describe(chip, units, truth, HybridConfig(units=3))
@@ -127,16 +153,26 @@ def test_a_hybrid_is_read_again_with_its_truth(chip, hybrid, tmp_path, name):
     again = open_recording(tmp_path / name)
     np.testing.assert_array_equal(again.get_traces(0, 0, 20_000), made.get_traces(0, 0, 20_000))
     np.testing.assert_allclose(again.get_channel_gains(), made.get_channel_gains())
+    np.testing.assert_allclose(again.get_channel_locations(), made.get_channel_locations())
     np.testing.assert_array_equal(ground_truth(again).frame, truth.frame)
+    known = Known.open(str(tmp_path / name))
+    assert known.path == tmp_path / name and len(known.truth.unit_ids) == 3
     sorting = sc.load(tmp_path / "hybrid.sorting")
     assert sorting.count_num_spikes_per_unit(outputs="array").sum() == len(truth.frame)
 
 
-def test_a_drifting_unit_moves_from_one_electrode_to_the_next(chip):
-    drifting = HybridConfig(units=1, rate_hz=6.0, drift_um=42.0)
-    _, truth, _ = make_hybrid(chip, fit_painter("template", chip), drifting)
-    deepest = truth.templates_uv[0].min(axis=0)
-    assert (deepest < 0.3 * deepest.min()).sum() >= 2 and len(np.unique(truth.frame)) == len(truth.frame)
+@pytest.mark.parametrize("drift_um", [84.0, -42.0])
+def test_a_drifting_unit_moves_evenly_as_far_as_asked(chip, recording, drift_um):
+    config = HybridConfig(units=1, rate_hz=6.0, depth=(9.0, 12.0), drift_um=drift_um)
+    made, truth, units = make_hybrid(chip, fit_painter("template", chip), config)
+    added = made.get_traces(0).astype(float) - recording.get_traces(0)
+    depth = -added[truth.frame[:, None] + np.arange(-3, 4)].min(axis=1).clip(max=0)  # (spikes, channels)
+    x, n_frames = recording.get_channel_locations()[:, 0], recording.get_num_samples()
+    moved = (depth * x).sum(axis=1) / depth.sum(axis=1)  # centre of mass of each spike
+    slope, start = np.polyfit(truth.frame / n_frames, moved, 1)
+    assert slope == pytest.approx(drift_um, rel=0.05) and start == pytest.approx(x[units.channel[0]], abs=12)
+    np.testing.assert_allclose(moved, start + slope * truth.frame / n_frames, atol=3)
+    assert len(np.unique(truth.frame)) == len(truth.frame)
 
 
 def test_units_are_as_deep_as_was_asked_and_the_report_says_what_the_filtered_hybrid_has(chip):
@@ -153,14 +189,32 @@ def test_nothing_is_painted_on_an_electrode_that_cannot_be_trusted(chip):
     assert (choose_units(broken, HybridConfig(units=6)).channel % 2 == 0).all()
 
 
-def test_a_full_disk_leaves_no_half_of_a_folder_and_says_so(tmp_path):
-    kept = tmp_path / "hybrid.zarr"
-    kept.mkdir()
-    full = pytest.raises(InputError, match="the disk is full: hybrid.zarr was not written")
-    with full, atomic_folder(kept) as folder:
-        folder.mkdir()
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert list(tmp_path.iterdir()) == [kept]
+@pytest.mark.parametrize("name", ["hybrid.brw", "hybrid.zarr", "hybrid"])
+def test_a_disk_that_fills_half_way_leaves_what_stood_there_and_no_half(hybrid, tmp_path, monkeypatch, name):
+    made, truth, _ = hybrid
+    write_hybrid(made, truth, {}, tmp_path / name)
+    before, read = sha256(tmp_path), type(made.segments[0]).get_traces
+
+    def full(self, start_frame, end_frame, channel_indices):
+        if end_frame > 140_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return read(self, start_frame, end_frame, channel_indices)
+
+    monkeypatch.setattr(type(made.segments[0]), "get_traces", full)
+    with pytest.raises(InputError, match=f"the disk is full: {name} was not written, what stood there"):
+        write_hybrid(made, replace(truth, unit=truth.unit[::-1]), {"other": 1}, tmp_path / name)
+    assert sha256(tmp_path) == before
+
+
+def test_a_hybrid_for_which_there_is_no_room_is_refused_at_once_and_while_it_is_written(hybrid, tmp_path, monkeypatch):
+    made, size = hybrid[0], hybrid[0].get_total_memory_size()
+    free = iter([size - 1, 2 * size, size // 2])
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=next(free, 2**30)))
+    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written, and .* has \d+ MB free"):
+        require_writable(made, tmp_path / "hybrid.brw")
+    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written"):
+        write_hybrid(*hybrid[:2], {}, tmp_path / "hybrid.brw")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_names_every_painter():

@@ -1,12 +1,15 @@
 """Files of other makers open as themselves, by the electrodes' own stream; the files are written here."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
 import h5py
+import numcodecs
 import numpy as np
 import pytest
+import zarr
 
 from meagan_lib import InputError
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording, source_sha256
@@ -566,3 +569,66 @@ def test_a_zarr_folder_that_lacks_a_chunk_is_refused(tmp_path):
     next(tmp_path.glob("x.zarr/traces_seg0/1.*")).unlink()
     with pytest.raises(InputError, match="is cut short or still being written: traces_seg0 lacks chunks"):
         open_recording(tmp_path / "x.zarr")
+
+
+class Harmful:
+    """What runs a command where it is unpickled."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture
+def spikeinterfaces_folder(tmp_path) -> Path:
+    """A recording that SpikeInterface wrote as a binary folder."""
+    samples(3_000, 3).tofile(tmp_path / "x.raw")
+    described = "{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, uv_per_step: 0.5, positions_um: %s}"
+    (tmp_path / "x.yaml").write_text(described % [[0, 0], [0, 20], [20, 0]])
+    open_recording(tmp_path / "x.raw").save(folder=tmp_path / "saved", verbose=False, progress_bar=False)
+    return tmp_path / "saved"
+
+
+def test_spikeinterfaces_binary_folder_is_read_with_scale_and_positions(spikeinterfaces_folder):
+    recording = open_recording(spikeinterfaces_folder)
+    np.testing.assert_array_equal(recording.get_traces(0), samples(3_000, 3))
+    assert recording.get_channel_locations().tolist() == [[0, 0], [0, 20], [20, 0]]
+    assert set(recording.get_channel_gains()) == {0.5} and recording.get_annotation("files") == [
+        str(spikeinterfaces_folder)
+    ]
+    with pytest.raises(InputError, match="has no streams: leave the stream out"):
+        open_recording(spikeinterfaces_folder, stream="raw")
+
+
+@pytest.mark.parametrize(
+    "damage, sentence",
+    [
+        (lambda f: os.truncate(f / "traces_cached_seg0.raw", 1_001), "ends within a frame"),
+        (lambda f: (f / "traces_cached_seg0.raw").unlink(), "could not be read as a SpikeInterface recording"),
+        (lambda f: (f / "binary.json").unlink(), "could not be read as a SpikeInterface recording"),
+        (lambda f: (f / "binary.json").write_text("{"), "could not be read as a SpikeInterface recording"),
+        (lambda f: (f / "binary.json").write_text("[]"), "could not be read as a SpikeInterface recording"),
+        (lambda f: (f / "annotations.json").write_bytes(b"\xff"), "could not be read as a SpikeInterface recording"),
+        (lambda f: (f / "probegroup.json").write_text("{}"), "could not be read as a SpikeInterface recording"),
+        (lambda f: os.truncate(f / "properties/gain_to_uV.npy", 30), "properties/gain_to_uV.npy"),
+    ],
+)
+def test_a_damaged_binary_folder_of_spikeinterface_is_refused(spikeinterfaces_folder, damage, sentence):
+    damage(spikeinterfaces_folder)
+    with pytest.raises(InputError, match=sentence):
+        open_recording(spikeinterfaces_folder)
+
+
+def test_nothing_in_spikeinterfaces_folders_is_unpickled(spikeinterfaces_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE", True)
+    recording, harm = open_recording(spikeinterfaces_folder), np.array([Harmful(tmp_path / "harm")] * 3, object)
+    recording.save(format="zarr", folder=tmp_path / "x.zarr", verbose=False, progress_bar=False)
+    zarr.open(tmp_path / "x.zarr/properties", "a").create_dataset("p", data=harm, object_codec=numcodecs.Pickle())
+    (tmp_path / "x.zarr/.zmetadata").unlink(missing_ok=True)
+    np.save(spikeinterfaces_folder / "properties/p.npy", harm)
+    for folder, name in ((spikeinterfaces_folder, "p.npy"), (tmp_path / "x.zarr", "p")):
+        with pytest.raises(InputError, match=f"{name} damaged or of Python objects, which are not unpickled"):
+            open_recording(folder)
+    assert not (tmp_path / "harm").exists()
