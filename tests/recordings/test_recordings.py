@@ -196,21 +196,22 @@ def test_a_zarr_folder_opens_and_has_a_hash(tmp_path):
 
 
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():
-    for entry in catalogue().values():
+    for name, entry in catalogue().items():
         assert entry["title"] and entry["licence"] and entry["citation"]
-        assert entry["open"] in (*opening._OPENERS, "windows", "spikes")
-        for file in entry["files"]:
-            assert len(file["sha256"]) == 64
-            assert any(len(part) == 40 for part in file["url"].split("/"))
+        assert entry["open"] in (*opening._OPENERS, "windows", "spikes", "photographs")
+        for url, digest in files(name).values():
+            assert len(digest) == 64
+            assert any(len(part) == 40 for part in url.split("/"))
 
 
 @pytest.mark.parametrize("name", catalogue())
 def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch, name):
-    file = catalogue()[name]["files"][0]
-    (tmp_path / name).mkdir()
-    (tmp_path / name / file.get("name", file["url"].rsplit("/", 1)[1])).write_bytes(b"changed")
+    path = tmp_path / name / next(iter(files(name)))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"changed")
     monkeypatch.setenv("MEAGAN_DATA_MIRROR", str(tmp_path))
-    opener = {"spikes": treated, "windows": open_windows}.get(catalogue()[name]["open"], open_recording)
+    openers = {"spikes": treated, "windows": open_windows, "photographs": open_photographs}
+    opener = openers.get(catalogue()[name]["open"], open_recording)
     with pytest.raises(InputError, match="SHA-256 differs"):
         opener(name)
 
@@ -222,7 +223,7 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
     monkeypatch.setattr(pooch, "retrieve", refuse)
-    with pytest.raises(InputError, match="simulated"):
+    with pytest.raises(InputError, match="simulated|photographs of your own"):
         fetch(name, tmp_path)
 
 
