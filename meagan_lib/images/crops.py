@@ -35,18 +35,22 @@ class Crops:
 def centres(mask: np.ndarray, size: int, most: int = MOST) -> np.ndarray:
     """Return places int (n, 2), row and column, that crops of a mask bool (h, w) are cut around.
 
-    The mask's bounding box is divided into equal tiles of at most ``size``; a place is the mean of the mask's pixels in
-    a tile. Of more than ``most`` places so many are taken, evenly.
+    The mask's bounding box is divided into equal tiles of at most ``size``; a place is the pixel of the mask nearest to
+    the mean of those in a tile. Of more than ``most`` places so many are taken, evenly.
     """
     at = np.argwhere(mask)
     low, extent = at.min(axis=0), np.ptp(at, axis=0) + 1
     tiles = -(-extent // size)
     tile = np.ravel_multi_index(tuple(((at - low) * tiles // extent).T), tiles)
     n = np.bincount(tile)
-    sums = np.stack([np.bincount(tile, column) for column in at.T], axis=1)
-    large = n >= SLIVER * n.max()
-    places = np.rint(sums[large] / n[large, None]).astype(int)
-    return places[np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)]
+    large = np.flatnonzero(n >= SLIVER * n.max())
+    kept = large[np.linspace(0, len(large) - 1, min(most, len(large))).round().astype(int)]
+    return np.stack([_nearest_to_mean(at[tile == its]) for its in kept])
+
+
+def _nearest_to_mean(at: np.ndarray) -> np.ndarray:
+    """Return which of the points (n, 2) is nearest to their mean."""
+    return at[np.square(at - at.mean(axis=0)).sum(axis=1).argmin()]
 
 
 def corner(centre: np.ndarray, size: int, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 A :class:`TrainingHalf` knows the photographs of its pieces and no others: crops to train on cannot come from the test.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -95,11 +95,12 @@ def split(photographs: Iterable[Photograph], seed: int = 0) -> tuple[TrainingHal
 def training_pieces(classes: Mapping[int, Iterable[str]], seed: int) -> frozenset[int]:
     """Return which pieces are for training, half of them: piece → classes that it shows.
 
-    Pieces that show the same classes are shuffled, and go to one half and to the other in turn, so that the halves
-    differ by one piece at most, in all and in each of these groups.
+    Pieces are grouped by the rarest class that they show, shuffled, and go to one half and to the other in turn: the
+    halves differ by one piece at most, in all and in each of these groups.
     """
     rng, groups = np.random.default_rng(seed), defaultdict(list)
+    shown_by = Counter(kind for its in classes.values() for kind in set(its))
     for piece in sorted(classes):
-        groups[tuple(sorted(classes[piece]))].append(piece)
+        groups[min(classes[piece], key=lambda kind: (shown_by[kind], kind))].append(piece)
     in_turn = [piece for group in sorted(groups) for piece in rng.permutation(groups[group]).tolist()]
     return frozenset(in_turn[::2])

@@ -141,7 +141,9 @@ def severstal(folder: Path) -> tuple[Photograph, ...]:
     listed, within = folder / "train.csv", folder / "train_images"
     table = read_csv(listed)
     if "ImageId_ClassId" in table.columns:
-        table[["ImageId", "ClassId"]] = table["ImageId_ClassId"].str.rsplit("_", n=1, expand=True).reindex(columns=[0, 1])
+        table[["ImageId", "ClassId"]] = (
+            table["ImageId_ClassId"].str.rsplit("_", n=1, expand=True).reindex(columns=[0, 1])
+        )
     if not {"ImageId", "ClassId", "EncodedPixels"} <= set(table.columns) or not table["ClassId"].notna().all():
         raise InputError(
             f"{listed} is not in the form of Severstal: its columns must be ImageId_ClassId, EncodedPixels, or "

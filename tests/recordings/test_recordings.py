@@ -15,9 +15,10 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
+from meagan_lib.images import open_photographs
 from meagan_lib.network.spike_files import treated
 from meagan_lib.recordings import opening
-from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.catalogue import catalogue, fetch, files
 from meagan_lib.recordings.formats import READERS
 from meagan_lib.recordings.opening import amplitude_unit, holds_windows, open_recording, rails, source_sha256
 from meagan_lib.windows.cutting import WindowConfig
