@@ -59,11 +59,11 @@ def corner(centre: np.ndarray, size: int, shape: tuple[int, int], rng: np.random
     return np.clip(centre + aside - size // 2, 0, np.array(shape) - size)
 
 
-def defect_crops(photographs: Sequence[Photograph], size: int, seed: int) -> Crops:
-    """Cut crops around the defects of photographs; a defect is somewhere in its crop, not always in the middle."""
+def defect_crops(photographs: Sequence[Photograph], size: int, seed: int, draws: int = 1) -> Crops:
+    """Cut ``draws`` crops at each place of the defects of photographs; a defect is not always in the middle of them."""
 
     def corners(mask, rng):
-        return [corner(centre, size, mask.shape, rng) for centre in centres(mask, size)]
+        return [corner(centre, size, mask.shape, rng) for centre in centres(mask, size) for _ in range(draws)]
 
     return _cut(photographs, size, seed, corners)
 

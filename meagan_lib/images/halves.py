@@ -38,9 +38,9 @@ class TrainingHalf:
         chosen = [photograph for its in shuffled[:n] for photograph in its[: exposures or None]]
         return replace(self, photographs=(*chosen, *(p for p in self.photographs if p.kind == FREE)))
 
-    def crops(self, kind: str, size: int, seed: int) -> Crops:
-        """Cut crops around the defects of a kind."""
-        return defect_crops(_of(self.photographs, kind), size, seed)
+    def crops(self, kind: str, size: int, seed: int, draws: int = 8) -> Crops:
+        """Cut ``draws`` crops at each place of the defects of a kind: the same pixels, in several surroundings."""
+        return defect_crops(_of(self.photographs, kind), size, seed, draws)
 
     def backgrounds(self, size: int, seed: int, each: int = 4) -> np.ndarray:
         """Cut ``each`` crops (n, size, size) from every photograph without a defect."""

@@ -6,6 +6,7 @@ steps and batch; they differ in what fills their batches.
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -81,7 +82,7 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * 2**i for i in range(levels)]
         self.down = nn.ModuleList(Block(a, b) for a, b in zip([1, *widths], widths))
-        self.up = nn.ModuleList(Block(a + b, a) for a, b in zip(widths, widths[1:]))
+        self.up = nn.ModuleList(Block(a + b, a) for a, b in pairwise(widths))
         self.last = nn.Conv2d(width, 1, 1)
         nn.init.constant_(self.last.bias, -3.0)  # few pixels are of a defect
         self.to(memory_format=torch.channels_last)
