@@ -1,5 +1,5 @@
-# make figures · make concepts · make images · make book · make test · make lab · make bench; each sets up .venv when it is missing or
-# when the pins have changed.
+# make figures · make concepts · make images · make book · make test · make lab · make bench; each sets up .venv when
+# it is missing or when the pins have changed.
 #   make figures RECORDING=path-or-name RUN=smoke|quick|full NAME=my_chip
 #   make figures RECORDING="a.brw b.brw c.brw" NAME=three    one data set of several recordings
 #   make book NAME=my_chip    the HTML book of a finished run: results/my_chip/book

@@ -70,7 +70,7 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
 
 
 def check(name: str, section: Mapping, declared: Mapping[str, object], from_zero: Iterable[str] = ("seeds",)) -> None:
-    """Refuse what is not ``declared`` or of another type, an empty list, and a number below 1, but for ``from_zero``."""
+    """Refuse what is not ``declared`` or of another type, an empty list, and a number below 1 but ``from_zero``."""
     given = {key: value for key, value in section.items() if key != "labels"}
     for key, value in check_names_and_types(name, given, declared).items():
         numbers = value if isinstance(value, list) else [value]

@@ -34,7 +34,7 @@ class SegmentationConfig:
     """Channels of the first level; each further one has twice as many."""
     levels: int = 4
     """Resolutions, each half of the one above."""
-    steps: int = 400
+    steps: int = 300
     batch_size: int = 16
     background: float = 0.25
     """Fraction of a batch without a defect: real backgrounds."""

@@ -1,4 +1,4 @@
-"""The sweep of images: what is refused, what a job writes, which arms are compared, and that the graph has no recording."""
+"""The sweep of images: what is refused, what a job writes, which arms are compared, a graph without recordings."""
 
 import sys
 from types import ModuleType
