@@ -62,7 +62,7 @@ def crops(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: int = 8) -
 
 
 def photographs(
-    groups: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]], width: int = 1400, gap: int = 16
+    groups: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]], width: int = 2200, gap: int = 16
 ) -> Figure:
     """Draw whole photographs with the outlines of their masks, side by side, a row for each class.
 

@@ -37,7 +37,7 @@ def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
     """
     mirror = os.environ.get("MEAGAN_DATA_MIRROR")
     paths = []
-    photographs = catalogue()[name]["open"] == "photographs"
+    photographs = catalogue()[name].get("open") == "photographs"
     instead = "take photographs of your own" if photographs else "use the recording 'simulated'"
     for file_name, (url, digest) in files(name).items():
         if mirror and (source := Path(mirror) / name / file_name).is_file():
