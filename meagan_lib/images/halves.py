@@ -42,9 +42,11 @@ class TrainingHalf:
         """Cut ``draws`` crops at each place of the defects of a kind: the same pixels, in several surroundings."""
         return defect_crops(_of(self.photographs, kind), size, seed, draws)
 
-    def backgrounds(self, size: int, seed: int, each: int = 4) -> np.ndarray:
-        """Cut ``each`` crops (n, size, size) from every photograph without a defect."""
-        return background_crops(_of(self.photographs, FREE), size, seed, each).images
+    def backgrounds(self, size: int, seed: int, each: int = 4, most: int = 250) -> np.ndarray:
+        """Cut ``each`` crops (n, size, size) from photographs without a defect: all, or ``most`` of them at random."""
+        without = _of(self.photographs, FREE)
+        kept = np.random.default_rng(seed).permutation(len(without))[:most]
+        return background_crops([without[i] for i in sorted(kept)], size, seed, each).images
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ def own_folder(folder: Path) -> tuple[Photograph, ...]:
     if not masks:
         raise InputError(f"{folder} has no masks: put one for each image with a defect into {folder / 'masks'}")
     annotated = {key for key in images if key[0] != FREE}
+    masks = {key: path for key, path in masks.items() if key[0] != FREE}  # black ones, if any
     for key in sorted(annotated - set(masks)):
         raise InputError(
             f"{images[key]} has no mask in {folder / 'masks'}: add one of the same name, or move the image to "

@@ -43,8 +43,7 @@ def folder(tmp_path):
     for kind, names in {"hole": "ab", "scratch": "ac", "free": "de"}.items():
         for name in names:
             save(tmp_path / "images" / kind / f"{name}.png", GREY)
-            if kind != "free":
-                save(tmp_path / "masks" / kind / f"{name}.png", SPOT)
+            save(tmp_path / "masks" / kind / f"{name}.png", SPOT if kind != "free" else 0 * SPOT)
     return tmp_path
 
 
