@@ -127,12 +127,16 @@ def test_exposures_of_a_tile_are_one_piece_even_where_some_are_missing():
     about = [(1, 100), (2, 120), (4, 160), (6, 330), (1, 500), (5, 640), (2, 645), (1, 720)]
     pieces = tile_pieces(about)
     assert [pieces[one] for one in about] == [0, 0, 0, 0, 1, 1, 1, 2]
+    pieces = tile_pieces([(1, 108719), (2, 108741), (6, 108800), (1, 108889), (2, 108923), (1, 110000)])
+    assert len(set(pieces.values())) == 2 and pieces[2, 108741] == pieces[2, 108923]  # of which r = 0.98
 
 
 def test_magnetic_tiles_have_their_classes_and_masks():
     photographs = open_photographs(mirrored("magnetic_tile"))
     assert kinds(photographs) == ["blowhole", "break", "crack"] and len(photographs) == 557
     assert sum(p.kind == "free" for p in photographs) == 300
+    pieces = [len({p.piece for p in photographs if p.kind == kind}) for kind in kinds(photographs)]
+    assert pieces == [20, 16, 9]
     image, mask = next(p for p in photographs if p.kind == "blowhole").read()
     assert 0 <= image.min() < image.max() <= 1 and 0 < mask.mean() < 0.02
 
