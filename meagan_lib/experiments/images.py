@@ -97,11 +97,11 @@ def configure(section: Mapping, seed: int) -> SegmentationConfig:
 
 
 def rows(source: str, case: str, section: Mapping) -> list[dict[str, object]]:
-    """Return the scores of one network; nothing where there are fewer pieces, unless this is the largest number."""
+    """Return the scores of one network; nothing where there are no more pieces, unless this is the largest number."""
     kind, arm, n, seed = (CASE.fullmatch(case)[name] for name in ("kind", "arm", "n", "seed"))
     n, seed, size = int(n), int(seed), section["size"]
     training, test = split(open_photographs(source), section["split_seed"])
-    if training.pieces(kind) < n < max(section["n"]):
+    if training.pieces(kind) <= n < max(section["n"]):
         return []
     annotated = training.annotated(kind, n, seed, section["exposures"])
     crops, backgrounds = annotated.crops(kind, size, seed), training.backgrounds(size, seed)

@@ -28,9 +28,8 @@ AGAIN = (
     (8676, 10410, 10790),
     (7886, 54942, 61324, 68428, 71224),
 )
-"""Numbers of photographs of one tile that was photographed in several series: those whose fine
-structure (differences of Gaussians, σ = 1.5 and 6 pixels) correlates by 0.7 or more at the best shift. Of all defects
-that do not belong together none correlates by more than 0.5."""
+"""Numbers of photographs of one tile that was photographed in several series: their fine structure, a difference of
+Gaussians, correlates by 0.7 or more at the best shift, that of any two defects of other pieces by less than 0.5."""
 
 
 def open_photographs(source: str | Path) -> tuple[Photograph, ...]:

@@ -17,7 +17,7 @@ from tests.images.conftest import photographs, plates  # noqa: F401 (fixtures)
 SECTION = images.DECLARED | {
     "classes": ["spot"],
     "arms": ["alone", "copy_paste"],
-    "n": [2, 3, 9],
+    "n": [2, 3, 4, 9],
     "seeds": [0],
     "size": 32,
     "options": {"width": 4, "levels": 2, "steps": 3, "batch_size": 8},
@@ -83,7 +83,7 @@ def test_jobs_train_on_the_same_crops_and_are_gathered(plates, augmenter, monkey
         "augmenters": {"copy_paste": {"margin": 2}},
     }
     names = cases(section)
-    assert len(set(names)) == 6
+    assert len(set(names)) == 8
     receipts = [sweep.execute("run", "images", "plates", case, section) for case in names]
     sweep.gather("run", "images", receipts)
     table = load(tmp_path / "run" / "images.csv")
@@ -122,6 +122,6 @@ def test_the_graph_has_a_job_for_every_case_and_no_recording(plates):  # noqa: F
         given = {"images": SECTION | {"photographs": [str(plates)]}}
         graph.write_parameters(run, parameters.check(run, given))
         counts = planned_jobs(run)
-        assert (counts["case"], counts["sweep"], counts["total"]) == (6, 1, 8)
+        assert (counts["case"], counts["sweep"], counts["total"]) == (8, 1, 10)
     finally:
         forget(run)
