@@ -1,5 +1,5 @@
-# make figures · make concepts · make book · make test · make lab · make bench; each sets up .venv when it is missing or
-# when the pins have changed.
+# make figures · make concepts · make images · make book · make test · make lab · make bench; each sets up .venv when
+# it is missing or when the pins have changed.
 #   make figures RECORDING=path-or-name RUN=smoke|quick|full NAME=my_chip
 #   make figures RECORDING="a.brw b.brw c.brw" NAME=three    one data set of several recordings
 #   make book NAME=my_chip    the HTML book of a finished run: results/my_chip/book
@@ -11,12 +11,15 @@ READY := $(VENV)/ready
 RECORDINGS = $(if $(shell test -e "$(RECORDING)" && echo one),--recording "$(RECORDING)",$(foreach \
 	r,$(RECORDING),--recording "$(r)"))
 
-.PHONY: figures concepts book test lab bench
+.PHONY: figures concepts images book test lab bench
 figures: $(READY)
 	@$(VENV)/bin/meagan run $(RUN) $(if $(RECORDING),$(RECORDINGS)) $(if $(NAME),--name "$(NAME)")
 
 concepts: $(READY)
 	@$(VENV)/bin/meagan run concepts
+
+images: $(READY)
+	@$(VENV)/bin/meagan run images
 
 book: $(READY)
 	@$(VENV)/bin/meagan book $(or $(NAME),$(RUN))

@@ -16,7 +16,8 @@ from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import find_notebook, library_inputs, part
 
 RUN = config["run"]
-SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation`, `utility` or `annotation`: see the end
+SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation`, `utility`, `annotation` or `images`: see the end
+OF_PHOTOGRAPHS = SWEEP and sweep.reads(SECTION) == sweep.PHOTOGRAPHS  # a sweep without recordings
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
@@ -73,7 +74,7 @@ def windows_of_another(run, notebook):
 
 
 if SWEEP:
-    GRAPH = {merging.FIRST: GRAPH[merging.FIRST]}
+    GRAPH = {} if OF_PHOTOGRAPHS else {merging.FIRST: GRAPH[merging.FIRST]}
 else:
     GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
@@ -149,7 +150,7 @@ if SWEEP:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
             library=library_inputs(f"meagan_lib.experiments.{SECTION}"),
-            windows=receipt(merging.FIRST, part(RUN, "{label}")),
+            windows=[] if OF_PHOTOGRAPHS else receipt(merging.FIRST, part(RUN, "{label}")),
         output:
             f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",
         params:

@@ -28,7 +28,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 @app.command()
 def run(
     preset: Annotated[
-        str, typer.Argument(help="smoke, quick, full, ablation, utility, annotation or concepts: a file of params/")
+        str,
+        typer.Argument(help="smoke, quick, full, ablation, utility, annotation, images or concepts: a file of params/"),
     ] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")

@@ -71,6 +71,10 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
     """
     parameters = of_preset(preset)
     if recordings:
+        if (section := sweep.section_in(parameters)) and sweep.reads(section) == sweep.PHOTOGRAPHS:
+            raise InputError(
+                f"run {preset} reads photographs and no recording: name them with --set {section}.photographs=[FOLDER]"
+            )
         if merging.FIRST not in parameters:
             raise InputError(
                 f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
@@ -165,13 +169,25 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     ``InputError``: an unknown parameter, a value of another type, or a recording that cannot be used.
     """
     if section := sweep.section_in(parameters):
-        parts = sweep.prepared(parameters, name)
-        given = parameters[section] | {"labels": list(parts)}
-        sweep.module(section).cases(given)
-        checked = _of_parts(name, parts) | {(name, section): given}
+        checked = _of_sweep(name, section, parameters)
     else:
         checked = _of_notebooks(name, parameters)
     return {RESULTS / run / "params" / f"{file}.yaml": given for (run, file), given in checked.items()}
+
+
+def _of_sweep(name: str, section: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
+    """Check the parameters of a sweep, and of notebook 01 where it has recordings; (run, file) → contents."""
+    of, given = sweep.module(section), parameters[section]
+    if sweep.reads(section) == sweep.PHOTOGRAPHS:
+        of.cases(given)
+        sources = [absolute(source) for source in given[sweep.PHOTOGRAPHS]]
+        given = given | {sweep.PHOTOGRAPHS: sources, "labels": merging.labels(sources)}
+        of.refuse_early(given)
+        return {(name, section): given}
+    parts = sweep.prepared(parameters, name)
+    given = given | {"labels": list(parts)}
+    of.cases(given)
+    return _of_parts(name, parts) | {(name, section): given}
 
 
 def _of_parts(name: str, parts: dict[str, dict]) -> dict[tuple[str, str], dict]:

@@ -5,7 +5,9 @@ A sweep is a module of the library with a section of its name in the parameters,
 - ``COLUMNS``, those of its table after ``data``, the recording;
 - ``cases(section)``, names of the jobs of a recording, as files have them, of a section that is checked;
 - ``rows(windows, case, section)``, what such a job finds: rows of the table; where it has ``READS = "recording"``,
-  the first is not the windows of the recording but the parameters of notebook 01, by which it is opened;
+  the first is not the windows of the recording but the parameters of notebook 01, by which it is opened; where it has
+  ``READS = "photographs"``, there is no recording: the first is one of ``section["photographs"]``, and notebook 01 has
+  no part in the run;
 - ``load(path)``, the table, and ``summary(path)``, title and closing table of the command.
 """
 
@@ -31,12 +33,19 @@ from meagan_lib.workflow.files import atomic, sha256, write_json
 if TYPE_CHECKING:
     import pandas as pd
 
-SECTIONS = ("ablation", "utility", "annotation")
+SECTIONS = ("ablation", "utility", "annotation", "images")
+PHOTOGRAPHS = "photographs"
+"""What a sweep reads that has no recordings: the parameter that names them, in place of notebook 01."""
 
 
 def module(section: str) -> ModuleType:
     """Return the module behind a section."""
     return importlib.import_module(f"meagan_lib.experiments.{section}")
+
+
+def reads(section: str) -> str:
+    """Return what the jobs of a section are given: ``windows``, ``recording`` or ``photographs``."""
+    return getattr(module(section), "READS", "windows")
 
 
 def section_in(names: Iterable[str]) -> str:
@@ -60,12 +69,12 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
     return {label: section | least for label, section in merging.parts(first).items()}
 
 
-def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
-    """Refuse what is not ``declared`` or of another type, an empty list, and a number below 1, seeds apart."""
+def check(name: str, section: Mapping, declared: Mapping[str, object], from_zero: Iterable[str] = ("seeds",)) -> None:
+    """Refuse what is not ``declared`` or of another type, an empty list, and a number below 1 but ``from_zero``."""
     given = {key: value for key, value in section.items() if key != "labels"}
     for key, value in check_names_and_types(name, given, declared).items():
         numbers = value if isinstance(value, list) else [value]
-        if not numbers or (key != "seeds" and any(isinstance(n, int) and n < 1 for n in numbers)):
+        if not numbers or (key not in from_zero and any(isinstance(n, int) and n < 1 for n in numbers)):
             raise InputError(f"{name}.{key} is {value}: it must be 1 or more")
 
 
@@ -79,7 +88,9 @@ def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dic
     torch.set_num_threads(1)
     started = time.monotonic()
     folder, of = RESULTS / part(run, label), module(name)
-    if getattr(of, "READS", "windows") == "recording":
+    if (what := reads(name)) == PHOTOGRAPHS:
+        given = dict(zip(section["labels"], section[PHOTOGRAPHS]))[label]
+    elif what == "recording":
         given = declared_parameters(find_notebook(merging.FIRST))
         given |= yaml.safe_load((folder / "params" / f"{merging.FIRST}.yaml").read_text())
     else:

@@ -1,4 +1,4 @@
-"""Public recordings by name: ``data/catalogue.yaml``, downloaded once and checked by their SHA-256."""
+"""Public data by name: ``data/catalogue.yaml``, downloaded once and checked by their SHA-256."""
 
 import os
 from pathlib import Path
@@ -14,12 +14,22 @@ DATA = ROOT / "data"
 
 
 def catalogue() -> dict[str, dict]:
-    """Read the public recordings of ``data/catalogue.yaml``, by name."""
+    """Read the public recordings and photographs of ``data/catalogue.yaml``, by name."""
     return yaml.safe_load((DATA / "catalogue.yaml").read_text())
 
 
+def files(name: str) -> dict[str, tuple[str, str]]:
+    """Return the files of a catalogue entry: name, which may be a path → URL and SHA-256."""
+    entry = catalogue()[name]
+    if "sums" not in entry:
+        named = {file.get("name") or file["url"].rsplit("/", 1)[1]: file for file in entry["files"]}
+        return {its_name: (file["url"], file["sha256"]) for its_name, file in named.items()}
+    lines = (line.split(maxsplit=1) for line in (DATA / entry["sums"]).read_text().splitlines())
+    return {path: (f"{entry['base']}/{path}", digest) for digest, path in lines}
+
+
 def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
-    """Download the files of a catalogue entry, once, and check their SHA-256.
+    """Download the files of a catalogue entry, once, and check their SHA-256; paths in the order of the entry.
 
     Nothing is downloaded that the folder in ``MEAGAN_DATA_MIRROR`` holds as ``<name>/<file>``.
 
@@ -27,22 +37,21 @@ def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
     """
     mirror = os.environ.get("MEAGAN_DATA_MIRROR")
     paths = []
-    for file in catalogue()[name]["files"]:
-        file_name = file.get("name") or file["url"].rsplit("/", 1)[1]
+    photographs = catalogue()[name].get("open") == "photographs"
+    instead = "take photographs of your own" if photographs else "use the recording 'simulated'"
+    for file_name, (url, digest) in files(name).items():
         if mirror and (source := Path(mirror) / name / file_name).is_file():
-            if sha256(source) != file["sha256"]:
+            if sha256(source) != digest:
                 raise InputError(f"{source} is not the file of the catalogue (its SHA-256 differs): copy it again")
             paths.append(source)
             continue
         path = data_dir / name / file_name
         paths.append(path)
-        if path.is_file() and sha256(path) == file["sha256"]:
+        if path.is_file() and sha256(path) == digest:
             continue
         try:
             with atomic(path) as temporary:  # pooch leaves a file that only its owner may read
-                pooch.retrieve(
-                    file["url"], known_hash=f"sha256:{file['sha256']}", fname=temporary.name, path=temporary.parent
-                )
+                pooch.retrieve(url, known_hash=f"sha256:{digest}", fname=temporary.name, path=temporary.parent)
         except InputError:
             raise
         except ValueError as error:  # pooch: the hash differs
@@ -53,6 +62,6 @@ def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
         except OSError as error:  # no network, or a refusal; requests' errors are OSErrors
             raise InputError(
                 f"'{name}' could not be downloaded ({type(error).__name__}): connect, or point MEAGAN_DATA_MIRROR to a "
-                f"folder that holds {name}/{file_name}, or use the recording 'simulated'"
+                f"folder that holds {name}/{file_name}, or {instead}"
             ) from error
     return paths

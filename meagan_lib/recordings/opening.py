@@ -65,6 +65,8 @@ def open_recording(
                 f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the "
                 f"recording of the run (05_organoid_network.treated)"
             )
+        if entry["open"] == "photographs":
+            raise InputError(f"'{recording}' holds photographs and no recording: meagan run images reads it")
         refuse_choice(name, well=well, stream=stream)
         paths = fetch(name)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)

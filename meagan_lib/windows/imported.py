@@ -45,7 +45,8 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
         path = _find(recording)
         return _windows_from(_read_arrays(path), [path], config)
     if entry["open"] != "windows":
-        kind = "spike times" if entry["open"] == "spikes" else "a recording of voltage"
+        others = {"spikes": "spike times", "photographs": "photographs"}
+        kind = others.get(entry["open"], "a recording of voltage")
         raise InputError(f"'{recording}' is {kind} and holds no windows: choose another entry of the catalogue")
     paths = fetch(str(recording))
     description = entry["description"]

@@ -15,9 +15,10 @@ import pytest
 import scipy.io
 
 from meagan_lib import InputError
+from meagan_lib.images import open_photographs
 from meagan_lib.network.spike_files import treated
 from meagan_lib.recordings import opening
-from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.catalogue import catalogue, fetch, files
 from meagan_lib.recordings.formats import READERS
 from meagan_lib.recordings.opening import amplitude_unit, holds_windows, open_recording, rails, source_sha256
 from meagan_lib.windows.cutting import WindowConfig
@@ -196,21 +197,22 @@ def test_a_zarr_folder_opens_and_has_a_hash(tmp_path):
 
 
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():
-    for entry in catalogue().values():
+    for name, entry in catalogue().items():
         assert entry["title"] and entry["licence"] and entry["citation"]
-        assert entry["open"] in (*opening._OPENERS, "windows", "spikes")
-        for file in entry["files"]:
-            assert len(file["sha256"]) == 64
-            assert any(len(part) == 40 for part in file["url"].split("/"))
+        assert entry["open"] in (*opening._OPENERS, "windows", "spikes", "photographs")
+        for url, digest in files(name).values():
+            assert len(digest) == 64
+            assert any(len(part) == 40 for part in url.split("/"))
 
 
 @pytest.mark.parametrize("name", catalogue())
 def test_a_changed_byte_in_the_mirror_is_refused(tmp_path, monkeypatch, name):
-    file = catalogue()[name]["files"][0]
-    (tmp_path / name).mkdir()
-    (tmp_path / name / file.get("name", file["url"].rsplit("/", 1)[1])).write_bytes(b"changed")
+    path = tmp_path / name / next(iter(files(name)))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"changed")
     monkeypatch.setenv("MEAGAN_DATA_MIRROR", str(tmp_path))
-    opener = {"spikes": treated, "windows": open_windows}.get(catalogue()[name]["open"], open_recording)
+    openers = {"spikes": treated, "windows": open_windows, "photographs": open_photographs}
+    opener = openers.get(catalogue()[name]["open"], open_recording)
     with pytest.raises(InputError, match="SHA-256 differs"):
         opener(name)
 
@@ -222,7 +224,7 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
 
     monkeypatch.delenv("MEAGAN_DATA_MIRROR", raising=False)
     monkeypatch.setattr(pooch, "retrieve", refuse)
-    with pytest.raises(InputError, match="simulated"):
+    with pytest.raises(InputError, match="simulated|photographs of your own"):
         fetch(name, tmp_path)
 
 
