@@ -33,7 +33,7 @@ from meagan_lib.workflow.files import atomic, sha256, write_json
 if TYPE_CHECKING:
     import pandas as pd
 
-SECTIONS = ("ablation", "utility", "annotation", "images")
+SECTIONS = ("ablation", "utility", "annotation", "segmentation")
 PHOTOGRAPHS = "photographs"
 """What a sweep reads that has no recordings: the parameter that names them, in place of notebook 01."""
 

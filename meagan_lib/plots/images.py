@@ -109,7 +109,7 @@ def gain_by_annotation(
     Parameters
     ----------
     table
-        Rows of one collection, as :func:`meagan_lib.experiments.images.load` reads them.
+        Rows of one collection, as :func:`meagan_lib.experiments.segmentation.load` reads them.
     verdicts
         (class, n, arm) → ``helps`` or ``hurts`` (both: filled), or ``not significant``.
     """

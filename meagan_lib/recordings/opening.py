@@ -66,7 +66,7 @@ def open_recording(
                 f"recording of the run (05_organoid_network.treated)"
             )
         if entry["open"] == "photographs":
-            raise InputError(f"'{recording}' holds photographs and no recording: meagan run images reads it")
+            raise InputError(f"'{recording}' holds photographs and no recording: meagan run segmentation reads it")
         refuse_choice(name, well=well, stream=stream)
         paths = fetch(name)
         return _join([_OPENERS[entry["open"]](path, entry.get("description", {})) for path in paths], paths)

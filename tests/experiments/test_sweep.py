@@ -37,7 +37,7 @@ def test_a_run_that_was_a_sweep_can_become_another(tmp_path, monkeypatch):
 
 
 def test_the_sweeps_that_are_kept_name_known_options():
-    for section, least in (("ablation", 31), ("utility", 18), ("annotation", 10), ("images", 225)):
+    for section, least in (("ablation", 31), ("utility", 18), ("annotation", 10), ("segmentation", 225)):
         given = parameters.of_preset(section)[section]
         names = sweep.module(section).cases(given)
         assert len(set(names)) == len(names) >= least and len(given["seeds"]) >= 3

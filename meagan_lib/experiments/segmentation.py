@@ -1,9 +1,9 @@
-"""Images: what a segmentation of defects gains from synthetic annotated images, when few are annotated by hand.
+"""Segmentation: what a network that finds defects gains from synthetic images with masks, when few are annotated.
 
-A sweep, ``meagan run images``: one job for each collection of photographs, class of defects, arm, number of annotated
-pieces and seed. It trains one segmentation network: on the annotated crops ``alone``, or with half of every batch from
-an augmenter that was fitted to these same crops. All arms of a seed have the same crops, backgrounds, first weights,
-number of steps and batch, and the same test: the half of the pieces that nothing learns from.
+A sweep, ``meagan run segmentation``: one job for each collection of photographs, class of defects, arm, number of
+annotated pieces and seed. It trains one segmentation network: on the annotated crops ``alone``, or with half of every
+batch from an augmenter that was fitted to these same crops. All arms of a seed have the same crops, backgrounds, first
+weights, number of steps and batch, and the same test: the half of the pieces that nothing learns from.
 """
 
 import re
@@ -25,8 +25,8 @@ from meagan_lib.recordings.catalogue import catalogue
 from meagan_lib.training.trainer import build_config
 from meagan_lib.workflow.progress import note
 
-TABLE = ROOT / "data" / "images.csv"
-"""The table that is kept, of the run that ``params/images.yaml`` describes."""
+TABLE = ROOT / "data" / "segmentation.csv"
+"""The table that is kept, of the run that ``params/segmentation.yaml`` describes."""
 READS = sweep.PHOTOGRAPHS
 """What a job is given: the name of an entry of the catalogue, or the folder, of the photographs."""
 ALONE = "alone"
@@ -58,13 +58,13 @@ def cases(section: Mapping) -> list[str]:
     InputError
         An unknown parameter, arm or option, a class that cannot name a file, or no arm to compare with.
     """
-    sweep.check("images", section, DECLARED, from_zero=("seeds", "exposures", "split_seed"))
+    sweep.check("segmentation", section, DECLARED, from_zero=("seeds", "exposures", "split_seed"))
     for arm in section["arms"]:
-        choose("the arm in images.arms", arm, ARMS)
+        choose("the arm in segmentation.arms", arm, ARMS)
     for arm in section["augmenters"]:
-        choose("the augmenter in images.augmenters", arm, ARMS[1:])
+        choose("the augmenter in segmentation.augmenters", arm, ARMS[1:])
     if ALONE not in section["arms"]:
-        raise InputError(f"images.arms has no '{ALONE}': it is what all other arms are compared with")
+        raise InputError(f"segmentation.arms has no '{ALONE}': it is what all other arms are compared with")
     for kind in section["classes"]:
         if not re.fullmatch(r"\w[\w. -]*", kind):
             raise InputError(f"class '{kind}' cannot name a file: call it with letters, digits, '_', '-' and '.'")
@@ -88,7 +88,7 @@ def refuse_early(section: Mapping) -> None:
             photographs = open_photographs(source)
             split(photographs, section["split_seed"])
             for kind in section["classes"]:
-                choose(f"the class of {source} in images.classes", kind, kinds(photographs))
+                choose(f"the class of {source} in segmentation.classes", kind, kinds(photographs))
 
 
 def configure(section: Mapping, seed: int) -> SegmentationConfig:
@@ -129,7 +129,7 @@ def augmented(arm: str, crops: Crops, backgrounds, seed: int, n: int, options: M
 
 def load(path: Path | str = TABLE) -> pd.DataFrame:
     """Read a table of the sweep: a row for each collection, class, arm, number of annotated pieces and seed."""
-    return sweep.load(path, "images", SCORES)
+    return sweep.load(path, "segmentation", SCORES)
 
 
 def effects(table: pd.DataFrame, score: str = "dice", against: str = ALONE) -> pd.DataFrame:

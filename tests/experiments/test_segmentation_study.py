@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from meagan_lib import InputError, parameters
-from meagan_lib.experiments import images, sweep
-from meagan_lib.experiments.images import cases, effects, load
+from meagan_lib.experiments import segmentation, sweep
+from meagan_lib.experiments.segmentation import cases, effects, load
 from meagan_lib.workflow import graph
 from tests.conftest import forget, planned_jobs
 from tests.images.conftest import photographs, plates  # noqa: F401 (fixtures)
 
-SECTION = images.DECLARED | {
+SECTION = segmentation.DECLARED | {
     "classes": ["spot"],
     "arms": ["alone", "copy_paste"],
     "n": [2, 3, 4, 9],
@@ -49,8 +49,8 @@ def augmenter(monkeypatch):
     [
         ({"arms": ["alone", "copypaste"]}, "did you mean 'copy_paste'"),
         ({"options": {"stesp": 3}}, "stesp"),
-        ({"arms": ["classical"]}, "images.arms has no 'alone'"),
-        ({"augmenters": {"alone": {}}}, "the augmenter in images.augmenters 'alone'"),
+        ({"arms": ["classical"]}, "segmentation.arms has no 'alone'"),
+        ({"augmenters": {"alone": {}}}, "the augmenter in segmentation.augmenters 'alone'"),
         ({"n": [0]}, "must be 1 or more"),
         ({"sedes": [1]}, "has no parameter 'sedes'"),
         ({"exposures": "all"}, "must|whole number"),
@@ -66,13 +66,13 @@ def test_a_wrong_sweep_is_refused_with_one_sentence(wrong, sentence):
 def test_folders_are_tried_before_a_run(plates, tmp_path):  # noqa: F811
     def refused(**changed):
         with pytest.raises(InputError) as error:
-            parameters.check("a", {"images": SECTION | changed})
+            parameters.check("a", {"segmentation": SECTION | changed})
         return str(error.value)
 
     assert "no folder of photographs" in refused(photographs=[str(tmp_path / "none")])
     assert "did you mean 'spot'" in refused(photographs=[str(plates)], classes=["spots"])
     with pytest.raises(InputError, match="reads photographs and no recording"):
-        parameters.resolve("images", ["locust"], [])
+        parameters.resolve("segmentation", ["locust"], [])
 
 
 def test_jobs_train_on_the_same_crops_and_are_gathered(plates, augmenter, monkeypatch, tmp_path):  # noqa: F811
@@ -84,21 +84,20 @@ def test_jobs_train_on_the_same_crops_and_are_gathered(plates, augmenter, monkey
     }
     names = cases(section)
     assert len(set(names)) == 8
-    receipts = [sweep.execute("run", "images", "plates", case, section) for case in names]
-    sweep.gather("run", "images", receipts)
-    table = load(tmp_path / "run" / "images.csv")
-    assert tuple(table.columns) == ("data", *images.COLUMNS)
+    receipts = [sweep.execute("run", "segmentation", "plates", case, section) for case in names]
+    sweep.gather("run", "segmentation", receipts)
+    table = load(tmp_path / "run" / "segmentation.csv")
+    assert tuple(table.columns) == ("data", *segmentation.COLUMNS)
     assert sorted(zip(table["arm"], table["n"])) == [(arm, n) for arm in ("alone", "copy_paste") for n in (2, 3, 4)]
-    assert table[list(images.SCORES)].to_numpy().min() >= 0 and table["ap_image"].max() <= 1
+    assert table[list(segmentation.SCORES)].to_numpy().min() >= 0 and table["ap_image"].max() <= 1
     assert table.groupby("n")["crops"].nunique().max() == 1 and table["test_crops"].nunique() == 1
     name, crops, masks, backgrounds, seed, options = augmenter[0]
     assert (name, seed, options) == ("copy_paste", 0, {"margin": 2})
     assert crops.shape == masks.shape and backgrounds.shape[1:] == crops.shape[1:] and len(crops) == table["crops"][1]
-    title, closing = images.summary(tmp_path / "run" / "images.csv")
+    title, closing = segmentation.summary(tmp_path / "run" / "segmentation.csv")
     assert "Dice" in title and list(closing["n"]) == [2, 3, 4] and list(closing.columns[-2:]) == ["alone", "copy_paste"]
-    assert (
-        sweep.execute("run", "images", "plates", names[0], section)["rows"][0]["dice"] == receipts[0]["rows"][0]["dice"]
-    )
+    again = sweep.execute("run", "segmentation", "plates", names[0], section)
+    assert again["rows"][0]["dice"] == receipts[0]["rows"][0]["dice"]
 
 
 def test_every_arm_is_compared_with_none_on_the_same_seeds():
@@ -116,10 +115,10 @@ def test_every_arm_is_compared_with_none_on_the_same_seeds():
 
 
 def test_the_graph_has_a_job_for_every_case_and_no_recording(plates):  # noqa: F811
-    run = "test-images"
+    run = "test-segmentation"
     forget(run)
     try:
-        given = {"images": SECTION | {"photographs": [str(plates)]}}
+        given = {"segmentation": SECTION | {"photographs": [str(plates)]}}
         graph.write_parameters(run, parameters.check(run, given))
         counts = planned_jobs(run)
         assert (counts["case"], counts["sweep"], counts["total"]) == (8, 1, 10)
