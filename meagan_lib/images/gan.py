@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from meagan_lib.images.augmenters import Augmenter
 from meagan_lib.images.geometry import Motion, moved, moved_masks
 from meagan_lib.images.surroundings import level_of, without_defect
-from meagan_lib.models.convolution2d import DecoderNetwork, ImageDiscriminator, PainterNetwork, soft_mask
+from meagan_lib.models.convolution2d import DecoderNetwork, ImageDiscriminator, PainterNetwork, box, soft_mask
+from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.gan import GANConfig, GANTrainer
 from meagan_lib.training.priors import generate
 from meagan_lib.training.trainer import build_config, seeded
@@ -118,7 +119,7 @@ class PaintingTrainer(CropTrainer):
     def likeness(self, real: Tensor, painted: Tensor) -> Tensor:
         """E |blur(real − painted)| within the masks, of pairs (batch, 2 · size²)."""
         (image, mask), (its, _) = (x.view(-1, 2, 1, self.size, self.size).unbind(1) for x in (real, painted))
-        return (blurred(image - its).abs() * mask).sum() / mask.sum().clamp(min=1)
+        return (box(box(image - its, 2), 2).abs() * mask).sum() / mask.sum().clamp(min=1)
 
     def draw(self, generator, n, seed=0, labels=None):
         """Paint the first training masks into the first backgrounds."""
@@ -128,13 +129,6 @@ class PaintingTrainer(CropTrainer):
         mask = torch.from_numpy(self.crops[rows % len(self.crops), 1])[:, None]
         with torch.no_grad():
             return generator(z, place, mask).numpy()
-
-
-def blurred(x: Tensor, reach: int = 2) -> Tensor:
-    """Average x (batch, 1, size, size) over squares, twice."""
-    for _ in range(2):
-        x = nn.functional.avg_pool2d(x, 2 * reach + 1, 1, reach, count_include_pad=False)
-    return x
 
 
 class PaintingGenerator(PainterNetwork):
@@ -238,3 +232,11 @@ class Decoder(Augmenter):
         rows = np.argsort(~masks.any(axis=(1, 2)), kind="stable")[:n]
         images = np.clip(0.5 + CONTRAST * both[rows, 0], 0, 1)
         return images, masks[rows].astype(np.float32)
+
+
+def to_onnx(painter: Painter) -> bytes:
+    """Export a painter as an ONNX file of one image: inputs z (1, size²), background and mask (1, 1, size, size)."""
+    network = PaintedImage(painter.generator).eval()
+    z = torch.zeros(1, painter.generator.latent)
+    image = torch.full((1, 1, painter.generator.size, painter.generator.size), 0.5)
+    return onnx_bytes(network, (z, image, torch.zeros_like(image)), ("z", "background", "mask"))

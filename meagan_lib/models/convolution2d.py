@@ -27,13 +27,13 @@ def require_size(size: int) -> None:
 def soft_mask(mask: Tensor, margin: int) -> Tensor:
     """Soften masks (batch, 1, size, size): 1 within, falling to 0 at ``margin`` pixels from the mask (Chebyshev)."""
     grown, fade = margin - margin // 2, margin // 2
-    mask = nn.functional.max_pool2d(mask, (2 * grown + 1, 1), 1, (grown, 0))
-    mask = nn.functional.max_pool2d(mask, (1, 2 * grown + 1), 1, (0, grown))
-    first = fade // 2
-    for reach in (first, fade - first):
-        if reach:
-            mask = nn.functional.avg_pool2d(mask, 2 * reach + 1, 1, reach, count_include_pad=False)
-    return mask
+    mask = (box((mask > 0.5).to(mask.dtype), grown) > 0).to(mask.dtype)
+    return box(box(mask, fade // 2), fade - fade // 2)
+
+
+def box(x: Tensor, reach: int) -> Tensor:
+    """Average x (batch, channels, size, size) over the pixels at most ``reach`` away, of those within the crop."""
+    return nn.functional.avg_pool2d(x, 2 * reach + 1, 1, reach, count_include_pad=False) if reach else x
 
 
 class PainterNetwork(nn.Module):
