@@ -25,6 +25,8 @@ CONTRAST = 0.2
 """Brightness, relative to the level of a crop, that the networks see as 1."""
 PLACING = Motion(turn_degrees=25.0, scale=0.3, shift=0.25, bend=0.02)
 """How masks are moved before something is painted into them."""
+BASE = 300
+"""Moved crops whose Gaussian the decoder starts from."""
 BATCH = 100
 """Crops that are generated at a time."""
 
@@ -212,10 +214,14 @@ class Decoder(Augmenter):
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, **options) -> Self:
         """Train on crops; backgrounds have no mask to learn. ``options`` are those of :class:`ImageGANConfig`."""
-        config = build_config(ImageGANConfig, **{"seed": seed} | options)
-        size = images.shape[1]
-        real = np.stack([(images - 0.5) / CONTRAST, masks], axis=1).reshape(len(images), -1)
-        generator = seeded(lambda: DecoderNetwork(size, config.width, config.latent), seed)
+        config = build_config(ImageGANConfig, **{"seed": seed, "g_learning_rate": 3e-4} | options)
+        size, n = images.shape[1], len(images)
+        real = np.stack([(images - 0.5) / CONTRAST, masks], axis=1).reshape(n, -1)
+        rng = np.random.default_rng(seed)
+        rows, grids = rng.integers(n, size=BASE), Motion().grids(BASE, size, rng)
+        both = [moved(real.reshape(n, 2, size, size)[rows, channel], grids) for channel in (0, 1)]
+        base = torch.from_numpy(np.stack(both, axis=1)).flatten(1)
+        generator = seeded(lambda: DecoderNetwork(base, size, config.width, config.latent), seed)
         discriminator = seeded(lambda: ImageDiscriminator(size, ring=(0, 0)), seed + 1)
         trainer = CropTrainer(generator, discriminator, real, config, folder=folder)
         trainer.train(by_step())

@@ -38,27 +38,28 @@ class Motion:
         return grid
 
 
-def moved(images: np.ndarray, grids: Tensor) -> np.ndarray:
-    """Move images or masks (n, size, size) by ``grids``; beyond the edge is their reflection: nothing is cut off."""
+def moved(images: np.ndarray, grids: Tensor, padding: str = "reflection") -> np.ndarray:
+    """Move images or masks (n, size, size) by ``grids``; beyond the edge is their reflection, or with ``zeros`` 0."""
     stacked = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None]
-    return nn.functional.grid_sample(stacked, grids, "bilinear", "reflection", align_corners=False)[:, 0].numpy()
+    return nn.functional.grid_sample(stacked, grids, "bilinear", padding, align_corners=False)[:, 0].numpy()
 
 
 def moved_masks(
-    masks: np.ndarray, motion: Motion, rng: np.random.Generator, least: float = 0.5
+    masks: np.ndarray, motion: Motion, rng: np.random.Generator, least: float = 0.5, tries: int = 20
 ) -> tuple[np.ndarray, Tensor]:
     """Move masks (n, size, size) of 0 and 1, and return them with their grids.
 
-    Of each at least the fraction ``least`` of its pixels stays within the crop, where eight tries suffice; else it
-    stays where it was.
+    Of each, at least the fraction ``least`` of its pixels stays within the crop, and where the edge of its crop cuts a
+    defect the cut stays outside: nothing shows a straight end. One that fits in none of the ``tries`` is mirrored.
     """
     n, size, _ = masks.shape
-    result, grids = masks.copy(), nn.functional.affine_grid(torch.eye(2, 3).expand(n, 2, 3), [n, 1, size, size], False)
-    left = np.arange(n)
-    for _ in range(8):
+    grids = Motion(0, 0, 0).grids(n, size, rng)
+    result, left = (moved(masks, grids) > 0.5).astype(np.float32), np.arange(n)
+    for _ in range(tries):
         tried = motion.grids(len(left), size, rng)
-        there = (moved(masks[left], tried) > 0.5).astype(np.float32)
-        fits = there.sum(axis=(1, 2)) >= np.maximum(least * masks[left].sum(axis=(1, 2)), 1)
+        there, mirrored = (moved(masks[left], tried, padding) > 0.5 for padding in ("zeros", "reflection"))
+        uncut = (there != mirrored).sum(axis=(1, 2)) <= 3
+        fits = uncut & (there.sum(axis=(1, 2)) >= np.maximum(least * masks[left].sum(axis=(1, 2)), 1))
         result[left[fits]], grids[left[fits]] = there[fits], tried[fits]
         left = left[~fits]
         if not len(left):

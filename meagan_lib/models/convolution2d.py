@@ -1,7 +1,7 @@
 """Networks of images with masks: a painter that sees its background, a decoder of z alone, and what judges either.
 
-Both generators end in nearest-neighbour upsampling and convolutions: transposed convolutions leave a checkerboard
-(Odena et al. 2016, doi.org/10.23915/distill.00003).
+Both generators upsample linearly and convolve: transposed convolutions leave a checkerboard (Odena et al. 2016,
+doi.org/10.23915/distill.00003), and what repeats pixels leaves blocks.
 """
 
 import torch
@@ -34,6 +34,11 @@ def soft_mask(mask: Tensor, margin: int) -> Tensor:
 def box(x: Tensor, reach: int) -> Tensor:
     """Average x (batch, channels, size, size) over the pixels at most ``reach`` away, of those within the crop."""
     return nn.functional.avg_pool2d(x, 2 * reach + 1, 1, reach, count_include_pad=False) if reach else x
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Double the side of x (batch, channels, side, side), linearly between pixels."""
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class PainterNetwork(nn.Module):
@@ -81,9 +86,9 @@ class PainterNetwork(nn.Module):
         h = self.decode[0](torch.cat([h, self.noise(z, side)], dim=1))
         for layer in self.decode[1:3]:
             side *= 2
-            h = nn.functional.interpolate(h, scale_factor=2.0, mode="nearest")
+            h = doubled(h)
             h = layer(torch.cat([h, levels.pop(), self.noise(z, side)], dim=1))
-        h = nn.functional.interpolate(h, scale_factor=2.0, mode="nearest")
+        h = doubled(h)
         h = self.head(self.decode[3](torch.cat([h, seen, z], dim=1)))
         colour, opacity = h.split(1, dim=1)
         opacity = soft * torch.sigmoid(opacity)
@@ -91,29 +96,37 @@ class PainterNetwork(nn.Module):
 
 
 class DecoderNetwork(nn.Module):
-    """z (batch, latent) → image and mask (batch, 2 · size²), like a DCGAN (Radford et al. 2016, arXiv:1511.06434)."""
+    """z (batch, latent) → image and mask (batch, 2 · size²), like a DCGAN (Radford et al. 2016, arXiv:1511.06434).
 
-    def __init__(self, size: int, width: int = 16, latent: int = 64):
+    Its convolutions add to x̄ + W z, a draw from the Gaussian of ``crops`` (n, 2 · size²), in as many directions as z
+    has numbers; untrained it is that Gaussian, as :class:`meagan_lib.models.generators.WindowGenerator` is.
+    """
+
+    def __init__(self, crops: Tensor, size: int, width: int = 16, latent: int = 64):
         require_size(size)
         super().__init__()
-        self.size, self.latent = size, latent
-        w = width
-        self.start = nn.Sequential(
-            nn.Linear(latent, 4 * w * (size // 8) ** 2),
-            nn.Unflatten(1, (4 * w, size // 8, size // 8)),
-            nn.LeakyReLU(SLOPE),
-        )
+        self.size, self.latent, w = size, latent, width
+        mean = crops.mean(dim=0)
+        _, scale, directions = torch.linalg.svd(crops - mean, full_matrices=False)
+        colouring = torch.zeros(crops.shape[1], latent)
+        k = min(latent, len(scale))
+        colouring[:, :k] = directions[:k].T * scale[:k] / max(len(crops) - 1, 1) ** 0.5
+        self.register_buffer("mean", mean)
+        self.register_buffer("colouring", colouring)
+        start = nn.Linear(latent, 4 * w * (size // 8) ** 2), nn.Unflatten(1, (4 * w, size // 8, size // 8))
+        self.start = nn.Sequential(*start, nn.LeakyReLU(SLOPE))
         self.layers = nn.ModuleList([convolution(4 * w, 4 * w), convolution(4 * w, 3 * w), convolution(3 * w, 2 * w)])
         self.last = convolution(2 * w, w)
         self.head = nn.Conv2d(w, 2, 3, 1, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(batch, latent) → (batch, 2 · size²); the mask is a probability."""
+        """(batch, latent) → (batch, 2 · size²); above a half is mask."""
         h = self.start(z)
         for layer in self.layers:
-            h = nn.functional.interpolate(layer(h), scale_factor=2.0, mode="nearest")
-        image, mask = self.head(self.last(h)).split(1, dim=1)
-        return torch.cat([image, torch.sigmoid(mask)], dim=1).flatten(1)
+            h = doubled(layer(h))
+        return self.mean + z @ self.colouring.T + self.head(self.last(h)).flatten(1)
 
 
 class ImageDiscriminator(nn.Module):
