@@ -17,7 +17,6 @@ from meagan_lib.images.surroundings import level_of, without_defect
 from meagan_lib.models.convolution2d import DecoderNetwork, ImageDiscriminator, PainterNetwork, box, soft_mask
 from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.gan import GANConfig, GANTrainer
-from meagan_lib.training.priors import generate
 from meagan_lib.training.trainer import build_config, seeded
 from meagan_lib.workflow.progress import by_step
 
@@ -61,9 +60,8 @@ class CropTrainer(GANTrainer):
     def __init__(self, generator: nn.Module, discriminator: nn.Module, real: np.ndarray, config, **options):
         self.size = generator.size
         self.crops = real.reshape(-1, 2, self.size, self.size)
-        super().__init__(
-            *(n.to(memory_format=torch.channels_last) for n in (generator, discriminator)), real, config, **options
-        )
+        players = (network.to(memory_format=torch.channels_last) for network in (generator, discriminator))
+        super().__init__(*players, real, config, **options)
 
     def step_rng(self) -> np.random.Generator:
         """Return a generator of random numbers for one batch, of the one that checkpoints keep."""
@@ -148,8 +146,9 @@ class PaintingGenerator(PainterNetwork):
 class Painter(Augmenter):
     """The encoder–decoder: paints a defect into a background where a mask says, and changes nothing else."""
 
-    def __init__(self, generator: PaintingGenerator, masks: np.ndarray, backgrounds: np.ndarray):
-        self.generator, self.masks, self.backgrounds = generator.eval(), masks, backgrounds
+    def __init__(self, trainer: PaintingTrainer, masks: np.ndarray, backgrounds: np.ndarray):
+        self.trainer, self.generator = trainer, trainer.best_generator().eval()
+        self.masks, self.backgrounds = masks, backgrounds
 
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, **options) -> Self:
@@ -164,9 +163,7 @@ class Painter(Augmenter):
         others = relative(backgrounds, level_of(backgrounds))
         trainer = PaintingTrainer(generator, discriminator, real, config, own=own, backgrounds=others, folder=folder)
         trainer.train(by_step())
-        painter = cls(trainer.best_generator(), masks, backgrounds)
-        painter.trainer = trainer
-        return painter
+        return cls(trainer, masks, backgrounds)
 
     @torch.no_grad()
     def paint(self, backgrounds: np.ndarray, masks: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -208,8 +205,8 @@ class PaintedImage(nn.Module):
 class Decoder(Augmenter):
     """The decoder-only: z → image and mask at once. It has to learn where things lie, and the surface as well."""
 
-    def __init__(self, generator: DecoderNetwork):
-        self.generator = generator.eval()
+    def __init__(self, trainer: CropTrainer):
+        self.trainer, self.generator = trainer, trainer.best_generator().eval()
 
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, **options) -> Self:
@@ -225,15 +222,12 @@ class Decoder(Augmenter):
         discriminator = seeded(lambda: ImageDiscriminator(size, ring=(0, 0)), seed + 1)
         trainer = CropTrainer(generator, discriminator, real, config, folder=folder)
         trainer.train(by_step())
-        decoder = cls(trainer.best_generator())
-        decoder.trainer = trainer
-        return decoder
+        return cls(trainer)
 
     def draw(self, n, seed=0):
         """Draw crops whose mask is not empty, where one in eight is not."""
-        both = generate(self.generator, 8 * n, torch.Generator().manual_seed(seed)).reshape(
-            8 * n, 2, self.generator.size, -1
-        )
+        crops = self.trainer.draw(self.generator, 8 * n, seed)
+        both = crops.reshape(8 * n, 2, self.generator.size, self.generator.size)
         masks = both[:, 1] > 0.5
         rows = np.argsort(~masks.any(axis=(1, 2)), kind="stable")[:n]
         images = np.clip(0.5 + CONTRAST * both[rows, 0], 0, 1)

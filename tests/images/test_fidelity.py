@@ -12,19 +12,20 @@ from meagan_lib.images.fidelity import C2ST, FEATURE_METRICS, REAL
 def drawn(n: int, seed: int, depth: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     """Discs of several sizes on noise, ``depth`` darker than it."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:24, :24]
-    centre, radius = rng.uniform(8, 16, (2, n, 1, 1)), rng.uniform(2, 6, (n, 1, 1))
+    y, x = np.mgrid[:16, :16]
+    centre, radius = rng.uniform(5, 11, (2, n, 1, 1)), rng.uniform(2, 4, (n, 1, 1))
     masks = (np.hypot(y - centre[0], x - centre[1]) < radius).astype(np.float32)
-    images = (0.6 + 0.05 * rng.standard_normal((n, 24, 24))) * (1 - depth * masks)
+    images = (0.6 + 0.05 * rng.standard_normal((n, 16, 16))) * (1 - depth * masks)
     return images.astype(np.float32), masks
 
 
 @pytest.fixture(scope="module")
 def scores():
     """Scores by augmenter and metric of the same distribution, of defects that are too pale, and of copies."""
-    train = drawn(20, 1)
+    train = drawn(16, 1)
     copies = tuple(np.repeat(a, 3, axis=0) for a in train)
-    table = fidelity(drawn(80, 0), {"same": drawn(60, 2), "pale": drawn(60, 3, 0.2), "copies": copies}, train)
+    others = {"same": drawn(48, 2), "pale": drawn(48, 3, 0.15), "copies": copies}
+    table = fidelity(drawn(64, 0), others, train, n_bootstrap=8)
     return table.set_index(["augmenter", "metric"])
 
 
