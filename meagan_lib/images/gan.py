@@ -44,7 +44,7 @@ class ImageGANConfig(GANConfig):
     margin: int = 6
     """Pixels around a mask within which the painter may paint, ever less."""
     likeness: float = 1.0
-    """Weight of the pairs: a real defect, blurred, against what is painted into its own crop without it."""
+    """Weight of the pairs: a real defect against what is painted into its own crop without it."""
     backgrounds: str = ""
     """SHA-256 of the backgrounds: no checkpoint of others is resumed."""
 
@@ -117,9 +117,9 @@ class PaintingTrainer(CropTrainer):
         return {"g_loss": loss.item(), "g_gradient": norm, "likeness": like.item()}
 
     def likeness(self, real: Tensor, painted: Tensor) -> Tensor:
-        """E |blur(real − painted)| within the masks, of pairs (batch, 2 · size²)."""
+        """E |real − painted| within the masks, means over 3 × 3 pixels, of pairs (batch, 2 · size²)."""
         (image, mask), (its, _) = (x.view(-1, 2, 1, self.size, self.size).unbind(1) for x in (real, painted))
-        return (box(box(image - its, 2), 2).abs() * mask).sum() / mask.sum().clamp(min=1)
+        return (box(image - its, 1).abs() * mask).sum() / mask.sum().clamp(min=1)
 
     def draw(self, generator, n, seed=0, labels=None):
         """Paint the first training masks into the first backgrounds."""
