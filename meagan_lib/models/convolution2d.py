@@ -11,6 +11,8 @@ from meagan_lib import InputError
 
 SLOPE = 0.2
 """Of every leaky rectifier."""
+DIRECTIONS = 16
+"""Of crops, along which a decoder varies before it is trained: exposure, and coarse light and shade."""
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -42,7 +44,11 @@ def doubled(x: Tensor) -> Tensor:
 
 
 class PainterNetwork(nn.Module):
-    """U-Net (Ronneberger et al. 2015): background, mask and noise → what is painted, and how opaque it is.
+    """U-Net (Ronneberger et al. 2015): background, mask and noise → the background with a defect where the mask is.
+
+    It gives three smooth maps: how much darker a pixel becomes, how much of the background's grain is left there, up to
+    twice as much, and how much white noise is added. So the texture of a defect is that of a photograph, and no stripes
+    or checkerboards can arise, which a discriminator of few crops is slow to see.
 
     ``z`` (batch, size²) is a map of white noise as large as the crop. Each level of the decoder sees it at its own
     resolution, summed over blocks and scaled to variance 1, and its 4 × 4 sums also say which kind of defect it is.
@@ -65,7 +71,7 @@ class PainterNetwork(nn.Module):
                 convolution(w + 4, w // 2),
             ]
         )
-        self.head = nn.Conv2d(w // 2, 2, 3, 1, 1)
+        self.head = nn.Conv2d(w // 2, 3, 3, 1, 1)
 
     def noise(self, z: Tensor, side: int) -> Tensor:
         """Sum z (batch, 1, size, size) over blocks to (batch, 1, side, side), with variance 1."""
@@ -88,18 +94,18 @@ class PainterNetwork(nn.Module):
             side *= 2
             h = doubled(h)
             h = layer(torch.cat([h, levels.pop(), self.noise(z, side)], dim=1))
-        h = doubled(h)
-        h = self.head(self.decode[3](torch.cat([h, seen, z], dim=1)))
-        colour, opacity = h.split(1, dim=1)
-        opacity = soft * torch.sigmoid(opacity)
-        return background + opacity * (colour - background)
+        h = self.head(self.decode[3](torch.cat([doubled(h), seen, z], dim=1)))
+        shade, grain, noise = box(box(h, 1), 1).split(1, dim=1)
+        detail = background - box(box(background, 2), 2)
+        change = shade + (2 * torch.sigmoid(grain) - 1) * detail + 0.5 * torch.sigmoid(noise - 2) * z
+        return background + soft * change
 
 
 class DecoderNetwork(nn.Module):
     """z (batch, latent) → image and mask (batch, 2 · size²), like a DCGAN (Radford et al. 2016, arXiv:1511.06434).
 
-    Its convolutions add to x̄ + W z, a draw from the Gaussian of ``crops`` (n, 2 · size²), in as many directions as z
-    has numbers; untrained it is that Gaussian, as :class:`meagan_lib.models.generators.WindowGenerator` is.
+    Its convolutions add to x̄ + W z, a draw from the Gaussian of ``crops`` (n, 2 · size²) in its largest
+    :data:`DIRECTIONS`; untrained it is that Gaussian, as :class:`~meagan_lib.models.generators.WindowGenerator` is.
     """
 
     def __init__(self, crops: Tensor, size: int, width: int = 16, latent: int = 64):
@@ -109,7 +115,7 @@ class DecoderNetwork(nn.Module):
         mean = crops.mean(dim=0)
         _, scale, directions = torch.linalg.svd(crops - mean, full_matrices=False)
         colouring = torch.zeros(crops.shape[1], latent)
-        k = min(latent, len(scale))
+        k = min(DIRECTIONS, latent, len(scale))
         colouring[:, :k] = directions[:k].T * scale[:k] / max(len(crops) - 1, 1) ** 0.5
         self.register_buffer("mean", mean)
         self.register_buffer("colouring", colouring)
