@@ -17,6 +17,7 @@ from meagan_lib.plots.evaluation import (
     spectra,
 )
 from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
+from meagan_lib.plots.images_generated import crops_with_masks, image_architectures
 from meagan_lib.plots.models import (
     attention,
     interpolation,

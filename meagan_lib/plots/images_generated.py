@@ -78,7 +78,7 @@ def image_architectures(size: int, latent: int) -> Figure:
             ("convolve", f"48, 64 ×\n{quarter}², {eighth}²"),
             ("upsample,\nconvolve", f"64, 48 ×\n{eighth}², {quarter}²"),
             ("upsample,\nconvolve", f"16, 8 ×\n{half}², {size}²"),
-            ("shade, grain,\nnoise", f"3 × {size}²"),
+            ("shade,\ngrain,\nnoise", f"3 × {size}²"),
             ("painted,\nmask", f"2 × {size}²"),
             ("discri-\nminator", "1"),
         ],
