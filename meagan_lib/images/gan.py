@@ -211,7 +211,7 @@ class Decoder(Augmenter):
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, **options) -> Self:
         """Train on crops; backgrounds have no mask to learn. ``options`` are those of :class:`ImageGANConfig`."""
-        config = build_config(ImageGANConfig, **{"seed": seed, "g_learning_rate": 3e-4} | options)
+        config = build_config(ImageGANConfig, **{"seed": seed, "gamma": 0.5} | options)
         size, n = images.shape[1], len(images)
         real = np.stack([(images - 0.5) / CONTRAST, masks], axis=1).reshape(n, -1)
         rng = np.random.default_rng(seed)

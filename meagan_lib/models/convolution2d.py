@@ -95,9 +95,9 @@ class PainterNetwork(nn.Module):
             h = doubled(h)
             h = layer(torch.cat([h, levels.pop(), self.noise(z, side)], dim=1))
         h = self.head(self.decode[3](torch.cat([doubled(h), seen, z], dim=1)))
-        shade, grain, noise = box(box(h, 1), 1).split(1, dim=1)
+        shade, grain, noise = box(h, 1).split(1, dim=1)
         detail = background - box(box(background, 2), 2)
-        change = shade + (2 * torch.sigmoid(grain) - 1) * detail + 0.5 * torch.sigmoid(noise - 2) * z
+        change = shade + (2 * torch.sigmoid(grain) - 1) * detail + 0.3 * torch.sigmoid(noise - 2) * z
         return background + soft * change
 
 
