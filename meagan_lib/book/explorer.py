@@ -6,8 +6,6 @@ scripts from beside itself and asks no server for anything.
 
 import base64
 import json
-import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.experiments.benchmark import THESIS
 from meagan_lib.experiments.fitting import training_data
+from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import WindowGenerator, build_generator
 from meagan_lib.models.vae_gan import Encoder, VAEGANConfig, build_vae
@@ -160,17 +159,7 @@ class _Own(nn.Module):
 
 def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> bytes:
     """Export a network (1, ``rows``) → (1, ·) as an ONNX file, with a second input where it takes a ``label``."""
-    names, inputs = ["input", "label"][: 1 + len(label)], (torch.zeros(1, rows), *label)
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(network, inputs, input_names=names, output_names=["output"], verbose=False)
-    finally:
-        quiet.setLevel(level)
-    return program.model_proto.SerializeToString()
+    return onnx_bytes(network, (torch.zeros(1, rows), *label), ["input", "label"][: 1 + len(label)])
 
 
 def export(run: str, path: Path) -> None:

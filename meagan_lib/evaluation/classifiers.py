@@ -42,7 +42,7 @@ def c2st_cnn_auc(real: Array, fake: Array, context: Context, events: Array | Non
     the fold are compared. The same bits twice on one thread of torch.
     """
     x = np.concatenate([real, fake]).astype(np.float32)
-    x = x if x.ndim == 3 else x[:, None]  # electrodes are channels
+    x = x[:, None] if x.ndim == 2 else x  # electrodes are channels; images (n, channels, size, size) have theirs
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))].astype(np.float32)
     rank = np.empty(len(x))
     for seen, unseen in _folds(y, events, 2, context.seed):
@@ -62,16 +62,19 @@ def _folds(y: Array, events: Array | None, n_folds: int, seed: int) -> list[tupl
 def _fitted_cnn(x: Array, y: Array, seed: int, epochs: int = 8, batch: int = 128, least: int = 80) -> nn.Module:
     """Fit three convolutions and a linear map from windows (n, channels, samples) to the logit (n, 1) of ``y`` = 1.
 
+    Images (n, channels, size, size) are convolved in two dimensions.
+
     Of few windows it takes more epochs, so that there are ``least`` steps: after fewer, its answer is mostly chance.
     """
+    convolution = nn.Conv2d if x.ndim == 4 else nn.Conv1d
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = nn.Sequential(
-            nn.Conv1d(x.shape[1], 16, 5, stride=2, padding=2),
+            convolution(x.shape[1], 16, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
-            nn.Conv1d(16, 32, 5, stride=2, padding=2),
+            convolution(16, 32, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
-            nn.Conv1d(32, 32, 3, padding=1),
+            convolution(32, 32, 3, padding=1),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
             nn.LazyLinear(1),

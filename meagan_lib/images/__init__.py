@@ -5,7 +5,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "augmenters": ["AUGMENTERS", "Augmenter", "fit_augmenter", "require_augmenter"],
         "crops": ["Crops"],
+        "fidelity": ["fidelity"],
+        "gan": ["ImageGANConfig", "to_onnx"],
         "halves": ["TestHalf", "TrainingHalf", "split"],
         "opening": ["open_photographs"],
         "photographs": ["FREE", "Photograph", "kinds"],

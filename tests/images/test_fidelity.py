@@ -1,0 +1,56 @@
+"""Fidelity of generated crops: what is good scores as the floor, what is bad does not."""
+
+import numpy as np
+import pytest
+
+from meagan_lib import InputError
+from meagan_lib.evaluation import METRICS
+from meagan_lib.images import fidelity
+from meagan_lib.images.fidelity import C2ST, FEATURE_METRICS, REAL
+
+
+def drawn(n: int, seed: int, depth: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Discs of several sizes on noise, ``depth`` darker than it."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:16, :16]
+    centre, radius = rng.uniform(5, 11, (2, n, 1, 1)), rng.uniform(2, 4, (n, 1, 1))
+    masks = (np.hypot(y - centre[0], x - centre[1]) < radius).astype(np.float32)
+    images = (0.6 + 0.05 * rng.standard_normal((n, 16, 16))) * (1 - depth * masks)
+    return images.astype(np.float32), masks
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """Scores by augmenter and metric of the same distribution, of defects that are too pale, and of copies."""
+    train = drawn(16, 1)
+    copies = tuple(np.repeat(a, 3, axis=0) for a in train)
+    others = {"same": drawn(48, 2), "pale": drawn(48, 3, 0.15), "copies": copies}
+    table = fidelity(drawn(64, 0), others, train, n_bootstrap=8)
+    return table.set_index(["augmenter", "metric"])
+
+
+def test_crops_of_the_same_distribution_score_as_the_floor(scores):
+    for label in (FEATURE_METRICS["coverage"], METRICS[C2ST].label):
+        same, floor = scores.loc["same", label], scores.loc[REAL, label]
+        assert same["low"] <= floor["high"] and floor["low"] <= same["high"]
+
+
+def test_wrong_defects_are_told_apart_and_cover_less(scores):
+    assert scores.loc["pale", METRICS[C2ST].label]["low"] > 0.6
+    assert (
+        scores.loc["pale", FEATURE_METRICS["coverage"]]["value"]
+        < scores.loc["same", FEATURE_METRICS["coverage"]]["low"]
+    )
+    far, near = (scores.loc[name, FEATURE_METRICS["frechet_distance"]]["value"] for name in ("pale", "same"))
+    assert far > 2 * near
+
+
+def test_copies_are_found(scores):
+    assert scores.loc["copies", FEATURE_METRICS["distance_ratio"]]["value"] < 0.01
+    assert scores.loc["copies", FEATURE_METRICS["share_nearest"]]["value"] == 1
+    assert scores.loc["same", FEATURE_METRICS["share_nearest"]]["value"] < 0.3
+
+
+def test_too_few_crops_are_refused():
+    with pytest.raises(InputError, match="hold out at least"):
+        fidelity(drawn(5, 0), {}, drawn(5, 1))
