@@ -3,5 +3,10 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"explorer": ["explore"], "teaching": ["check", "Interactive", "Animated", "spike_windows"]}
+    __name__,
+    submod_attrs={
+        "explorer": ["explore"],
+        "painting": ["move_mask"],
+        "teaching": ["check", "Interactive", "Animated", "spike_windows"],
+    },
 )

@@ -31,7 +31,9 @@ READS = sweep.PHOTOGRAPHS
 """What a job is given: the name of an entry of the catalogue, or the folder, of the photographs."""
 ALONE = "alone"
 """The arm without an augmenter, which all others are compared with."""
-ARMS = (ALONE, "classical", "copy_paste", "decoder", "painter")
+PASTED = "copy_paste"
+"""The rival without training, which the painter is compared with."""
+ARMS = (ALONE, "classical", PASTED, "decoder", "painter")
 SCORES = ("dice", "iou", "ap_pixel", "ap_image")
 COLUMNS = ("class", "arm", "n", "seed", "seconds", "crops", "test_crops", *SCORES)
 CASE = re.compile(r"(?P<kind>.+)-(?P<arm>\w+)-(?P<n>\d+)-(?P<seed>\d+)")
@@ -139,6 +141,23 @@ def effects(table: pd.DataFrame, score: str = "dice", against: str = ALONE) -> p
     """
     table = table.assign(against=["" if arm == against else against for arm in table["arm"]])
     return sweep.comparisons(table, ["data", "class", "n", "arm"], score, higher_is_better=True)
+
+
+def conclusions(table: pd.DataFrame) -> list[str]:
+    """Say in sentences which arms help, and whether what is painted does more than what is pasted, by scores alone."""
+    said, seeds = [], table["seed"].nunique()
+    for against, arms in ((ALONE, ARMS[1:]), (PASTED, ("painter",))):
+        found = effects(table, against=against)
+        for arm in _in_order(set(found["arm"]) & set(arms)):
+            its = found[found["arm"] == arm]
+            gain, verdicts = its["difference"], its["verdict"].value_counts()
+            change = f"Dice {gain.mean():+.3f} on average, {gain.min():+.3f} to {gain.max():+.3f}".replace("-", "−")
+            said.append(
+                f"{arm} against {against}: {change}, in {len(its)} cases (class and pieces) of {seeds} seeds; "
+                f"{verdicts.get('helps', 0)} significant gains, {verdicts.get('hurts', 0)} losses (q < 0.05)"
+            )
+    best = table.groupby(["class", "n", "arm"])["dice"].mean().unstack("arm").idxmax(axis=1).value_counts()
+    return [*said, "highest mean Dice: " + ", ".join(f"{arm} in {count}" for arm, count in best.items()) + " cases"]
 
 
 def summary(path: Path) -> tuple[str, pd.DataFrame]:

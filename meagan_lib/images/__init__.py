@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "augmenters": ["AUGMENTERS", "Augmenter", "fit_augmenter", "require_augmenter"],
+        "augmenters": ["AUGMENTERS", "Augmenter", "CopyPaste", "fit_augmenter", "require_augmenter"],
         "crops": ["Crops"],
         "fidelity": ["fidelity"],
         "gan": ["ImageGANConfig", "to_onnx"],
@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "photographs": ["FREE", "Photograph", "kinds"],
         "run_length": ["decode", "encode"],
         "scores": ["dice", "precision_recall", "segmentation_scores"],
-        "segmentation": ["Segmentation", "SegmentationConfig", "UNet"],
+        "segmentation": ["Segmentation", "SegmentationConfig", "UNet", "synthetic_images"],
     },
 )

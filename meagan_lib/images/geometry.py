@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
 
@@ -65,3 +66,15 @@ def moved_masks(
         if not len(left):
             break
     return result, grids
+
+
+def placed(
+    mask: np.ndarray, turn_degrees: float = 0.0, size: float = 1.0, right: float = 0, down: float = 0
+) -> np.ndarray:
+    """Turn a mask (side, side) about its middle, to the right, make it ``size`` as large, and move it by pixels."""
+    at = np.argwhere(mask > 0.5)
+    middle = (at.min(axis=0) + at.max(axis=0)) / 2 if len(at) else (np.array(mask.shape) - 1) / 2
+    angle = np.radians(turn_degrees)
+    back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / size  # rows, columns
+    offset = middle - back @ (middle + np.array([down, right]))
+    return (ndimage.affine_transform(mask.astype(np.float32), back, offset, order=1) > 0.5).astype(np.float32)

@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "convolution2d": ["DecoderNetwork", "ImageDiscriminator", "PainterNetwork"],
         "gan": ["GANConfig", "GANTrainer", "GAN"],
         "gaussian": ["Gaussian"],
         "generators": ["Generator", "build_generator"],

@@ -19,7 +19,7 @@ from meagan_lib.plots.evaluation import (
 )
 from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
 from meagan_lib.plots.images import crops, found, gain_by_annotation, photographs, precision_recall
-from meagan_lib.plots.images_generated import crops_with_masks, image_architectures
+from meagan_lib.plots.images_generated import crops_with_masks, image_architectures, painted_crop
 from meagan_lib.plots.models import (
     attention,
     interpolation,

@@ -44,6 +44,20 @@ def crops_with_masks(rows: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: i
     return fig
 
 
+def painted_crop(background: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> Figure:
+    """Draw a background (size, size), where the mask is on it, and what is painted there."""
+    fig = Figure(figsize=(4.2, 1.6), layout="constrained")
+    axes = fig.subplots(1, 3)
+    pictures = {"background": background, "mask": background, "painted": painted}
+    for axis, (title, image) in zip(axes, pictures.items()):
+        axis.imshow(image, cmap="gray", vmin=0, vmax=max(float(background.max()), 0.3), interpolation="nearest")
+        axis.axis("off")
+        style.panel_title(axis, title)
+    if mask.any():
+        axes[1].contour(mask, [0.5], colors=OUTLINE, linewidths=0.8)
+    return fig
+
+
 def side_by_side(crops: np.ndarray, between: float, gap: int = 2) -> np.ndarray:
     """Put crops (n, size, size) in one row, with ``gap`` pixels of a value ``between`` them and below."""
     return np.concatenate(np.pad(crops, ((0, 0), (0, gap), (0, gap)), constant_values=between), axis=1)
