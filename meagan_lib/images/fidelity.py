@@ -102,5 +102,6 @@ def fidelity(
         for metric, (x, y) in seen.items():
             value, (low, high) = evaluate(METRICS[metric], x, y, context, n_bootstrap, events)
             label = FEATURE_METRICS.get(metric, METRICS[metric].label)
+            high = min(high, 1.0) if metric == C2ST else high  # of few pieces the t interval reaches beyond
             rows.append((name, label, float(value), float(low), float(high)))
     return pd.DataFrame(rows, columns=["augmenter", "metric", "value", "low", "high"])
