@@ -14,11 +14,14 @@ import torch
 
 from meagan_lib import InputError, choose
 from meagan_lib.images.geometry import Motion, moved, moved_masks
-from meagan_lib.images.surroundings import local_level, without_defect
+from meagan_lib.images.surroundings import level_of, local_level, without_defect
 from meagan_lib.models.convolution2d import soft_mask
 
-Crops = tuple[np.ndarray, np.ndarray]
+Annotated = tuple[np.ndarray, np.ndarray]
 """Images float32 (n, size, size) in [0, 1], and their masks of 0 and 1."""
+
+LEAST_AROUND = 0.6
+"""Of the brightness of a crop: darker surroundings, such as beyond the edge of a piece, are no measure of a defect."""
 
 
 class Augmenter(ABC):
@@ -38,7 +41,7 @@ class Augmenter(ABC):
         """Fit to annotated crops and backgrounds; a training leaves its checkpoints in ``folder`` and resumes them."""
 
     @abstractmethod
-    def draw(self, n: int, seed: int = 0) -> Crops:
+    def draw(self, n: int, seed: int = 0) -> Annotated:
         """Draw ``n`` images and their masks; the same of the same seed."""
 
 
@@ -80,7 +83,8 @@ class CopyPaste(Augmenter):
 
     def __init__(self, images, masks, backgrounds, motion: Motion, margin: int):
         self.masks, self.backgrounds, self.motion, self.margin = masks, backgrounds, motion, margin
-        self.ratio = (images / local_level(without_defect(images, masks, backgrounds))).astype(np.float32)
+        around = local_level(without_defect(images, masks, backgrounds))
+        self.ratio = (images / np.maximum(around, LEAST_AROUND * level_of(images, masks))).astype(np.float32)
 
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, margin: int = 4, **options):
@@ -88,7 +92,7 @@ class CopyPaste(Augmenter):
         motion = Motion(**{"turn_degrees": 25.0, "scale": 0.25, "shift": 0.25} | options)
         return cls(images, masks, backgrounds, motion, margin)
 
-    def paste(self, backgrounds: np.ndarray, rows: np.ndarray, seed: int = 0) -> Crops:
+    def paste(self, backgrounds: np.ndarray, rows: np.ndarray, seed: int = 0) -> Annotated:
         """Paste the defect of each crop ``rows`` (n,), moved at random, into its background (n, size, size)."""
         rng = np.random.default_rng(seed)
         masks, grids = moved_masks(self.masks[rows], self.motion, rng)

@@ -18,7 +18,7 @@ from meagan_lib import InputError
 from meagan_lib.evaluation.context import COMPONENTS, Context
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import evaluate
-from meagan_lib.images.augmenters import Classical, Crops
+from meagan_lib.images.augmenters import Annotated, Classical
 from meagan_lib.images.geometry import Motion
 from meagan_lib.images.surroundings import grown, level_of
 from meagan_lib.training.trainer import seeded
@@ -72,9 +72,9 @@ def fit_context(images: np.ndarray, masks: np.ndarray, seed: int = 0, n: int = 3
 
 
 def fidelity(
-    real: Crops,
-    generated: Mapping[str, Crops],
-    train: Crops,
+    real: Annotated,
+    generated: Mapping[str, Annotated],
+    train: Annotated,
     pieces: Sequence[int] | None = None,
     seed: int = 0,
     n_bootstrap: int = 50,

@@ -18,8 +18,15 @@ from meagan_lib.plots.evaluation import (
     spectra,
 )
 from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
-from meagan_lib.plots.images import crops, found, gain_by_annotation, photographs, precision_recall
-from meagan_lib.plots.images_generated import crops_with_masks, image_architectures, painted_crop
+from meagan_lib.plots.images import (
+    crops_with_masks,
+    found,
+    gain_by_annotation,
+    image_architectures,
+    painted_crop,
+    photographs,
+    precision_recall,
+)
 from meagan_lib.plots.models import (
     attention,
     interpolation,

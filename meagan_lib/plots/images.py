@@ -1,4 +1,4 @@
-"""Figures of annotated images: photographs with the outlines of their masks, and what a segmentation finds."""
+"""Figures of annotated images: photographs and crops with their masks, two architectures, what a segmentation finds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
+from meagan_lib.plots.architecture import ARROW, box_around
 
 OUTLINE, FOUND = style.DROPPED, "#56B4E9"
 ARMS = {
@@ -20,6 +21,10 @@ ARMS = {
     "painter": style.Source("+ encoder–decoder GAN", "#0072B2", "o"),
 }
 """What is added to annotated images: name, colour and marker."""
+MADE_BY = {"copy_paste": "copy-paste", "decoder": "decoder-only", "painter": "painted"}
+"""Sources of crops in words."""
+BRIGHT = "#F0E442"
+"""Of outlines beside crops that are to be judged."""
 
 
 def outline(axis: Axes, image: np.ndarray, mask: np.ndarray, white: float = 1.0, left: float = 0.0, **options) -> None:
@@ -40,25 +45,6 @@ def outline(axis: Axes, image: np.ndarray, mask: np.ndarray, white: float = 1.0,
 def white_of(images: Iterable[np.ndarray]) -> float:
     """Return the grey that is drawn white in all images alike: all but their brightest 0.2 % are below."""
     return float(np.quantile(np.concatenate([image.ravel() for image in images]), 0.998))
-
-
-def crops(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: int = 8) -> Figure:
-    """Draw images (n, size, size) and the outlines of their masks, a row for each group.
-
-    ``groups``: title → images and masks. The first ``shown`` are drawn, at one grey scale.
-    """
-    fig, axes = style.panel_grid(len(groups), shown, 0.98 * len(groups) * style.WIDTH / shown + 0.1)
-    white = white_of([images[:shown] for images, _ in groups.values()])
-    for row, (title, (images, masks)) in zip(axes, groups.items()):
-        for axis in row[len(images) :]:
-            axis.axis("off")
-        for axis, image, mask in zip(row, images, masks):
-            outline(axis, image, mask, white)
-        row[0].set_ylabel(title, fontsize=7)
-    size = next(iter(groups.values()))[0].shape[-1]
-    axes[-1, 0].set_xlabel(f"{size} pixels", fontsize=7)
-    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    return fig
 
 
 def photographs(
@@ -156,7 +142,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndar
 
     ``curves``: title → arm → recall and precision, each (points,). Grey lines join points of equal Dice.
     """
-    fig, (axes,) = style.panel_grid(1, len(curves), 2.7, sharex=True, sharey=True)
+    fig, (axes,) = style.panel_grid(1, len(curves), 2.9, sharex=True, sharey=True)
     for axis, (title, by_arm) in zip(axes, curves.items()):
         for dice in (0.2, 0.4, 0.6, 0.8):
             x = np.linspace(dice / (2 - dice), 1, 200)
@@ -170,7 +156,10 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndar
     style.annotate(axes[-1], "Dice", (1, 1), (3, -8), color="0.6", fontsize=6)
     axes[0].set_ylabel("precision of pixels")
     fig.supxlabel("recall of pixels")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    if len(axes) > 2:
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    else:
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     return fig
 
 
@@ -190,3 +179,117 @@ def found(images: np.ndarray, masks: np.ndarray, probabilities: Mapping[str, np.
     handles = [Line2D([], [], color=OUTLINE, label="mask"), Line2D([], [], color=FOUND, label="found")]
     fig.legend(handles=handles, loc="outside upper right", ncols=2)
     return fig
+
+
+def crops_with_masks(rows: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: int = 10) -> Figure:
+    """Draw the first crops of each source in two rows: with the outlines of their masks, and without.
+
+    ``rows``: ``real`` or an augmenter, perhaps after a class (``crack, painter``), → images (n, size, size) in [0, 1]
+    and masks of 0 and 1.
+    """
+    left = 0.95 / style.WIDTH
+    height = 2 * (style.WIDTH - 0.95) / shown + 0.07
+    fig = Figure(figsize=(style.WIDTH, height * len(rows)))
+    axes = fig.subplots(
+        len(rows), 1, squeeze=False, gridspec_kw={"left": left, "right": 1, "bottom": 0, "top": 1, "hspace": 0.06}
+    )
+    for axis, (name, (images, masks)) in zip(axes[:, 0], rows.items()):
+        kind, _, way = name.rpartition(", ")
+        label = "\n".join(filter(None, (kind, MADE_BY.get(way, way))))
+        colour = ARMS[way].colour if way in ARMS else style.COLOURS["real"]
+        images, masks = side_by_side(images[:shown], np.nan), side_by_side(masks[:shown], 0.0)
+        blank = np.zeros_like(masks)
+        axis.imshow(np.concatenate([images, images]), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.contour(np.concatenate([masks, blank]), [0.5], colors=BRIGHT, linewidths=0.8)
+        options = dict(ha="right", va="center", fontsize=7.5, color=colour, weight="bold")
+        style.annotate(axis, label, (0, 0.5), (-5, 0), **options)
+        axis.axis("off")
+    return fig
+
+
+def painted_crop(background: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> Figure:
+    """Draw a background (size, size), where the mask is on it, and what is painted there."""
+    fig = Figure(figsize=(4.2, 1.6), layout="constrained")
+    axes = fig.subplots(1, 3)
+    pictures = {"background": background, "mask": background, "painted": painted}
+    for axis, (title, image) in zip(axes, pictures.items()):
+        axis.imshow(image, cmap="gray", vmin=0, vmax=max(float(background.max()), 0.3), interpolation="nearest")
+        axis.axis("off")
+        style.panel_title(axis, title)
+    if mask.any():
+        axes[1].contour(mask, [0.5], colors=BRIGHT, linewidths=0.8)
+    return fig
+
+
+def side_by_side(crops: np.ndarray, between: float, gap: int = 2) -> np.ndarray:
+    """Put crops (n, size, size) in one row, with ``gap`` pixels of a value ``between`` them and below."""
+    return np.concatenate(np.pad(crops, ((0, 0), (0, gap), (0, gap)), constant_values=between), axis=1)
+
+
+def image_architectures(size: int, latent: int, width: int) -> Figure:
+    """Draw both generators of a ``width`` with the shapes that pass between their parts, and what is judged."""
+    w = width
+    half, quarter, eighth = size // 2, size // 4, size // 8
+    fig, axes = style.panel_grid(2, 1, 3.7, height_ratios=[1.35, 2.75])
+    _row(
+        axes[0, 0],
+        "decoder-only: z → image and mask",
+        [
+            ("z", f"{latent}"),
+            ("dense", f"{4 * w} × {eighth}²"),
+            ("upsample,\nconvolve", f"{4 * w} × {quarter}²"),
+            ("upsample,\nconvolve", f"{3 * w} × {half}²"),
+            ("upsample,\nconvolve", f"{2 * w} × {size}²"),
+            ("image,\nmask", f"2 × {size}²"),
+            ("discri-\nminator", "1"),
+        ],
+        learned=(1, 2, 3, 4, 6),
+        colour=ARMS["decoder"].colour,
+    )
+    axis = axes[1, 0]
+    _row(
+        axis,
+        "encoder–decoder: background + mask + z → the defect painted in",
+        [
+            ("background,\nmask", f"2 × {size}²"),
+            ("convolve", f"{2 * w} × {half}²"),
+            ("convolve", f"{3 * w}, {4 * w} ×\n{quarter}², {eighth}²"),
+            ("upsample,\nconvolve", f"{4 * w}, {3 * w} ×\n{eighth}², {quarter}²"),
+            ("upsample,\nconvolve", f"{w}, {w // 2} ×\n{half}², {size}²"),
+            ("shade,\ngrain,\nnoise", f"3 × {size}²"),
+            ("painted,\nmask", f"2 × {size}²"),
+            ("discri-\nminator", "1"),
+        ],
+        learned=(1, 2, 3, 4, 7),
+        colour=ARMS["painter"].colour,
+    )
+    box_around(axis, (3.5, 0.85), (0.5, 0.2), "0.5", 0, 0.06)
+    axis.text(3.5, 0.85, f"z: noise, {size}²", ha="center", va="center", fontsize=7)
+    for to in (3, 4):
+        axis.annotate("", (to, 0.34), (3.5 + 0.4 * (to - 3.5), 0.64), arrowprops=ARROW)
+    faint = {"color": "0.45", "fontsize": 6.5, "ha": "center", "va": "center"}
+    for (start, end), level, words in (
+        ((1, 4), -1.0, "skip connections"),
+        ((0, 6), 1.3, "beyond the margin of the mask every pixel is the background's"),
+    ):
+        side = 0.34 if level > 0 else -0.76
+        line = [(start, side), (start, level), (end, level), (end, side)]
+        axis.plot(*zip(*line[:3]), color="0.6", linewidth=0.9)
+        axis.annotate("", line[3], line[2], arrowprops=ARROW | {"color": "0.6"})
+        axis.text((start + end) / 2, level + 0.13 * np.sign(level), words, **faint)
+    axis.set_ylim(-1.25, 1.55)
+    return fig
+
+
+def _row(axis: Axes, title: str, boxes: Sequence[tuple[str, str]], learned: Sequence[int], colour: str) -> None:
+    """Draw boxes from left to right, a label in each and its shape below; ``learned`` ones are coloured."""
+    for i, (label, shape) in enumerate(boxes):
+        mine = style.COLOURS["real"] if i == len(boxes) - 1 else colour
+        box_around(axis, (i, 0), (0.4, 0.32), mine if i in learned else "0.5", 0.15 if i in learned else 0, 0.06)
+        axis.text(i, 0, label, ha="center", va="center", fontsize=7, linespacing=1.2)
+        axis.text(i, -0.38, shape, ha="center", va="top", fontsize=6.5, color="0.35")
+        if i:
+            axis.annotate("", (i - 0.4, 0), (i - 0.6, 0), arrowprops=ARROW)
+    axis.set(xlim=(-0.5, 7.5), ylim=(-0.85, 0.5))
+    style.panel_title(axis, title, fontweight="bold")
+    axis.axis("off")
