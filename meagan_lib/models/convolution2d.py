@@ -46,9 +46,9 @@ def doubled(x: Tensor) -> Tensor:
 class PainterNetwork(nn.Module):
     """U-Net (Ronneberger et al. 2015): background, mask and noise → the background with a defect where the mask is.
 
-    It gives three smooth maps: how much darker a pixel becomes, how much of the background's grain is left there, up to
-    twice as much, and how much white noise is added. So the texture of a defect is that of a photograph, and no stripes
-    or checkerboards can arise, which a discriminator of few crops is slow to see.
+    It gives three smooth maps: how much darker a pixel becomes, how much of the background's grain is left there, and
+    how much white noise is added. So no stripes or checkerboards can arise, which a discriminator of few crops is slow
+    to see. Grain is never amplified, and noise is faint: where they could be, defects came out as speckle.
 
     ``z`` (batch, size²) is a map of white noise as large as the crop. Each level of the decoder sees it at its own
     resolution, summed over blocks and scaled to variance 1, and its 4 × 4 sums also say which kind of defect it is.
@@ -72,6 +72,8 @@ class PainterNetwork(nn.Module):
             ]
         )
         self.head = nn.Conv2d(w // 2, 3, 3, 1, 1)
+        binomial = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("blur", torch.outer(binomial, binomial)[None, None], persistent=False)
 
     def noise(self, z: Tensor, side: int) -> Tensor:
         """Sum z (batch, 1, size, size) over blocks to (batch, 1, side, side), with variance 1."""
@@ -94,10 +96,11 @@ class PainterNetwork(nn.Module):
             side *= 2
             h = doubled(h)
             h = layer(torch.cat([h, levels.pop(), self.noise(z, side)], dim=1))
-        h = self.head(self.decode[3](torch.cat([doubled(h), seen, z], dim=1)))
-        shade, grain, noise = box(h, 1).split(1, dim=1)
+        shade, grain, noise = self.head(self.decode[3](torch.cat([doubled(h), seen, z], dim=1))).split(1, dim=1)
+        shade = nn.functional.conv2d(nn.functional.pad(shade, (1, 1, 1, 1), mode="replicate"), self.blur)
         detail = background - box(box(background, 2), 2)
-        change = shade + (2 * torch.sigmoid(grain) - 1) * detail + 0.3 * torch.sigmoid(noise - 2) * z
+        left, added = torch.sigmoid(box(grain, 1) + 3), 0.1 * torch.sigmoid(box(noise, 1) - 2)
+        change = shade + (left - 1) * detail + added * z
         return background + soft * change
 
 
