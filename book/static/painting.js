@@ -149,11 +149,11 @@ class Painting {
     this.pen = "medium";
     this.cursor = [size / 2, size / 2];  // of the pen, by keyboard
     this.editor = canvas(size * SCALE, {
-      tabindex: 0, role: "application", "aria-label": "Tile with the mask", "aria-describedby": "painting-how",
+      tabindex: 0, role: "application", "aria-label": "Tile with the mask", "aria-describedby": "painting-keys",
     });
     this.result = canvas(size * SCALE, { role: "img", "aria-labelledby": "painting-words" });
     this.words = element("p", { id: "painting-words", class: "readout", "aria-live": "polite" });
-    this.how = element("span", { id: "painting-how" });
+    this.how = element("span", { "aria-live": "polite" });
     this.stamps = element("fieldset", { class: "thumbs" });
     this.outlined = element("input", { type: "checkbox" });
     this.outlined.addEventListener("change", () => this.show());
@@ -228,6 +228,7 @@ class Painting {
       if (event.button) return;
       this.editor.setPointerCapture(event.pointerId);
       this.held = { at: at(event), place: { ...this.place } };
+      this.keys = this.down = false;
       if (this.mode !== "move") this.line(this.held.at, this.held.at);
     });
     this.editor.addEventListener("pointermove", (event) => {
@@ -246,12 +247,17 @@ class Painting {
     }
     this.editor.addEventListener("keydown", (event) => this.key(event));
     for (const event of ["focus", "blur"]) {
-      this.editor.addEventListener(event, () => { this.down = false; this.show(); });
+      this.editor.addEventListener(event, () => {
+        this.down = false;
+        this.keys = this.editor.matches(":focus-visible");
+        this.show();
+      });
     }
   }
 
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
+    this.keys = event.key !== "Tab";
     const [name, step] = KEYS[event.key] ?? [];
     const far = event.shiftKey && event.key.startsWith("Arrow") ? 5 * step : step;
     if (this.mode === "move" && name) this.move({ [name]: this.place[name] + far });
@@ -364,11 +370,14 @@ class Painting {
   show() {
     const white = brightest(this.tile);
     const drawing = this.mode !== "move";
+    const pointing = drawing && this.keys;
+    const [column, row] = this.cursor.map((x) => Math.floor(x) + 1);
     this.editor.style.cursor = drawing ? "crosshair" : "move";
-    this.how.textContent = drawing ? `${this.mode} on it` : "drag it";
+    this.how.textContent = pointing ? `pen ${this.down ? "down" : "up"}, column ${column}, row ${row}`
+      : drawing ? `${this.mode} on it` : "drag it";
     picture(this.editor, this.tile, white);
     outline(this.editor, this.mask);
-    if (drawing && document.activeElement === this.editor) this.point();
+    if (pointing) this.point();
     picture(this.result, this.painted ?? this.tile, white);
     if (this.outlined.checked) outline(this.result, this.mask);
     for (const input of this.inputs) {
