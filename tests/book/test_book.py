@@ -550,6 +550,8 @@ def canvas(made, tab):
     tab.open((made / "painting.html").as_uri())
     tab.until("window.meaganPainting?.painting?.painted")
     tab.run("var painting = meaganPainting.painting; var row = (image) => Array.from(image)")
+    help = "document.getElementById(painting.editor.getAttribute('aria-describedby')).textContent"
+    assert tab.run(help).startswith("By keyboard. With the left picture in focus, the arrows move the mask")
     return tab
 
 
