@@ -46,7 +46,7 @@ GRAPH = {
     "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json", "moment_matching.json"], 1),
     "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
     "06_annotated_synthesis": (["01_preprocessing"], ["annotated.json"], 1),
-    "07_images_and_masks": ([], ["images.json"], 1),
+    "07_images_and_masks": ([], ["images.json", "painters.json"], 1),
 }
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 

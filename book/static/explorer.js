@@ -1,6 +1,6 @@
 // The latent explorer: sliders over the leading latent directions of a trained generator, computed in this page.
 //
-// explorer-data.js holds everything as text: onnxruntime-web, the networks (ONNX), their directions and real windows.
+// explorer-data.js holds as text the networks (ONNX), their directions and real windows; runtime.js computes them.
 
 const data = window.meaganExplorer;
 const root = document.getElementById("explorer");
@@ -9,31 +9,9 @@ const SHOWN = 60;  // real windows behind the synthetic one
 const width = Math.min(640, Math.max(300, root.clientWidth - 28));  // letters stay legible on a phone
 const SIZE = { width, height: Math.max(260, 0.53 * width), left: 64, right: 12, top: 12, bottom: 44 };
 
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 const round = (x) => Number(x.toPrecision(3));
 const formatted = (x) => String(round(x)).replace("-", "−");
-
-function element(name, attributes = {}, ...children) {
-  const svg = ["svg", "g", "path", "line", "text", "title"].includes(name);
-  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-async function runtime() {
-  const { module, wasm } = data.runtime;
-  const unpacked = new Blob([bytes(wasm)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const url = URL.createObjectURL(new Blob([bytes(module)], { type: "text/javascript" }));
-  const ort = await import(url);
-  ort.env.wasm.wasmBinary = await new Response(unpacked).arrayBuffer();
-  ort.env.wasm.numThreads = 1;
-  return ort;
-}
-
-// A standard normal number; the priors of meagan_lib.training.trainer have mean 0 and variance 1.
-const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
 function draw(prior, n) {
   if (prior === "uniform") return Array.from({ length: n }, () => (2 * Math.random() - 1) * Math.sqrt(3));
@@ -157,19 +135,13 @@ class Explorer {
     this.model = model;
     this.label = 0;
     this.actions.replaceChildren(
-      this.button("New spike", () => this.from(draw(model.prior, model.latent))),
-      this.button("Typical spike", () => this.from(new Array(model.latent).fill(0))),
+      button("New spike", () => this.from(draw(model.prior, model.latent))),
+      button("Typical spike", () => this.from(new Array(model.latent).fill(0))),
     );
-    if (model.encoder) this.actions.append(this.button("Encode a real spike", () => this.encode()));
+    if (model.encoder) this.actions.append(button("Encode a real spike", () => this.encode()));
     if (model.classes.length) this.actions.append(this.classes());
     this.sliders.replaceChildren(...model.directions.map((_, i) => this.slider(i)));
     await this.from(draw(model.prior, model.latent));
-  }
-
-  button(words, action) {
-    const made = element("button", { type: "button" }, words);
-    made.addEventListener("click", action);
-    return made;
   }
 
   classes() {
@@ -228,17 +200,8 @@ class Explorer {
   }
 }
 
-async function start() {
-  root.replaceChildren(element("p", {}, "Loading the networks …"));
-  try {
-    const explorer = new Explorer(await runtime());
-    window.meaganExplorer.explorer = explorer;
-    await explorer.choose(explorer.models[0]);
-  } catch (error) {
-    root.replaceChildren(element("p", {},
-      `The explorer does not run here (${error.message}). A recent Firefox, Chrome, Edge or Safari will do.`));
-    throw error;
-  }
-}
-
-start();
+startWith(root, async (ort) => {
+  const explorer = new Explorer(ort);
+  window.meaganExplorer.explorer = explorer;
+  await explorer.choose(explorer.models[0]);
+});

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "explorer": ["explore"],
-        "painting": ["move_mask"],
+        "painting": ["move_mask", "save_painters"],
         "teaching": ["check", "Interactive", "Animated", "spike_windows"],
     },
 )

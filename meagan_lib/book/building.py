@@ -23,7 +23,7 @@ import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import explorer, tables
+from meagan_lib.book import explorer, painting, scripts, tables
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -128,8 +128,7 @@ def build(run: str, strict: bool = False) -> Path:
     options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
     if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
         raise InputError("Sphinx could not make the book: its words stand above")
-    if explorer.available(run):
-        explorer.export(run, work / "html" / "_static" / "explorer-data.js")
+    export_networks(run, work / "html" / "_static")
     for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value
         page.write_text(without_folders(page.read_text(), run))
     book = RESULTS / run / "book"
@@ -137,6 +136,16 @@ def build(run: str, strict: bool = False) -> Path:
     shutil.move(work / "html", book)
     shutil.rmtree(work)
     return book / "index.html"
+
+
+def export_networks(run: str, folder: Path) -> None:
+    """Write the scripts of the pages that compute networks of the run, and the runtime if there is such a page."""
+    pages = {"explorer": explorer, "painting": painting}
+    there = {name: page for name, page in pages.items() if page.available(run)}
+    for name, page in there.items():
+        page.export(run, folder / f"{name}-data.js")
+    if there:
+        scripts.export_runtime(folder / "runtime-data.js")
 
 
 def chapters(run: str) -> list[Chapter]:
@@ -180,6 +189,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "receipts": receipts(RESULTS / run),
         "modules": modules(),
         "explorable": explorer.available(run),
+        "paintable": painting.available(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
         "code": code,

@@ -4,7 +4,6 @@ For the book the networks become ONNX, which onnxruntime-web computes in the rea
 scripts from beside itself and asks no server for anything.
 """
 
-import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ import yaml
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from meagan_lib import ROOT, InputError, plots
+from meagan_lib import InputError, plots
+from meagan_lib.book.scripts import as_text, write_script
 from meagan_lib.experiments.benchmark import THESIS
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.models.exporting import onnx_bytes
@@ -29,10 +29,7 @@ from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import write_if_changed
 
-VENDOR = ROOT / "book" / "vendor" / "onnxruntime"
-RUNTIME = {"module": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm.gz"}
 REAL = 200
 """Held-out real windows that go with an explorer."""
 DIRECTIONS = 6
@@ -163,20 +160,16 @@ def to_onnx(network: nn.Module, rows: int, label: tuple[Tensor, ...] = ()) -> by
 
 
 def export(run: str, path: Path) -> None:
-    """Write the explorer of a run as one script, ``path``: runtime, networks, directions and real windows.
-
-    All in one and as text, for a page that is opened from a folder may run a script beside it but not read a file.
-    """
+    """Write what the explorer of a run shows as the script ``path``: networks, directions and real windows."""
     windows = SpikeWindows.load(RESULTS / run / "windows.h5")
     content = {
         "run": run,
         "unit": plots.UNITS[windows.amplitude_unit],
         "time_ms": windows.time_ms.tolist(),
-        "real": _text(held_out(windows).tobytes()),
+        "real": as_text(held_out(windows).tobytes()),
         "models": [_described(load(run, model, windows)) for model in available(run)],
-        "runtime": {name: _text((VENDOR / file).read_bytes()) for name, file in RUNTIME.items()},
     }
-    write_if_changed(path, f"window.meaganExplorer = {json.dumps(content)};\n")
+    write_script(path, "meaganExplorer", content)
 
 
 def held_out(windows: SpikeWindows) -> np.ndarray:
@@ -198,13 +191,9 @@ def _described(e: Explorable) -> dict:
         "classes": e.classes,
         "directions": e.directions.tolist(),
         "fractions": e.fractions.tolist(),
-        "generator": _text(to_onnx(generator, e.generator.latent, label)),
-        "encoder": _text(to_onnx(_Mean(e.encoder), e.generator.samples, label)) if e.encoder else None,
+        "generator": as_text(to_onnx(generator, e.generator.latent, label)),
+        "encoder": as_text(to_onnx(_Mean(e.encoder), e.generator.samples, label)) if e.encoder else None,
     }
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 def explore(run: str = "quick") -> ipywidgets.VBox:

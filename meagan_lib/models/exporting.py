@@ -9,7 +9,11 @@ from torch import Tensor, nn
 
 
 def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> bytes:
-    """Export a network as an ONNX file, for ``inputs`` of these shapes, called ``names``; it gives ``output``."""
+    """Export a network as an ONNX file, for ``inputs`` of these shapes, called ``names``; it gives ``output``.
+
+    It holds operations and weights, and nothing of the machine: PyTorch notes for each operation the files, with their
+    folders, that it comes from.
+    """
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
@@ -21,4 +25,7 @@ def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str
             )
     finally:
         quiet.setLevel(level)
-    return program.model_proto.SerializeToString()
+    exported = program.model_proto
+    for node in exported.graph.node:
+        node.ClearField("metadata_props")
+    return exported.SerializeToString()

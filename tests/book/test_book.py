@@ -8,6 +8,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -25,7 +26,9 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.torch import save_file
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.book import building, explorer
+from meagan_lib.book import building, explorer, painting
+from meagan_lib.images.gan import Painter
+from meagan_lib.images.geometry import placed
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import build_generator
@@ -128,12 +131,22 @@ def trained(results: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def painter() -> Painter:
+    """A painter of 16 × 16 pixels that was trained for two steps, on discs in noise; 8 bits lose nothing of it."""
+    rng = np.random.default_rng(0)
+    images = (rng.integers(100, 156, (14, 16, 16)) / 255).astype(np.float32)
+    y, x = np.mgrid[:16, :16]
+    masks = np.stack([(y - 6 - i / 2) ** 2 + (x - 8) ** 2 < 10 for i in range(6)]).astype(np.float32)
+    return Painter.fit(images[:6] * (1 - 0.6 * masks), masks, images[6:], steps=2, batch_size=4, width=4, margin=2)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, painter):
     """A run with three chapters, a recording of its own for one of them, a concept, scores and two networks."""
     home = tmp_path_factory.mktemp("book")
     results = home / "results"
     with pytest.MonkeyPatch.context() as patch:
-        for module in (building, explorer):
+        for module in (building, explorer, painting):
             patch.setattr(module, "RESULTS", results)
         patch.setattr(figures, "folder", lambda run: home / "figures" / run)
         patch.setattr(building, "modules", lambda: ["meagan_lib.training.losses", "meagan_lib.workflow.files"])
@@ -156,6 +169,7 @@ def results(tmp_path_factory):
         scores = {m: {"coverage": score, "c2st_auc": score | {"value": v}} for m, v in values.items()}
         (results / RUN / "scores.json").write_text(json.dumps(scores))
         trained(results)
+        painting.save_painters(results / RUN / painting.FILE, {"blowhole": painter, "crack": painter})
         yield results
 
 
@@ -261,9 +275,13 @@ def test_a_book_tells_nothing_of_the_machine_that_made_it(made, results):
     hidden = ("some one", "some&#32;one", str(ROOT), str(Path.home()), str(results))
     kinds = {".html", ".js", ".json", ".md", ".ipynb", ".rst", ".txt", ".svg"}
     files = [path for path in made.rglob("*") if path.suffix in kinds]
-    files = [path for path in files if not path.name.startswith(("explorer-data", "tex-svg"))]  # weights, and MathJax
+    files = [path for path in files if not path.name.startswith(("tex-svg", "runtime-data"))]
     assert len(files) > 30
     assert [(path.name, word) for path in files for word in hidden if word in path.read_text()] == []
+    scripts = [(made / "_static" / f"{name}-data.js").read_text() for name in ("explorer", "painting")]
+    networks = [n for text in scripts for n in re.findall(r'"(?:generator|encoder|network)": "([^"]+)"', text)]
+    assert len(networks) == 5
+    assert [word for n in networks for word in (".py", str(ROOT)) if word.encode() in base64.b64decode(n)] == []
     chapter = page(made, "chapters/01_preprocessing.html").get_text()
     assert f"of {NAME}\nmeagan_lib/recordings/brw.py:7: a warning; .cache" in chapter
 
@@ -523,3 +541,93 @@ def test_the_explorer_computes_in_the_page_what_pytorch_computes(served, tab, wa
     tab.until("document.querySelector('path[stroke-dasharray]').getAttribute('visibility') === 'visible'")
     assert tab.run("document.querySelector('.readout').textContent").startswith("Synthetic spike of the VAE-GAN")
     assert not tab.complaints()
+
+
+@pytest.fixture
+def canvas(made, tab):
+    """The page of painters, opened as a file, at work."""
+    tab.screen(1280, 900)
+    tab.open((made / "painting.html").as_uri())
+    tab.until("window.meaganPainting?.painting?.painted")
+    tab.run("var painting = meaganPainting.painting; var row = (image) => Array.from(image)")
+    help = "document.getElementById(painting.editor.getAttribute('aria-describedby')).textContent"
+    assert tab.run(help).startswith("By keyboard. With the left picture in focus, the arrows move the mask")
+    return tab
+
+
+PAINTED = "painting.working?.then(() => 0)"
+WORDS = "document.querySelector('#painting-words').textContent"
+
+
+@needs_chromium
+def test_a_painter_paints_in_the_page_what_it_paints_in_pytorch_and_nothing_beyond_the_margin(canvas, painter):
+    z = torch.randn(1, 256, generator=torch.Generator().manual_seed(3))  # as paint draws it
+    tile, mask = painter.backgrounds[2], painter.masks[4]
+    asked = ", ".join(str(np.ravel(a).tolist()) for a in (z, tile, mask))
+    there = canvas.run(f"painting.painters[1].paint({asked}).then(row)")
+    expected = painter.paint(tile[None], mask[None], seed=3)[0]
+    np.testing.assert_allclose(np.reshape(there, (16, 16)), expected, atol=1e-4)
+    canvas.run("document.querySelector('[name=Tile][value=\"2\"]').click()")
+    canvas.run("document.querySelector('[name=Mask][value=\"4\"]').click()")
+    canvas.run(PAINTED)
+    np.testing.assert_array_equal(np.float32(canvas.run("row(painting.tile)")), tile.ravel())
+    changed = np.array(canvas.run("row(painting.painted)"), np.float32) != tile.ravel()
+    assert canvas.run(WORDS) == (
+        f"Class blowhole, tile 3: the mask has {int(mask.sum())} pixels; {changed.sum()} of 256 pixels changed, "
+        f"none of them farther than 2 pixels from the mask."
+    )
+    assert mask.sum() < changed.sum() < 200
+    canvas.run("painting.tell({margin: 0, class: 'x'}, painting.tile, painting.mask)")
+    assert f"changed, {int((changed & (mask.ravel() == 0)).sum())} of them farther" in canvas.run(WORDS)
+    assert not canvas.complaints()
+
+
+@needs_chromium
+def test_a_mask_is_placed_in_the_page_as_in_jupyterlab(canvas, painter):
+    for turn, scale, right, down in [(0, 1, 0, 0), (35, 1.3, 3, -2), (-80, 0.7, -9, 4)]:
+        canvas.run(f"painting.move({{turn: {turn}, scale: {scale}, right: {right}, down: {down}}})")
+        there = np.reshape(canvas.run("row(painting.mask)"), (16, 16))
+        np.testing.assert_array_equal(there, placed(painter.masks[0], turn, scale, right, down))
+
+
+@needs_chromium
+def test_a_mask_is_moved_and_drawn_by_pointer_and_by_keyboard(canvas):
+    def press(x: float, y: float, kind: str) -> None:
+        left, top, width = canvas.run(
+            "(({left, top, width}) => [left, top, width])(painting.editor.getBoundingClientRect())"
+        )
+        at = {"x": left + x * width / 16, "y": top + y * width / 16}
+        canvas.send("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **at)
+
+    def drag(*points: tuple[float, float]) -> None:
+        for point, kind in zip(points, ["mousePressed"] + ["mouseMoved"] * (len(points) - 1)):
+            press(*point, kind)
+        press(*points[-1], "mouseReleased")
+
+    canvas.run("painting.editor.scrollIntoView({block: 'center', behavior: 'instant'})")
+    drag((5, 5), (7, 8))
+    assert canvas.run("[painting.place.right, painting.place.down]") == [2, 3]
+    canvas.run("painting.editor.focus()")
+    canvas.press("ArrowRight")
+    assert canvas.run("[painting.place.right, document.querySelector('[name=right]').value]") == [3, "3"]
+    canvas.run("painting.clear()")
+    assert canvas.run(WORDS).startswith("The mask is empty")
+    canvas.run("document.querySelector('input[value=draw]').click(); painting.pen = 'fine'")
+    drag((2.5, 3.5), (6.5, 3.5))
+    assert canvas.run("row(painting.mask.keys()).filter((i) => painting.mask[i])") == [3 * 16 + x for x in range(2, 7)]
+    canvas.run("painting.clear()")
+    for key in (" ", "ArrowRight", " ", "ArrowRight"):
+        canvas.press(key)
+    assert canvas.run("row(painting.mask.keys()).filter((i) => painting.mask[i])") == [8 * 16 + 8, 8 * 16 + 9]
+    canvas.run(PAINTED)
+    assert "the mask has 2 pixels" in canvas.run(WORDS)
+
+
+def test_a_book_without_painters_has_no_script_of_theirs(made, results, tmp_path):
+    assert page(made, "painting.html").select("script[src*='painting-data']")
+    assert (made / "_static" / "runtime-data.js").is_file()
+    (results / "bare").mkdir()
+    building.export_networks("bare", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    told = building.filled("painting.md", run="bare", paintable=painting.available("bare"))
+    assert "This run has no painters" in told and "<script" not in told
