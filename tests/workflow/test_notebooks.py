@@ -72,10 +72,14 @@ def test_a_preset_states_what_it_changes_and_gives_every_parameter(preset):
         assert section in OF_NO_NOTEBOOK or given["name"] == preset
 
 
-def test_the_defaults_of_the_notebooks_are_the_quick_run():
-    stated, of_quick = yaml.safe_load((PARAMS / "quick.yaml").read_text()), of_preset("quick")
+def test_the_defaults_of_the_notebooks_are_those_of_quick_and_images():
+    stated = [
+        *yaml.safe_load((PARAMS / "quick.yaml").read_text()),
+        *yaml.safe_load((PARAMS / "images.yaml").read_text()),
+    ]
+    given = of_preset("quick") | of_preset("images")
     assert [section for section in stated if section not in OF_NO_NOTEBOOK] == ALL
-    assert all(declared_parameters(find_notebook(notebook)) == of_quick[notebook] for notebook in ALL)
+    assert all(declared_parameters(find_notebook(notebook)) == given[notebook] for notebook in ALL)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
