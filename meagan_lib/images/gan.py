@@ -34,7 +34,7 @@ BATCH = 100
 class ImageGANConfig(GANConfig):
     """The config of a GAN of crops: little data, small networks, some minutes of one core."""
 
-    steps: int = 400
+    steps: int = 250
     batch_size: int = 16
     width: int = 16
     d_learning_rate: float = 1e-3

@@ -11,10 +11,15 @@ from meagan_lib.workflow.execution import RESULTS
 from tests.conftest import forget, meagan
 
 RUN = "test-images"
-SMALL = {"classes": "[spot]", "pieces": 2, "size": 32, "gan_steps": 2, "network_steps": 4, "n_drawn": 40} | {
-    "n_bootstrap": 4,
-    "segmentation_table": "none.csv",
-}
+SMALL = {
+    "classes": "[spot]",
+    "pieces": 2,
+    "size": 32,
+    "gan_steps": 2,
+    "decoder_steps": 2,
+    "network_steps": 4,
+    "n_drawn": 40,
+} | {"n_bootstrap": 4, "segmentation_table": "none.csv"}
 
 
 @pytest.fixture
