@@ -19,7 +19,9 @@ SMALL = {
     "decoder_steps": 2,
     "network_steps": 4,
     "n_drawn": 40,
-} | {"n_bootstrap": 4, "segmentation_table": "none.csv"}
+    "n_bootstrap": 4,
+    "segmentation_table": "none.csv",
+}
 
 
 @pytest.fixture
