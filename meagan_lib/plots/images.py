@@ -152,10 +152,9 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndar
         for arm, (recall, precision) in by_arm.items():
             axis.plot(recall, precision, color=ARMS[arm].colour, label=ARMS[arm].label)
         style.panel_title(axis, title)
-        axis.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        axis.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal", xlabel="recall of pixels")
     style.annotate(axes[-1], "Dice", (1, 1), (3, -8), color="0.6", fontsize=6)
     axes[0].set_ylabel("precision of pixels")
-    fig.supxlabel("recall of pixels")
     if len(axes) > 2:
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     else:
