@@ -124,3 +124,13 @@ def test_the_graph_has_a_job_for_every_case_and_no_recording(plates):  # noqa: F
         assert (counts["case"], counts["sweep"], counts["total"]) == (8, 1, 10)
     finally:
         forget(run)
+
+
+def test_the_kept_table_is_one_of_the_sweep_and_conclusions_follow_its_numbers():
+    table = load()
+    assert tuple(table.columns) == ("data", *segmentation.COLUMNS)
+    said = segmentation.conclusions(table)
+    gain = effects(table).query("arm == 'copy_paste'")["difference"].mean()
+    assert f"copy_paste against alone: Dice {gain:+.3f} on average" in said[1]
+    worse = table.assign(dice=table["dice"].where(table["arm"] != "copy_paste", 0.0))
+    assert segmentation.conclusions(worse)[1].startswith("copy_paste against alone: Dice −")
