@@ -116,9 +116,9 @@ def gain_by_annotation(
         below.set_xticks(range(len(sizes)), [str(n) for n in sizes])
         for axis in (above, below):
             style.light_grid(axis, "y")
-    axes[0, 0].set_ylabel(f"{label} on held-out pieces")
+    axes[0, 0].set(ylabel=f"{label} on held-out pieces", ylim=(0, 1))
     axes[1, 0].set_ylabel("gain over annotated alone")
-    fig.supxlabel("annotated pieces, one photograph of each (last: all for training)")
+    fig.supxlabel("annotated pieces, one photograph of each")
     handles = [style.dot(ARMS[arm].label, ARMS[arm].colour, ARMS[arm].marker, markersize=4.5) for arm in arms]
     for face, words in (("0.4", "below, filled: significant, q < 0.05"), ("white", "open: not significant")):
         handles.append(style.dot(words, "0.4", markerfacecolor=face, markersize=4.5))
