@@ -12,6 +12,7 @@ from meagan_lib.annotated.painters import Painter
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS, Metric
 from meagan_lib.evaluation.scores import difference, estimate, prepared
+from meagan_lib.evaluation.statistics import SIGNIFICANT, q_values
 from meagan_lib.windows.spike_windows import Split
 
 JUDGES = ("c2st_auc", "c2st_cnn_auc")
@@ -39,7 +40,7 @@ class Judgement:
     def verdict(self) -> str:
         """Say in words, by the scores, which painters are hardly told from real spikes, and which less than templates.
 
-        Less, where by one classifier the interval of the difference excludes 0, and by none is it surely more.
+        Less, where it is so by one classifier and the contrary by none, by q over all painters and classifiers.
         """
         its = self.scores[self.scores["painter"] != REAL]
         worst = its.groupby("painter")["auc"].max().sort_values(kind="stable")
@@ -50,10 +51,9 @@ class Judgement:
         said = f"{near}. The larger of the two AUC: {auc}."
         if REFERENCE not in worst.index:
             return said
-        ends = its[its["painter"] != REFERENCE].groupby("painter")[["below_low", "below_high"]].agg(["max", "min"])
-        less = (ends["below_low"]["max"] > 0) & (ends["below_high"]["min"] >= 0)
-        names = [name for name in worst.index if less.get(name)]
-        return f"{said} Told less than {REFERENCE}, by the interval of the difference: {', '.join(names) or 'none'}."
+        sure = np.sign(its["below"]).where(its["q"] < SIGNIFICANT, 0).groupby(its["painter"]).agg(["min", "max"])
+        names = [name for name in worst.index if sure["min"][name] >= 0 and sure["max"][name] > 0]
+        return f"{said} Told less than {REFERENCE} (q < {SIGNIFICANT:g}): {', '.join(names) or 'none'}."
 
 
 def painted_footprints(chip: Chip, painter: Painter, n: int, split: Split, seed: int) -> tuple[np.ndarray, ...]:
@@ -82,7 +82,8 @@ def painted_footprints(chip: Chip, painter: Painter, n: int, split: Split, seed:
 def judge(chip: Chip, painters: Mapping[str, Painter], n: int = 600, seed: int = 0, n_bootstrap: int = 50) -> Judgement:
     """Score painters against real spikes of test time: the AUC of two classifiers with 95 % intervals.
 
-    ``below`` … is how much less a painter is told than templates are, the same real spikes drawn for both.
+    ``below`` … is how much less a painter is told than templates are, the same real spikes drawn for both; ``q`` of all
+    these differences.
     At most ``n`` footprints on each side. The floor, ``REAL``, is one random half of the real ones against the other.
     Copies of one cut footprint are never on both sides of a fold.
     """
@@ -109,16 +110,16 @@ def judge(chip: Chip, painters: Mapping[str, Painter], n: int = 600, seed: int =
             statistics[name, metric] = statistic, events
             rows.append((name, metric.label, float(value), float(low), float(high), passes.get(name, 1.0)))
     scores = pd.DataFrame(rows, columns=["painter", "classifier", "auc", "low", "high", "passes"])
-    scores[["below", "below_low", "below_high"]] = [
-        _below(metric, statistics, name, seed, n_bootstrap) for name, metric in statistics
-    ]
+    apart = [_below(metric, statistics, name, seed, n_bootstrap) for name, metric in statistics]
+    scores[["below", "below_low", "below_high", "p"]] = apart
+    scores["q"] = q_values(scores["p"])
     return Judgement(real, {name: painted for name, (painted, _) in sets.items() if name != REAL}, passes, scores)
 
 
-def _below(metric: Metric, statistics: Mapping, name: str, seed: int, n_bootstrap: int) -> tuple[float, float, float]:
-    """Return how much less a painter is told than templates, with the interval; NaN where that cannot be asked."""
+def _below(metric: Metric, statistics: Mapping, name: str, seed: int, n_bootstrap: int) -> tuple[float, ...]:
+    """Return how much less a painter is told than templates, the interval and p; NaN where that cannot be asked."""
     if name in (REAL, REFERENCE) or (REFERENCE, metric) not in statistics:
-        return (np.nan,) * 3
+        return (np.nan,) * 4
     (first, (real, b)), (second, (_, c)) = statistics[REFERENCE, metric], statistics[name, metric]
-    value, (low, high) = difference(metric, (first, second), (real, b, c), seed, n_bootstrap)
-    return value, low, high
+    value, ends, p = difference(metric, (first, second), (real, b, c), seed, n_bootstrap)
+    return value, *ends, p

@@ -105,8 +105,8 @@ def difference(
     events: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int,
     n_bootstrap: int,
-) -> tuple[float, Interval]:
-    """Return the first less the second of two prepared metrics, and its 95 % interval, value ± t standard errors.
+) -> tuple[float, Interval, float]:
+    """Return the first less the second of two prepared metrics, its 95 % interval, value ± t standard errors, and p.
 
     Both compare generated windows with the same real ones, whose bootstrap draws they share; ``events`` are those of
     the real windows (n,), of the first generated ones and of the second. What is cross-validated is fitted anew for
@@ -122,7 +122,8 @@ def difference(
     if metric.refitted:
         error *= float(np.sqrt(1 + np.mean([metric.refitted(value) for value in values])))
     value, half = values[0] - values[1], float(scipy.stats.t.ppf(0.975, n_bootstrap - 1)) * error
-    return value, (value - half, value + half)
+    p = 2 * float(scipy.stats.t.sf(abs(value) / error, n_bootstrap - 1)) if error > 0 else np.nan
+    return value, (value - half, value + half), p
 
 
 def _around(value: float, half: float, metric: Metric) -> Interval:

@@ -262,4 +262,4 @@ def test_a_painter_that_shifts_spikes_is_told_from_real_ones_and_copies_hardly(c
     for classifier in found.scores["classifier"].unique():
         one = by.loc["copy_paste", classifier]
         assert one["below"] == pytest.approx(by["auc"]["template", classifier] - one["auc"])
-    assert found.verdict().endswith("by the interval of the difference: copy_paste.")
+    assert found.verdict().endswith("(q < 0.05): copy_paste.")

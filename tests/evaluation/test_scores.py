@@ -278,8 +278,8 @@ def test_a_difference_is_found_where_there_is_one_and_its_interval_holds_0_where
     metric, rows = METRICS["c2st_auc"], np.arange(300)
     real, fakes = spikes(300, seed=20), (spikes(300, seed=21) * 1.5, spikes(300, seed=22), spikes(300, seed=23))
     worse, good, alike = (scores.prepared(metric, real, its, CONTEXT, (rows, 300 + rows)) for its in fakes)
-    value, (low, high) = scores.difference(metric, (worse, good), (rows, rows, rows), 0, 20)
-    assert value == worse(rows, rows) - good(rows, rows) and 0 < low < value < high
-    value, (low, high) = scores.difference(metric, (good, alike), (rows, rows, rows), 0, 20)
-    assert low < 0 < high
+    value, (low, high), p = scores.difference(metric, (worse, good), (rows, rows, rows), 0, 20)
+    assert value == worse(rows, rows) - good(rows, rows) and 0 < low < value < high and p < 0.05
+    value, (low, high), p = scores.difference(metric, (good, alike), (rows, rows, rows), 0, 20)
+    assert low < 0 < high and p > 0.05
     assert scores.difference(metric, (good, good), (rows, rows, rows), 0, 20)[0] == 0
