@@ -12,7 +12,7 @@ from rich.table import Table
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.parameters import check, default_name, in_full, resolve
+from meagan_lib.parameters import PARAMS, check, default_name, in_full, resolve
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import DISK_FULL, read_json
@@ -28,8 +28,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 @app.command()
 def run(
     preset: Annotated[
-        str,
-        typer.Argument(help="smoke, quick, full, ablation, utility, annotation, images or concepts: a file of params/"),
+        str, typer.Argument(help=f"{', '.join(sorted(path.stem for path in PARAMS.glob('*.yaml')))}: a file of params/")
     ] = "quick",
     recording: Annotated[
         list[str], typer.Option(help="a file, a name of data/catalogue.yaml, or 'simulated'; again for each further")

@@ -10,17 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
+from meagan_lib.plots.annotated import PAINTERS
 from meagan_lib.plots.architecture import ARROW, box_around
 
 OUTLINE, FOUND = style.DROPPED, "#56B4E9"
 ARMS = {
     "alone": style.Source("annotated alone", style.COLOURS["real"], "D"),
     "classical": style.Source("+ classical augmentation", *style.SERIES[1]),
-    "copy_paste": style.Source("+ copy-paste", *style.SERIES[0]),
-    "decoder": style.Source("+ decoder-only GAN", "#CC79A7", "^"),
-    "painter": style.Source("+ encoder–decoder GAN", "#0072B2", "o"),
+    "copy_paste": PAINTERS["copy_paste"]._replace(label="+ copy-paste"),
+    "decoder": style.Source("+ decoder-only GAN", *style.SERIES[0])._replace(marker="v"),
+    "painter": PAINTERS["painting_gan"]._replace(label="+ encoder–decoder GAN"),
 }
-"""What is added to annotated images: name, colour and marker."""
+"""What is added to annotated images: name, colour and marker, those of painted spikes where the way is the same."""
 MADE_BY = {"copy_paste": "copy-paste", "decoder": "decoder-only", "painter": "painted"}
 """Sources of crops in words."""
 BRIGHT = "#F0E442"
