@@ -14,14 +14,11 @@ import torch
 
 from meagan_lib import InputError, choose
 from meagan_lib.images.geometry import Motion, moved, moved_masks
-from meagan_lib.images.surroundings import level_of, local_level, without_defect
+from meagan_lib.images.surroundings import beyond, local_level, without_defect
 from meagan_lib.models.convolution2d import soft_mask
 
 Annotated = tuple[np.ndarray, np.ndarray]
 """Images float32 (n, size, size) in [0, 1], and their masks of 0 and 1."""
-
-LEAST_AROUND = 0.6
-"""Of the brightness of a crop: darker surroundings, such as beyond the edge of a piece, are no measure of a defect."""
 
 
 class Augmenter(ABC):
@@ -77,14 +74,14 @@ def exposed(
 class CopyPaste(Augmenter):
     """The masked pixels of a crop, moved and pasted into a background with soft edges (Ghiasi et al. 2021).
 
-    What is pasted is how much brighter or darker the defect is than its surroundings, as a ratio and with its texture:
+    What is pasted is how much brighter or darker the defect is than the surface around it, a ratio with its texture:
     so it takes on the exposure of the new place (arXiv:2012.07177 pastes pixels as they are).
     """
 
     def __init__(self, images, masks, backgrounds, motion: Motion, margin: int):
         self.masks, self.backgrounds, self.motion, self.margin = masks, backgrounds, motion, margin
-        around = local_level(without_defect(images, masks, backgrounds))
-        self.ratio = (images / np.maximum(around, LEAST_AROUND * level_of(images, masks))).astype(np.float32)
+        surface = without_defect(images, np.maximum(masks, beyond(images)), backgrounds)
+        self.ratio = (images / local_level(surface)).astype(np.float32)
 
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, margin: int = 4, **options):

@@ -5,6 +5,13 @@ from scipy import ndimage
 
 DARKEST = 0.02
 """Brightness, of 1, below which no ratio is taken."""
+LIT = 0.5
+"""Of the bright end of a crop (its 90th percentile): what is darker lies beyond the edge of the piece."""
+
+
+def beyond(images: np.ndarray) -> np.ndarray:
+    """Return where images (n, size, size) show no lit surface but the dark beyond its edge, bool."""
+    return images < LIT * np.quantile(images, 0.9, axis=(1, 2), keepdims=True)
 
 
 def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
@@ -13,10 +20,14 @@ def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def level_of(images: np.ndarray, masks: np.ndarray | None = None, margin: int = 6) -> np.ndarray:
-    """Return the mean brightness (n, 1, 1) of images (n, size, size), outside masks grown by ``margin`` if given."""
-    outside = np.ones(images.shape, bool) if masks is None else ~grown(masks, margin)
-    outside |= ~outside.any(axis=(1, 2), keepdims=True)  # a mask that leaves nothing
-    mean = (images * outside).sum(axis=(1, 2), keepdims=True) / outside.sum(axis=(1, 2), keepdims=True)
+    """Return the mean brightness (n, 1, 1) of the lit surface in images (n, size, size).
+
+    Masks, grown by ``margin``, are left out.
+    """
+    lit = ~beyond(images)
+    surface = lit if masks is None else lit & ~grown(masks, margin)
+    surface = np.where(surface.any(axis=(1, 2), keepdims=True), surface, lit)  # a mask that leaves nothing
+    mean = (images * surface).sum(axis=(1, 2), keepdims=True) / surface.sum(axis=(1, 2), keepdims=True)
     return np.maximum(mean, DARKEST).astype(np.float32)
 
 
@@ -41,10 +52,11 @@ def local_level(images: np.ndarray) -> np.ndarray:
 def without_defect(
     images: np.ndarray, masks: np.ndarray, backgrounds: np.ndarray, seed: int = 0, margin: int = 4
 ) -> np.ndarray:
-    """Fill the grown masks of images (n, size, size): brightness from around them, texture of a background."""
+    """Fill the grown masks of images (n, size, size): brightness of the lit surface around, texture of a background."""
     rng = np.random.default_rng(seed)
     holes = grown(masks, margin)
-    smooth = np.stack([smooth_without(image, hole) for image, hole in zip(images, holes)])
+    unknown = holes | beyond(images)
+    smooth = np.stack([smooth_without(image, hole) for image, hole in zip(images, unknown)])
     texture = backgrounds[rng.integers(len(backgrounds), size=len(images))]
     soft = np.minimum(2 * ndimage.gaussian_filter(holes.astype(np.float32), (0, 1, 1)), 1) * holes
     filled = np.clip(smooth * texture / local_level(texture), 0, 1)

@@ -10,6 +10,7 @@ from scipy import ndimage
 from meagan_lib import InputError
 from meagan_lib.images import AUGMENTERS, fit_augmenter, to_onnx
 from meagan_lib.images.geometry import Motion, moved, moved_masks
+from meagan_lib.images.surroundings import level_of
 from meagan_lib.models.gan import GANTrainer
 
 SIZE = 16
@@ -99,6 +100,17 @@ def test_a_paste_takes_on_the_exposure_of_its_place(fitted, crops):
     pasted, masks = fitted["copy_paste"].paste(np.full((1, SIZE, SIZE), 0.2, np.float32), np.array([0]))
     inside = ndimage.binary_erosion(masks[0] > 0.5, np.ones((3, 3)))
     assert pasted[0][inside].mean() / 0.2 == pytest.approx(0.4, abs=0.08)
+
+
+def test_a_defect_at_the_edge_of_a_piece_is_compared_with_the_surface_and_not_with_the_dark_beyond(crops):
+    _, masks, backgrounds = crops
+    images = np.full_like(masks, 0.5) * (1 - 0.6 * masks)
+    images[:, :4] = 0.02  # beyond the piece; the discs begin here
+    paste = fit_augmenter("copy_paste", images, masks, backgrounds)
+    touching = ndimage.binary_erosion(masks > 0.5, np.ones((1, 3, 3)))
+    touching[:, :4] = False
+    np.testing.assert_allclose(paste.ratio[touching], 0.4, rtol=0.1)
+    np.testing.assert_allclose(level_of(images, masks, margin=1), 0.5, rtol=1e-3)
 
 
 def test_a_mask_is_moved_with_its_image():
