@@ -1,7 +1,9 @@
 """Hybrid recordings as files: BRW 3.x, Zarr or binary, with the truth and a report beside them."""
 
+import ctypes
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -18,7 +20,9 @@ from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
 from meagan_lib.workflow.files import require_room, together, write_json
 
-BLOCK_VALUES = 2**23
+BLOCK_VALUES = 2**22
+M_MMAP_THRESHOLD = -3
+"""Parameter of glibc's ``mallopt``: arrays of so many bytes have pages of their own."""
 
 
 def paint_file(
@@ -36,6 +40,7 @@ def paint_file(
     ``say`` is told each step.
     """
     require_painter(painter)
+    free_at_once()
     source = open_recording(recording)
     path = Path(out) if out else default_path(source, recording)
     require_writable(source, path)
@@ -46,8 +51,15 @@ def paint_file(
     say(f"3 of 4: {config.units} units")
     made, truth, units = make_hybrid(chip, fitted, config)
     report = describe(chip, units, truth, config) | {"from": painter}
+    del chip, fitted  # what follows needs memory of its own
     say(f"4 of 4: {path}")
     return report, write_hybrid(made, truth, report, path)
+
+
+def free_at_once() -> None:
+    """Have freed arrays given back to the system, where the C library is glibc: it would keep those up to 32 MB."""
+    with suppress(OSError, TypeError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
 
 
 def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, path: Path) -> list[Path]:

@@ -196,7 +196,9 @@ def stretches(
     )
     adjacent = _adjacent(recording, rule.neighbours_um)
     if search.around is not None:  # a footprint is alone on all its electrodes
-        seen = (search.around[:, :, None] == np.arange(len(noise))).any(axis=1)
+        seen = np.zeros((len(noise), len(noise) + 1), bool)
+        seen[np.arange(len(noise))[:, None], search.around] = True  # −1, none, is the column that is left out
+        seen = seen[:, :-1]
         np.fill_diagonal(seen, False)
         adjacent = seen if adjacent is None else adjacent | seen
     sizes, reach = np.diff(spans)[:, 0], half + config.padding

@@ -68,7 +68,8 @@ def filtered_traces(
     """Return band-passed frames start … stop of a segment, float32 (frames, channels), in µV where known."""
     steps = np.empty((recording.get_num_channels(), stop - start), np.float32)
     Bandpass(Stored(recording, segment), config.filter(recording.get_sampling_frequency())).fill(steps, start)
-    return steps.T * signs_and_gains(recording)[1]
+    steps *= signs_and_gains(recording)[1][:, None]
+    return steps.T
 
 
 def window_lowpass(detection: dict, sampling_rate_hz: float) -> list[float]:

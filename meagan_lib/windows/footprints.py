@@ -34,26 +34,31 @@ def electrodes_around(positions_um: np.ndarray | None, n_channels: int, distance
     """
     if positions_um is None or np.isnan(positions_um).any():
         return _tetrode(n_channels, "footprint_um")
-    step = np.rint(positions_um[None] - positions_um[:, None]).astype(np.int64)  # from row to column
-    far = np.hypot(*step.transpose(2, 0, 1))
-    near = far <= distance_um
-    if near.sum() == n_channels and n_channels > 1:
-        apart = far[~np.eye(n_channels, dtype=bool)].min()
+    row, other = _pairs(positions_um, distance_um)
+    step = np.rint(positions_um[other] - positions_um[row]).astype(np.int64)
+    far = np.hypot(*step.T)
+    row, other, step, far = (of[far <= distance_um] for of in (row, other, step, far))
+    if len(row) == n_channels > 1:
+        apart = KDTree(positions_um).query(positions_um, [2])[0].min()
         raise InputError(f"no electrode has another within {distance_um:g} µm: set footprint_um to {apart:.0f} or more")
-    places = np.unique(step[near], axis=0)
-    places = places[np.lexsort((places[:, 0], places[:, 1], np.hypot(*places.T).round(3)))]
-    most = int(near.sum(axis=1).max())
+    places, column = np.unique(step, axis=0, return_inverse=True)
+    order = np.lexsort((places[:, 0], places[:, 1], np.hypot(*places.T).round(3)))
+    most = int(np.bincount(row).max())
     if len(places) <= most:  # a grid
-        column = {tuple(place): i for i, place in enumerate(places)}
-        around = np.full((n_channels, len(places)), -1, np.int32)
-        for a, b in np.argwhere(near):
-            around[a, column[tuple(step[a, b])]] = b
-        return around
+        column = np.argsort(order)[column.ravel()]
+    else:
+        order = np.lexsort((other, far, row))
+        row, other = row[order], other[order]
+        column = np.arange(len(row)) - np.searchsorted(row, row)
     around = np.full((n_channels, most), -1, np.int32)
-    for c in range(n_channels):
-        nearest = np.flatnonzero(near[c])
-        around[c, : len(nearest)] = nearest[np.lexsort((nearest, far[c, nearest]))]
+    around[row, column] = other
     return around
+
+
+def _pairs(positions_um: np.ndarray, distance_um: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return all pairs int64 (n,), (n,) of electrodes as far apart as this or a little farther, each with itself."""
+    near = KDTree(positions_um).query_ball_point(positions_um, distance_um + 2.0)
+    return np.repeat(np.arange(len(near)), [len(others) for others in near]), np.concatenate(near).astype(np.int64)
 
 
 def _tetrode(n_channels: int, parameter: str) -> np.ndarray:
