@@ -34,6 +34,8 @@ BASELINES = {
     "dcgan": "meagan_lib.models.dcgan:DCGAN",
     "tts_gan": "meagan_lib.models.tts_gan:TTSGAN",
     "flow_matching": "meagan_lib.models.flow_matching:FlowMatching",
+    "reflow_1": "meagan_lib.models.flow_matching:Reflow",
+    "reflow_2": "meagan_lib.models.flow_matching:Reflow",
     "plain_transformer_gan": "meagan_lib.models.gan:GAN",
     "plain_vae_gan": "meagan_lib.models.vae_gan:VAEGAN",
 }
@@ -43,11 +45,13 @@ THESIS = {"transformer_gan": "02_transformer_gan", "vae_gan": "03_vae_gan"}
 MODELS = BASELINES | {"transformer_gan": "meagan_lib.models.gan:GAN", "vae_gan": "meagan_lib.models.vae_gan:VAEGAN"}
 PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
 """The models of the thesis without a Gaussian under the generator, as its headings describe them."""
-TOKENS_OF = {"vae": "vae_gan", "flow_matching": "transformer_gan"}
+EULER_STEPS = {"reflow_1": 1, "reflow_2": 2}
+"""In how many steps a reflowed flow draws windows."""
+TOKENS_OF = {"vae": "vae_gan"} | dict.fromkeys(("flow_matching", *EULER_STEPS), "transformer_gan")
 """Baselines with a Transformer whose tokens last as long as those of a model of the thesis."""
 ONE_ELECTRODE = ("tts_gan",)
 """Published configs of one channel: a token for each sample of several electrodes would fill the memory."""
-CONDITIONAL = ("gaussian", "vae", "dcgan", "flow_matching")
+CONDITIONAL = ("gaussian", "vae", "dcgan", "flow_matching", *EULER_STEPS)
 """Baselines that can be given a label."""
 DECLARED = {
     "models": ["gaussian"],
@@ -59,6 +63,8 @@ DECLARED = {
     "dcgan_steps": 2800,
     "tts_gan_steps": 4500,
     "flow_matching_steps": 7600,
+    "reflow_1_steps": 6800,
+    "reflow_2_steps": 6800,
 }
 """Parameters, with values of their types: the baselines; the seeds of the models of the thesis and of the baselines
 (where none are named, the same); unit, channel or depth for the baselines that take a condition; validations and steps
@@ -116,6 +122,8 @@ def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> 
         return given | {"options": dict(of_notebook["options"]) | {"on_gaussian": False}}
     steps = section.get(f"{model}_steps")
     given = {"steps": steps, "validations": section["validations"]} if steps else {}
+    if model in EULER_STEPS:
+        given["ode_steps"] = EULER_STEPS[model]
     if section["condition"] and model in CONDITIONAL:
         given["condition"] = section["condition"]
     like = TOKENS_OF.get(model)

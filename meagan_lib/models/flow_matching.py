@@ -6,6 +6,10 @@ way x_t = (1 − t) x₀ + t x₁ from a draw x₀ to a window x₁ the velocity
     E ‖v(x_t, t) − (x₁ − x₀)‖²
 
 is least where v is the mean velocity of all ways that pass x_t. No discriminator, no game.
+
+The ways of that flow are curved, so that it takes many steps to follow them. Reflow (Liu et al. 2023) trains again on
+pairs that belong together, x₀ and the x₁′ where the flow takes it: their straight ways hardly cross, the new velocity
+is nearly constant along each, and one or two of Euler's steps follow it.
 """
 
 import math
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.generators import convolution_matrix
@@ -34,7 +38,21 @@ class FlowConfig(TrainingConfig):
     depth: int = 4
     heads: int = 4
     ode_steps: int = 16
-    """Steps of the midpoint rule from t = 0 to t = 1, each of two evaluations, when windows are drawn."""
+    """Steps from t = 0 to t = 1 when windows are drawn."""
+    solver: str = "midpoint"
+    """What a step is: ``midpoint``, of two evaluations, or ``euler``, of one."""
+
+
+@dataclass(frozen=True)
+class ReflowConfig(FlowConfig):
+    """A training of reflow: half of ``steps`` for a flow, the other half for one on the pairs of the first."""
+
+    ode_steps: int = 1
+    solver: str = "euler"
+    pairs: int = 10_000
+    """Pairs (x₀, x₁′) that the first flow is asked for."""
+    pair_steps: int = 16
+    """Steps of the midpoint rule in which it takes x₀ to x₁′."""
 
 
 class Flow(nn.Module):
@@ -48,8 +66,10 @@ class Flow(nn.Module):
 
     def __init__(self, config: FlowConfig, data: TrainingData):
         super().__init__()
+        choose("solver", config.solver, ("midpoint", "euler"))
         c, gaussian = config, Gaussian.fit(data)
         self.latent, self.samples, self.patch, self.ode_steps = data.samples, data.samples, c.patch, c.ode_steps
+        self.solver = c.solver
         self.electrodes, self.uncut = data.electrodes, data.trace + len(data.lowpass) - 1
         self.tokens = data.electrodes * math.ceil(self.uncut / c.patch)
         self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.trace), persistent=False)
@@ -81,14 +101,20 @@ class Flow(nn.Module):
         signal = self.head(self.encoder(tokens)).reshape(n * self.electrodes, -1)[:, : self.uncut]
         return (signal @ self.lowpass).view(n, self.samples)
 
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """(batch, samples) → (batch, samples): dx/dt = v(x, t) by the midpoint rule, from t = 0 to t = 1."""
-        x, h = self.start(z, label), 1 / self.ode_steps
-        for i in range(self.ode_steps):
+    def follow(self, x: Tensor, label: Tensor | None, solver: str, steps: int) -> Tensor:
+        """Return where points x (batch, samples) of t = 0 are at t = 1: dx/dt = v(x, t), in ``steps`` of ``solver``."""
+        h = 1 / steps
+        for i in range(steps):
             t = torch.full((len(x), 1), i * h, device=x.device)
-            halfway = x + 0.5 * h * self.velocity(x, t, label)
-            x = x + h * self.velocity(halfway, t + 0.5 * h, label)
+            v = self.velocity(x, t, label)
+            if solver == "midpoint":
+                v = self.velocity(x + 0.5 * h * v, t + 0.5 * h, label)
+            x = x + h * v
         return x
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """(batch, samples) → (batch, samples): from x₀ of z along the velocity, to t = 1."""
+        return self.follow(self.start(z, label), label, self.solver, self.ode_steps)
 
 
 class FlowTrainer(Trainer):
@@ -100,14 +126,63 @@ class FlowTrainer(Trainer):
         """Do one step down the loss, then move the EMA."""
         rate = self.config.learning_rate * self.cosine(self.step, self.config.steps)
         self.set_rate("generator", rate)
-        x1, *label = self.real_batch()
-        x0 = self.generator.start(self.latent(len(x1)), *label)
+        x0, x1, *label = self.ends()
         t = torch.rand(len(x1), 1, generator=self.rng).to(self.device)
         velocity = self.generator.velocity((1 - t) * x0 + t * x1, t, *label)
         loss = (velocity - (x1 - x0)).square().mean()
         norm = self.descend(loss, "generator")
         self.update_ema()
         return {"loss": loss.item(), "gradient": norm, "learning_rate": rate}
+
+    def ends(self) -> tuple[Tensor, ...]:
+        """Draw x₀ and x₁ (batch, samples), independent of each other, and labels (batch,) where there are any."""
+        x1, *label = self.real_batch()
+        return self.generator.start(self.latent(len(x1)), *label), x1, *label
+
+
+class ReflowTrainer(FlowTrainer):
+    """Train a flow with the first half of all steps, and with the second the same network on the pairs of that flow.
+
+    Validation chooses among weights of the second half, as always; each half has a cosine of its own.
+    """
+
+    STATE = (*FlowTrainer.STATE, "pairs")
+    pairs: tuple[Tensor, ...] = ()
+    """x₀, x₁′ (pairs, samples) and labels (pairs,), once the first half is done."""
+
+    @property
+    def half(self) -> int:
+        """Steps of the first flow."""
+        return self.config.steps // 2
+
+    def cosine(self, step: int, steps: int) -> float:
+        """Return the fraction of the first learning rate at a step of a half."""
+        first = step < self.half
+        return super().cosine(step if first else step - self.half, self.half if first else steps - self.half)
+
+    def out_of_patience(self) -> bool:
+        """Say whether ``patience`` validations have brought no gain, never in the first half."""
+        return self.step > self.half and super().out_of_patience()
+
+    def ends(self) -> tuple[Tensor, ...]:
+        """Draw x₀, x₁ (batch, samples) and labels as a flow does, and in the second half x₀, x₁′ of one pair each."""
+        if self.step < self.half:
+            return super().ends()
+        self.pairs = self.pairs or self.draw_pairs()
+        drawn = torch.randint(self.config.pairs, (self.config.batch_size,), generator=self.rng)
+        return tuple(part[drawn].to(self.device) for part in self.pairs)
+
+    @torch.no_grad()
+    def draw_pairs(self) -> tuple[Tensor, ...]:
+        """Draw x₀ and labels, and follow the EMA of the first flow to x₁′."""
+        n, columns, parts = self.config.pairs, [self.latent(self.config.pairs)], []
+        if self.real_labels is not None:
+            columns.append(self.real_labels[torch.randint(len(self.real), (n,), generator=self.rng)])
+        for z, *label in zip(*(column.split(500) for column in columns)):
+            x0 = self.ema.start(z, *label)
+            x1 = self.ema.follow(x0, *(label or [None]), "midpoint", self.config.pair_steps)
+            parts.append((x0, x1, *label))
+        return tuple(torch.cat(column) for column in zip(*parts))
 
 
 class FlowMatching(NeuralModel):
@@ -122,3 +197,10 @@ class FlowMatching(NeuralModel):
         if data.bounded:
             raise InputError("flow matching knows no bounds: give it z-scores")
         return seeded(lambda: Flow(config, data), config.seed)
+
+
+class Reflow(FlowMatching):
+    """Windows at the end of a way that was made straight: one or two steps, where flow matching takes many."""
+
+    Config = ReflowConfig
+    Trainer = ReflowTrainer

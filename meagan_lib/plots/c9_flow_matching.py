@@ -69,15 +69,45 @@ def few_steps(path: np.ndarray, title: str) -> Figure:
     return fig
 
 
+def schedules(alpha_bar: Mapping[str, np.ndarray], clouds: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Draw what is left of the data after each step of a diffusion, and points at some of them.
+
+    ``alpha_bar``: of each schedule (T + 1,). ``clouds``: of each schedule the title of a panel → its points (n, 2).
+    """
+    fig = lesson_figure(3.2)
+    columns = len(next(iter(clouds.values())))
+    grid = fig.add_gridspec(len(clouds), columns + 2)
+    axis = fig.add_subplot(grid[:, :2])
+    for row, ((colour, _), (label, its)) in enumerate(zip(SERIES, alpha_bar.items())):
+        axis.plot(its, color=colour, label=label)
+        for column, (title, points) in enumerate(clouds[label].items()):
+            small = fig.add_subplot(grid[row, column + 2])
+            _cloud(small, points, colour, size=1.5)
+            panel_title(small, title)
+            small.tick_params(labelleft=column == 0, labelbottom=row == len(clouds) - 1)
+            small.set_ylabel("second coordinate" if column == 0 else "")
+            small.set_xlabel("first coordinate" if row == len(clouds) - 1 else "")
+    axis.set(xlabel="step $k$", ylabel="variance that is data, $\\bar\\alpha_k$", ylim=(0, 1.02))
+    axis.legend(loc="upper right")
+    return fig
+
+
+def _distances(axis: Axes, steps: np.ndarray, distance: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:
+    """Draw distances (trainings, n) by the number of steps (n,), mean and range, and ``levels`` to compare with."""
+    for (colour, marker), (label, its) in zip(SERIES, distance.items()):
+        axis.plot(steps, its.mean(0), color=colour, marker=marker, markersize=4, label=label)
+        axis.fill_between(steps, its.min(0), its.max(0), color=colour, alpha=0.2, linewidth=0)
+    for (label, level), dash in zip(levels.items(), (":", "--")):
+        axis.axhline(level, color="0.5", linestyle=dash, label=label)
+    axis.set(xscale="log", yscale="log", xlabel="steps", ylabel="sliced Wasserstein distance")
+    axis.set_xticks(steps, [str(n) for n in steps])
+    axis.xaxis.minorticks_off()
+
+
 def steps_distances(
-    steps: np.ndarray,
-    distance: Mapping[str, np.ndarray],
-    levels: Mapping[str, float],
-    clouds: Mapping[str, np.ndarray],
-    clouds_by_model: bool,
-    axes: tuple[str, str],
+    steps: np.ndarray, distance: Mapping[str, np.ndarray], levels: Mapping[str, float], clouds: Mapping[str, np.ndarray]
 ) -> Figure:
-    """Draw the distance from the data by the number of steps, and four clouds of points beside it.
+    """Draw the distance from the data by the number of steps, and a cloud of points of each of four models beside it.
 
     Parameters
     ----------
@@ -86,31 +116,97 @@ def steps_distances(
     levels
         Distances to compare with.
     clouds
-        Four sets of points (n, ≥ 2), of which two coordinates are drawn.
-    clouds_by_model
-        Each cloud has the colour of the model of its place; else the first is of data, the others are generated.
-    axes
-        Labels of the clouds' two coordinates.
+        Of each model, by the title of its panel, points (n, 2).
     """
     fig = lesson_figure(3.5)
     grid = fig.add_gridspec(2, 4)
     axis = fig.add_subplot(grid[:, :2])
-    for (colour, marker), (label, its) in zip(SERIES, distance.items()):
-        axis.plot(steps, its.mean(0), color=colour, marker=marker, markersize=4, label=label)
-        axis.fill_between(steps, its.min(0), its.max(0), color=colour, alpha=0.2, linewidth=0)
-    for (label, level), dash in zip(levels.items(), (":", "--")):
-        axis.axhline(level, color="0.5", linestyle=dash, label=label)
-    axis.set(xscale="log", yscale="log", xlabel="Euler steps", ylabel="sliced Wasserstein distance")
-    axis.set_xticks(steps, [str(n) for n in steps])
-    axis.xaxis.minorticks_off()
-    for k, (label, its) in enumerate(clouds.items()):
+    _distances(axis, steps, distance, levels)
+    for k, (title, points) in enumerate(clouds.items()):
         small = fig.add_subplot(grid[k // 2, 2 + k % 2])
-        colour = SERIES[k][0] if clouds_by_model else GENERATED if k else DATA
-        _cloud(small, its, colour, size=2, limit=3.5)
-        panel_title(small, label.replace(", ", ",\n"))
+        _cloud(small, points, SERIES[k][0], size=2, limit=3.5)
+        panel_title(small, ",\n".join(title.rsplit(", ", 1)))
         if k % 2 == 0:
-            small.set_ylabel(axes[1])
+            small.set_ylabel("second coordinate")
         if k > 1:
-            small.set_xlabel(axes[0])
+            small.set_xlabel("first coordinate")
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, columnspacing=1.2)
+    return fig
+
+
+def guidance(
+    weights: np.ndarray, measured: Mapping[str, np.ndarray], clouds: Mapping[str, Mapping[str, np.ndarray]]
+) -> Figure:
+    """Draw what guidance does to points of two shapes.
+
+    ``weights`` (n,). ``measured``: of each number (trainings, n), in [0, 1]; the mean and the range are drawn.
+    ``clouds``: four panels by their title, each with points (·, 2) by the shape that was asked for.
+    """
+    fig = lesson_figure(3.5)
+    grid = fig.add_gridspec(2, 4)
+    axis = fig.add_subplot(grid[:, :2])
+    place = np.arange(len(weights))
+    for (colour, marker), (label, its) in zip(SERIES[2:], measured.items()):
+        axis.plot(place, its.mean(0), color=colour, marker=marker, markersize=4, label=label)
+        axis.fill_between(place, its.min(0), its.max(0), color=colour, alpha=0.2, linewidth=0)
+    axis.set(xlabel="guidance weight $w$", ylabel="fraction", ylim=(0, 1.03))
+    axis.set_xticks(place, [f"{w:g}" for w in weights])
+    for k, (title, its) in enumerate(clouds.items()):
+        small = fig.add_subplot(grid[k // 2, 2 + k % 2])
+        guided_points(small, its, size=2)
+        panel_title(small, title)
+        if k % 2 == 0:
+            small.set_ylabel("second coordinate")
+        if k > 1:
+            small.set_xlabel("first coordinate")
+    handles, labels = (a + b for a, b in zip(axis.get_legend_handles_labels(), small.get_legend_handles_labels()))
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, markerscale=1.5)
+    return fig
+
+
+def guided_points(axis: Axes, clouds: Mapping[str, np.ndarray], size: float = 2.5) -> None:
+    """Draw points (·, 2) of two shapes, each in its colour."""
+    for (colour, _), (label, points) in zip(SERIES, clouds.items()):
+        axis.scatter(*points.T, s=size, linewidths=0, color=colour, label=f"asked for: {label}", rasterized=True)
+    axis.set(aspect="equal", xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+
+
+def one_weight(clouds: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Draw points (·, 2) of two shapes, drawn with one weight of guidance."""
+    fig = lesson_figure(3.2, 4)
+    axis = fig.subplots()
+    guided_points(axis, clouds)
+    axis.set(xlabel="first coordinate", ylabel="second coordinate")
+    panel_title(axis, title)
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=2)
+    return fig
+
+
+def window_steps(
+    steps: np.ndarray,
+    distance: Mapping[str, np.ndarray],
+    levels: Mapping[str, float],
+    time_ms: np.ndarray,
+    drawn: Mapping[str, np.ndarray],
+) -> Figure:
+    """Draw the distance of drawn windows from held-out ones by the number of steps, and four sets of windows.
+
+    ``steps``, ``distance`` and ``levels`` are those of :func:`steps_distances`; ``drawn``: windows (n, samples) as
+    z-scores by the title of their panel, the first of which are held-out ones.
+    """
+    fig = lesson_figure(3.5)
+    grid = fig.add_gridspec(2, 4)
+    axis = fig.add_subplot(grid[:, :2])
+    _distances(axis, steps, distance, levels)
+    first = None
+    for k, (title, its) in enumerate(drawn.items()):
+        small = first = fig.add_subplot(grid[k // 2, 2 + k % 2], sharex=first, sharey=first)
+        small.plot(time_ms, its.T, color=GENERATED if k else DATA, linewidth=0.4, alpha=0.5)
+        panel_title(small, title)
+        small.tick_params(labelleft=k % 2 == 0, labelbottom=k > 1)
+        if k % 2 == 0:
+            small.set_ylabel("voltage (SD)")
+        if k > 1:
+            small.set_xlabel("time from trough (ms)")
     fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig

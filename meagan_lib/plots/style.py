@@ -38,6 +38,8 @@ SOURCES = {
     "dcgan": Source("DCGAN, WGAN-GP", "#AA4499", "h"),
     "tts_gan": Source("TTS-GAN", "#8C510A", "*"),
     "flow_matching": Source("flow matching", "#332288", "P"),
+    "reflow_1": Source("reflow, one step", "#7A5CE0", "$1$"),
+    "reflow_2": Source("reflow, two steps", "#B59BF2", "$2$"),
     "plain_transformer_gan": Source("plain Transformer-GAN", "#003B6F", "H"),
     "plain_vae_gan": Source("plain VAE-GAN", "#F0A07A", "d"),
 }

@@ -90,6 +90,12 @@ MISTAKES = {
         ("- (1 - t)) /", "+ (1 - t)) /", "which sign has the covariance"),
         ("(x - t * m)", "x", "did you forget to subtract E[x_t] from x?"),
         ("v(x, k / n)", "v(x, (k + 1) / n)", "did you use the velocity at the end of a step?"),
+        ("np.sqrt(alpha_bar) * y0 + np.sqrt(1 - alpha_bar)", "alpha_bar * y0 + (1 - alpha_bar)", "are square roots"),
+        ("np.prod(1 - beta[:k])", "1 - beta[k - 1]", "is a product over all steps"),
+        ("beta[:k]", "beta[: k - 1]", "did you take k − 1?"),
+        ("np.sqrt(then) * clean + np.sqrt(1 - then)", "np.sqrt(now) * clean + np.sqrt(1 - now)", "not with now"),
+        (" * noise) / np.sqrt(now)", " * noise)", "did you forget to divide by √now?"),
+        ("without + w * (with", "with_label + w * (with", "that is the weight of the paper"),
     ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those

@@ -79,14 +79,23 @@ def test_another_seed_of_one_notebook_makes_no_other_model_again(tmp_path, monke
 
 
 def test_tokens_of_a_baseline_last_as_long_as_those_of_the_model_that_it_is_like():
-    found = prepared(NOTEBOOKS | {"benchmark": {"models": ["vae", "flow_matching", "tts_gan"]}})
-    patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in ("vae", "flow_matching", "tts_gan")}
-    assert patches == {"vae": 0.4, "flow_matching": 0.2, "tts_gan": None}
+    models = ["vae", "flow_matching", "reflow_2", "tts_gan"]
+    found = prepared(NOTEBOOKS | {"benchmark": {"models": models}})
+    patches = {model: found[f"benchmark/{model}"].get("patch_ms") for model in models}
+    assert patches == {"vae": 0.4, "flow_matching": 0.2, "reflow_2": 0.2, "tts_gan": None}
     for model in ("vae", "flow_matching"):
         config = benchmark.model_class(model).Config
         assert fit_options(config, found[f"benchmark/{model}"], recorded())["patch"] == recorded().samples_of(
             patches[model]
         )
+
+
+def test_reflow_draws_in_as_many_steps_as_its_name_says():
+    found = prepared(NOTEBOOKS | {"benchmark": {"models": ["reflow_1", "reflow_2"]}})
+    for steps in (1, 2):
+        model = benchmark.model_class(f"reflow_{steps}")
+        config = model.configure(**fit_options(model.Config, found[f"benchmark/reflow_{steps}"], recorded()))
+        assert (config.ode_steps, config.solver) == (steps, "euler")
 
 
 def test_an_edit_of_a_baseline_concerns_its_own_jobs_alone():
@@ -95,8 +104,8 @@ def test_an_edit_of_a_baseline_concerns_its_own_jobs_alone():
             model for model in (*THESIS, *BASELINES) if f"meagan_lib/models/{module}.py" in benchmark.library(model)
         ]
 
-    for baseline in ("dcgan", "tts_gan", "flow_matching", "vae"):
-        assert concerned(baseline) == [baseline]
+    for baseline, with_it in {"dcgan": [], "tts_gan": [], "flow_matching": ["reflow_1", "reflow_2"], "vae": []}.items():
+        assert concerned(baseline) == [baseline, *with_it]
         assert not any(
             f"models/{baseline}.py" in path
             for n in execution.NOTEBOOKS.glob("0*.ipynb")

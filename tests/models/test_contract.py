@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meagan_lib import InputError
 from meagan_lib.experiments.benchmark import MODELS, THESIS
 from meagan_lib.models.contract import TrainingData, band_noise
-from meagan_lib.models.flow_matching import FlowConfig, FlowMatching, FlowTrainer
+from meagan_lib.models.flow_matching import FlowConfig, FlowMatching, FlowTrainer, Reflow, ReflowConfig, ReflowTrainer
 from meagan_lib.models.neural import BUDGET, NeuralModel
 from meagan_lib.models.tts_gan import TTSGAN
 from meagan_lib.models.vae import PlainVAE, VAEConfig, VAETrainer
@@ -31,7 +31,9 @@ DATA = TrainingData(REAL, TAPS, scored_by(lambda drawn: float(drawn.std())))
 TINY = {"steps": 2, "snapshots": 2}
 
 
+PAIRS = {"pairs": 20, "pair_steps": 1}
 QUICK = {"vae_gan": {"vae_steps": 1}, "plain_vae_gan": {"vae_steps": 1}, "flow_matching": {"ode_steps": 1}}
+QUICK |= {"reflow_1": PAIRS, "reflow_2": PAIRS | {"ode_steps": 2}}
 
 
 def fitted(name: str, data: TrainingData = DATA, **options):
@@ -66,6 +68,7 @@ def test_a_model_that_was_saved_draws_the_same_bits(name, tmp_path):
         ("tts_gan", {}),
         ("vae", {}),
         ("flow_matching", {}),
+        ("reflow_1", PAIRS),
     ],
 )
 def test_steps_on_another_device_mix_nothing_with_the_cpu(name, options, labels, monkeypatch):
@@ -81,7 +84,7 @@ def test_steps_on_another_device_mix_nothing_with_the_cpu(name, options, labels,
     assert {p.device.type for network in trainer.networks().values() for p in network.parameters()} == {"meta"}
 
 
-@pytest.mark.parametrize("name", [*THESIS, "dcgan", "tts_gan", "vae", "flow_matching"])
+@pytest.mark.parametrize("name", [*THESIS, "dcgan", "tts_gan", "vae", "flow_matching", "reflow_1"])
 def test_a_model_that_was_trained_with_labels_asks_for_them(name, tmp_path):
     model = fitted(name, replace(DATA, labels=np.arange(400) % 3))
     model.save(tmp_path)
@@ -123,6 +126,7 @@ SMALL = {
 
 
 FLOW = FlowConfig(steps=12, ode_steps=2, **SMALL)
+REFLOW = ReflowConfig(steps=9, ode_steps=2, solver="midpoint", pairs=20, pair_steps=2, **SMALL)
 VAE = VAEConfig(steps=12, latent=8, patch=8, **SMALL)
 
 
@@ -130,13 +134,17 @@ def flow(config: FlowConfig = FLOW, **options) -> FlowTrainer:
     return FlowMatching.trainer(config, DATA, **{"folder": None} | options)
 
 
+def reflow(config: ReflowConfig = REFLOW, **options) -> ReflowTrainer:
+    return Reflow.trainer(config, DATA, **{"folder": None} | options)
+
+
 def vae(config: VAEConfig = VAE, **options) -> VAETrainer:
     return PlainVAE.trainer(config, DATA, **{"folder": None} | options)
 
 
-@pytest.mark.parametrize("build", [flow, vae])
+@pytest.mark.parametrize("build", [flow, reflow, vae])
 def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(build, tmp_path):
-    _, _, steps = killed_and_resumed(build, tmp_path, at=9)
+    _, _, steps = killed_and_resumed(build, tmp_path, at=8)
     assert steps[0] == 6, "the checkpoint was not used"
     done, kept = build(folder=tmp_path / "whole"), torch.load(tmp_path / "whole" / "checkpoint.pt", weights_only=True)
     done.train()
@@ -144,6 +152,7 @@ def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(build, tmp_pa
 
 
 CHANGES = OF_A_GAN | {"learning_rate": 1e-2, "patch": 4, "width": 16, "ode_steps": 3, "on_gaussian": False}
+CHANGES |= {"solver": "euler", "pairs": 10, "pair_steps": 3}
 
 
 def trace(build, folder, **options) -> tuple:
@@ -161,7 +170,7 @@ def trace(build, folder, **options) -> tuple:
     )
 
 
-@pytest.mark.parametrize("build", [flow, vae])
+@pytest.mark.parametrize("build", [flow, reflow, vae])
 def test_every_option_of_a_baseline_changes_the_run(build, tmp_path):
     fields = [f for f in type(build().config).__dataclass_fields__ if f != "device"]
     traces = {f: trace(build, tmp_path / f, **{f: CHANGES[f]}) for f in fields}
