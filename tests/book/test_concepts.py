@@ -85,6 +85,9 @@ MISTAKES = {
         ("dim=1) @ v", "dim=0) @ v", "does the softmax go over keys?"),
         (" / q.shape[1] ** 0.5", "", "did you forget to divide by √d?"),
         ("layer(x)[order]", "layer(x)", "that asks for invariance"),
+        (".triu(1)", ".tril(-1)", "that is attention to the future"),
+        (".triu(1)", ".triu()", "not a finite number"),
+        ("masked_fill(future, -torch.inf)", "masked_fill(future, 0.0)", "did you give masked scores the value 0?"),
     ],
     "c9_flow_matching": [
         ("- (1 - t)) /", "+ (1 - t)) /", "which sign has the covariance"),
