@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "convolution2d": ["DecoderNetwork", "ImageDiscriminator", "PainterNetwork"],
+        "discriminators": ["ConvolutionStack"],
         "gan": ["GANConfig", "GANTrainer", "GAN"],
         "gaussian": ["Gaussian"],
         "generators": ["Generator", "build_generator"],
