@@ -111,12 +111,12 @@ class TransformerDiscriminator(Discriminator):
 
     def outline(self) -> list[tuple[str, str]]:
         """Return what each step does, and the shape of what it gives."""
-        tokens = f"{self.tokens} × {self.embed.out_features}"
+        tokens, (embedding, blocks) = f"{self.tokens} × {self.embed.out_features}", self.encoder.outline()
         return [
             ("window $x$", str(self.samples)),
             ("patches", f"{self.tokens} × {self.patch}"),
-            ("linear map,\n+ positions", tokens),
-            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            (embedding, tokens),
+            (blocks, tokens),
             ("mean\ntoken", str(self.embed.out_features)),
             ("logit", "1"),
         ]

@@ -35,7 +35,7 @@ class GeneratorConfig(TrainingConfig):
     """Transformer blocks of the generator."""
     heads: int = 4
     positions: str = "sinusoidal"
-    """``sinusoidal`` or ``learned``."""
+    """``sinusoidal`` or ``learned``, which are added to the tokens, or ``rotary``: attention that knows lags alone."""
     on_gaussian: bool = True
     """Whether the generator adds to a draw from the Gaussian of the training windows, or stands alone."""
     g_dropout: float = 0.0
@@ -113,7 +113,8 @@ class Generator(WindowGenerator):
     """The Transformer generator.
 
     One linear map turns z into tokens, one for each patch of samples; positions and a row for the label are added;
-    Transformer blocks let the patches see one another; one linear map turns each token into its patch.
+    Transformer blocks let the patches see one another; one linear map turns each token into its patch. Rotary positions
+    are not added: they act within the blocks.
     """
 
     EXPANSION = 2
@@ -139,10 +140,10 @@ class Generator(WindowGenerator):
 
     def steps(self) -> list[tuple[str, str]]:
         """Return what each step of the network does before the low-pass, and the shape of what it gives."""
-        tokens = f"{self.tokens} × {self.width}"
+        tokens, (embedding, blocks) = f"{self.tokens} × {self.width}", self.encoder.outline()
         return [
-            ("linear map,\n+ positions" + ("\n+ label" if self.n_classes else ""), tokens),
-            (f"{len(self.encoder.blocks)} blocks:\nattention, MLP", tokens),
+            (embedding + ("\n+ label" if self.n_classes else ""), tokens),
+            (blocks, tokens),
             ("linear map\nto patches", f"{self.tokens} × {self.head.out_features}"),
         ]
 

@@ -1,6 +1,7 @@
-"""The Transformer (thesis 1.3.2): positions, self-attention, blocks, the encoder, and maps of its attention.
+"""The Transformer (thesis chapter 3): positions, self-attention, blocks, the encoder, and maps of its attention.
 
-Sources: Vaswani et al. 2017 (arXiv:1706.03762); pre-norm blocks: Xiong et al. 2020 (arXiv:2002.04745).
+Sources: Vaswani et al. 2017 (arXiv:1706.03762); pre-norm blocks: Xiong et al. 2020 (arXiv:2002.04745); rotary
+positions: Su et al. 2021 (arXiv:2104.09864).
 """
 
 import math
@@ -22,6 +23,16 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
     return encoding
 
 
+def rotate(x: Tensor, encoding: Tensor) -> Tensor:
+    """Turn each pair of components (2i, 2i+1) of x (…, tokens, d) by the angle of its position, pos / 10000^(2i/d).
+
+    ``encoding`` (tokens, d): the sines and cosines of the angles, :func:`sinusoidal_positions`. A query and a key that
+    are turned so have a product that depends on the lag of their positions alone.
+    """
+    (even, odd), (sin, cos) = ((its[..., 0::2], its[..., 1::2]) for its in (x, encoding))
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
 def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Return softmax(Q Kᵀ / √d) V and the weights of the softmax; Q, K and V are (batch, heads, tokens, d).
 
@@ -34,13 +45,17 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over (batch, tokens, width)."""
+    """Multi-head self-attention over (batch, tokens, width).
 
-    def __init__(self, width: int, heads: int):
+    ``rotary``: sines and cosines (tokens, width / heads) by which queries and keys are turned; None: they are not.
+    """
+
+    def __init__(self, width: int, heads: int, rotary: Tensor | None = None):
         super().__init__()
         if width % heads:
             raise InputError(f"{heads} heads cannot share a width of {width}: choose a divisor of it")
         self.heads = heads
+        self.register_buffer("rotary", rotary, persistent=False)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
@@ -49,6 +64,8 @@ class SelfAttention(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, tokens, d)
+        if self.rotary is not None:
+            query, key = rotate(query, self.rotary), rotate(key, self.rotary)
         mixed, weights = attention(query, key, value)
         return self.out(mixed.transpose(1, 2).reshape(batch, tokens, width)), weights
 
@@ -64,10 +81,18 @@ class TokenBatchNorm(nn.BatchNorm1d):
 class Block(nn.Module):
     """Pre-norm Transformer encoder block: attention, then an MLP, each added to its input."""
 
-    def __init__(self, width: int, norm: type[nn.Module], heads: int, expansion: int = 2, dropout: float = 0.0):
+    def __init__(
+        self,
+        width: int,
+        norm: type[nn.Module],
+        heads: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        rotary: Tensor | None = None,
+    ):
         super().__init__()
         self.norm_attention = norm(width)
-        self.attention = SelfAttention(width, heads)
+        self.attention = SelfAttention(width, heads, rotary)
         self.norm_mlp = norm(width)
         self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
         self.dropout = nn.Dropout(dropout)
@@ -78,32 +103,55 @@ class Block(nn.Module):
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
-POSITIONS = ("sinusoidal", "learned")
+POSITIONS = ("sinusoidal", "learned", "rotary")
 
 
 class TransformerEncoder(nn.Module):
     """Positions, then Transformer blocks and a last normalisation: tokens (batch, tokens, width) → the same.
 
-    ``positions``: ``sinusoidal``, fixed, or ``learned``, a row of parameters for each token; ``options`` are those of
-    each :class:`Block`.
+    ``positions``: ``sinusoidal``, fixed, or ``learned``, a row of parameters for each token, both added to the tokens;
+    or ``rotary``, by which the queries and keys of every block are turned. ``options`` are those of each
+    :class:`Block`.
+
+    ``InputError``: rotary positions, and heads of an odd width.
     """
 
     def __init__(
-        self, tokens: int, width: int, depth: int, positions: str = "sinusoidal", batch_norm: bool = False, **options
+        self,
+        tokens: int,
+        width: int,
+        depth: int,
+        positions: str = "sinusoidal",
+        batch_norm: bool = False,
+        *,
+        heads: int,
+        **options,
     ):
         super().__init__()
         choose("positions", positions, POSITIONS)
+        self.added = positions != "rotary"
         norm = TokenBatchNorm if batch_norm else nn.LayerNorm
         if positions == "learned":
             self.positions = nn.Parameter(0.02 * torch.randn(tokens, width))
         else:
-            self.register_buffer("positions", sinusoidal_positions(tokens, width), persistent=False)
+            d = width if self.added else width // heads
+            if d % 2:
+                raise InputError(
+                    f"positions take an even width, and {d} is odd: choose another width or number of heads"
+                )
+            self.register_buffer("positions", sinusoidal_positions(tokens, d), persistent=False)
+        options |= dict(heads=heads, rotary=None if self.added else self.positions)
         self.blocks = nn.Sequential(*(Block(width, norm, **options) for _ in range(depth)))
         self.norm = norm(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, tokens, width) → the same."""
-        return self.norm(self.blocks(tokens + self.positions))
+        return self.norm(self.blocks(tokens + self.positions if self.added else tokens))
+
+    def outline(self) -> tuple[str, str]:
+        """Say in words what is done to tokens before the blocks, and in them."""
+        added, turned = ("\n+ positions", "") if self.added else ("", "\n(rotary)")
+        return f"linear map{',' if added else ''}{added}", f"{len(self.blocks)} blocks:\nattention{turned}, MLP"
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Draw the figures of lesson c1 · Neural networks: arrays in, a figure out."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -78,16 +79,19 @@ def neuron_sketch() -> Figure:
 
 
 def activations(h: np.ndarray, values: Mapping[str, np.ndarray], slopes: Mapping[str, np.ndarray]) -> Figure:
-    """Draw six activation functions and their derivatives at ``h`` (n,) (figure 1.3 of the thesis)."""
+    """Draw activation functions, at most eleven, and their derivatives at ``h`` (n,) (figure 1.3 of the thesis)."""
     fig = lesson_figure(3.4)
-    for axis, label in zip(fig.subplots(2, 3, sharex=True, sharey=True).flat, values):
+    *axes, last = fig.subplots(2, 6, sharex=True, sharey=True).flat
+    for axis, label in zip(axes, values):
         axis.axhline(0, color="0.85", linewidth=0.6)
         axis.plot(h, values[label], color=GENERATED, linewidth=1.5, label="$f(h)$")
-        axis.plot(h, slopes[label], color=DISCRIMINATOR, linestyle="--", linewidth=1.5, label="derivative $f'(h)$")
-        panel_title(axis, label)
-        axis.set(ylim=(-1.3, 2.3), xlim=(-4, 4))
+        axis.plot(h, slopes[label], color=DISCRIMINATOR, linestyle="--", linewidth=1.5, label="derivative\n$f'(h)$")
+        panel_title(axis, label.replace(" (", "\n("))
+        axis.set(ylim=(-2, 2.3), xlim=(-4, 4), xticks=[-4, 0, 4])
+    last.axis("off")
+    last.legend(*axis.get_legend_handles_labels(), loc="center", fontsize=8)
+    axes[5].tick_params("x", labelbottom=True)
     fig.supxlabel("weighted sum $h$", fontsize=8)
-    one_legend(fig, [axis], loc="outside upper right", ncols=2)
     return fig
 
 
@@ -123,6 +127,94 @@ def xor(maps: Mapping[str, np.ndarray], x: np.ndarray, target: np.ndarray, solve
     axes[2].bar([str(n) for n in solved], list(solved.values()), color=GENERATED, width=0.7)
     axes[2].set(xlabel="hidden neurons", ylabel="fraction of trainings\nthat solve XOR", ylim=(0, 1.05))
     one_legend(fig, axes[:1], loc="outside lower left", ncols=2)
+    return fig
+
+
+Layer = tuple[int, int, int]
+"""Kernel, stride and padding of a convolution."""
+
+
+def _convolution(axis: Axes, n: int, layers: Sequence[Layer]) -> None:
+    """Draw inputs and layers as rows of dots; what the middle output of the last layer depends on is filled."""
+    rows, sources = [np.arange(n, dtype=float)], []  # places of all outputs, and from which to which below they reach
+    for kernel, stride, padding in layers:
+        before = rows[-1]
+        outputs = max((len(before) + 2 * padding - kernel) // stride + 1, 0)
+        first = np.arange(outputs) * stride - padding
+        step = before[1] - before[0] if len(before) > 1 else 1.0
+        rows.append(before[0] + step * (first + (kernel - 1) / 2))
+        sources.append((first, kernel))
+    chosen = {len(rows[-1]) // 2}
+    lit = [chosen]
+    for first, kernel in reversed(sources):
+        chosen = {int(first[j]) + i for j in chosen for i in range(kernel)}
+        lit.append(chosen)
+    for level, (places, chosen) in enumerate(zip(rows, lit[::-1])):
+        colour = DISCRIMINATOR if level == 0 else DATA if level == len(layers) else GENERATED
+        real = [j for j in chosen if 0 <= j < len(places)]
+        axis.plot(places, np.full(len(places), level), "o", color=colour, markersize=4, markerfacecolor="white")
+        axis.plot(places[real], np.full(len(real), level), "o", color=colour, markersize=4)
+        step = places[1] - places[0] if len(places) > 1 else 1.0
+        padded = [places[0] + step * j for j in chosen if not 0 <= j < len(places)]
+        axis.plot(padded, np.full(len(padded), level), "x", color="0.6", markersize=4)
+    for level, ((below, above), (first, kernel)) in enumerate(zip(pairwise(rows), sources)):
+        step = below[1] - below[0] if len(below) > 1 else 1.0
+        for j, place in enumerate(above):
+            on = j in lit[::-1][level + 1]
+            for i in range(kernel):
+                source = below[0] + step * (first[j] + i)
+                axis.plot([source, place], [level, level + 1], color="0.4" if on else "0.88", linewidth=0.6, zorder=on)
+    seen = sum(0 <= j < n for j in lit[-1])
+    axis.set(ylim=(-0.4, len(layers) + 0.4), xlabel=f"input ({seen} of {n} seen)", yticks=range(len(layers) + 1))
+    axis.set_yticklabels([f"input: {n}", *(f"layer {i}: {len(row)}" for i, row in enumerate(rows[1:], 1))])
+    axis.tick_params("y", length=0)
+    axis.spines["left"].set_visible(False)
+
+
+def convolutions(n: int, nets: Mapping[str, Sequence[Layer]]) -> Figure:
+    """Draw what one output of each of two convolutional networks sees of ``n`` inputs."""
+    fig = lesson_figure(2.5)
+    for axis, (title, layers) in zip(fig.subplots(1, 2), nets.items()):
+        _convolution(axis, n, layers)
+        panel_title(axis, f"kernel {layers[0][0]}, {title}")
+    return fig
+
+
+def convolution(n: int, layers: Sequence[Layer]) -> Figure:
+    """Draw what one output of a convolutional network sees of ``n`` inputs."""
+    fig = lesson_figure(2.4, 4)
+    axis = fig.subplots()
+    _convolution(axis, n, layers)
+    panel_title(axis, "kernel {}, stride {}, padding {}".format(*layers[0]))
+    return fig
+
+
+def recurrence(recalled: Mapping[int, np.ndarray]) -> Figure:
+    """Draw a recurrent layer unrolled in time, and which bits of the past it remembers.
+
+    ``recalled`` (networks, lags): fraction of right answers by how many steps ago, for each number of state numbers.
+    """
+    fig = lesson_figure(2.5)
+    left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
+    for t, label in enumerate(("t-2", "t-1", "t")):
+        for y, colour, words in ((0, DISCRIMINATOR, f"x_{{{label}}}"), (1, GENERATED, f"h_{{{label}}}"), (2, DATA, "")):
+            left.add_patch(Circle((1.4 * t, y), 0.3, facecolor=colour, alpha=0.25 if words else 0.15, edgecolor=colour))
+            left.text(1.4 * t, y, f"${words or 'O'}$", ha="center", va="center", fontsize=8)
+        for y, weight in ((0, "U"), (1, "V")):
+            left.annotate("", (1.4 * t, y + 0.69), (1.4 * t, y + 0.31), arrowprops=ARROW)
+            left.text(1.4 * t + 0.08, y + 0.5, f"${weight}$", va="center", fontsize=8)
+        left.annotate("", (1.4 * t - 0.31, 1), (1.4 * t - 1.09, 1), arrowprops=ARROW)
+        left.text(1.4 * t - 0.7, 1.08, "$W$", ha="center", fontsize=8)
+    left.annotate("", (1.4 * t + 1.0, 1), (1.4 * t + 0.31, 1), arrowprops=ARROW)
+    left.set(xlim=(-1.2, 4), ylim=(-0.4, 2.4), aspect="equal")
+    left.axis("off")
+    panel_title(left, "unrolled: the same $U$, $W$, $V$ at every step")
+    for (colour, marker), (units, its) in zip(SERIES, recalled.items()):
+        right.plot(its.mean(0), color=colour, marker=marker, markersize=4, label=str(units))
+        right.plot(its.T, marker, color=colour, markersize=2, alpha=0.4)
+    right.axhline(0.5, color="0.6", linestyle=":", label="chance")
+    right.set(xlabel="steps ago", ylabel="bits recalled (fraction)", ylim=(0.4, 1.03))
+    fig.legend(*right.get_legend_handles_labels(), loc="outside right center", title="state\nnumbers", title_fontsize=7)
     return fig
 
 

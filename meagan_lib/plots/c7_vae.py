@@ -156,3 +156,122 @@ def rate_distortion(
     fig.colorbar(mesh, ax=right, label="KL from the prior (nats)", extend="min")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=6)
     return fig
+
+
+def denoising_fields(
+    points: np.ndarray, at: np.ndarray, learned: Mapping[float, np.ndarray], exact: Mapping[float, np.ndarray]
+) -> Figure:
+    """Draw where denoisers move places ``at`` (n, 2), learned and exact (n, 2) by the noise s, over the data (m, 2).
+
+    Arrows longer than the distance of two places are cut to it.
+    """
+    fig = lesson_figure(3.1)
+    longest = 6 / (len(at) ** 0.5 - 1)
+
+    def cut(steps: np.ndarray) -> np.ndarray:
+        return (steps * np.minimum(1, longest / np.linalg.norm(steps, axis=1, keepdims=True))).T
+
+    style = dict(angles="xy", scale_units="xy", scale=1, units="inches", headwidth=4)
+    for axis, s in zip(axes := fig.subplots(1, 3, sharey=True), learned):
+        axis.scatter(*points.T, s=2, color=DATA, alpha=0.3, linewidths=0, rasterized=True)
+        axis.quiver(*at.T, *cut(exact[s]), color=DISCRIMINATOR, width=0.022, **style)
+        axis.quiver(*at.T, *cut(learned[s]), color=GENERATED, width=0.01, **style)
+        axis.set(xlabel="$x_1$", aspect="equal", xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
+        panel_title(axis, f"noise $s$ = {s:g}")
+    axes[0].set_ylabel("$x_2$")
+    handles = [Line2D([], [], color=c, linewidth=width) for c, width in ((DISCRIMINATOR, 3), (GENERATED, 1.5))]
+    dots = Line2D([], [], color=DATA, marker="o", markersize=2, linestyle="", label="data")
+    words = ["exact: $s^2\\, \\nabla \\log p_s$", "learned: $r(x) - x$", "data"]
+    fig.legend([*handles, dots], words, loc="outside upper right", ncols=3)
+    return fig
+
+
+def moved_points(points: np.ndarray, moved: np.ndarray, title: str) -> Figure:
+    """Draw points (n, 2) where they have been ``moved`` to, over the data (m, 2)."""
+    fig = lesson_figure(2.8, 4)
+    axis = fig.subplots()
+    axis.scatter(*points.T, s=3, color=DATA, alpha=0.3, linewidths=0, label="data")
+    axis.scatter(*moved.T, s=9, color=GENERATED, linewidths=0, label="points")
+    axis.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(-4, 4), ylim=(-4, 4))
+    panel_title(axis, title)
+    fig.legend(loc="outside lower center", ncols=2, markerscale=1.5)
+    return fig
+
+
+def sparse_codes(
+    weight: np.ndarray,
+    active: np.ndarray,
+    error: np.ndarray,
+    clean: np.ndarray,
+    noise: float,
+    time_ms: np.ndarray,
+    atoms: Mapping[float, np.ndarray],
+) -> Figure:
+    """Draw what an L1 penalty does to a code: active units, errors, and what the most used units add to a curve.
+
+    Parameters
+    ----------
+    weight, active, error, clean
+        Weights λ of the penalty (n,), active units for one curve, errors against the input and the clean curve.
+    noise
+        That of the curves.
+    atoms
+        Of two weights, the decoder's columns (units, samples) of the most used units.
+    """
+    fig = lesson_figure(4.2)
+    (left, right), below = fig.subplots(2, 2)
+    places = range(len(weight))
+    left.plot(places, active, color=SERIES[0][0], marker=SERIES[0][1], markersize=4)
+    left.set(ylabel="active units for one curve", ylim=(0, 1.1 * active.max()))
+    for (colour, marker), its, label in zip(SERIES[1:], (error, clean), ("of the noisy curve", "of the clean curve")):
+        right.plot(places, its, color=colour, marker=marker, markersize=4, label=label)
+    right.axhline(noise, color=DATA, linestyle="--", linewidth=1, label="noise of the curves")
+    right.set(ylabel="RMS error", ylim=(0, None))
+    right.legend(loc="upper left")
+    for axis in (left, right):
+        axis.set_xticks(places, [f"{w:g}" for w in weight])
+        axis.set_xlabel("weight λ of the L1 penalty")
+    for axis, (w, columns) in zip(below, atoms.items()):
+        axis.plot(time_ms, columns.T, linewidth=1.2, color=GENERATED, alpha=0.7)
+        axis.set(xlabel="time (ms)", ylabel="column of the decoder", ylim=(-0.75, 0.75))
+        panel_title(axis, f"the {len(columns)} most used units, λ = {w:g}")
+    return fig
+
+
+def mean_and_median(
+    x: np.ndarray,
+    y: np.ndarray,
+    along: np.ndarray,
+    answers: Mapping[str, np.ndarray],
+    exact: Mapping[str, np.ndarray],
+    scores: Mapping[str, Mapping[str, float]],
+) -> Figure:
+    """Draw what networks answer to bimodal data, and L1 and L2 of generators relative to one that is like the data.
+
+    Parameters
+    ----------
+    x, y
+        The data, each (n,).
+    along, answers, exact
+        Inputs (m,), and of each loss the answers of a network, and the best ones, (m,).
+    scores
+        L1 and L2, a column each, of generators by name.
+    """
+    fig = lesson_figure(2.8)
+    left, right = fig.subplots(1, 2, width_ratios=[1.2, 1])
+    left.scatter(x, y, s=3, color="0.7", linewidths=0, label="data", rasterized=True)
+    words = {"MSE": "mean", "MAE": "median"}
+    for (colour, _), label in zip(SERIES[1:], answers):
+        left.plot(along, answers[label], color=colour, linewidth=2, label=f"trained with the {label}")
+        left.plot(along, exact[label], color="black", linewidth=0.8, linestyle=":" if label == "MSE" else "--")
+        left.lines[-1].set_label(f"exact {words[label]}")
+    left.set(xlabel="$x$", ylabel="$y$", ylim=(-1.45, 1.45))
+    rows = np.arange(len(scores))
+    for shift, (colour, _), label in zip((-0.18, 0.18), (SERIES[2], SERIES[1]), ("L1", "L2")):
+        right.barh(rows + shift, scores[label], 0.34, color=colour, label=label)
+    right.axvline(1, color="0.4", linestyle="--", linewidth=1)
+    right.set(xlabel="score / score of data against data", ylim=(len(scores) - 0.5, -0.5))
+    right.set_yticks(rows, list(scores.index))
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2)
+    return fig
