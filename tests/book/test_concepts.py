@@ -91,6 +91,17 @@ MISTAKES = {
         ("(x - t * m)", "x", "did you forget to subtract E[x_t] from x?"),
         ("v(x, k / n)", "v(x, (k + 1) / n)", "did you use the velocity at the end of a step?"),
     ],
+    "c10_conditioning_convolution": [
+        (" + (e[label] * f).sum(axis=1)", "", "did you forget e(y) · f?"),
+        ("(e[label] * f).sum(axis=1)", "(e.sum(axis=0) * f).sum(axis=1)", "did you add all rows of e?"),
+        ("np.log(1 - d_generated)", "np.log(d_generated)", "it is log(1 − D) there"),
+        ("return np.log(d_real).mean() + ", "return -np.log(d_real).mean() - ", "it is what it maximises"),
+        ("(length + 2 * p - k) // s + 1", "(length + 2 * p - k) // s", "did you forget the + 1?"),
+        ("(length - 1) * s - 2 * p", "length * s - 2 * p", "L inputs are L − 1 steps of s"),
+        ("(length - 1) * s - 2 * p", "(length - 1) * s - p", "cuts off p at both ends"),
+        ("len(range(t % s, k, s))", "(k - t % s) // s", "round up, not down"),
+        ('"no" if k % s == 0 else "yes"', '"yes" if k % s == 0 else "no"', "the other way round"),
+    ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""
