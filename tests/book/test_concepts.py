@@ -102,6 +102,15 @@ MISTAKES = {
         ("len(range(t % s, k, s))", "(k - t % s) // s", "round up, not down"),
         ('"no" if k % s == 0 else "yes"', '"yes" if k % s == 0 else "no"', "the other way round"),
     ],
+    "c11_training": [
+        ('beta * memory["v"] + g\n', '0.9 * memory["v"] + 0.1 * g\n', "here v is a sum"),
+        ('return -rate * memory["v"]\n', 'return rate * memory["v"]\n', "step up instead of down"),
+        ('alpha * memory["s"] + (1 - alpha) * g**2', 'memory["s"] + g**2', "that is AdaGrad"),
+        ("g / (np.sqrt(memory", "g / (np.square(memory"),
+        ('memory["v"] / (1 - beta1**t), memory["s"] / (1 - beta2**t)', 'memory["v"], memory["s"]', "1 − beta^t"),
+        ("g * min(1, c / np.linalg.norm(g))", "g.clip(-c, c)", "changes the direction"),
+        ("min(1, c / np.linalg.norm(g))", "c / np.linalg.norm(g)", "a short gradient stays"),
+    ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""
