@@ -110,6 +110,26 @@ MISTAKES = {
         (" * noise) / np.sqrt(now)", " * noise)", "did you forget to divide by √now?"),
         ("without + w * (with", "with_label + w * (with", "that is the weight of the paper"),
     ],
+    "c10_conditioning_convolution": [
+        (" + (e[label] * f).sum(axis=1)", "", "did you forget e(y) · f?"),
+        ("(e[label] * f).sum(axis=1)", "(e.sum(axis=0) * f).sum(axis=1)", "did you add all rows of e?"),
+        ("np.log(1 - d_generated)", "np.log(d_generated)", "it is log(1 − D) there"),
+        ("return np.log(d_real).mean() + ", "return -np.log(d_real).mean() - ", "it is what it maximises"),
+        ("(length + 2 * p - k) // s + 1", "(length + 2 * p - k) // s", "did you forget the + 1?"),
+        ("(length - 1) * s - 2 * p", "length * s - 2 * p", "L inputs are L − 1 steps of s"),
+        ("(length - 1) * s - 2 * p", "(length - 1) * s - p", "cuts off p at both ends"),
+        ("len(range(t % s, k, s))", "(k - t % s) // s", "round up, not down"),
+        ('"no" if k % s == 0 else "yes"', '"yes" if k % s == 0 else "no"', "the other way round"),
+    ],
+    "c11_training": [
+        ('beta * memory["v"] + g\n', '0.9 * memory["v"] + 0.1 * g\n', "here v is a sum"),
+        ('return -rate * memory["v"]\n', 'return rate * memory["v"]\n', "step up instead of down"),
+        ('alpha * memory["s"] + (1 - alpha) * g**2', 'memory["s"] + g**2', "that is AdaGrad"),
+        ("g / (np.sqrt(memory", "g / (np.square(memory"),
+        ('memory["v"] / (1 - beta1**t), memory["s"] / (1 - beta2**t)', 'memory["v"], memory["s"]', "1 − beta^t"),
+        ("g * min(1, c / np.linalg.norm(g))", "g.clip(-c, c)", "changes the direction"),
+        ("min(1, c / np.linalg.norm(g))", "c / np.linalg.norm(g)", "a short gradient stays"),
+    ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""

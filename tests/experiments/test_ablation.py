@@ -9,7 +9,9 @@ import scipy.stats
 
 from meagan_lib import InputError
 from meagan_lib.experiments import ablation, sweep
-from meagan_lib.experiments.ablation import METRICS, Variant, effects, load, reading, train, variants
+from meagan_lib.experiments.ablation import DECLARED, METRICS, Variant, effects, load, reading, train, variants
+from meagan_lib.models.gan import GAN, SCHEDULES, GANConfig
+from meagan_lib.parameters import of_preset
 
 SECTION = {
     "seeds": [0, 1],
@@ -47,6 +49,15 @@ def row(variant: str, seed: int, auc: float, data: str = "a", against: str = "ba
 def test_a_wrong_sweep_is_refused_with_one_sentence(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
         variants(SECTION | wrong)
+
+
+def test_the_preset_sweeps_over_schedules_patience_clipping_and_the_size_of_z():
+    found = {v.name: v.options for v in variants(DECLARED | of_preset("ablation")["ablation"])}
+    changed = {(option, value) for options in found.values() for option, value in options.items()}
+    assert {("d_schedule", s) for s in SCHEDULES} <= changed | {("d_schedule", GANConfig.d_schedule)}
+    assert {"patience", "clip_gradient", "latent", "flip_labels", "smooth_labels"} <= {option for option, _ in changed}
+    alone = GAN.configure(options=found["falling rate for D alone"])
+    assert (alone.d_schedule, alone.g_schedule) == ("cosine", "constant")
 
 
 def test_planted_differences_are_found_and_noise_is_not():
