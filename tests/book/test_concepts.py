@@ -100,6 +100,18 @@ MISTAKES = {
         ("(x - t * m)", "x", "did you forget to subtract E[x_t] from x?"),
         ("v(x, k / n)", "v(x, (k + 1) / n)", "did you use the velocity at the end of a step?"),
     ],
+    "c12_energies": [
+        ("return x - step / 2 * slope", "return x + step / 2 * slope", "walks uphill"),
+        ("return x - step / 2 * slope", "return x - step * slope", "did you forget the ½"),
+        ("(step * temperature) ** 0.5 * noise", "step * temperature * noise", "√ε, not ε"),
+        ("(step * temperature) ** 0.5", "step**0.5", "where is the temperature?"),
+        ("(step * temperature) ** 0.5", "temperature * step**0.5", "stands under the root"),
+        ("real.mean() - sampled.mean()]", "real.sum() - sampled.sum()]"),
+        ("return cd_gradient(real, x)", "return -cd_gradient(real, x)"),
+        ("in range(k)", "in range(1)", "one step only"),
+        ("w[0] * x + w[1]", "w[0] * real + w[1]", "the slope changes"),
+        ("    x = real\n", "    x = 0 * real\n", "starts at the data"),
+    ],
 }
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""
