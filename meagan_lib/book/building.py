@@ -148,11 +148,16 @@ def export_networks(run: str, folder: Path) -> None:
         scripts.export_runtime(folder / "runtime-data.js")
 
 
+def by_number(path: Path) -> list[str | int]:
+    """Return by what names that hold numbers are sorted, c9 before c10."""
+    return [int(each) if each.isdigit() else each for each in re.split(r"(\d+)", path.stem)]
+
+
 def chapters(run: str) -> list[Chapter]:
-    """Return the executed notebooks of a run, then those of the concepts, each in the order of their names."""
+    """Return the executed notebooks of a run, then those of the concepts, each in the order of their numbers."""
     found = []
     for owner in dict.fromkeys((run, CONCEPTS)):
-        for path in sorted((RESULTS / owner / "notebooks").glob("*.ipynb")):
+        for path in sorted((RESULTS / owner / "notebooks").glob("*.ipynb"), key=by_number):
             notebook, _, label = path.stem.partition(".")
             of = part(owner, label) if label else owner
             if (RESULTS / of / "receipts" / f"{notebook}.json").is_file():  # neither failed nor of an earlier run

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -159,6 +160,102 @@ def transform(
     right.set(xlabel="step", ylabel="$W_1$ to the data", yscale="log")
     panel_title(right, "during training")
     one_legend(fig, [middle, right], loc="outside lower center", ncols=4)
+    return fig
+
+
+ORDERS = {"simultaneous": DISCRIMINATOR, "alternating": GENERATED}
+"""Colour of the two orders in which players may step."""
+
+
+def _path(axis: Axes, path: np.ndarray, colour: str, label: str | None = None, arrows: int = 5) -> None:
+    """Draw a path (steps, 2) in a plane that is set up, with arrows along it and a dot where it starts."""
+    axis.plot(*path.T, color=colour, linewidth=0.9, alpha=0.85, label=label)
+    axis.plot(*path[0], "o", color="black", markersize=3, zorder=3)
+    outside = np.append(np.abs(path).max(axis=1) > axis.get_xlim()[1], True)
+    inside = path[: outside.argmax()]
+    along = np.linalg.norm(np.diff(inside, axis=0), axis=1).cumsum()
+    for i in np.searchsorted(along, np.linspace(0, along[-1], arrows + 2)[1:-1]):
+        axis.annotate("", inside[i + 1], inside[i], arrowprops=ARROW | {"color": colour, "mutation_scale": 8})
+
+
+def _plane(axis: Axes, limit: float, title: str) -> None:
+    """Set up the plane of θ and ψ: the direction of both gradients in grey, the saddle point as a cross."""
+    side = np.linspace(-0.85, 0.85, 7) * limit
+    theta, psi = np.meshgrid(side, side)
+    style = {"color": "0.8", "width": 0.006, "scale": 12, "scale_units": "width", "zorder": 0}
+    axis.quiver(theta, psi, -psi / limit, theta / limit, **style)
+    axis.plot(0, 0, "+", color="black", markersize=7, zorder=3)
+    axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="$\\theta$ (generator)")
+    panel_title(axis, title)
+
+
+def circles(paths: Mapping[str, np.ndarray], limit: float) -> Figure:
+    """Draw the game V = θψ by order of the steps, each (steps, 2) a path in the plane, and the radius over the steps.
+
+    ``paths`` has the two orders of :data:`ORDERS`; the plane reaches from −``limit`` to ``limit``.
+    """
+    fig = lesson_figure(2.5)
+    *planes, radius = fig.subplots(1, 3)
+    for axis, (order, path) in zip(planes, paths.items()):
+        _plane(axis, limit, order)
+        _path(axis, path, ORDERS[order])
+        radius.plot(np.linalg.norm(path, axis=1), color=ORDERS[order], linewidth=1.4, label=order)
+    planes[0].set_ylabel("$\\psi$ (discriminator)")
+    radius.set(xlabel="step", ylabel="distance from the saddle point", ylim=(0, None))
+    panel_title(radius, "over the steps")
+    one_legend(fig, [radius], loc="outside lower center", ncols=2)
+    return fig
+
+
+def remedies(
+    paths: Mapping[str, Mapping[str, np.ndarray]], distances: Mapping[str, Mapping[str, np.ndarray]], limit: float
+) -> Figure:
+    """Draw what remedies do to the game V = θψ: paths (steps, 2) by remedy and order, distances (steps,) below."""
+    fig = lesson_figure(4.1)
+    planes, curves = fig.subplots(2, len(paths), height_ratios=[1.15, 1])
+    for plane, curve, (remedy, by_order) in zip(planes, curves, paths.items()):
+        _plane(plane, limit, remedy)
+        for order, path in by_order.items():
+            _path(plane, path, ORDERS[order], order, arrows=3)
+            curve.plot(distances[remedy][order], color=ORDERS[order], linewidth=1.3)
+        curve.set(xlabel="step", yscale="log", ylim=(1e-4, 1e3))
+        curve.axhline(1, color="0.8", linewidth=0.8, zorder=0)
+        if plane is not planes[0]:
+            plane.tick_params(labelleft=False)
+            curve.tick_params(labelleft=False)
+    planes[0].set_ylabel("$\\psi$ (discriminator)")
+    curves[0].set_ylabel("distance from the\nsaddle point")
+    one_legend(fig, planes[:1], loc="outside lower center", ncols=2)
+    return fig
+
+
+def bilinear(paths: Mapping[str, np.ndarray], limit: float, titles: Mapping[str, str]) -> Figure:
+    """Draw both orders of the game V = θψ for some rates: paths (steps, 2), with a title for each."""
+    fig = Figure(figsize=(4.4, 2.7), layout="constrained")
+    for axis, (order, path) in zip(fig.subplots(1, 2, sharey=True), paths.items()):
+        _plane(axis, limit, titles[order])
+        _path(axis, path, ORDERS[order], order)
+    fig.axes[0].set_ylabel("$\\psi$ (discriminator)")
+    one_legend(fig, fig.axes, loc="outside lower center", ncols=2)
+    return fig
+
+
+def trained_circles(games: Mapping[str, np.ndarray], colours: Sequence[str] = (OTHER, GENERATED, "0.35")) -> Figure:
+    """Draw trained GANs in the plane of two players, by title: (steps, 2, trainings), a colour for each training.
+
+    The two coordinates are the mean of the generated values minus that of the data, and how much the logit of D
+    rises across the data.
+    """
+    fig = lesson_figure(2.3)
+    axes = fig.subplots(1, len(games), sharex=True, sharey=True)
+    for axis, (title, path) in zip(axes, games.items()):
+        for i, colour in zip(range(path.shape[2]), colours * path.shape[2]):
+            axis.plot(*path[:, :, i].T, color=colour, linewidth=0.7, alpha=0.8)
+            axis.plot(*path[0, :, i], "o", color="black", markersize=3, zorder=3)
+        axis.plot(0, 0, "+", color="black", markersize=8, zorder=4)
+        panel_title(axis, title)
+    axes[0].set_ylabel("rise of the logit\nacross the data")
+    fig.supxlabel("mean of $G(z)$ minus mean of the data", fontsize=8)
     return fig
 
 

@@ -340,6 +340,16 @@ def test_folders_of_recordings_and_spikes_are_left_out_in_whatever_form_they_sta
     assert building.without_folders(text, "three") == shown
 
 
+def test_chapters_are_in_the_order_of_their_numbers(tmp_path, monkeypatch):
+    names = ["c1_networks", "c2_density_game", "c9_flow_matching", "c12_energies"]
+    for folder, suffix in (("notebooks", "ipynb"), ("receipts", "json")):
+        (tmp_path / "concepts" / folder).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "concepts" / folder / f"{name}.{suffix}").touch()
+    monkeypatch.setattr(building, "RESULTS", tmp_path)
+    assert [chapter.path.stem for chapter in building.chapters("concepts")] == names
+
+
 @pytest.mark.parametrize(
     "source, expected",
     [
