@@ -220,6 +220,8 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     else:
-        voltage = merging.open_early(first) is not None or first["recording"] == "simulated"
+        from meagan_lib.recordings import SIMULATED  # of what reads recordings, which not every command waits for
+
+        voltage = merging.open_early(first) is not None or first["recording"] in SIMULATED
         require_detector(first["detector"], first["false_positives"], voltage)
     return checked

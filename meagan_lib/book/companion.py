@@ -22,7 +22,7 @@ from meagan_lib.workflow.files import write_if_changed
 PAGES = ROOT / "book" / "pages"
 THESIS, BIBLIOGRAPHY = ROOT / "book" / "thesis.yaml", ROOT / "book" / "bibliography.yaml"
 PLACE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-RUNS = ("concepts", "locust", "images", "full")
+RUNS = ("concepts", "chip", "locust", "images", "full")
 """Runs whose figures are kept; a figure is shown as the first of them has it."""
 
 

@@ -96,7 +96,7 @@ def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     from meagan_lib.windows.imported import require_readable
 
     recording, config = first["recording"], WindowConfig(neighbours=int(first.get("neighbours", 0)))
-    if recording == SIMULATED:
+    if recording in SIMULATED:
         return None
     if holds_windows(recording):
         return require_readable(recording, config.neighbours)
