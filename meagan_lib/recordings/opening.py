@@ -38,8 +38,9 @@ def open_recording(
 
     ``recording`` is a name of ``SIMULATED``, of which ``simulation`` says the rest; or the name of an entry of
     ``data/catalogue.yaml`` (downloaded once, checked by its SHA-256); or the path of a file, relative to the working
-    directory or to the checkout. Of several wells ``well`` picks one, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); of several
-    streams of electrodes ``stream`` does, by its name or a part of it. Both are refused where there is nothing to pick.
+    directory or to the checkout. Of several wells ``well`` picks one, such as ``"A1"`` (3Brain) or ``"well000"``
+    (MaxTwo); of several streams of electrodes ``stream`` does, by its name or a part of it. Both are refused where
+    there is nothing to pick.
 
     Traces are (frames, channels) per segment; the annotation ``files`` holds the paths that they are read from, that of
     the samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
