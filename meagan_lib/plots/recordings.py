@@ -241,7 +241,8 @@ def mea_plate(
     """
     pitch, highlight = _pitch(positions_um), DROPPED
     here = positions_um[electrode]
-    fig = Figure(figsize=(WIDTH, 4.0), layout="constrained")
+    fig = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     panels = [["plate", "chip", "patch"], ["trace", "trace", "trace"]]
     axes = fig.subplot_mosaic(panels, height_ratios=[2.2, 1], width_ratios=[1.35, 1, 1])
     plate, chip, patch, trace = axes.values()
@@ -273,6 +274,10 @@ def mea_plate(
     electrode_squares(patch, positions_um[shown], np.zeros(shown.sum()), False, pitch, cmap="binary", clim=(-0.25, 1))
     square = dict(width=0.9 * pitch, height=0.9 * pitch, facecolor=highlight)
     patch.add_patch(mpl.patches.Rectangle(here - 0.45 * pitch, **square))
+    patch.yaxis.tick_right()
+    patch.yaxis.set_label_position("right")
+    patch.spines["left"].set_visible(False)
+    patch.spines["right"].set_visible(True)
     style.panel_title(patch, f"electrodes, {pitch:g} µm apart")
     corner, side = positions_um[shown].min(axis=0) - pitch / 2, np.ptp(positions_um[shown], axis=0) + pitch
     chip.add_patch(mpl.patches.Rectangle(corner, *side, facecolor="none", edgecolor=highlight, linewidth=1))
