@@ -22,19 +22,19 @@ from meagan_lib.workflow.files import write_if_changed
 PAGES = ROOT / "book" / "pages"
 THESIS, BIBLIOGRAPHY = ROOT / "book" / "thesis.yaml", ROOT / "book" / "bibliography.yaml"
 PLACE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-RUNS = ("concepts", "chip", "locust", "images", "full")
-"""Runs whose figures are kept; a figure is shown as the first of them has it."""
+RUNS = ("concepts", "locust", "images", "full")
+"""Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
 
 
 def heading(notebook: str, name: str) -> str:
-    """Return a heading of a notebook in full, of which ``name`` is the number or all of it.
+    """Return a heading of a notebook in full, of which ``name`` is the number or how its words begin.
 
     ``InputError``: a notebook without that heading.
     """
     cells = json.loads(find_notebook(notebook).read_text())["cells"]
     lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in "".join(cell["source"]).splitlines()]
     for title in (line.lstrip("#").strip() for line in lines if line.startswith("#")):
-        if title == name or title.startswith(f"{name} "):
+        if title.startswith(f"{name} ") or re.sub(r"^[\d.]+ ", "", title).startswith(name):
             return title
     raise InputError(f"no heading of notebook {notebook} begins with '{name}'")
 
@@ -48,11 +48,13 @@ def linked_notebook(notebook: str, names: Sequence[str]) -> str:
     return f"[{words}](../../{path})" + "".join(f"{', ' * (i > 0) or ' '}*{title}*" for i, title in enumerate(told))
 
 
-def linked_figure(id: str) -> str:
-    """Return a link to a registered figure where a kept run has it, and its words otherwise."""
+def linked_figure(name: str) -> str:
+    """Return a link to a registered figure, ``id`` or ``run/id``, where a kept run has it; its words otherwise."""
+    run, _, id = name.rpartition("/")
     figures.entry(id)
     words = re.sub(r"^(transformer_gan|vae_gan|c\d+|organoid)_", "", id).replace("_", " ")
-    kept = next((f"figures/{run}/{id}.png" for run in RUNS if (ROOT / f"figures/{run}/{id}.png").is_file()), None)
+    places = [f"figures/{kept}/{id}.png" for kept in ([run] if run else RUNS)]
+    kept = next((place for place in places if (ROOT / place).is_file()), None)
     return f"[{words}](../../{kept})" if kept else words
 
 
