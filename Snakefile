@@ -150,7 +150,7 @@ if SWEEP:
     rule case:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
-            library=library_inputs(f"meagan_lib.experiments.{SECTION}"),
+            library=sweep.library(SECTION, SWEEP),
             windows=[] if OF_PHOTOGRAPHS else receipt(merging.FIRST, part(RUN, "{label}")),
         output:
             f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",

@@ -209,7 +209,8 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
     require_detector(first["detector"], first["false_positives"])
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
-    checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
+    if set(benchmark.THESIS.values()) <= set(notebooks):  # a run may end before they are compared
+        checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
     last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
     if last.get("spikes"):
         network.read_spikes(last["spikes"])
@@ -220,6 +221,8 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     else:
-        voltage = merging.open_early(first) is not None or first["recording"] == "simulated"
+        from meagan_lib.recordings import SIMULATED  # of what reads recordings, which not every command waits for
+
+        voltage = merging.open_early(first) is not None or first["recording"] in SIMULATED
         require_detector(first["detector"], first["false_positives"], voltage)
     return checked

@@ -1,6 +1,7 @@
 """The ablation: what each piece of advice of chapter 1.3.5 does to the Transformer-GAN, on recordings and seeds.
 
-A sweep, ``meagan run ablation``: one job for each recording and variant trains it with every seed.
+A sweep, ``meagan run ablation``, or of the VAE-GAN ``meagan run total_loss``: one job for each recording and variant
+trains it with every seed.
 """
 
 import re
@@ -12,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, choose
 from meagan_lib.evaluation import metrics
-from meagan_lib.experiments import sweep
+from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.experiments.generation import MATCHING_WINDOWS, moment_matching
-from meagan_lib.models.gan import GAN
 from meagan_lib.training.trainer import Diverged
 from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
@@ -41,7 +41,9 @@ class Variant:
     against: str = ""
     """Name of the variant that it differs from in one thing."""
     options: dict = field(default_factory=dict)
-    """Fields of :class:`~meagan_lib.models.gan.GANConfig` that it changes in the shared config."""
+    """Fields of the model's config that it changes in the shared config."""
+    model: str = "transformer_gan"
+    """Which of the two models of the thesis it is."""
     normalisation: str = "z_score"
     moment_matching: bool = False
     """Whether its windows go through it before the scores."""
@@ -61,7 +63,8 @@ def variants(section: Mapping) -> list[Variant]:
             found.append(Variant(**given))
         except TypeError as error:
             raise InputError(f"ablation.variants: {given} is no variant ({error})") from error
-        GAN.configure(options=dict(section["options"]) | found[-1].options)
+        choose("model", found[-1].model, benchmark.THESIS)
+        benchmark.model_class(found[-1].model).configure(options=dict(section["options"]) | found[-1].options)
     names, slugs = [v.name for v in found], [v.slug for v in found]
     if len(set(slugs)) < len(slugs):
         raise InputError(f"ablation.variants: '{max(names, key=names.count)}' stands there twice")
@@ -79,8 +82,9 @@ def cases(section: Mapping) -> list[str]:
 def train(windows: SpikeWindows, variant: Variant, section: Mapping, seed: int) -> dict[str, object]:
     """Train one variant with one seed, and score it on test windows; ``diverged`` is the step of a divergence."""
     patch, options = windows.samples_of(section["patch_ms"]), dict(section["options"]) | variant.options
-    config = GAN.configure(seed, patch=patch, options=options)
-    trainer = GAN.trainer(config, training_data(windows, variant.normalisation, seed=seed))
+    model = benchmark.model_class(variant.model)
+    config = model.configure(seed, patch=patch, options=options)
+    trainer = model.trainer(config, training_data(windows, variant.normalisation, seed=seed))
     started, diverged = time.monotonic(), ""
     try:
         trainer.train(by_step())

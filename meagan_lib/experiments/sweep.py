@@ -26,8 +26,17 @@ import numpy as np
 import yaml
 
 from meagan_lib import ROOT, InputError
+from meagan_lib.experiments import benchmark
 from meagan_lib.windows import merging
-from meagan_lib.workflow.execution import RESULTS, check_names_and_types, declared_parameters, find_notebook, job, part
+from meagan_lib.workflow.execution import (
+    RESULTS,
+    check_names_and_types,
+    declared_parameters,
+    find_notebook,
+    job,
+    library_inputs,
+    part,
+)
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
 if TYPE_CHECKING:
@@ -46,6 +55,13 @@ def module(section: str) -> ModuleType:
 def reads(section: str) -> str:
     """Return what the jobs of a section are given: ``windows``, ``recording`` or ``photographs``."""
     return getattr(module(section), "READS", "windows")
+
+
+def library(name: str, section: Mapping) -> list[str]:
+    """Return the modules that a case depends on, as paths: those of the sweep, and of models that variants name."""
+    models = {variant.get("model", "transformer_gan") for variant in section.get("variants", [])}
+    own = library_inputs(f"meagan_lib.experiments.{name}")
+    return sorted({*own, *(path for model in models for path in benchmark.library(model))})
 
 
 def section_in(names: Iterable[str]) -> str:

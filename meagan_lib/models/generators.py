@@ -18,6 +18,10 @@ from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.transformer import TransformerEncoder
 from meagan_lib.training.trainer import TrainingConfig, seeded
 
+CONDITIONING = ("addition", "concatenation")
+"""A learned vector of the label is added to each token or to the first feature map; or the label is concatenated to z,
+1 in its place and 0 elsewhere (thesis 1.3.5; Mirza & Osindero 2014, arXiv:1411.1784)."""
+
 
 @dataclass(frozen=True)
 class GeneratorConfig(TrainingConfig):
@@ -36,6 +40,8 @@ class GeneratorConfig(TrainingConfig):
     heads: int = 4
     positions: str = "sinusoidal"
     """``sinusoidal`` or ``learned``, which are added to the tokens, or ``rotary``: attention that knows lags alone."""
+    conditioning: str = "addition"
+    """How a label reaches the network, a name of ``CONDITIONING``."""
     on_gaussian: bool = True
     """Whether the generator adds to a draw from the Gaussian of the training windows, or stands alone."""
     g_dropout: float = 0.0
@@ -66,8 +72,10 @@ class WindowGenerator(nn.Module):
 
     def __init__(self, config: GeneratorConfig, data: TrainingData):
         super().__init__()
+        choose("conditioning", config.conditioning, CONDITIONING)
         self.samples, self.latent, self.bounded = data.samples, config.latent, data.bounded
         self.n_classes, self.on_gaussian = data.n_classes, config.on_gaussian
+        self.concatenated = data.n_classes if config.conditioning == "concatenation" else 0
         self.electrodes, self.uncut = data.electrodes, data.trace + len(data.lowpass) - 1
         self.register_buffer("lowpass", convolution_matrix(data.lowpass, data.trace), persistent=False)
         if self.on_gaussian:
@@ -76,6 +84,14 @@ class WindowGenerator(nn.Module):
             means = np.broadcast_to(gaussian.mean, (max(data.n_classes, 1), data.samples))
             self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
             self.register_buffer("colouring", torch.tensor(gaussian.colouring(config.latent), dtype=torch.float32))
+
+    def learned_vectors(self, width: int) -> nn.Embedding | None:
+        """Return a learned vector of ``width`` for each class; None without classes, or where they follow z."""
+        return nn.Embedding(self.n_classes, width) if self.n_classes and not self.concatenated else None
+
+    def with_label(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """(batch, latent), and labels (batch,) where they are concatenated → (batch, latent + classes)."""
+        return torch.cat([z, torch.eye(self.n_classes).to(z)[label]], dim=1) if self.concatenated else z
 
     def start_at_the_gaussian(self, last: nn.Module) -> None:
         """Set the ``last`` map of the network to zero, where there is a Gaussian to add to."""
@@ -101,7 +117,10 @@ class WindowGenerator(nn.Module):
         last = "tanh:\nwindow $x$" if self.bounded else "sum:\nwindow $x$" if self.on_gaussian else "window $x$"
         samples = self.shape
         cut = "low-pass,\ncut: $T(z)$" if len(self.lowpass) > self.lowpass.shape[1] else "cut: $T(z)$"
-        return [("random\nnumbers $z$", str(self.latent)), *self.steps(), (cut, samples), (last, samples)]
+        z = ("random\nnumbers $z$", str(self.latent))
+        if self.concatenated:
+            z = ("random\nnumbers $z$,\nlabel", f"{self.latent} + {self.n_classes}")
+        return [z, *self.steps(), (cut, samples), (last, samples)]
 
     def bypass(self) -> tuple[str, str, int] | None:
         """Return label and shape of what goes past the network, and the step of the outline that it joins."""
@@ -124,8 +143,8 @@ class Generator(WindowGenerator):
         super().__init__(config, data)
         c, self.width = config, config.width
         self.tokens = self.electrodes * math.ceil(self.uncut / config.patch)
-        self.embed = nn.Linear(c.latent, self.tokens * c.width)
-        self.classes = nn.Embedding(data.n_classes, c.width) if data.n_classes else None
+        self.embed = nn.Linear(c.latent + self.concatenated, self.tokens * c.width)
+        self.classes = self.learned_vectors(c.width)
         options = dict(heads=c.heads, expansion=self.EXPANSION, dropout=c.g_dropout)
         self.encoder = TransformerEncoder(self.tokens, c.width, c.depth, c.positions, c.g_batch_norm, **options)
         self.head = nn.Linear(c.width, c.patch)
@@ -133,7 +152,7 @@ class Generator(WindowGenerator):
 
     def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch · electrodes, trace + taps − 1)."""
-        tokens = self.embed(z).view(len(z), self.tokens, self.width)
+        tokens = self.embed(self.with_label(z, label)).view(len(z), self.tokens, self.width)
         if self.classes is not None:
             tokens = tokens + self.classes(label)[:, None]
         return self.head(self.encoder(tokens)).reshape(len(z) * self.electrodes, -1)[:, : self.uncut]
@@ -142,7 +161,7 @@ class Generator(WindowGenerator):
         """Return what each step of the network does before the low-pass, and the shape of what it gives."""
         tokens, (embedding, blocks) = f"{self.tokens} × {self.width}", self.encoder.outline()
         return [
-            (embedding + ("\n+ label" if self.n_classes else ""), tokens),
+            (embedding + ("\n+ label" if self.classes else ""), tokens),
             (blocks, tokens),
             ("linear map\nto patches", f"{self.tokens} × {self.head.out_features}"),
         ]
@@ -159,8 +178,8 @@ class ConvolutionalGenerator(WindowGenerator):
     def __init__(self, config: GeneratorConfig, data: TrainingData):
         super().__init__(config, data)
         channels, self.length = self.CHANNELS, math.ceil(self.uncut / 2 ** len(self.CHANNELS))
-        self.embed = nn.Linear(config.latent, channels[0] * self.length)
-        self.classes = nn.Embedding(data.n_classes, channels[0]) if data.n_classes else None
+        self.embed = nn.Linear(config.latent + self.concatenated, channels[0] * self.length)
+        self.classes = self.learned_vectors(channels[0])
         layers: list[nn.Module] = []
         for before, after in zip(channels, (*channels[1:], channels[-1])):
             norm = [nn.BatchNorm1d(before)] if config.g_batch_norm else []
@@ -172,7 +191,7 @@ class ConvolutionalGenerator(WindowGenerator):
 
     def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch · electrodes, trace + taps − 1)."""
-        x = self.embed(z).view(len(z), self.CHANNELS[0], self.length)
+        x = self.embed(self.with_label(z, label)).view(len(z), self.CHANNELS[0], self.length)
         if self.classes is not None:
             x = x + self.classes(label)[:, :, None]
         return self.head(self.trunk(x)).flatten(0, 1)[:, : self.uncut]
@@ -181,7 +200,7 @@ class ConvolutionalGenerator(WindowGenerator):
         """Return what each step of the network does before the low-pass, and the shape of what it gives."""
         channels, longest = self.CHANNELS, self.length * 2 ** len(self.CHANNELS)
         return [
-            ("linear map" + ("\n+ label" if self.n_classes else ""), f"{channels[0]} × {self.length}"),
+            ("linear map" + ("\n+ label" if self.classes else ""), f"{channels[0]} × {self.length}"),
             (f"{len(channels)} transposed\nconvolutions", f"{channels[-1]} × {longest}"),
             ("convolution", str(longest)),
         ]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meagan_lib import InputError
+from meagan_lib import InputError, choose
 from meagan_lib.models.contract import TrainingData, band_noise
 from meagan_lib.models.discriminators import CHANNELS, ConvolutionStack
 from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
@@ -20,6 +20,10 @@ from meagan_lib.models.generators import Generator, GeneratorConfig, build_gener
 from meagan_lib.training import losses
 from meagan_lib.training.priors import batches
 from meagan_lib.training.trainer import Trainer, seeded
+
+TOTAL_LOSSES = ("features", "thesis")
+"""Feature matching in the place of the likelihood, each network with its own loss (Larsen et al. 2016); or L_GAN + λ
+L_VAE, one loss for encoder and decoder (thesis 1.4.1)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class VAEGANConfig(GANConfig):
     """Fraction of stage 1 over which the weight of the KL term grows from 0 to 1."""
     feature_weight: float = 0.1
     """λ: weight of feature matching between windows and their reconstructions in stage 2."""
+    total_loss: str = "features"
+    """What stage 2 descends, a name of ``TOTAL_LOSSES``."""
+    vae_weight: float = 0.01
+    """λ of the thesis' own total loss: weight of −ELBO, whose noise scale stays that of stage 1."""
     encoder_rate_fraction: float = 0.1
     """The encoder's learning rate in stage 2, as a fraction of the generator's."""
 
@@ -121,7 +129,8 @@ class VAEGANTrainer(GANTrainer):
     """Train a VAE-GAN through the same loop: stage 1 the VAE alone (:func:`elbo_step`), stage 2 the game.
 
     Stage 2: the discriminator, D(x) = ``logits(features(x))``, sees real windows against reconstructions and prior
-    samples; the decoder descends the adversarial loss + λ · feature matching, the encoder β KL + feature matching.
+    samples; the decoder descends the adversarial loss + λ · feature matching, the encoder β KL + feature matching. Or
+    both descend the total loss of the thesis, L_GAN + λ (−log p(x|z) + β KL).
     """
 
     COLUMNS = (*GANTrainer.COLUMNS, "nll", "kl", "noise", "feature_loss")
@@ -130,6 +139,7 @@ class VAEGANTrainer(GANTrainer):
     def __init__(self, vae: VAE, discriminator: nn.Module, real: np.ndarray, config: VAEGANConfig, **options):
         if config.prior != "gaussian":
             raise InputError(f"the prior of a VAE-GAN is Gaussian, for its KL term says so: '{config.prior}' cannot be")
+        choose("total_loss", config.total_loss, TOTAL_LOSSES)
         if config.steps < 1:
             raise InputError("steps is 0: samples come from the adversarial stage, so it needs at least one step")
         self.vae, self.pretrained, self.first_stage = vae, {}, config.vae_steps
@@ -188,7 +198,7 @@ class VAEGANTrainer(GANTrainer):
         return z, mu, log_variance
 
     def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
-        """Descend the decoder's and the encoder's losses, each its own, then move the EMA."""
+        """Descend the decoder's and the encoder's losses, then move the EMA."""
         z, mu, log_variance = self.mixed_latent(real, *label)
         fake, n = self.generator(z, *label), len(mu)
         features = self.discriminator.features(torch.cat([real, fake]))
@@ -197,8 +207,13 @@ class VAEGANTrainer(GANTrainer):
         adversarial = self.loss.generator(on_real, on_fake)
         matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
         kl = losses.gaussian_kl(mu, log_variance)
-        self.assign_gradients("encoder", self.config.beta * kl + matching, retain_graph=True)
-        self.assign_gradients("g", adversarial + self.config.feature_weight * matching)
+        c, of_encoder, of_decoder = self.config, self.config.beta * kl + matching, self.config.feature_weight * matching
+        if c.total_loss == "thesis":  # one loss for both
+            nll = losses.gaussian_nll(real[:n], fake[:n], self.vae.log_noise)
+            of_decoder = c.vae_weight * (nll + c.beta * kl)
+            of_encoder = adversarial + of_decoder
+        self.assign_gradients("encoder", of_encoder, retain_graph=True)
+        self.assign_gradients("g", adversarial + of_decoder)
         self.update("encoder")
         norm = self.update("g")
         self.update_ema()

@@ -50,7 +50,14 @@ from meagan_lib.plots.network import (
     treatment,
     treatment_distances,
 )
-from meagan_lib.plots.recordings import activity_animation, activity_frame, chip_map, quality_map, trace_detections
+from meagan_lib.plots.recordings import (
+    activity_animation,
+    activity_frame,
+    chip_map,
+    mea_plate,
+    quality_map,
+    trace_detections,
+)
 from meagan_lib.plots.style import COLOURS, LABELS, SERIES, SOURCES, UNITS, WIDTH, animation, gif
 from meagan_lib.plots.training import elbo, training_curves
 from meagan_lib.plots.windows import contamination, intervals_isolation, mean_sd, window_density, windows_by_channel

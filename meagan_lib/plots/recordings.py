@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from meagan_lib.plots import style
-from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, UNITS, WIDTH
+from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, UNITS, WIDTH, voltage_label
 
+WELLS = (2, 3)
+"""Rows and columns of wells on the plate that :func:`mea_plate` sketches."""
 FAULTS = ("#3C3C3C", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")
 """Colours of what may be wrong with an electrode; one that is good is light grey."""
 NEAR_S = 0.5
@@ -222,3 +224,75 @@ def activity_animation(positions_um: np.ndarray | None, activity: np.ndarray, sh
         dot.set_data([instant], [np.interp(instant, *curve.get_data())])
         pictures.append(style.picture(canvas))
     return style.gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], 120)
+
+
+def mea_plate(
+    positions_um: np.ndarray,
+    chip_um: tuple[float, float],
+    electrode: int,
+    time_s: np.ndarray,
+    voltage: np.ndarray,
+    unit: str,
+) -> Figure:
+    """Zoom from a plate of wells to the chip in one of them, to some of its electrodes, to the trace of one.
+
+    ``positions_um`` (channels, 2): the recorded electrodes, counted from the chip's first; ``electrode``: the one whose
+    ``voltage`` (samples,) is drawn. The plate is a sketch, the chip is to scale.
+    """
+    pitch, highlight = _pitch(positions_um), DROPPED
+    here = positions_um[electrode]
+    fig = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    panels = [["plate", "chip", "patch"], ["trace", "trace", "trace"]]
+    axes = fig.subplot_mosaic(panels, height_ratios=[2.2, 1], width_ratios=[1.35, 1, 1])
+    plate, chip, patch, trace = axes.values()
+
+    rows, columns = WELLS
+    rounded = dict(boxstyle="round,pad=0,rounding_size=0.15", facecolor="0.97", edgecolor="0.5", linewidth=1)
+    plate.add_patch(mpl.patches.FancyBboxPatch((-0.65, -0.65), columns + 0.3, rows + 0.3, **rounded))
+    for row, column in np.ndindex(rows, columns):
+        plate.add_patch(mpl.patches.Circle((column, row), 0.42, facecolor="white", edgecolor="0.6", linewidth=0.8))
+        plate.add_patch(mpl.patches.Rectangle((column - 0.15, row - 0.15), 0.3, 0.3, facecolor=BLANK, edgecolor="0.5"))
+    plate.set(xlim=(-0.7, columns - 0.3), ylim=(rows - 0.3, -0.7), aspect="equal")
+    plate.axis("off")
+    style.panel_title(plate, "plate: a chip in each well (sketch)")
+
+    outline = dict(facecolor="0.97", edgecolor="0.5", linewidth=0.8)
+    chip.add_patch(mpl.patches.Rectangle((-pitch / 2, -pitch / 2), *chip_um, **outline))
+    every = np.stack(np.meshgrid(*(np.arange(round(side / pitch)) * pitch for side in chip_um)), axis=-1).reshape(-1, 2)
+    chip.scatter(*every.T, s=0.25, color="0.75", linewidths=0, rasterized=True)
+    chip.scatter(*positions_um.T, s=0.9, color=COLOURS["real"], linewidths=0, rasterized=True)
+    chip.set(xlim=(-2 * pitch, chip_um[0] + pitch), ylim=(chip_um[1] + pitch, -2 * pitch), aspect="equal")
+    chip.set(xlabel="x (µm)", yticks=[])
+    chip.spines["left"].set_visible(False)
+    style.set_ticks(chip, 3)
+    across = " × ".join(f"{round(side / pitch)}" for side in chip_um)
+    style.panel_title(chip, f"chip: {across}, {len(positions_um)} recorded")
+
+    first = np.clip(here - 4 * pitch, positions_um.min(axis=0), np.maximum(positions_um.max(axis=0) - 7 * pitch, 0))
+    shown = ((positions_um >= first - pitch / 2) & (positions_um <= first + 7.5 * pitch)).all(axis=1)
+    electrode_squares(patch, positions_um[shown], np.zeros(shown.sum()), False, pitch, cmap="binary", clim=(-0.25, 1))
+    square = dict(width=0.9 * pitch, height=0.9 * pitch, facecolor=highlight)
+    patch.add_patch(mpl.patches.Rectangle(here - 0.45 * pitch, **square))
+    patch.yaxis.tick_right()
+    patch.yaxis.set_label_position("right")
+    patch.spines["left"].set_visible(False)
+    patch.spines["right"].set_visible(True)
+    style.panel_title(patch, f"electrodes, {pitch:g} µm apart")
+    corner, side = positions_um[shown].min(axis=0) - pitch / 2, np.ptp(positions_um[shown], axis=0) + pitch
+    chip.add_patch(mpl.patches.Rectangle(corner, *side, facecolor="none", edgecolor=highlight, linewidth=1))
+
+    trace.plot(1000 * time_s, voltage, color=COLOURS["real"], linewidth=0.6)
+    trace.set(xlabel="time (ms)", ylabel=voltage_label(unit), xmargin=0)
+    style.panel_title(trace, "band-passed voltage of the coloured electrode")
+    line = dict(color="0.6", linewidth=0.7, linestyle=":")
+    well, (left, top), (right, bottom) = (columns - 1 + 0.15, 0.15), (-pitch / 2,) * 2, corner + side
+    ends = [
+        (plate, (well[0], -0.15), chip, (left, top)),
+        (plate, well, chip, (left, chip_um[1])),
+        (chip, (right, corner[1]), patch, (patch.get_xlim()[0], patch.get_ylim()[1])),
+        (chip, (right, bottom), patch, (patch.get_xlim()[0], patch.get_ylim()[0])),
+    ]
+    for one, start, other, end in ends:
+        fig.add_artist(mpl.patches.ConnectionPatch(start, end, "data", "data", axesA=one, axesB=other, **line))
+    return fig

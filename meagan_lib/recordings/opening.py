@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,13 +14,14 @@ import yaml
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.recordings.brw import CUT_SHORT, BrwRecording, first_line
+from meagan_lib.recordings.brw import CHIP_ELECTRODES, CUT_SHORT, BrwRecording, first_line
 from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.workflow.files import sha256
 
-SIMULATED = "simulated"
+SIMULATED = {"simulated": {}, "simulated_chip": {"patch": CHIP_ELECTRODES, "n_units": 200}}
+"""Simulated recordings, and what each changes in the config: a patch of the chip, and all its electrodes."""
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
@@ -34,10 +36,11 @@ def open_recording(
 ) -> sc.BaseRecording:
     """Open a recording lazily: nothing but its header is read.
 
-    ``recording`` is ``"simulated"``, as ``simulation`` says; or the name of an entry of ``data/catalogue.yaml``
-    (downloaded once, checked by its SHA-256); or the path of a file, relative to the working directory or to the
-    checkout. Of several wells ``well`` picks one, such as ``"A1"`` (3Brain) or ``"well000"`` (MaxTwo); of several
-    streams of electrodes ``stream`` does, by its name or a part of it. Both are refused where there is nothing to pick.
+    ``recording`` is a name of ``SIMULATED``, of which ``simulation`` says the rest; or the name of an entry of
+    ``data/catalogue.yaml`` (downloaded once, checked by its SHA-256); or the path of a file, relative to the working
+    directory or to the checkout. Of several wells ``well`` picks one, such as ``"A1"`` (3Brain) or ``"well000"``
+    (MaxTwo); of several streams of electrodes ``stream`` does, by its name or a part of it. Both are refused where
+    there is nothing to pick.
 
     Traces are (frames, channels) per segment; the annotation ``files`` holds the paths that they are read from, that of
     the samples first. A BRW file has the annotations of :class:`meagan_lib.recordings.brw.BrwRecording` as well.
@@ -46,9 +49,9 @@ def open_recording(
     of a damaged file, or frames that are not a number, raise it when they are read.
     """
     name, entries = str(recording), catalogue()
-    if name == SIMULATED:
-        refuse_choice(SIMULATED, stream=stream)
-        config = simulation or SimulationConfig()
+    if name in SIMULATED:
+        refuse_choice(name, stream=stream)
+        config = replace(simulation or SimulationConfig(), **SIMULATED[name])
         path = simulated_path(config, DATA)
         if not (path.exists() and truth_path(path).exists()):
             simulate(config, path)
@@ -74,7 +77,7 @@ def open_recording(
     if path is None:
         raise InputError(
             f"no recording '{recording}': it is neither a file nor a name of the catalogue "
-            f"({', '.join([SIMULATED, *entries])}); check the path"
+            f"({', '.join([*SIMULATED, *entries])}); check the path"
         )
     opened, files = _open_file(path.resolve(), well, stream)
     return _join([opened], files)

@@ -28,6 +28,8 @@ from meagan_lib.workflow.files import atomic
 
 MAX_UV, BIT_DEPTH = 4125.0, 12
 UV_PER_STEP = 2 * MAX_UV / 2**BIT_DEPTH
+BLOCK_SAMPLES = 2**23
+"""Samples of all electrodes that are simulated at once."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +265,7 @@ def create_brw(
 def _write_brw(path: Path, signal, background, electrodes: tuple[np.ndarray, np.ndarray]) -> None:
     """Write the sum of two recordings (µV) as BRW 3.x."""
     n_frames, n_channels = signal.get_num_samples(), signal.get_num_channels()
-    frames_per_block = 20_000
+    frames_per_block = min(20_000, max(BLOCK_SAMPLES // n_channels, 1000))
     with h5py.File(path, "w") as file:
         raw = create_brw(file, electrodes, signal.get_sampling_frequency(), n_frames)
         for start in range(0, n_frames, frames_per_block):

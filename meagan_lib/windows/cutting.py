@@ -70,6 +70,8 @@ class WindowConfig:
     neighbours: int = 0
     """So many of the nearest electrodes are cut as well, and only spikes that have them all and are deepest on the
     electrode in their middle become windows; 0: none."""
+    channel: int = -1
+    """The fixed channel of the thesis (2.3.1): the one whose spikes become windows, counted from 0; −1: all."""
 
     def __post_init__(self):
         choose("alignment", self.alignment, ("trough", "interpolated"))
@@ -83,6 +85,14 @@ class WindowConfig:
             )
         if self.neighbours and self.footprint_um:
             raise InputError("footprint_um and neighbours are two ways to choose electrodes: give one of them")
+
+    def require_channel(self, n_channels: int) -> None:
+        """Raise where the fixed ``channel`` is none of a recording's."""
+        if not -1 <= self.channel < n_channels:
+            raise InputError(
+                f"there is no channel {self.channel}: this recording has {n_channels}, numbered from 0 to "
+                f"{n_channels - 1}; choose one of them, or -1 for all"
+            )
 
     @property
     def padding(self) -> int:
@@ -212,6 +222,7 @@ def stretches(
                 frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
             )
             holds = {  # of several reasons the first counts
+                Reason.OTHER_CHANNEL: (found.channel != config.channel) & (config.channel >= 0),
                 Reason.BAD_CHANNEL: bad[found.channel],
                 Reason.EDGE_OF_RECORDING: (frame < first + reach) | (frame + reach > end),
                 Reason.CLIPPED: flags & streaming.CLIPPED,
@@ -304,9 +315,10 @@ def cut_windows(
     there are windows enough: ``min_train`` to train; 0: any window; None: not even one. Peaks that are ``known`` are
     taken in place of those of the threshold.
 
-    ``InputError``: A recording shorter than a window; too few windows (:func:`require_enough`); a recording that
-    repeats itself (:func:`require_apart`).
+    ``InputError``: A recording shorter than a window, or without the channel that is asked for; too few windows
+    (:func:`require_enough`); a recording that repeats itself (:func:`require_apart`).
     """
+    config.require_channel(recording.get_num_channels())
     rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
     samples, longest = 2 * config.half_window(rate), int(np.diff(spans).max())
     if longest < samples:
@@ -344,8 +356,8 @@ def cut_windows(
             label[match >= 0] = unit[match[match >= 0]]
         stated = asdict(detection) | asdict(config) | dict(known.finder if known else {})
         stated["split_shares"] = stated.pop("split_fractions")  # as files have called it from the beginning
-        for name in ("footprint_um", "neighbours"):
-            if not stated[name]:
+        for name, off in {"footprint_um": 0, "neighbours": 0, "channel": -1}.items():
+            if stated[name] == off:
                 del stated[name]
         bursts = np.zeros((0, 2), np.int64) if truth is None else truth.bursts
         done = SpikeWindows(

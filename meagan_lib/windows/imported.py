@@ -37,9 +37,9 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
 
     ``InputError``: A recording of voltage, or a file that cannot be downloaded; no such file, a name that is missing, a
     shape that does not fit, a value that is no finite number, windows without spread, or the same window in two splits;
-    neighbours asked for.
+    neighbours or a channel asked for.
     """
-    _refuse_neighbours(recording, config.neighbours)
+    _refuse_electrodes(recording, config)
     entry = catalogue().get(str(recording))
     if entry is None:
         path = _find(recording)
@@ -54,18 +54,23 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
     return _windows_from(arrays | description, paths, config)
 
 
-def _refuse_neighbours(recording: str | Path, neighbours: int) -> None:
-    """Raise where ``neighbours`` are asked of windows without them."""
-    if neighbours:
+def _refuse_electrodes(recording: str | Path, config: WindowConfig) -> None:
+    """Raise where neighbours or a fixed channel are asked of windows that are cut already."""
+    if config.neighbours:
         raise InputError(
-            f"{recording} holds windows of one electrode each, and neighbours is {neighbours}: set neighbours to 0, or "
-            f"give the recording that they were cut from"
+            f"{recording} holds windows of one electrode each, and neighbours is {config.neighbours}: set neighbours "
+            f"to 0, or give the recording that they were cut from"
+        )
+    if config.channel != -1:
+        raise InputError(
+            f"{recording} holds windows that are cut already, and channel is {config.channel}: set channel to -1, and "
+            f"leave the windows of other channels out of the file"
         )
 
 
-def require_readable(recording: str | Path, neighbours: int = 0) -> None:
+def require_readable(recording: str | Path, config: WindowConfig = DEFAULT) -> None:
     """Raise as :func:`open_windows` when a file is damaged or lacks an array; only its table of contents is read."""
-    _refuse_neighbours(recording, neighbours)
+    _refuse_electrodes(recording, config)
     if str(recording) not in catalogue():
         with _contents(_find(recording)):
             pass

@@ -88,19 +88,21 @@ def refuse_early(parts: Mapping[str, Mapping], split_by: str) -> None:
 def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     """Open what notebook 01 would read, of which only the header is read, or look whether windows are readable.
 
-    ``InputError``: A recording or windows that cannot be opened, or that lack the neighbours asked for. The simulated
-    recording is not made, and None like windows.
+    ``InputError``: A recording or windows that cannot be opened, or that lack the neighbours or the channel asked for.
+    The simulated recording is not made, and None like windows.
     """
     from meagan_lib.recordings.opening import SIMULATED, holds_windows, open_recording
     from meagan_lib.windows.cutting import WindowConfig, footprint_electrodes
     from meagan_lib.windows.imported import require_readable
 
-    recording, config = first["recording"], WindowConfig(neighbours=int(first.get("neighbours", 0)))
-    if recording == SIMULATED:
+    recording = first["recording"]
+    config = WindowConfig(neighbours=int(first.get("neighbours", 0)), channel=int(first.get("channel", -1)))
+    if recording in SIMULATED:
         return None
     if holds_windows(recording):
-        return require_readable(recording, config.neighbours)
+        return require_readable(recording, config)
     source = open_recording(recording, **{choice: first.get(choice) or None for choice in ("well", "stream")})
+    config.require_channel(source.get_num_channels())
     footprint_electrodes(source, config)
     return source
 

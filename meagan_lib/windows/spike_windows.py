@@ -36,10 +36,13 @@ class Reason(IntEnum):
     NEIGHBOUR_ACTIVE = 9
     FOOTPRINT_INCOMPLETE = 10
     LARGER_BESIDE = 11
+    OTHER_CHANNEL = 12
 
 
 OF_FOOTPRINTS = (Reason.FOOTPRINT_INCOMPLETE, Reason.LARGER_BESIDE)
-"""Reasons that only windows of several electrodes have: named where there are such peaks."""
+"""Reasons that only windows of several electrodes have."""
+WHERE_ASKED = (*OF_FOOTPRINTS, Reason.OTHER_CHANNEL)
+"""Reasons that a run has only if it asks for it: named where there are such peaks."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Ledger:
     @property
     def reasons(self) -> list[Reason]:
         """The reasons that there can be."""
-        return [r for r in Reason if r not in OF_FOOTPRINTS or (self.reason == r).any()]
+        return [r for r in Reason if r not in WHERE_ASKED or (self.reason == r).any()]
 
     def counts(self) -> dict[str, int]:
         """Count the peaks of each reason, in words."""

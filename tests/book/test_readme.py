@@ -34,7 +34,8 @@ from meagan_lib.workflow import figures, graph
 from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
 BOOK = ROOT / "book" / "pages"
-BOOK_PAGES = [f"book/pages/{name}.md" for name in ("commands", "method", "own_recording", "results")]
+NAMES = "bibliography commands method organoids own_recording results thesis".split()
+BOOK_PAGES = [f"book/pages/{name}.md" for name in NAMES]
 PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md", *BOOK_PAGES]
 TOLD = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", *BOOK_PAGES, "book/pages/it/index.md"]
 

@@ -43,6 +43,8 @@ def row(variant: str, seed: int, auc: float, data: str = "a", against: str = "ba
         ({"variants": [{"group": "a", "name": "b", "against": "c"}]}, "'c', which is not there"),
         ({"variants": [{"group": "a", "name": "b"}, {"group": "a", "name": "b"}]}, "'b' stands there twice"),
         ({"variants": [{"name": "b"}]}, "is no variant"),
+        ({"variants": [{"group": "a", "name": "b", "model": "gmm"}]}, "choose one of transformer_gan, vae_gan"),
+        ({"variants": [{"group": "a", "name": "b", "options": {"total_loss": "thesis"}}]}, "no option of GANConfig"),
         ({"sedes": [1]}, "has no parameter 'sedes'"),
     ],
 )

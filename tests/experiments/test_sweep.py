@@ -47,3 +47,10 @@ def test_the_sweeps_that_are_kept_name_known_options():
 def test_a_table_that_is_not_there_is_told(section):
     with pytest.raises(InputError, match=f"make it with meagan run {section}"):
         sweep.module(section).load("data/none.csv")
+
+
+def test_an_edit_of_a_model_concerns_the_variants_of_that_model_alone():
+    plain, vae_gan = ({"variants": [{"name": "a"} | of]} for of in ({}, {"model": "vae_gan"}))
+    files = [{path.split("/")[-1] for path in sweep.library("ablation", of)} for of in (plain, vae_gan)]
+    assert "gan.py" in files[0] and "vae_gan.py" not in files[0] and {"gan.py", "vae_gan.py"} <= files[1]
+    assert "utility.py" in {path.split("/")[-1] for path in sweep.library("utility", SECTION)}

@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.discriminators import ConvolutionalDiscriminator
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.generators import (
+    CONDITIONING,
     GENERATORS,
     ConvolutionalGenerator,
     Generator,
@@ -57,17 +59,38 @@ def test_the_matrix_of_a_filter_is_its_convolution():
     torch.testing.assert_close(x @ convolution_matrix(taps, 10), expected)
 
 
+@pytest.mark.parametrize("conditioning", CONDITIONING)
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_covariance_within_them(kind):
+def test_an_untrained_conditional_generator_has_the_mean_of_each_class_and_the_covariance_within_them(
+    kind, conditioning
+):
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=3000)
     windows = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 8)) + 10 * rng.standard_normal((3, 8))[labels]
-    config = GANConfig(generator=kind, latent=8, patch=4, width=16, depth=1)
+    config = GANConfig(generator=kind, latent=8, patch=4, width=16, depth=1, conditioning=conditioning)
     generator = build_generator(config, TrainingData(windows.astype(np.float32), labels=labels))
     for k in range(3):
         drawn = generator(torch.randn(20_000, 8), torch.full((20_000,), k)).detach().numpy()
         np.testing.assert_allclose(drawn.mean(0), windows[labels == k].mean(0), atol=0.1)
         np.testing.assert_allclose(np.cov(drawn.T), np.cov(windows[labels == k].T), atol=1.2)
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_a_concatenated_label_is_a_one_beside_z_and_reaches_the_network(kind):
+    data = TrainingData(np.zeros((6, 8), np.float32), labels=np.arange(6) % 3)
+    fields = dict(generator=kind, latent=5, patch=4, width=16, depth=1, on_gaussian=False)
+    generator = build_generator(GANConfig(conditioning="concatenation", **fields), data)
+    z, label = torch.randn(3, 5), torch.tensor([2, 0, 1])
+    beside = generator.with_label(z, label)
+    torch.testing.assert_close(beside, torch.cat([z, torch.eye(3)[label]], dim=1))
+    assert generator.embed.in_features == 8 and generator.classes is None
+    assert ("random\nnumbers $z$,\nlabel", "5 + 3") in generator.outline()
+    drawn = [generator(z[:1], torch.tensor([k])) for k in range(3)]
+    assert all((drawn[i] - drawn[j]).abs().max() > 1e-3 for i, j in ((0, 1), (1, 2)))
+    unlabelled = build_generator(GANConfig(conditioning="concatenation", **fields), TrainingData(data.train))
+    assert unlabelled.embed.in_features == 5
+    with pytest.raises(InputError, match="choose one of addition, concatenation"):
+        build_generator(GANConfig(conditioning="projection", **fields), data)
 
 
 def test_a_bounded_generator_stays_within_one_and_starts_as_the_gaussian_of_artanh():

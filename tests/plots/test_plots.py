@@ -72,6 +72,21 @@ def test_a_whole_chip_is_one_collection_and_not_thousands_of_patches():
     assert [len(axis.collections) + len(axis.patches) for axis in fig.axes[:2]] == [1, 1]
 
 
+@pytest.mark.parametrize("side, first, electrode", [(8, 28, 27), (64, 0, 4095), (1, 63, 0)])
+def test_a_plate_zooms_to_the_electrode_whose_trace_is_drawn(side, first, electrode):
+    places = 42.0 * (first + np.stack(np.divmod(np.arange(side * side), side), axis=1))
+    voltage = np.sin(np.arange(100.0))
+    fig = plots.mea_plate(places, (64 * 42.0,) * 2, electrode, np.arange(100) / 20_000, voltage, "uV")
+    FigureCanvasAgg(fig).draw()
+    axes = {axis.get_label(): axis for axis in fig.axes}
+    (coloured,) = axes["patch"].patches
+    assert np.allclose(np.add(coloured.get_xy(), coloured.get_width() / 2), places[electrode])
+    assert len(axes["patch"].collections[0].get_paths()) == min(side, 8) ** 2
+    (left, right), (bottom, top) = axes["patch"].get_xlim(), axes["patch"].get_ylim()
+    assert left < places[electrode][0] < right and top < places[electrode][1] < bottom
+    assert np.array_equal(axes["trace"].lines[0].get_ydata(), voltage)
+
+
 @pytest.mark.parametrize("positions", [grid(8, 28), grid(64), grid(1), None])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("chip_um", [None, CHIP_UM])

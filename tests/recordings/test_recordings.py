@@ -21,6 +21,7 @@ from meagan_lib.recordings import opening
 from meagan_lib.recordings.catalogue import catalogue, fetch, files
 from meagan_lib.recordings.formats import READERS
 from meagan_lib.recordings.opening import amplitude_unit, holds_windows, open_recording, rails, source_sha256
+from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.imported import open_windows
@@ -474,3 +475,12 @@ def test_files_that_are_no_windows_are_refused(tmp_path):
     assert not holds_windows(tmp_path / "absent.h5")
     with pytest.raises(InputError, match="holds windows already cut"):
         open_recording(tmp_path / "objects.npz")
+
+
+def test_the_simulated_chip_has_all_electrodes_and_the_duration_that_was_asked_for(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(opening, "DATA", tmp_path)
+    monkeypatch.setattr(opening, "simulate", lambda config, path: asked.append(config))
+    with pytest.raises(FileNotFoundError):  # nothing was written
+        open_recording("simulated_chip", simulation=SimulationConfig(seed=3, duration_s=2.0))
+    assert asked == [SimulationConfig(seed=3, duration_s=2.0, patch=64, n_units=200)]

@@ -147,6 +147,25 @@ def test_artefacts_clipped_windows_bad_channels_and_edges_have_their_own_reasons
     assert reasons_of(near, [45, 20_000, 39_955], window_ms=5.0) == ["EDGE_OF_RECORDING", "KEPT", "EDGE_OF_RECORDING"]
 
 
+def test_of_a_fixed_channel_alone_spikes_become_windows_and_the_others_are_accounted_for(tmp_path):
+    frames, channels = [5000, 9000, 15_000, 15_030, 25_000], [0, 1, 1, 1, 2]
+    recording = planted(frames, channels)
+    fates = reasons_of(recording, frames, channel=1)
+    assert fates == ["OTHER_CHANNEL", "KEPT", "NEXT_TOO_CLOSE", "PREVIOUS_TOO_CLOSE", "OTHER_CHANNEL"]
+    windows = cut_windows(recording, DetectionConfig(), WindowConfig(channel=1), path=tmp_path / "windows.h5")
+    assert set(windows.channel) == {1} and windows.detection["channel"] == 1
+    assert windows.ledger.counts()["other channel"] == 2
+    everywhere = cut_windows(recording, DetectionConfig(), WindowConfig())
+    assert "channel" not in everywhere.detection and "other channel" not in everywhere.ledger.counts()
+    np.testing.assert_array_equal(windows.windows, everywhere.windows[everywhere.channel == 1])
+
+
+@pytest.mark.parametrize("channel", [-2, 3])
+def test_a_channel_that_does_not_exist_is_refused_with_those_that_do(channel):
+    with pytest.raises(InputError, match=f"no channel {channel}: this recording has 3, numbered from 0 to 2"):
+        cut_windows(planted([5000]), DetectionConfig(), WindowConfig(channel=channel))
+
+
 @given(st.lists(st.integers(100, 39_900), min_size=1, max_size=60, unique=True), st.floats(0.6, 10.0))
 @settings(max_examples=25, deadline=None)
 def test_kept_peaks_have_no_neighbour_within_the_guard(frames, guard_ms):

@@ -63,10 +63,14 @@ def test_neighbours_are_refused_before_anything_runs(tmp_path):
     ):
         with pytest.raises(InputError, match="one electrode each.*set neighbours to 0"):
             refuse()
+    with pytest.raises(InputError, match="cut already, and channel is 0: set channel to -1"):
+        merging.open_early({"recording": str(tmp_path / "cut.npz"), "channel": 0})
     np.zeros((1000, 16), np.int16).tofile(tmp_path / "chip.raw")
     (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 20000, n_channels: 16, dtype: int16, uv_per_step: 1.0}")
     with pytest.raises(InputError, match="positions.*set neighbours to 0"):
         merging.open_early({"recording": str(tmp_path / "chip.raw"), "neighbours": 4})
+    with pytest.raises(InputError, match="no channel 16: this recording has 16"):
+        merging.open_early({"recording": str(tmp_path / "chip.raw"), "channel": 16})
     with pytest.raises(InputError, match="neighbours is -1"):
         merging.open_early({"recording": "simulated", "neighbours": -1})
 

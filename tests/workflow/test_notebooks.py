@@ -203,6 +203,11 @@ def test_notebook_06_looks_at_the_recording_of_notebook_01_as_it_does_unless_tol
     assert other["recording"] == "spikerbox"
 
 
+def test_a_run_may_end_after_notebook_01():
+    files = check("alone", resolve("chip", [], ["01_preprocessing.duration_s=2"]))
+    assert [path.name for path in files] == ["01_preprocessing.yaml"]
+
+
 def test_recordings_have_labels_of_their_own():
     given = ["day1/chip.brw", "day2/chip.brw", "locust", "chip-2.brw", "a 'b'.nwb"]
     assert merging.labels(given) == ["chip", "chip-2", "locust", "chip-2-2", "a_b_"]

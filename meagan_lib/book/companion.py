@@ -1,0 +1,127 @@
+"""Pages that say what of the thesis runs here, what came out, and what is cited; they are kept in ``book/pages``.
+
+What stands there between ``<!-- made: NAME -->`` and ``<!-- end -->`` is what the function of that name in ``PARTS``
+returns; ``python -m meagan_lib.book.companion`` writes it anew.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import yaml
+
+from meagan_lib import ROOT, InputError
+from meagan_lib.book.conclusions import conclusions
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import find_notebook
+from meagan_lib.workflow.files import write_if_changed
+
+PAGES = ROOT / "book" / "pages"
+THESIS, BIBLIOGRAPHY = ROOT / "book" / "thesis.yaml", ROOT / "book" / "bibliography.yaml"
+PLACE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+RUNS = ("concepts", "locust", "images", "full")
+"""Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
+
+
+def heading(notebook: str, name: str) -> str:
+    """Return a heading of a notebook in full, of which ``name`` is the number or how its words begin.
+
+    ``InputError``: a notebook without that heading.
+    """
+    cells = json.loads(find_notebook(notebook).read_text())["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in "".join(cell["source"]).splitlines()]
+    for title in (line.lstrip("#").strip() for line in lines if line.startswith("#")):
+        if title.startswith(f"{name} ") or re.sub(r"^[\d.]+ ", "", title).startswith(name):
+            return title
+    raise InputError(f"no heading of notebook {notebook} begins with '{name}'")
+
+
+def linked_notebook(notebook: str, names: Sequence[str]) -> str:
+    """Return a link to a notebook and, in italics, those of its headings that are meant."""
+    path = find_notebook(notebook).relative_to(ROOT)
+    short = notebook.partition("_")[0]
+    words = f"notebook {int(short)}" if short.isdecimal() else short
+    told = [heading(notebook, name) for name in names if name != short]
+    return f"[{words}](../../{path})" + "".join(f"{', ' * (i > 0) or ' '}*{title}*" for i, title in enumerate(told))
+
+
+def linked_figure(name: str) -> str:
+    """Return a link to a registered figure, ``id`` or ``run/id``, where a kept run has it; its words otherwise."""
+    run, _, id = name.rpartition("/")
+    figures.entry(id)
+    words = re.sub(r"^(transformer_gan|vae_gan|c\d+|organoid)_", "", id).replace("_", " ")
+    places = [f"figures/{kept}/{id}.png" for kept in ([run] if run else RUNS)]
+    kept = next((place for place in places if (ROOT / place).is_file()), None)
+    return f"[{words}](../../{kept})" if kept else words
+
+
+def headings() -> str:
+    """Return a table for each chapter of the thesis: its headings, where each runs here, its figures."""
+    parts = []
+    for chapter in yaml.safe_load(THESIS.read_text()):
+        known = f"*{chapter['known'][0].upper()}{chapter['known'][1:]}.*\n\n" if "known" in chapter else ""
+        rows = [f"### {chapter['chapter']}\n\n{known}| heading of the thesis | runs here | figures |\n|---|---|---|"]
+        for line in chapter["headings"]:
+            runs = [linked_notebook(*each) for each in line.get("runs", {}).items()]
+            told = "; ".join([*runs, *filter(None, [line.get("note")])])
+            shown = " · ".join(map(linked_figure, line.get("figures", [])))
+            anew = f" (thesis: {line['drawn']})" if "drawn" in line else ""
+            rows.append(f"| {line['heading']} | {told} | {shown}{anew} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def sources() -> str:
+    """Return the list of what the companion follows."""
+    return "\n".join(f"- **{each['who']}**: {each['told']}." for each in bibliography()["sources"])
+
+
+def works() -> str:
+    """Return the list of all works that are cited: authors, year, title, where, identifier."""
+    lines = []
+    for work in bibliography()["works"]:
+        year = f" ({work['year']})" if "year" in work else ""
+        where = f" {work['in']}." if "in" in work else ""
+        lines.append(f"- {work['who']}{year}. *{work['title']}*.{where}{identifier(work.get('id', ''))}")
+    return "\n".join(lines)
+
+
+def identifier(id: str) -> str:
+    """Return ``arXiv:…``, ``doi:…`` or an address as a link, after a space; nothing where there is none."""
+    kind, _, number = id.partition(":")
+    homes = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+    address = homes[kind] + quote(number) if kind in homes else id
+    return f" [{id.removeprefix('https://')}]({address})" if id else ""
+
+
+def bibliography() -> dict[str, list[dict]]:
+    """Return ``sources`` and ``works`` as ``book/bibliography.yaml`` has them."""
+    return yaml.safe_load(BIBLIOGRAPHY.read_text())
+
+
+PARTS = {part.__name__: part for part in (headings, conclusions, sources, works)}
+
+
+def made_anew(page: Path) -> str:
+    """Return a page of ``book/pages`` with its parts as they should be."""
+    return PLACE.sub(lambda place: place[1] + PARTS[place[2]]() + "\n" + place[3], page.read_text())
+
+
+def kept_pages() -> list[Path]:
+    """Return the pages with parts that are made."""
+    return [page for page in sorted(PAGES.glob("*.md")) if PLACE.search(page.read_text())]
+
+
+def main() -> int:
+    """Write the parts anew: ``python -m meagan_lib.book.companion``."""
+    for page in kept_pages():
+        write_if_changed(page, made_anew(page))
+        print(page.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
