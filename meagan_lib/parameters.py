@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from meagan_lib import ROOT, InputError, did_you_mean, network
+from meagan_lib import ROOT, InputError, did_you_mean, network, windows
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.windows import merging, require_detector
+from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
     RESULTS,
@@ -207,7 +207,7 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         return checked
     if (least := first["min_train_windows"]) < 1:
         raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
-    require_detector(first["detector"], first["false_positives"])
+    windows.require_detector(first["detector"], first["false_positives"])
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
     last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
@@ -221,5 +221,5 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         checked[name, merging.FIRST] = first | merge
     else:
         voltage = merging.open_early(first) is not None or first["recording"] == "simulated"
-        require_detector(first["detector"], first["false_positives"], voltage)
+        windows.require_detector(first["detector"], first["false_positives"], voltage)
     return checked
