@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from meagan_lib import ROOT, InputError, did_you_mean, network
+from meagan_lib import ROOT, InputError, did_you_mean, network, recordings, windows
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.windows import merging, require_detector
+from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
     RESULTS,
@@ -207,7 +207,7 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         return checked
     if (least := first["min_train_windows"]) < 1:
         raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
-    require_detector(first["detector"], first["false_positives"])
+    windows.require_detector(first["detector"], first["false_positives"])
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     if set(benchmark.THESIS.values()) <= set(notebooks):  # a run may end before they are compared
         checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
@@ -221,8 +221,6 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
         merging.refuse_early(parts, merge["split_by"])
         checked[name, merging.FIRST] = first | merge
     else:
-        from meagan_lib.recordings import SIMULATED  # of what reads recordings, which not every command waits for
-
-        voltage = merging.open_early(first) is not None or first["recording"] in SIMULATED
-        require_detector(first["detector"], first["false_positives"], voltage)
+        voltage = merging.open_early(first) is not None or first["recording"] in recordings.SIMULATED
+        windows.require_detector(first["detector"], first["false_positives"], voltage)
     return checked

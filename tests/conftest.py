@@ -28,12 +28,13 @@ from meagan_lib.workflow.execution import RESULTS
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 torch.set_num_threads(1)  # small networks: more threads only wait for one another
+sys.modules.setdefault("rfc3987_syntax", None)  # nbformat's validator would compile a grammar of URIs, as in a job
 FIGURE_FILES = (".png", ".svg", ".npz")
 """What every figure leaves, by suffix."""
 
 
-LONGEST = ("test_run", "test_concepts", "test_notebook", "test_several_recordings")
-"""Files that take a minute or more on a core, from the longest on."""
+LONGEST = ("test_run", "test_notebook", "test_concepts", "test_several_recordings", "test_command", "test_chapter")
+"""Files that take twenty seconds or more on a core, from the longest on."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,9 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
 
 
-def meagan(*arguments: str) -> subprocess.CompletedProcess:
+def meagan(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     """The command, as from a terminal."""
-    return subprocess.run([sys.executable, "-m", "meagan_lib.cli", *arguments], capture_output=True, text=True)
+    command = [sys.executable, "-m", "meagan_lib.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env)
+
+
+def without_home(**variables: str) -> dict[str, str]:
+    """The environment without what tells a user's name, home and settings, but for the ``variables`` given."""
+    told = ("HOME", "LOGNAME", "USER", "XDG_", "MPL", "IPYTHON", "JUPYTER", "SNAKEMAKE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(told)} | variables
 
 
 def forget(run: str) -> None:
@@ -53,10 +61,16 @@ def forget(run: str) -> None:
     shutil.rmtree(figures.folder(run), ignore_errors=True)
 
 
+def graph(run: str, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess:
+    """Snakemake for a run whose parameters are written, without the command around it."""
+    always = f"--cores 2 --nolock --rerun-triggers mtime --config run={run}".split()
+    command = [python, "-m", "snakemake", *arguments, *always]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
 def planned_jobs(run: str) -> dict[str, int]:
     """What Snakemake would do for a run whose parameters are written: rule → number of jobs."""
-    plan = f"{sys.executable} -m snakemake --dry-run --quiet rules --cores 2 --nolock --config run={run}".split()
-    done = subprocess.run(plan, capture_output=True, text=True, cwd=ROOT)
+    done = graph(run, "--dry-run", "--quiet", "rules")
     assert done.returncode == 0, done.stderr
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.M)}
 

@@ -1,13 +1,11 @@
 """Few windows, or windows of one kind only: what a refusal advises works in every notebook, to the end."""
 
 import re
-from functools import partial
 
 import nbformat
 import numpy as np
 import pytest
 import yaml
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError, workflow
@@ -21,6 +19,7 @@ from meagan_lib.parameters import resolve
 from meagan_lib.windows import features
 from meagan_lib.windows.splits import LEAST
 from meagan_lib.workflow import execution, sections
+from tests.cheaper import cheaper
 from tests.conftest import spikes
 
 SHORT = {
@@ -31,14 +30,16 @@ SHORT = {
 }
 
 
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    """Whether classifiers can be fitted to so few windows does not depend on how many trees and steps they take."""
+    for name, its in cheaper(classifiers).items():
+        monkeypatch.setattr(classifiers, name, its)
+
+
 @pytest.fixture
 def run_notebooks(tmp_path, monkeypatch):
-    """A function from windows, overrides and numbers of notebooks to the figures that these make, at smoke size.
-
-    Its classifiers have a few trees: whether they can be fitted to so few windows does not depend on how many.
-    """
-    few_trees = partial(lambda trees, **given: trees(**given | {"max_iter": 2}), HistGradientBoostingClassifier)
-    monkeypatch.setattr(classifiers, "HistGradientBoostingClassifier", few_trees)
+    """A function from windows, overrides and numbers of notebooks to the figures that these make, at smoke size."""
     monkeypatch.setattr(workflow, "save_figure", lambda fig, id, **_: made.add(id))
     for module in (execution, benchmark):
         monkeypatch.setattr(module, "RESULTS", tmp_path)

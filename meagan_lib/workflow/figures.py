@@ -140,7 +140,7 @@ def settle_layout(fig: "Figure") -> None:
     The solver behind constrained layout sums in the order of memory addresses: its last bits change from run to run.
     """
     fig.draw_without_rendering()
-    fig.set_layout_engine("none")
+    fig.set_layout_engine(None)  # with "none" a placeholder would stay, for which savefig draws everything twice
 
     def on_grid(values: np.ndarray) -> np.ndarray:
         return np.round(np.asarray(values) * 2**20) / 2**20

@@ -8,10 +8,12 @@ import pytest
 import scipy.stats
 
 from meagan_lib import InputError
+from meagan_lib.evaluation import classifiers
 from meagan_lib.experiments import ablation, sweep
 from meagan_lib.experiments.ablation import DECLARED, METRICS, Variant, effects, load, reading, train, variants
 from meagan_lib.models.gan import GAN, SCHEDULES, GANConfig
 from meagan_lib.parameters import of_preset
+from tests.cheaper import cheaper
 
 SECTION = {
     "seeds": [0, 1],
@@ -102,6 +104,8 @@ def test_the_reading_follows_the_scores():
 
 def test_a_variant_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "RESULTS", tmp_path)
+    for name, its in cheaper(classifiers).items():
+        monkeypatch.setattr(classifiers, name, its)
     (tmp_path / "run" / "recordings" / "a").mkdir(parents=True)
     windows.save(tmp_path / "run" / "recordings" / "a" / "windows.h5")
     receipts = [sweep.execute("run", "ablation", "a", case, SECTION) for case in ("reach", "hinge_bare")]

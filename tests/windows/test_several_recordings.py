@@ -1,21 +1,20 @@
 """A run of several recordings, at smoke size: one that fails is named, the others are kept and merged."""
 
 import shlex
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import yaml
 
-from meagan_lib import ROOT, InputError, cli
+from meagan_lib import InputError, cli
 from meagan_lib.parameters import check, resolve
 from meagan_lib.recordings.simulation import SimulationConfig, simulate
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import write_if_changed
-from tests.conftest import forget, meagan
+from tests.conftest import forget, graph, meagan
 
 MANY = "test-many"
 
@@ -47,20 +46,8 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
     before = receipts[0].stat().st_mtime_ns
     for path, parameters in check(MANY, resolve("smoke", [a, b], asked)).items():
         write_if_changed(path, yaml.safe_dump(parameters))
-    graph = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        f"results/{MANY}/receipts/01_preprocessing.json",
-        "--cores",
-        "2",
-        "--config",
-        f"run={MANY}",
-        "--nolock",
-        "--rerun-triggers",
-        "mtime",
-    ]
-    done = subprocess.run(graph, capture_output=True, text=True, cwd=ROOT)
+    target = f"results/{MANY}/receipts/01_preprocessing.json"
+    done = graph(MANY, target)
     assert done.returncode == 0, done.stdout + done.stderr
     assert receipts[0].stat().st_mtime_ns == before and receipts[1].exists()
     merged = SpikeWindows.load(RESULTS / MANY / "windows.h5")
@@ -76,13 +63,11 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
     next(figures.folder(MANY).glob("recordings/b/*.png")).write_bytes(b"")
     with pytest.raises(InputError, match=f"1 of {n} .*: recordings/b/.*: the picture differs"):
         cli.verify(MANY)
-    again = subprocess.run([*graph, "--dry-run"], capture_output=True, text=True, cwd=ROOT)
+    again = graph(MANY, target, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
 
     (several / "a b").symlink_to(sys.prefix)
-    graph[0] = str(several / "a b" / "bin" / "python")
-    shown = subprocess.run(
-        [*graph, "--dry-run", "--forceall", "--printshellcmds"], capture_output=True, text=True, cwd=ROOT
-    )
+    python = str(several / "a b" / "bin" / "python")
+    shown = graph(MANY, target, "--dry-run", "--forceall", "--printshellcmds", python=python)
     commands = [shlex.split(line.partition(" exec ")[2]) for line in shown.stdout.splitlines() if " exec " in line]
-    assert [command[0] for command in commands] == [graph[0]] * 3, shown.stdout + shown.stderr
+    assert [command[0] for command in commands] == [python] * 3, shown.stdout + shown.stderr

@@ -1,6 +1,5 @@
 """The ``meagan`` command: wrong words are answered before anything starts."""
 
-import os
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 from meagan_lib import ROOT, cli
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.graph import engine_error
-from tests.conftest import forget, meagan
+from tests.conftest import forget, meagan, without_home
 
 
 @pytest.mark.parametrize(
@@ -61,28 +60,14 @@ def test_a_command_that_is_not_understood_is_answered_with_its_usage(arguments, 
     assert "Traceback" not in told.stderr
 
 
-def without_home(**variables: str) -> dict[str, str]:
-    """The environment without what tells a user's name, home and settings, but for the ``variables`` given."""
-    told = ("HOME", "LOGNAME", "USER", "XDG_", "MPL", "IPYTHON", "JUPYTER", "SNAKEMAKE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(told)} | variables
-
-
-def test_a_run_needs_no_home_that_can_be_written(tmp_path):
-    """From the engine to the kernel of a notebook, which finds no spikes; a home may be a file or not be there."""
-    file, run = tmp_path / "file", "test-home"
-    file.write_text("")
-    command = [sys.executable, "-m", "meagan_lib.cli", "run", "smoke", "--name", run]
+def test_a_run_needs_no_home(tmp_path):
+    """From the engine to the kernel of a notebook, which finds no spikes; ``test_run`` has a home that is a file."""
+    run = "test-home"
+    too_high = ["--set", "01_preprocessing.threshold_mad=200.0", "--set", "01_preprocessing.duration_s=3.0"]
     try:
-        for home in (file, "/proc/nowhere"):
-            done = subprocess.run(
-                [*command, "--set", "01_preprocessing.threshold_mad=200.0", "--set", "01_preprocessing.duration_s=3.0"],
-                capture_output=True,
-                text=True,
-                cwd=ROOT,
-                env=without_home(HOME=str(home)),
-            )
-            assert done.returncode == 1 and "too few isolated spikes" in done.stderr, done.stderr
-            assert str(home) not in done.stderr + (RESULTS / run / "receipts" / "01_preprocessing.log").read_text()
+        done = meagan("run", "smoke", "--name", run, *too_high, env=without_home(HOME="/proc/nowhere"))
+        assert done.returncode == 1 and "too few isolated spikes" in done.stderr, done.stderr
+        assert "nowhere" not in done.stderr + (RESULTS / run / "receipts" / "01_preprocessing.log").read_text()
     finally:
         forget(run)
 

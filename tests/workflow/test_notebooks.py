@@ -33,7 +33,7 @@ LESSONS = [path.stem for folder in (CONCEPTS, SOLUTIONS) for path in sorted(fold
 
 def test_kernels_and_fits_do_not_wait_for_what_reads_notebooks():
     modules = "sys, meagan_lib.experiments.benchmark, meagan_lib.cli"
-    code = f"import {modules}; print(*{{'nbformat', 'papermill', 'pandas'}} & set(sys.modules))"
+    code = f"import {modules}; print(*{{'nbformat', 'papermill', 'pandas', 'scipy', 'numba'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == ""
 
