@@ -147,7 +147,7 @@ def _convolution(axis: Axes, n: int, layers: Sequence[Layer]) -> None:
     chosen = {len(rows[-1]) // 2}
     lit = [chosen]
     for first, kernel in reversed(sources):
-        chosen = {int(first[j]) + i for j in chosen for i in range(kernel)}
+        chosen = {int(first[j]) + i for j in chosen if 0 <= j < len(first) for i in range(kernel)}  # zeros see nothing
         lit.append(chosen)
     for level, (places, chosen) in enumerate(zip(rows, lit[::-1])):
         colour = DISCRIMINATOR if level == 0 else DATA if level == len(layers) else GENERATED

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from PIL import Image
 
 from meagan_lib import plots
 from meagan_lib.evaluation.statistics import paired
+from meagan_lib.plots import c1_networks
 
 VERDICTS = ["good", "constant", "dead", "clipped", "noisy", "mains"]
 CHIP_UM = (64 * 42.0, 64 * 42.0)
@@ -740,3 +742,18 @@ def test_each_pair_of_seeds_is_a_dot_in_the_colour_of_the_model_that_is_nearer(s
         assert to_rgba(dot.get_color()) == to_rgba(plots.COLOURS[nearer])
     bold = [text.get_text() for text in fig.axes[0].texts if text.get_fontweight() == "bold"]
     assert bold == ["q < 0.001"] and "q = 0.200" in texts(fig)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_drawn_convolution_sees_the_inputs_that_the_gradient_reaches(kernel, stride, depth):
+    convolutions = [torch.nn.Conv1d(1, 1, kernel, stride, kernel // 2) for _ in range(depth)]
+    for convolution in convolutions:
+        torch.nn.init.ones_(convolution.weight)
+    x = torch.zeros(1, 1, 28, requires_grad=True)
+    output = torch.nn.Sequential(*convolutions)(x)[0, 0]
+    (gradient,) = torch.autograd.grad(output[len(output) // 2], x)
+    fig = c1_networks.convolution(28, [(kernel, stride, kernel // 2)] * depth)
+    assert f"({(gradient > 0).sum()} of 28 seen)" in fig.axes[0].get_xlabel()
+    assert fig.axes[0].get_yticklabels()[-1].get_text() == f"layer {depth}: {len(output)}"
