@@ -76,35 +76,38 @@ def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, 
 
 
 def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Draw accuracy, quality and coverage of two GANs in training, a line for each training.
+    """Draw accuracies, quality and coverage of two GANs in training, a line for each training.
 
     Parameters
     ----------
     gans
-        Of each GAN ``pretraining`` (batches, n) and ``accuracy`` of its discriminator, ``quality`` and ``coverage`` of
-        its generator, each (epochs, n), at ``epoch`` (epochs,).
+        Of each GAN ``pretraining`` (batches, n) of its discriminator, ``accuracy`` and ``accuracy of G`` (epochs + 1,
+        n), ``quality`` and ``coverage`` of its generator (snapshots, n), at ``epoch`` (snapshots,).
     """
-    fig = lesson_figure(4.0)
-    axes = fig.subplots(2, 2)
+    fig = lesson_figure(3.9)
+    axes = fig.subplots(2, 3)
     panels = {
-        "pretraining": "accuracy of D in pre-training",
-        "accuracy": "accuracy of D in the game",
-        "quality": "quality: fraction of sinusoids",
-        "coverage": "coverage: fraction of cells",
+        "pretraining": "accuracy of D, pre-training",
+        "accuracy": "accuracy of D, game",
+        "accuracy of G": "accuracy of G, game",
+        "quality": "quality: sinusoids",
+        "coverage": "coverage: cells",
     }
     for axis, (key, title) in zip(axes.flat, panels.items()):
         for its, colour in zip(gans.values(), GANS):
-            steps = np.arange(len(its[key])) if key == "pretraining" else its["epoch"]
+            steps = its["epoch"] if key in ("quality", "coverage") else np.arange(len(its[key]))
             axis.plot(steps, its[key], color=colour, linewidth=0.9, alpha=0.8)
         axis.set(xlabel="batch" if key == "pretraining" else "epoch", ylim=(0, 1.03), xlim=(0, None))
+        axis.set_ylabel("fraction of curves" if key != "coverage" else "fraction of cells")
         panel_title(axis, title)
     for axis in axes[0]:
         axis.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     handles = [
-        Line2D([], [], color=colour, label=f"{label} (one line per training)") for label, colour in zip(gans, GANS)
+        Line2D([], [], color=colour, label=f"{label}\n(one line per training)") for label, colour in zip(gans, GANS)
     ]
     handles.append(Line2D([], [], color="0.6", linewidth=0.8, linestyle="--", label="chance"))
-    fig.legend(handles=handles, loc="outside upper center", ncols=3)
+    axes[1, 2].axis("off")
+    axes[1, 2].legend(handles=handles, loc="center")
     return fig
 
 
