@@ -102,7 +102,8 @@ def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     if holds_windows(recording):
         return require_readable(recording, config)
     source = open_recording(recording, **{choice: first.get(choice) or None for choice in ("well", "stream")})
-    config.require_channel(source.get_num_channels())
+    if config.channel != -1:
+        config.require_channel(source.get_num_channels())
     footprint_electrodes(source, config)
     return source
 
