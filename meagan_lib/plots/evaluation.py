@@ -285,7 +285,9 @@ def moment_matching(
             _, colour, marker = SOURCES[model]
             for (value, *interval), shift, face in zip(by_model[model], (-0.13, 0.13), (colour, "white")):
                 axis.plot(interval, [y + shift, y + shift], color=colour, linewidth=1)
-                axis.plot(value, y + shift, marker, color=colour, markerfacecolor=face, markersize=5)
+                axis.plot(
+                    value, y + shift, marker=marker, linestyle="", color=colour, markerfacecolor=face, markersize=5
+                )
         style.set_rows(axis, [LABELS[model] for model in models], line=True)
         axis.set_title(label)
     faces = {"without moment matching": "0.3", "with moment matching": "white"}

@@ -123,7 +123,7 @@ MISTAKES = {
         (" + (e[label] * f).sum(axis=1)", "", "did you forget e(y) · f?"),
         ("(e[label] * f).sum(axis=1)", "(e.sum(axis=0) * f).sum(axis=1)", "did you add all rows of e?"),
         ("np.log(1 - d_generated)", "np.log(d_generated)", "it is log(1 − D) there"),
-        ("return np.log(d_real).mean() + ", "return -np.log(d_real).mean() - ", "it is what it maximises"),
+        ("return np.log(d_real).mean() + ", "return -np.log(d_real).mean() - ", "is what it maximises"),
         ("(length + 2 * p - k) // s + 1", "(length + 2 * p - k) // s", "did you forget the + 1?"),
         ("(length - 1) * s - 2 * p", "length * s - 2 * p", "L inputs are L − 1 steps of s"),
         ("(length - 1) * s - 2 * p", "(length - 1) * s - p", "cuts off p at both ends"),

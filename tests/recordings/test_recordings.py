@@ -31,7 +31,7 @@ from tests.conftest import detect
 
 
 def test_an_unknown_name_tells_the_known_ones():
-    with pytest.raises(InputError, match="neither a file nor a name.*simulated, locust"):
+    with pytest.raises(InputError, match="neither a file nor a name.*simulated, simulated_chip, locust"):
         open_recording("locus")
 
 
@@ -481,6 +481,6 @@ def test_the_simulated_chip_has_all_electrodes_and_the_duration_that_was_asked_f
     asked = []
     monkeypatch.setattr(opening, "DATA", tmp_path)
     monkeypatch.setattr(opening, "simulate", lambda config, path: asked.append(config))
-    with pytest.raises(FileNotFoundError):  # nothing was written
+    with pytest.raises(InputError, match="FileNotFoundError"):  # nothing was written
         open_recording("simulated_chip", simulation=SimulationConfig(seed=3, duration_s=2.0))
     assert asked == [SimulationConfig(seed=3, duration_s=2.0, patch=64, n_units=200)]
