@@ -211,7 +211,7 @@ def remedies(
     paths: Mapping[str, Mapping[str, np.ndarray]], distances: Mapping[str, Mapping[str, np.ndarray]], limit: float
 ) -> Figure:
     """Draw what remedies do to the game V = θψ: paths (steps, 2) by remedy and order, distances (steps,) below."""
-    fig = lesson_figure(4.1)
+    fig = lesson_figure(4.3)
     planes, curves = fig.subplots(2, len(paths), height_ratios=[1.15, 1])
     for plane, curve, (remedy, by_order) in zip(planes, curves, paths.items()):
         _plane(plane, limit, remedy)
@@ -231,7 +231,7 @@ def remedies(
 
 def bilinear(paths: Mapping[str, np.ndarray], limit: float, titles: Mapping[str, str]) -> Figure:
     """Draw both orders of the game V = θψ for some rates: paths (steps, 2), with a title for each."""
-    fig = Figure(figsize=(4.4, 2.7), layout="constrained")
+    fig = Figure(figsize=(4.4, 3.1), layout="constrained")
     for axis, (order, path) in zip(fig.subplots(1, 2, sharey=True), paths.items()):
         _plane(axis, limit, titles[order])
         _path(axis, path, ORDERS[order], order)
