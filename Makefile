@@ -25,7 +25,7 @@ book: $(READY)
 	@$(VENV)/bin/meagan book $(or $(NAME),$(RUN))
 
 test: $(READY)
-	@$(VENV)/bin/python -m pytest -p no:nbval
+	@PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -p no:nbval
 
 lab: $(READY)
 	@$(VENV)/bin/python -c "import meagan_lib, jupyterlab.labapp as lab; lab.main()" notebooks

@@ -155,15 +155,27 @@ MISTAKES = {
 """Plausible wrong solutions of each notebook's exercises: what stands in the right one, what instead, and, for those
 that the notebook knows, what it says of them."""
 
-NO_SVG = """
+CHEAPER = """
+import functools, gc
 from matplotlib.figure import Figure
+from meagan_lib import book
+from meagan_lib.workflow import figures
 
-savefig = Figure.savefig
-Figure.savefig = lambda fig, to, *, format, savefig=savefig, **given: (
-    to.write_text("") if format == "svg" else savefig(fig, to, format=format, **given)
-)
+
+def drawn(fig, to, *, format, savefig=Figure.savefig, **given):
+    if format == "svg":
+        return to.write_text("")
+    fig.set_layout_engine(None)
+    savefig(fig, to, format=format, **given)
+
+
+Figure.savefig = drawn
+figures.settle_layout = lambda fig: None
+book.spike_windows = functools.cache(book.spike_windows)
+gc.collect = lambda *_: 0
 %reset -f
 """
+"""Figures are drawn once and not laid out, which takes most of the time; windows of the bridges are cut once."""
 
 
 def solution(name: str) -> nbformat.NotebookNode:
@@ -196,9 +208,9 @@ def lessons(tmp_path_factory):
     """The cells of all concepts in their smoke form, executed, and the folder of their figures.
 
     One kernel does them all, for its start takes longest; nothing of a concept is left when the next one starts.
-    Pictures are drawn as PNG: what is drawn again as SVG is the same, and the whole run has its own.
+    The whole run of notebooks 01 to 05 lays its figures out and has them as SVG.
     """
-    staging, cells = tmp_path_factory.mktemp("staging"), [nbformat.v4.new_code_cell(NO_SVG)]
+    staging, cells = tmp_path_factory.mktemp("staging"), [nbformat.v4.new_code_cell(CHEAPER)]
     for name, given in of_preset("concepts_smoke").items():
         for cell in nbformat.read(find_notebook(name), as_version=4).cells:
             cell.id = f"{name}-{cell.id}"
