@@ -1,7 +1,6 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one."""
 
 import errno
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +34,8 @@ def run(
     ] = (),
     name: Annotated[str, typer.Option(help="name of the run: results/NAME and figures/NAME")] = "",
     set_: Annotated[list[str], typer.Option("--set", help="notebook.parameter=value, as often as you like")] = (),
-    cores: Annotated[int, typer.Option(help="jobs side by side", min=1)] = os.cpu_count() or 1,
+    cores: Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)] = None,
+    profile: Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")] = "",
 ) -> None:
     """Execute the notebooks that are out of date, and show scores, figures and times."""
     parameters = resolve(preset, recording, set_)
@@ -47,7 +47,7 @@ def run(
         recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         of = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
         console.print(f"run {name} ({preset}){f', {of}' if recordings else ''}", soft_wrap=True)
-        run_graph(name, cores)
+        run_graph(name, cores, profile)
     summary(name)
     if not sweep.section_in(parameters):
         book = f"make book NAME={name} makes pages of it, " if merging.FIRST in parameters else ""

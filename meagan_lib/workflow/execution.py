@@ -21,6 +21,7 @@ from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
 from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
+from meagan_lib.workflow.machine import place_of_its_own
 from meagan_lib.workflow.sections import needs, remove_left_out
 
 if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
@@ -251,7 +252,7 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
     try:
-        with progress.noted(title, RESULTS / whole):
+        with place_of_its_own(), progress.noted(title, RESULTS / whole):
             work()
     except Exception as error:
         if isinstance(error, OSError) and is_disk_full(complaint.parent, error):

@@ -14,9 +14,10 @@ import yaml
 from rich.console import Console
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.workflow import board, figures, progress
+from meagan_lib.workflow import board, cluster, figures, progress
 from meagan_lib.workflow.execution import RESULTS, executed, part
 from meagan_lib.workflow.files import DISK_FULL, is_disk_full, write_if_changed
+from meagan_lib.workflow.machine import available_cores
 
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
@@ -64,10 +65,13 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
         left.unlink()
 
 
-def run_graph(name: str, cores: int) -> None:
+def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     """Run the Snakemake graph in this process; its own output goes to ``results/<name>/snakemake.log``.
 
-    ``InputError``: when a notebook failed, with its sentence.
+    Jobs run here, on so many ``cores``, or where a ``profile`` says (:func:`meagan_lib.workflow.cluster.find_profile`).
+    None are all that this process may use, or as many jobs as the profile says.
+
+    ``InputError``: when a notebook failed, with its sentence, or there is no such profile.
     """
     from snakemake.cli import main as snakemake
 
@@ -80,7 +84,10 @@ def run_graph(name: str, cores: int) -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     flags = "--quiet host reason rules --nolock --rerun-incomplete --rerun-triggers mtime --keep-going"
-    arguments = ["--cores", str(cores), "--config", f"run=!!str {name}", *flags.split()]
+    arguments = ["--workflow-profile", str(cluster.find_profile(profile))] if profile else []
+    if cores or not profile:
+        arguments += ["--cores", str(cores or available_cores())]
+    arguments += ["--config", f"run=!!str {name}", *flags.split()]
     os.chdir(ROOT)
     interrupted = []
 
