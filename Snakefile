@@ -5,19 +5,25 @@
 # A job's output is its receipt, not its results: results are replaced one by one, each atomically, so that a failing
 # job leaves the earlier ones whole. `meagan run` removes the receipt of results that have gone missing.
 
+import os
 import sys
 
 import yaml
 
+from functools import cache
 from pathlib import Path
 
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import find_notebook, library_inputs, part
+from meagan_lib.workflow.machine import REMOTE
+
+if workflow.remote_exec:  # on a node of a cluster
+    os.environ[REMOTE] = "1"
 
 RUN = config["run"]
 SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation`, `utility`, `annotation` or `images`: see the end
-OF_PHOTOGRAPHS = SWEEP and sweep.reads(SECTION) == sweep.PHOTOGRAPHS  # a sweep without recordings
+OF_PHOTOGRAPHS = sweep.PHOTOGRAPHS in SWEEP  # a sweep without recordings
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
 else:
@@ -51,6 +57,28 @@ GRAPH = {
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
+# notebook or rule: (memory in MB, minutes) that a scheduler is asked for: about twice the most that was measured
+# (bench/CLUSTER.md), and at a retry twice, three times as much. On one machine nobody asks.
+LIMITS = {
+    "01_preprocessing": (4000, 60),
+    "02_transformer_gan": (2000, 120),
+    "03_vae_gan": (2000, 120),
+    "04_results_comparison": (4000, 60),
+    "05_organoid_network": (4000, 60),
+    "06_annotated_synthesis": (4000, 60),
+    "07_images_and_masks": (4000, 60),
+    "fit": (2000, 120),
+    "case": (2000, 60),
+    "merge": (4000, 30),
+}
+
+
+def at_most(name, of=0):
+    """Memory (``of`` 0) or minutes (1) of a job, grown at each attempt."""
+    limit = LIMITS.get(name, (2000, 60))[of]
+    return lambda wildcards, attempt: attempt * limit
+
+
 def receipt(notebook, run=RUN):
     return f"results/{run}/receipts/{notebook}.json"
 
@@ -60,6 +88,26 @@ def given(notebook):
     labels = [part(RUN, label) for label in RECORDINGS] if SWEEP else []
     paths = [Path(f"results/{run}/params/{notebook}.yaml") for run in [RUN, *labels]]
     return next((yaml.safe_load(path.read_text()) for path in paths if path.is_file()), {})
+
+
+@cache
+def newest(paths):
+    """The newest of the modules that a job depends on: if it is older than the results, so are the others.
+
+    Fifty inputs for each of thousands of jobs would cost Snakemake more than all else.
+    """
+    return max(paths, key=os.path.getmtime)
+
+
+@cache
+def library_of(notebook):
+    return newest(tuple(library_inputs(notebook, given(notebook))))
+
+
+def rows_of_all_cases(wildcards):
+    """Asked for by the job that gathers them alone: a case, whose node reads this file again, need not import them."""
+    cases = sweep.module(SECTION).cases(SWEEP)
+    return [f"results/{RUN}/{SECTION}/{label}/{case}.json" for label in RECORDINGS for case in cases]
 
 
 def benchmark_inputs():
@@ -80,6 +128,11 @@ else:
     GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
 
+localrules:
+    all,
+    sweep,  # it only joins the rows of all cases
+
+
 rule all:
     input:
         [receipt(name) for name in ([SECTION] if SWEEP else GRAPH)],
@@ -94,7 +147,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
         input:
             source=find_notebook(_notebook),
             parameters=f"results/{_run}/params/{_notebook}.yaml",
-            library=lambda wildcards, name=_notebook: library_inputs(name, given(name)),
+            library=lambda wildcards, name=_notebook: library_of(name),
             needs=[receipt(n) for n in _needs],
             benchmark=benchmark_inputs() if _notebook == "04_results_comparison" else [],
             windows=windows_of_another(_run, _notebook),
@@ -106,6 +159,9 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             products=" ".join(_products),
             python=sys.executable,
         threads: _threads
+        resources:
+            mem_mb=at_most(_notebook),
+            runtime=at_most(_notebook, 1),
         shell:
             "exec {params.python:q} -m meagan_lib.workflow.execution {params.notebook} {params.run:q} {input.parameters:q}"
             " --threads {threads} --products {params.products}"
@@ -119,12 +175,15 @@ if BENCHMARK:
             seed=r"\d+",
         input:
             parameters=lambda wildcards: f"results/{RUN}/params/{benchmark.parameters_of(wildcards.model)}.yaml",
-            library=lambda wildcards: benchmark.library(wildcards.model),
+            library=lambda wildcards: newest(tuple(benchmark.library(wildcards.model))),
             windows=receipt(merging.FIRST),
         output:
             f"results/{RUN}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
         params:
             python=sys.executable,
+        resources:
+            mem_mb=at_most("fit"),
+            runtime=at_most("fit", 1),
         shell:
             "exec {params.python:q} -m meagan_lib.experiments.benchmark {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
 
@@ -134,28 +193,36 @@ if RECORDINGS and not SWEEP:
     rule merge:
         input:
             parameters=f"results/{RUN}/params/{merging.FIRST}.yaml",
-            library=library_inputs("meagan_lib.windows.merging"),
+            library=newest(tuple(library_inputs("meagan_lib.windows.merging"))),
             parts=[receipt(merging.FIRST, part(RUN, label)) for label in RECORDINGS],
         output:
             receipt(merging.FIRST),
         params:
             python=sys.executable,
+        resources:
+            mem_mb=at_most("merge"),
+            runtime=at_most("merge", 1),
         shell:
             "exec {params.python:q} -m meagan_lib.windows.merging {RUN:q} {input.parameters:q}"
 
 
 if SWEEP:
-    CASES = sweep.module(SECTION).cases(SWEEP)
+
+    localrules:
+        sweep,  # it joins rows, which takes no job of a cluster
 
     rule case:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
-            library=sweep.library(SECTION, SWEEP),
+            library=newest(tuple(sweep.library(SECTION, SWEEP))),
             windows=[] if OF_PHOTOGRAPHS else receipt(merging.FIRST, part(RUN, "{label}")),
         output:
             f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",
         params:
             python=sys.executable,
+        resources:
+            mem_mb=at_most("case"),
+            runtime=at_most("case", 1),
         shell:
             "exec {params.python:q} -m meagan_lib.experiments.sweep {SECTION} {RUN:q} {input.parameters:q}"
             " --recording {wildcards.label:q} --case {wildcards.case:q}"
@@ -163,7 +230,7 @@ if SWEEP:
     rule sweep:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
-            rows=[f"results/{RUN}/{SECTION}/{label}/{case}.json" for label in RECORDINGS for case in CASES],
+            rows=rows_of_all_cases,
         output:
             receipt(SECTION),
         params:

@@ -226,7 +226,7 @@ def results_folder(run: str) -> Path:
     return folder
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """End this process when ``parent`` has died, so that a killed run leaves nothing behind that still writes."""
 
     def watch() -> None:
@@ -242,7 +242,7 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
 
     What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``.
     """
-    _die_with(os.getppid())
+    die_with(os.getppid())
     whole, label = whole_and_label(run)
     title = f"{name} {label}".strip()
     complaint = RESULTS / run / "receipts" / f"{name}.failed"

@@ -41,6 +41,7 @@ def remove_stale(name: str) -> None:
     results, pictures = RESULTS / name, figures.folder(name)
     for leftover in [*results.rglob(".*.part"), *pictures.glob(".*.part")]:
         leftover.unlink()
+    cluster.cancel(results / "snakemake.log")
     shutil.rmtree(results / ".staging", ignore_errors=True)
     for path in [*results.glob("receipts/*.json"), *results.glob("*/*/*/receipt.json")]:
         try:
@@ -84,8 +85,11 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     flags = "--quiet host reason rules --nolock --rerun-incomplete --rerun-triggers mtime --keep-going"
-    arguments = ["--workflow-profile", str(cluster.find_profile(profile))] if profile else []
-    if cores or not profile:
+    place = cluster.find_profile(profile) if profile else None
+    arguments = ["--workflow-profile", str(place)] if place else []
+    if place:
+        cluster.require_executor(place)
+    if cores or not place:
         arguments += ["--cores", str(cores or available_cores())]
     arguments += ["--config", f"run=!!str {name}", *flags.split()]
     os.chdir(ROOT)
@@ -95,13 +99,13 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
         interrupted.append(number)
         for job in psutil.Process().children(recursive=True):  # they resume from their checkpoints
             with suppress(psutil.NoSuchProcess):
-                job.terminate()
+                job.kill() if place else job.terminate()  # Snakemake would first submit what it has planned
         signal.default_int_handler(number, frame)
 
     signal.signal(signal.SIGINT, remember)
-    with board.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
+    with board.shown(RESULTS / name, console, log, bool(place)), open(log, "w") as file, redirect_stderr(file):
         try:
-            snakemake(arguments)
+            code = cluster.run_engine(arguments, file) if place else snakemake(arguments)
         except (SystemExit, KeyboardInterrupt) as end:
             code = getattr(end, "code", 130)
         killed = ", ".join(progress.unfinished(RESULTS / name))
@@ -112,6 +116,9 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     kept = f"results of {done} are in results/{name} and figures/{name}" if done else "there are no results yet"
     console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
     if interrupted:
+        if place:
+            cluster.cancel(log, place)
+            console.print("  its jobs in the queue are cancelled")
         raise KeyboardInterrupt
     if sentences := "; ".join(filter(None, dict.fromkeys(failed.values()))):
         raise InputError(sentences)
@@ -120,6 +127,8 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     reason = f"the workflow engine, Snakemake, stopped with {engine_error(log.read_text())}"
     if killed:
         reason = f"{killed} was stopped from outside, perhaps for want of memory: run again, or with --cores 1"
+    if place and (told := cluster.explained(log.read_text())):
+        reason = f"{f'{killed} did not end: ' * bool(killed)}{told}"
     raise InputError(f"{reason}; the log is {log.relative_to(ROOT)}")
 
 
