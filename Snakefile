@@ -128,11 +128,6 @@ else:
     GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
 
-localrules:
-    all,
-    sweep,  # it only joins the rows of all cases
-
-
 rule all:
     input:
         [receipt(name) for name in ([SECTION] if SWEEP else GRAPH)],
