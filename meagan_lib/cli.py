@@ -13,6 +13,7 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.parameters import PARAMS, check, default_name, in_full, resolve
 from meagan_lib.windows import merging
+from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import DISK_FULL, read_json
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
@@ -41,6 +42,8 @@ def run(
     parameters = resolve(preset, recording, set_)
     name = run_name(name or default_name(preset, recording))
     files = check(name, parameters)
+    if profile:
+        cluster.ready_profile(profile)
     with exclusive(name):
         remove_stale(name)
         write_parameters(name, files)

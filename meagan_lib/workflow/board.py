@@ -63,12 +63,12 @@ def rule(title: str) -> str:
 class Board:
     """Bars for the notes of the run in ``folder``: one for each job at work, one for all fits, cases, recordings.
 
-    Of a run on a cluster, ``queue``, there is one more for all jobs, with those that wait, and why.
+    Of a run on a cluster, ``queue``, there is one more for all jobs, and a line for each reason for which some wait.
     """
 
     def __init__(self, folder: Path, console: Console, log: Path, queue: bool = False) -> None:
         self.notes, self.console, self.log, self.queue = folder / FOLDER, console, log, queue
-        self.asked, self.waiting, self.told = 0.0, "", set()
+        self.asked, self.told = 0.0, set()
         self.ended: Counter[str] = Counter()
         self.spent: Counter[str] = Counter()  # seconds in which jobs of a rule were at work
         self.seen = time.monotonic()
@@ -94,27 +94,30 @@ class Board:
         return ""
 
     def lines(self) -> None:
-        """Print a line when a job begins, and when other jobs wait for another reason, for who has no terminal."""
+        """Print a line when a job begins or ends, or waits, for who has no terminal."""
         log = self.logged()
         for note in self.working(log):
-            if (begun := f"{note['title']} on {note.get('host', '?')} …") not in self.told:
-                self.told.add(begun)
-                self.console.print(f"  {begun}", highlight=False)
-        before = self.waiting
-        if self.why(log) and self.waiting != before:
-            self.console.print(f"  {self.waiting}", highlight=False, soft_wrap=True)
+            self.say_once(f"{note['title']} on {note['host']} …")
+        self.say_why(log)
 
-    def why(self, log: str) -> str:
-        """Return why jobs wait in the queue, which is asked for now and then."""
-        if time.monotonic() - self.asked > ASK_EVERY_S:
-            self.waiting = cluster.in_words(cluster.waiting(log))
+    def say_once(self, words: str, key: str = "") -> None:
+        """Print a line, unless one of this ``key`` was."""
+        if (key or words) not in self.told:
+            self.told.add(key or words)
+            self.console.print(f"  {words}", highlight=False, soft_wrap=True)
+
+    def say_why(self, log: str) -> None:
+        """Print why jobs wait in the queue, each reason once; the scheduler is asked now and then."""
+        if self.queue and time.monotonic() - self.asked > ASK_EVERY_S:
+            for reason, n in cluster.waiting(log).most_common():
+                self.say_once(cluster.in_words(reason, n), reason)
             self.asked = time.monotonic()
-        return self.waiting
 
     def bars(self) -> Table:
         """Return the bars of the jobs at work."""
         log = self.logged()
         working = self.working(log)
+        self.say_why(log)
         table = Table.grid(padding=(0, 1), expand=True)
         table.width = self.console.width - 4  # room for the ^C of an interrupt, which would break the line
         for options in ({}, {}, {}, {"ratio": 1, "overflow": "ellipsis"}):
@@ -130,8 +133,7 @@ class Board:
         if self.queue and total:
             done = sum(self.ended.values())
             stage = f"{len(working)} running, {max(total - done - len(working), 0)} queued"
-            why = self.why(log)
-            yield {"title": "all jobs", "done": done, "total": total, "stage": f"{stage}{why and f' · {why}'}"}
+            yield {"title": "all jobs", "done": done, "total": total, "stage": stage}
 
     def together(self, working: list[dict], log: str) -> Iterator[dict]:
         """Yield a note for all jobs of each rule with many; what those at work have done counts as parts of a job."""

@@ -92,25 +92,32 @@ def options(profile: Path) -> dict:
     try:
         read = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not YAML: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(read, dict):
         raise InputError(f"{path} holds no options: write 'name: value' lines, as in {PROFILES / 'slurm'}")
     return read
 
 
-def require_executor(profile: Path) -> None:
-    """Refuse a profile whose executor is not installed, or whose scheduler is not there or does not answer."""
+def ready_profile(name: str) -> Path:
+    """Return the folder of a profile that can be used now.
+
+    ``InputError``: there is none of that name, its executor is not installed, or its scheduler is not there or does not
+    answer.
+    """
+    profile = find_profile(name)
     given = options(profile)
     executor = given.get("executor", "local")
     plugin = f"snakemake-executor-plugin-{executor}"
     if executor not in BUILT_IN and not find_spec(plugin.replace("-", "_")):
-        raise InputError(f"profile {profile.name} needs {plugin}, which is not installed: pip install -e '.[cluster]'")
+        of_ours = "-e '.[cluster]'" if (PROFILES / executor).is_dir() else plugin
+        raise InputError(f"profile {profile.name} needs {plugin}, which is not installed: pip install {of_ours}")
     commands = [shlex.split(str(command))[0] for name, command in given.items() if name.endswith("submit-cmd")]
     for command in ["sbatch"] if executor == "slurm" else commands:
         if not (shutil.which(command) or (profile / command).is_file()):
             raise InputError(f"there is no {command} on this machine: log in to the cluster, and run meagan there")
-        if command == "sbatch" and not (told := asked("squeue", "--noheader", "--me"))[0]:
+        if command == "sbatch" and not (told := asked("sinfo", "--noheader"))[0]:
             raise InputError(f"SLURM does not answer ({told[1] or 'no word'}): run again when sinfo shows its nodes")
+    return profile
 
 
 def asked(*command: str) -> tuple[bool, str]:
@@ -155,13 +162,14 @@ def waiting(log: str) -> Counter[str]:
     return Counter(re.split(r"[,(]", line)[0].strip() for line in told.splitlines()) if well else Counter()
 
 
-def in_words(reasons: Counter[str]) -> str:
-    """Say why jobs wait: ``3 wait for Resources (the cluster is busy)``."""
-    told = []
-    for reason, n in reasons.most_common():
-        meaning = next((words for known, words in REASONS.items() if reason.startswith(known)), "")
-        told.append(f"{n} wait: {reason}" + f" ({meaning})" * bool(meaning))
-    return ", ".join(told)
+def in_words(reason: str, n: int) -> str:
+    """Say why ``n`` jobs wait.
+
+    >>> in_words("Resources", 3)
+    '3 jobs wait: Resources (the cluster is busy)'
+    """
+    meaning = next((words for known, words in REASONS.items() if reason.startswith(known)), "")
+    return f"{n} job{'s wait' if n > 1 else ' waits'}: {reason}" + f" ({meaning})" * bool(meaning)
 
 
 def explained(log: str) -> str:

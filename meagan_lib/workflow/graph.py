@@ -69,10 +69,10 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
 def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     """Run the Snakemake graph in this process; its own output goes to ``results/<name>/snakemake.log``.
 
-    Jobs run here, on so many ``cores``, or where a ``profile`` says (:func:`meagan_lib.workflow.cluster.find_profile`).
-    None are all that this process may use, or as many jobs as the profile says.
+    Jobs run here, on so many ``cores``, or where a ``profile`` says (:mod:`meagan_lib.workflow.cluster`). None are all
+    cores that this process may use, or as many jobs as the profile says.
 
-    ``InputError``: when a notebook failed, with its sentence, or there is no such profile.
+    ``InputError``: when a notebook failed, with its sentence, or a profile that cannot be used.
     """
     from snakemake.cli import main as snakemake
 
@@ -85,10 +85,8 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     flags = "--quiet host reason rules --nolock --rerun-incomplete --rerun-triggers mtime --keep-going"
-    place = cluster.find_profile(profile) if profile else None
+    place = cluster.ready_profile(profile) if profile else None
     arguments = ["--workflow-profile", str(place)] if place else []
-    if place:
-        cluster.require_executor(place)
     if cores or not place:
         arguments += ["--cores", str(cores or available_cores())]
     arguments += ["--config", f"run=!!str {name}", *flags.split()]
@@ -102,7 +100,9 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
                 job.kill() if place else job.terminate()  # Snakemake would first submit what it has planned
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, remember)
+    # the end of a session on a cluster, too: jobs would go on without anybody who looks after them
+    for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] if place else [signal.SIGINT]:
+        signal.signal(number, remember)
     with board.shown(RESULTS / name, console, log, bool(place)), open(log, "w") as file, redirect_stderr(file):
         try:
             code = cluster.run_engine(arguments, file) if place else snakemake(arguments)

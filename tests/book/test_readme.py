@@ -30,11 +30,11 @@ from meagan_lib.plots import LABELS
 from meagan_lib.recordings import opening
 from meagan_lib.windows import merging
 from meagan_lib.windows.detection import DetectionConfig, window_lowpass
-from meagan_lib.workflow import figures, graph
+from meagan_lib.workflow import cluster, figures, graph
 from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
 BOOK = ROOT / "book" / "pages"
-NAMES = "bibliography commands method organoids own_recording results thesis".split()
+NAMES = "bibliography cluster commands method organoids own_recording results thesis".split()
 BOOK_PAGES = [f"book/pages/{name}.md" for name in NAMES]
 PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md", *BOOK_PAGES]
 TOLD = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", *BOOK_PAGES, "book/pages/it/index.md"]
@@ -72,6 +72,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "RESULTS", tmp_path)
     for name in ("run_graph", "summary"):
         monkeypatch.setattr(cli, name, lambda *_, name=name: asked.append(name))
+    monkeypatch.setattr(cluster, "ready_profile", cluster.find_profile)
     monkeypatch.setattr(building, "build", lambda run: tmp_path / run / "book" / "index.html")
     monkeypatch.setattr(building, "chapters", lambda run: [])
     monkeypatch.setattr(cli, "ROOT", tmp_path)
