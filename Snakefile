@@ -57,25 +57,24 @@ GRAPH = {
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
-# notebook or rule: (memory in MB, minutes) that a scheduler is asked for: about twice the most that was measured
-# (bench/CLUSTER.md), and at a retry twice, three times as much. On one machine nobody asks.
+# notebook or rule: (memory in MB, minutes) that a scheduler is asked for, about twice the most that was measured in a full
+# run (bench/CLUSTER.md); for notebook 1, of a whole chip. A retry asks for more. On one machine nobody asks.
 LIMITS = {
     "01_preprocessing": (4000, 60),
     "02_transformer_gan": (2000, 120),
     "03_vae_gan": (2000, 120),
-    "04_results_comparison": (4000, 60),
-    "05_organoid_network": (4000, 60),
+    "04_results_comparison": (3000, 60),
     "06_annotated_synthesis": (4000, 60),
     "07_images_and_masks": (4000, 60),
-    "fit": (2000, 120),
-    "case": (2000, 60),
-    "merge": (4000, 30),
+    "fit": (3000, 120),
+    "merge": (4000, 60),
 }
+OTHERS = (2000, 60)
 
 
 def at_most(name, of=0):
     """Memory (``of`` 0) or minutes (1) of a job, grown at each attempt."""
-    limit = LIMITS.get(name, (2000, 60))[of]
+    limit = LIMITS.get(name, OTHERS)[of]
     return lambda wildcards, attempt: attempt * limit
 
 

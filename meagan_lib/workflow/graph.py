@@ -36,13 +36,19 @@ def exclusive(name: str):
         yield
 
 
-def remove_stale(name: str) -> None:
-    """Clear what a killed run left, and the receipts of results that have gone missing."""
+def remove_leftovers(name: str) -> None:
+    """Clear what killed jobs left half written."""
     results, pictures = RESULTS / name, figures.folder(name)
     for leftover in [*results.rglob(".*.part"), *pictures.glob(".*.part")]:
         leftover.unlink()
-    cluster.cancel(results / "snakemake.log")
     shutil.rmtree(results / ".staging", ignore_errors=True)
+
+
+def remove_stale(name: str) -> None:
+    """Clear what a killed run left, in a queue as well, and the receipts of results that have gone missing."""
+    results, pictures = RESULTS / name, figures.folder(name)
+    cluster.cancel(results / "snakemake.log")
+    remove_leftovers(name)
     for path in [*results.glob("receipts/*.json"), *results.glob("*/*/*/receipt.json")]:
         try:
             receipt = json.loads(path.read_text())
@@ -109,6 +115,8 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
         except (SystemExit, KeyboardInterrupt) as end:
             code = getattr(end, "code", 130)
         killed = ", ".join(progress.unfinished(RESULTS / name))
+    if place and not code:  # jobs may have been killed, and have come to an end at another attempt
+        remove_leftovers(name)
     if not (interrupted or code):
         return
     failed = {path: path.read_text().strip() for path in complaints()}

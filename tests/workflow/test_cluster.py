@@ -19,9 +19,9 @@ import psutil
 import pytest
 import yaml
 
-from meagan_lib import ROOT
+from meagan_lib import ROOT, InputError
 from meagan_lib.parameters import check, resolve
-from meagan_lib.workflow import cluster, figures
+from meagan_lib.workflow import cluster, figures, machine
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import read_json, sha256
 from meagan_lib.workflow.graph import write_parameters
@@ -128,6 +128,76 @@ def slurm(tmp_path_factory):
             assert time.monotonic() < deadline, f"SLURM did not start: {logs}"
             time.sleep(0.2)
         yield
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (
+            "executor: lsf",
+            "needs snakemake-executor-plugin-lsf, which is not installed: pip install snakemake-executor",
+        ),
+        ("executor: [slurm", "config.yaml is not YAML"),
+        ("slurm", "holds no options"),
+        (
+            "executor: cluster-generic\ncluster-generic-submit-cmd: no-such-qsub -q x",
+            "there is no no-such-qsub on this",
+        ),
+        ("executor: slurm", "SLURM does not answer \\(sinfo: error: Unable to contact.*run again when"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_refused_with_the_remedy(tmp_path, monkeypatch, options, sentence):
+    for name in ("sbatch", "sinfo"):  # of a cluster that is down
+        command = tmp_path / name
+        command.write_text(f"#!/bin/sh\necho '{name}: error: Unable to contact slurm controller' >&2; exit 1\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text(options)
+    with pytest.raises(InputError, match=sentence):
+        cluster.ready_profile("mine")
+
+
+def test_profiles_of_the_checkout_and_of_snakemake_are_found_by_name(tmp_path, monkeypatch):
+    (tmp_path / "sge").mkdir()
+    (tmp_path / "sge" / "config.v8+.yaml").write_text("jobs: 3")
+    monkeypatch.setattr(cluster, "OF_SNAKEMAKE", (tmp_path,))
+    for name in ("slurm", "cluster-generic", "sge"):
+        assert cluster.find_profile(name).name == name and cluster.options(cluster.find_profile(name))["jobs"] > 2
+    with pytest.raises(InputError, match="did you mean 'sge'.*choose one of cluster-generic, sge, slurm"):
+        cluster.find_profile("sgee")
+
+
+def test_what_slurm_says_is_told_with_the_remedy_and_stands_on_the_page():
+    page = (ROOT / "book" / "pages" / "cluster.md").read_text()
+    for message in (*cluster.MESSAGES, *cluster.REASONS):
+        assert re.search(message, page), message
+    log = "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: x'\n"
+    assert cluster.explained(log) == (
+        "the scheduler says invalid partition: write a slurm_partition that sinfo lists into the profile"
+    )
+    assert cluster.explained("MissingInputException: gone.py") == ""
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_job_of_a_cluster_has_its_own_cores_and_caches_that_go_with_it(tmp_path, monkeypatch, remote):
+    """Also a process that it starts, such as the kernel of a notebook; locally the caches are those of the checkout."""
+    shown = "import os, matplotlib, numba; from jupyter_core.paths import jupyter_runtime_dir as j; print(*"
+    shown += "[matplotlib.get_cachedir(), j(), numba.config.CACHE_DIR, os.environ['IPYTHONDIR']], sep='\\n')"
+    monkeypatch.setattr(machine.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv(machine.REMOTE, "1")
+    if not remote:
+        monkeypatch.delenv(machine.REMOTE)
+    with machine.place_of_its_own():
+        cores = machine.available_cores()
+        told = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, cwd=ROOT).stdout.split()
+    assert (cores == 3) == remote or len(os.sched_getaffinity(0)) == 3
+    assert [path.startswith(str(tmp_path)) for path in told] == [remote] * (
+        4 if remote else 3
+    )  # numba's own has no name
+    assert not list(tmp_path.iterdir())
 
 
 def asked(*command: str) -> str:
