@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from contextlib import suppress
 from importlib.util import find_spec
@@ -25,6 +26,8 @@ from meagan_lib.workflow.execution import die_with
 PROFILES = ROOT / "profiles"
 OF_SNAKEMAKE = (Path("~/.config/snakemake"), Path("/etc/xdg/snakemake"))
 """Where Snakemake itself looks for profiles."""
+QUEUE = "MEAGAN_QUEUE"
+"""Environment variable: the name of all jobs of this run in the queue, for the commands of a profile."""
 BUILT_IN = ("local", "dryrun", "touch")
 """Executors that Snakemake has without a plugin."""
 PATIENCE_S = 30
@@ -132,15 +135,17 @@ def asked(*command: str) -> tuple[bool, str]:
 
 def run_engine(arguments: list[str], log: TextIO) -> int:
     """Run Snakemake in a process of its own, which writes to ``log``, and return its exit code."""
-    command = [sys.executable, "-m", "meagan_lib.workflow.cluster", *arguments]
-    return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True).wait()
+    command, name = [sys.executable, "-m", "meagan_lib.workflow.cluster", *arguments], f"meagan-{uuid.uuid4().hex[:12]}"
+    print(f"SLURM run ID: {name}", file=log, flush=True)  # as the plugin for SLURM says it
+    environment = os.environ | {QUEUE: name}
+    return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment).wait()
 
 
 def cancel(log: Path, profile: Path | None = None) -> None:
     """Cancel the jobs that Snakemake, of which this is the log, has left in a queue.
 
-    The plugin for SLURM gives all jobs of a run a name that no other has. Numbers are those of jobs of today, so that
-    they are taken with a ``profile`` alone, by its own command.
+    In SLURM all jobs of a run have a name that no others have. Of another scheduler only numbers are known, which may
+    soon be those of other jobs: they are cancelled at once or never, by the command of the ``profile``.
     """
     text = log.read_text() if log.is_file() else ""
     for name in re.findall(r"^SLURM run ID: (\S+)", text, re.MULTILINE):
@@ -153,12 +158,10 @@ def cancel(log: Path, profile: Path | None = None) -> None:
 
 def waiting(log: str) -> Counter[str]:
     """Return why jobs wait in SLURM's queue, and how many do: ``Resources`` → 3. Empty where SLURM does not say."""
-    names = re.findall(r"^SLURM run ID: (\S+)", log, re.MULTILINE)
-    numbers = re.findall(r"with external jobid '([^']+)'", log)
-    if not (names or numbers) or not shutil.which("squeue"):
+    names = ",".join(re.findall(r"^SLURM run ID: (\S+)", log, re.MULTILINE))
+    if not (names and shutil.which("squeue")):
         return Counter()
-    of = f"--name={','.join(names)}" if names else f"--jobs={','.join(numbers)}"
-    well, told = asked("squeue", "--noheader", "--array", "--states=PENDING", "--format=%r", of)
+    well, told = asked("squeue", "--noheader", "--array", "--states=PENDING", "--format=%r", f"--name={names}")
     return Counter(re.split(r"[,(]", line)[0].strip() for line in told.splitlines()) if well else Counter()
 
 

@@ -207,6 +207,12 @@ def queued() -> list[str]:
     return asked("squeue", "--noheader", "--array", "--format=%i").split()
 
 
+def of_second(what: str, states: str) -> list[str]:
+    """What squeue says of the jobs of notebook 2 in some states."""
+    lines = asked("squeue", "--noheader", f"--states={states}", f"--format={what} %k").splitlines()
+    return [line.split()[0] for line in lines if line.endswith(SECOND)]
+
+
 def wait_for(what, process: subprocess.Popen, seconds: float = 200):
     """What ``what`` returns as soon as that is something, while a run goes."""
     deadline = time.monotonic() + seconds
@@ -297,9 +303,7 @@ def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_
 
     made = [path.stat().st_mtime_ns for path in receipts]
     going = run(profiles["cluster-generic"])
-    (job,) = wait_for(
-        lambda: asked("squeue", "-h", "--states=R", f"--name=meagan-{SECOND}", "--format=%i").split(), going
-    )
+    (job,) = wait_for(lambda: of_second("%i", "RUNNING"), going)
     subprocess.run(["scancel", job], check=True)
     wait_for((folder / "transformer_gan" / "checkpoint.pt").exists, going)
     node("down")
@@ -309,7 +313,7 @@ def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_
     assert going.returncode == 0, told + complaint + (folder / "snakemake.log").read_text()
     assert f"{SECOND} done in" in told and queued() == []
     assert [path.stat().st_mtime_ns for path in receipts] == made
-    states = asked("squeue", "-h", "--states=all", f"--name=meagan-{SECOND}", "--format=%T").split()
+    states = of_second("%T", "all")
     assert sorted(states) == ["CANCELLED", "COMPLETED", "NODE_FAIL"]
     assert not [*folder.rglob(".*.part"), *folder.glob(".staging/*"), *folder.glob(".progress/*")]
 
