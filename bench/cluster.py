@@ -73,7 +73,7 @@ def with_recordings(recordings: list[str]) -> dict[str, float]:
         for job in psutil.Process(process.pid).children(recursive=True):
             try:
                 known = JOB.search(" ".join(job.cmdline()))
-                if known:
+                if known and job.ppid() not in {pid for pid, _ in seconds}:  # a job on its way to start a kernel
                     tree = [job, *job.children(recursive=True)]
                     times = [p.cpu_times() for p in tree]
                     key = job.pid, known[1] or "merge"
@@ -103,7 +103,10 @@ def with_recordings(recordings: list[str]) -> dict[str, float]:
 
 def table(rows: list[list]) -> str:
     """Return rows, of which the first are headings, as Markdown."""
-    lines = [" | ".join(f"{cell:,.0f}" if isinstance(cell, float) else str(cell) for cell in row) for row in rows]
+    lines = [
+        " | ".join(f"{cell:,.{0 if cell > 10 else 1}f}" if isinstance(cell, float) else str(cell) for cell in row)
+        for row in rows
+    ]
     return "\n".join(f"| {line} |" for line in [lines[0], " | ".join("---" for _ in rows[0]), *lines[1:]])
 
 
@@ -122,12 +125,12 @@ def main() -> None:
             grown[n] = with_recordings([str(path) for path in paths[:n]])
             print(n, grown[n], flush=True)
     forget()
-    runs = [["recordings", *grown[1]], *([str(n), *map(float, found.values())] for n, found in grown.items())]
+    runs = [["recordings", *grown[1]], *([n, *found.values()] for n, found in grown.items())]
     text = (BENCH / "CLUSTER.md").read_text() if (BENCH / "CLUSTER.md").is_file() else ""
     _, mark, reasoning = text.partition("\n## What follows")
     text = f"""# How a run grows
 
-{machine()} Seconds are those of a core. `python bench/cluster.py` writes the tables.
+{machine()}. Seconds are those of a core. `python bench/cluster.py` writes the tables.
 
 ## Snakemake's own graph
 
