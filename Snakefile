@@ -12,14 +12,18 @@ import yaml
 from pathlib import Path
 
 from meagan_lib.experiments import benchmark, sweep
+from meagan_lib.studies import jobs as study_jobs
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import find_notebook, library_inputs, part
 
 RUN = config["run"]
 SECTION, SWEEP = sweep.asked(RUN)  # of `meagan run ablation`, `utility`, `annotation` or `images`: see the end
 OF_PHOTOGRAPHS = SWEEP and sweep.reads(SECTION) == sweep.PHOTOGRAPHS  # a sweep without recordings
+STUDY = study_jobs.asked(RUN)  # of `meagan study`: recordings × models × seeds, see the end
 if SWEEP:
     RECORDINGS = SWEEP["labels"]
+elif STUDY:
+    RECORDINGS = [row["label"] for row in STUDY["recordings"]]
 else:
     _first = Path(f"results/{RUN}/params/{merging.FIRST}.yaml")
     # labels of several recordings; none for a single one
@@ -47,6 +51,7 @@ GRAPH = {
     "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
     "06_annotated_synthesis": (["01_preprocessing"], ["annotated.json"], 1),
     "07_images_and_masks": ([], ["images.json", "painters.json"], 1),
+    "08_study": ([study_jobs.NAME] if STUDY else [], ["findings.json"], 1),
 }
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
@@ -57,7 +62,7 @@ def receipt(notebook, run=RUN):
 
 def given(notebook):
     """Parameters of a notebook; those that several recordings share lie with the run, or with each part of a sweep."""
-    labels = [part(RUN, label) for label in RECORDINGS] if SWEEP else []
+    labels = [part(RUN, label) for label in RECORDINGS] if SWEEP or STUDY else []
     paths = [Path(f"results/{run}/params/{notebook}.yaml") for run in [RUN, *labels]]
     return next((yaml.safe_load(path.read_text()) for path in paths if path.is_file()), {})
 
@@ -76,13 +81,15 @@ def windows_of_another(run, notebook):
 
 if SWEEP:
     GRAPH = {} if OF_PHOTOGRAPHS else {merging.FIRST: GRAPH[merging.FIRST]}
+elif STUDY:
+    GRAPH = {name: GRAPH[name] for name in (merging.FIRST, study_jobs.NOTEBOOK)}
 else:
     GRAPH = {name: job for name, job in GRAPH.items() if Path(f"results/{RUN}/params/{name}.yaml").is_file()}
 
 
 rule all:
     input:
-        [receipt(name) for name in ([SECTION] if SWEEP else GRAPH)],
+        [receipt(name) for name in ([SECTION] if SWEEP else [study_jobs.NOTEBOOK] if STUDY else GRAPH)],
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():
@@ -105,10 +112,11 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             run=_run,
             products=" ".join(_products),
             python=sys.executable,
+            go_on="--go-on" if STUDY and _notebook == merging.FIRST else "",
         threads: _threads
         shell:
             "exec {params.python:q} -m meagan_lib.workflow.execution {params.notebook} {params.run:q} {input.parameters:q}"
-            " --threads {threads} --products {params.products}"
+            " --threads {threads} --products {params.products} {params.go_on}"
 
 
 if BENCHMARK:
@@ -129,7 +137,7 @@ if BENCHMARK:
             "exec {params.python:q} -m meagan_lib.experiments.benchmark {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
 
 
-if RECORDINGS and not SWEEP:
+if RECORDINGS and not (SWEEP or STUDY):
 
     rule merge:
         input:
@@ -170,3 +178,52 @@ if SWEEP:
             python=sys.executable,
         shell:
             "exec {params.python:q} -m meagan_lib.experiments.sweep {SECTION} {RUN:q} {input.parameters:q}"
+
+
+if STUDY:
+
+    def windows_of(label):
+        return [] if label in STUDY["spikes"] else receipt(merging.FIRST, part(RUN, label))
+
+    rule measures:
+        input:
+            parameters=f"results/{RUN}/recordings/{{label}}/params/measures.yaml",
+            library=study_jobs.library(),
+            windows=lambda wildcards: windows_of(wildcards.label),
+        output:
+            f"results/{RUN}/recordings/{{label}}/receipts/measures.json",
+        params:
+            python=sys.executable,
+        threads: 1
+        shell:
+            "exec {params.python:q} -m meagan_lib.studies.jobs {RUN:q} --recording {wildcards.label:q}"
+
+    rule scores:
+        wildcard_constraints:
+            model=r"\w+",
+            seed=r"\d+",
+        input:
+            parameters=f"results/{RUN}/params/models/{{model}}.yaml",
+            library=lambda wildcards: study_jobs.library(wildcards.model),
+            windows=lambda wildcards: windows_of(wildcards.label),
+        output:
+            f"results/{RUN}/recordings/{{label}}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
+        params:
+            python=sys.executable,
+        threads: 1
+        shell:
+            "exec {params.python:q} -m meagan_lib.studies.jobs {RUN:q} --recording {wildcards.label:q}"
+            " --model {wildcards.model} --seed {wildcards.seed}"
+
+    rule study:
+        input:
+            parameters=f"results/{RUN}/params/{study_jobs.NAME}.yaml",
+            library="meagan_lib/studies/jobs.py",
+            rows=[str(path.relative_to(Path.cwd())) for path in study_jobs.places(RUN).values()],
+        output:
+            receipt(study_jobs.NAME),
+        params:
+            python=sys.executable,
+        threads: 1
+        shell:
+            "exec {params.python:q} -m meagan_lib.studies.jobs {RUN:q}"

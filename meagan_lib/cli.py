@@ -12,7 +12,7 @@ from rich.table import Table
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.parameters import PARAMS, check, default_name, in_full, resolve
+from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_study, resolve
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import DISK_FULL, read_json
@@ -55,6 +55,38 @@ def run(
 
 
 @app.command()
+def study(
+    file: Annotated[str, typer.Argument(help="study.yaml or CSV: recordings with culture, day, condition, replicate")],
+    name: Annotated[str, typer.Option(help="name of the run; that of the file unless given")] = "",
+    cores: Annotated[int, typer.Option(help="jobs side by side", min=1)] = os.cpu_count() or 1,
+    profile: Annotated[str, typer.Option(help="where jobs run: a profile of Snakemake, such as slurm")] = "",
+    models: Annotated[str, typer.Option(help="generators, with commas between; 'none': measures alone")] = "",
+    seeds: Annotated[str, typer.Option(help="their seeds, with commas between")] = "",
+    preset: Annotated[str, typer.Option(help="of params/: what each recording is given")] = "",
+) -> None:
+    """Measure many recordings of several cultures, train models on each, and compare conditions."""
+    from meagan_lib.studies import jobs, watching
+    from meagan_lib.studies.design import read_study
+
+    asked = read_study(file, models=models, seeds=seeds, preset=preset)
+    name = run_name(name or jobs.default_name(file))
+    files = of_study(asked, name)
+    with exclusive(name):
+        remove_stale(name)
+        write_parameters(name, files)
+        n = len(jobs.places(name))
+        console.print(f"study {name}: {len(asked.entries)} recordings, {n} jobs; meagan status {name} shows how far")
+        with watching.reported(name):
+            try:
+                run_graph(name, cores, *([profile] if profile else []))
+            finally:
+                jobs.gather(name)
+    study_summary(name)
+    if jobs.failures(name):
+        raise InputError(watching.told(name))
+
+
+@app.command()
 def hybrid(
     recording: Annotated[str, typer.Argument(help="a file, a name of data/catalogue.yaml, or 'simulated'")],
     units: Annotated[int, typer.Option(help="how many units are painted")] = 20,
@@ -85,8 +117,13 @@ def hybrid(
 
 @app.command()
 def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
-    """Show the scores, figures and times of a run."""
-    summary(run_name(name))
+    """Show the scores, figures and times of a run; of a study how far each recording is, also while it runs."""
+    from meagan_lib.studies import jobs
+
+    if jobs.asked(run_name(name)):
+        study_summary(name)
+    else:
+        summary(name)
 
 
 @app.command()
@@ -192,6 +229,16 @@ def belongs(run: str) -> bool:
         return label in given["labels"]
     first = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
     return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
+
+
+def study_summary(name: str) -> None:
+    """Print the state of each recording of a study, what failed, and how far it is."""
+    from meagan_lib.studies import jobs, watching
+
+    print_table(watching.states(name), f"Study {name}; results/{name}/study.csv, results/{name}/report.html")
+    for label, why in jobs.failures(name).items():
+        console.print(f"{label} failed: {why}", soft_wrap=True)
+    console.print(watching.sentence(name), soft_wrap=True)
 
 
 def print_table(frame: "pd.DataFrame", title: str, dim: str = "") -> None:

@@ -58,6 +58,7 @@ from meagan_lib.plots.recordings import (
     quality_map,
     trace_detections,
 )
+from meagan_lib.plots.study import effects, false_positives, generators, measures_by_day
 from meagan_lib.plots.style import COLOURS, LABELS, SERIES, SOURCES, UNITS, WIDTH, animation, gif
 from meagan_lib.plots.training import elbo, training_curves
 from meagan_lib.plots.windows import contamination, intervals_isolation, mean_sd, window_density, windows_by_channel

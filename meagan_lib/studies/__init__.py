@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "design": ["read_study"],
+        "findings": ["conclusions", "of_run"],
         "measures": ["COLUMNS", "MEASURES", "SCORES", "described", "measure_all"],
         "simulation": ["drawn_table", "simulated_study"],
         "statistics": ["MIXED", "by_recordings", "culture_means", "development", "effects", "false_positives"],

@@ -23,6 +23,7 @@ from rich.table import Table
 from meagan_lib.workflow.progress import EVERY_S, FOLDER, SHOWN, read
 
 GROUPS = {"01_preprocessing": "recordings", "fit": "fits", "case": "cases"}
+GROUPS |= {"measures": "networks", "scores": "models"}
 """Rules of the graph that have many jobs, and what those are called."""
 
 

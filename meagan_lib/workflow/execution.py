@@ -236,10 +236,11 @@ def _die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def job(name: str, run: str, work: Callable[[], dict]) -> int:
+def job(name: str, run: str, work: Callable[[], dict], instead: Path | None = None) -> int:
     """Do one job of the graph and return its exit code; ``work`` writes the receipt and returns it.
 
-    What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``.
+    What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``; where
+    ``instead`` is the path of a receipt, it is left there, as ``failed``, and the graph goes on. A full disk stops it.
     """
     _die_with(os.getppid())
     whole, label = whole_and_label(run)
@@ -263,6 +264,9 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
             traceback.print_exc()
             where = f"traceback in {log_file.relative_to(ROOT)}"
             sentence = f"{title} stopped with {type(error).__name__}: {error} ({where})"
+        if instead and not is_disk_full(complaint.parent, error):
+            write_json(instead, {"failed": sentence.removeprefix(f"recording {label}: ")})
+            return 0
         complaint.write_text(f"{sentence}\n")
         return 1
     return 0
@@ -276,11 +280,13 @@ def main() -> int:
     parser.add_argument("parameters", type=Path)
     parser.add_argument("--products", nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--go-on", action="store_true", help="leave a failure in the receipt, and let the graph go on")
     a = parser.parse_args()
     # nbformat's validator would compile a grammar of URIs, for seconds, which no notebook is checked by.
     sys.modules["rfc3987_syntax"] = None
     parameters = yaml.safe_load(a.parameters.read_text())
-    return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads))
+    instead = RESULTS / a.run / "receipts" / f"{a.notebook}.json" if a.go_on else None
+    return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads), instead)
 
 
 if __name__ == "__main__":
