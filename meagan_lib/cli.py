@@ -74,14 +74,15 @@ def study(
     with exclusive(name):
         remove_stale(name)
         write_parameters(name, files)
+        jobs.remove_table(name)
         n = len(jobs.places(name))
         console.print(f"study {name}: {len(asked.entries)} recordings, {n} jobs; meagan status {name} shows how far")
         with watching.reported(name):
             try:
                 run_graph(name, cores, *([profile] if profile else []))
             finally:
-                jobs.gather(name)
-    study_summary(name)
+                jobs.complete_table(name)
+    study_summary(name, sentences=False)
     if jobs.failures(name):
         raise InputError(watching.told(name))
 
@@ -231,14 +232,14 @@ def belongs(run: str) -> bool:
     return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
 
 
-def study_summary(name: str) -> None:
-    """Print the state of each recording of a study, what failed, and how far it is."""
+def study_summary(name: str, sentences: bool = True) -> None:
+    """Print the state of each recording of a study, the ``sentences`` of what failed, and how far it is."""
     from meagan_lib.studies import jobs, watching
 
-    print_table(watching.states(name), f"Study {name}; results/{name}/study.csv, results/{name}/report.html")
-    for label, why in jobs.failures(name).items():
+    print_table(watching.states(name), f"Study {name}")
+    for label, why in jobs.failures(name).items() if sentences else ():
         console.print(f"{label} failed: {why}", soft_wrap=True)
-    console.print(watching.sentence(name), soft_wrap=True)
+    console.print(f"{watching.sentence(name)}; results/{name}/study.csv, report.html", soft_wrap=True)
 
 
 def print_table(frame: "pd.DataFrame", title: str, dim: str = "") -> None:

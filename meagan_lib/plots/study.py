@@ -70,16 +70,15 @@ def false_positives(found: pd.DataFrame, n: int, level: float = 0.05) -> Figure:
     ``found``: a row for each table that was drawn (its name the index), a column for each test: fractions of ``n``.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
-    width, marks = 0.8 / found.shape[1], ((SERIES[1][0], "s"), (SERIES[2][0], "^"), (SERIES[0][0], "o"))
-    colours = [*marks, (SERIES[3][0], "D")]
-    for j, (test, (colour, marker)) in enumerate(zip(found, colours)):
-        x = np.arange(len(found)) + (j - (found.shape[1] - 1) / 2) * width
+    marks = (SERIES[1], SERIES[2], SERIES[0], SERIES[3])
+    for j, (test, (colour, marker)) in enumerate(zip(found, marks)):
+        x = np.arange(len(found)) + 0.16 * (j - (found.shape[1] - 1) / 2)
         half = 1.96 * np.sqrt(np.maximum(found[test] * (1 - found[test]), 1e-4) / n)
         axis.errorbar(x, 100 * found[test], 100 * half, fmt=marker, color=colour, markersize=5, label=test)
     axis.axhline(100 * level, color="0.4", linestyle=":", linewidth=1)
-    axis.text(len(found) - 0.5, 100 * level, "allowed", ha="right", va="bottom", fontsize=7, color="0.35")
+    axis.text(-0.48, 100 * level, "allowed", va="bottom", fontsize=7, color="0.35")
     axis.set(xticks=range(len(found)), xticklabels=found.index, xlim=(-0.5, len(found) - 0.5))
-    axis.set(ylabel="false findings (%)", xlabel="standard deviation between cultures, within a culture 1")
+    axis.set(ylabel="false findings (%)", xlabel="standard deviation between cultures (that within a culture is 1)")
     axis.set_ylim(0, None)
     axis.tick_params("x", length=0)
     fig.legend(loc="outside upper center", ncols=found.shape[1])
@@ -87,13 +86,13 @@ def false_positives(found: pd.DataFrame, n: int, level: float = 0.05) -> Figure:
 
 
 def effects(
-    found: Mapping[str, pd.DataFrame], labels: Mapping[str, str], control: str, unit: str, level: float = 0.05
+    found: Mapping[str, pd.DataFrame], labels: Mapping[str, str], control: str, words: str, level: float = 0.05
 ) -> Figure:
     """Draw effects with their 95 % intervals, a panel for each table and a row for each measure.
 
     ``found``: title → rows with ``measure``, ``condition``, ``estimate``, ``low``, ``high``, ``sd`` and ``q``; drawn in
     standard deviations ``sd``. Filled markers have q below ``level``. ``control``: first of the conditions, which the
-    others are compared with; ``unit`` ends the name of the axis.
+    others are compared with; ``words`` say what is drawn.
     """
     everything = pd.concat(found.values())
     conditions = list(dict.fromkeys([control, *everything["condition"]]))
@@ -119,11 +118,11 @@ def effects(
         style.panel_title(axis, title)
         style.light_grid(axis, "x")
         style.set_rows(axis)
-        style.set_ticks(axis, 6)
+        style.set_ticks(axis, 6, steps=[1, 2, 5, 10])
     style.set_rows(axes[0], [labels[measure].split(" (")[0] for measure in measures])
     reach = min(1.05 * reach, 12.0) if reach else 1.0
     axes[0].set_xlim(-reach, reach)
-    fig.supxlabel(f"effect (standard deviations between cultures{unit}); filled: q < {level:g}")
+    fig.supxlabel(f"{words} (standard deviations between cultures); filled: q < {level:g}")
     _condition_legend(fig, {condition: styles[condition] for condition in shown})
     return fig
 

@@ -97,7 +97,7 @@ def of_run(results: Path) -> Findings | None:
 def conclusions(found: Mapping) -> list[str]:
     """Say in words what chapter 8 found (``findings.json``): of the simulations, the real culture and the own study."""
     null, effects, slopes = found["false findings"], found["effects"], found["development"]
-    worst, held = (max(row[test] for row in null.values()) for test in ("recordings counted", "mixed model, t"))
+    worst, held = (max(row[test] for row in null.values()) for test in ("recordings counted", "cultures, t"))
     said = [
         f"Tests that count recordings find something in up to {worst:.0%} of tables in which there is nothing; "
         f"Student's t on cultures in at most {held:.0%}.",

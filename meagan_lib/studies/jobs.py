@@ -220,6 +220,18 @@ def gather(run: str) -> dict:
     return receipt
 
 
+def remove_table(run: str) -> None:
+    """Remove the receipt of the table where a job is to do: the graph makes anew what a missing receipt needs."""
+    if not all(path.is_file() for path in places(run).values()):
+        (RESULTS / run / "receipts" / f"{NAME}.json").unlink(missing_ok=True)
+
+
+def complete_table(run: str) -> None:
+    """Write the table where the graph did not come to it: it was interrupted, or a job was killed."""
+    if not (RESULTS / run / "receipts" / f"{NAME}.json").is_file():
+        gather(run)
+
+
 def main() -> int:
     """Do a job of the graph: ``RUN [--recording LABEL [--model MODEL --seed SEED]]``; without either the table."""
     parser = argparse.ArgumentParser()

@@ -7,8 +7,8 @@ effects that are none (:func:`by_recordings`). The model of a measure y of cultu
 
 by REML (statsmodels' ``MixedLM``). Its usual test takes the estimate over its standard error for a normal variable,
 which few cultures are too few for. Here it is Student's t with the degrees of freedom of the level at which the effect
-varies (Pinheiro & Bates 2000, § 2.4.2): a condition that a whole culture has is worth cultures − conditions; one that
-all cultures have in turn, cultures − 1. Slopes over days have a random slope beside the random intercept, and the
+varies (Pinheiro & Bates 2000, § 2.4.2): cultures − conditions, where each culture has one condition; where all cultures
+have all of them in turn, (cultures − 1)(conditions − 1), with culture:condition as random as culture. Slopes over days have a random slope beside the random intercept, and the
 degrees of freedom of cultures as well.
 
 With few cultures the variance between them is often estimated as 0, and the fit is singular: MixedLM then says so, or
@@ -29,8 +29,9 @@ from statsmodels.tools.sm_exceptions import ModelWarning
 from meagan_lib.evaluation.statistics import SIGNIFICANT, q_values
 
 MIXED = "mixed model"
-ON_CULTURES = "one number a culture (singular mixed model)"
+ON_CULTURES = "one number a culture"
 NOT_TESTED = "too few cultures"
+NO_SPREAD = "cultures of a condition are all alike"
 BOUNDARY = 1e-5
 """A random effect whose variance is below this fraction of the residual one is none: the fit is singular."""
 
@@ -83,17 +84,17 @@ def false_positives(
     """Count how often tests find an effect in ``n`` tables in which there is none: fractions with p < 0.05.
 
     ``draw`` makes a table with one measure, ``y``, whose first condition is the control and second another. By name:
-    the test that counts recordings, the mixed model with a normal test, what :func:`effects` does, and, with
-    ``slopes``, what :func:`development` does; and how often the mixed model was singular.
+    the test that counts recordings; what :func:`effects` does, but with a normal distribution for Student's; what it
+    does; with ``slopes``, what :func:`development` does; and how often the mixed model was singular.
     """
-    counts = dict.fromkeys(("recordings counted", "mixed model, normal", "mixed model, t", "slopes, t", "singular"), 0)
+    counts = dict.fromkeys(("recordings counted", "cultures, normal", "cultures, t", "slopes, t", "singular"), 0)
     for i in range(n):
         table = draw(np.random.default_rng([seed, i]))
         control, other = table["condition"].unique()[:2]
         first = effects(table, ["y"], control).set_index("condition").loc[other]
         counts["recordings counted"] += by_recordings(table, "y", control, other) < SIGNIFICANT
-        counts["mixed model, normal"] += 2 * scipy.stats.norm.sf(abs(first["t"])) < SIGNIFICANT
-        counts["mixed model, t"] += first["p"] < SIGNIFICANT
+        counts["cultures, normal"] += 2 * scipy.stats.norm.sf(abs(first["t"])) < SIGNIFICANT
+        counts["cultures, t"] += first["p"] < SIGNIFICANT
         counts["singular"] += first["how"] != MIXED
         if slopes:
             own = development(table, ["y"], control).set_index("condition")
@@ -115,8 +116,10 @@ def _corrected(rows: Sequence[Mapping]) -> pd.DataFrame:
 
 def _row(measure: str, condition: str, estimate: float, error: float, df: int, sd: float, how: str) -> dict:
     """Make a row of the table from an estimate and its standard error, by Student's t."""
+    if df > 0 and not error > 1e-9 * abs(estimate):
+        error, how = np.nan, NO_SPREAD
     half = float(scipy.stats.t.ppf(0.975, df)) * error if df > 0 else np.nan
-    t = estimate / error if error > 0 else np.nan
+    t = estimate / error
     p = 2 * float(scipy.stats.t.sf(abs(t), df)) if df > 0 else np.nan
     numbers = {
         "estimate": estimate,
@@ -161,10 +164,10 @@ def _standardised(table: pd.DataFrame) -> tuple[pd.DataFrame, float]:
 
 def _spread(table: pd.DataFrame) -> float:
     """Return the standard deviation of the means of cultures within conditions; NaN for one culture each."""
-    means = culture_means(table, ["y"])
-    within = means["y"] - means.groupby("condition")["y"].transform("mean")
-    df = len(means) - means["condition"].nunique()
-    return float(np.sqrt((within**2).sum() / df)) if df > 0 else np.nan
+    means = table.groupby(["condition", "culture"], observed=True)["y"].mean()
+    of = means.groupby("condition", observed=True)
+    df = len(means) - of.ngroups
+    return float(np.sqrt(((means - of.transform("mean")) ** 2).sum() / df)) if df > 0 else np.nan
 
 
 def _order(table: pd.DataFrame, control: str) -> tuple[pd.DataFrame, list[str]]:
@@ -180,35 +183,20 @@ def _of_conditions(table: pd.DataFrame, measure: str, control: str) -> list[dict
     scaled, scale = _standardised(table)
     sd, days = _spread(table), " + day" if scaled["day"].nunique() > 1 else ""
     cells = scaled.groupby(["culture", "condition"], observed=True)[["y", "day"]].mean().reset_index()
-    if is_within(table):
-        return _within_cultures(scaled, cells, scale, measure, control, others, days, sd)
-    df = len(cells) - len(others) - 1
-    found, how = (_mixed(scaled, f"y ~ C(condition){days}"), MIXED) if df > 0 else (None, NOT_TESTED)
+    if is_within(table):  # culture:condition is random, too, where it was recorded repeatedly
+        random = {"vc_formula": {"condition": "0 + C(condition)"}} if len(scaled) > len(cells) else {}
+        df, own, plain = len(cells) - cells["culture"].nunique() - len(others), random, " + C(culture)"
+    else:
+        df, own, plain = len(cells) - len(others) - 1, {}, ""
+    found, how = (_mixed(scaled, f"y ~ C(condition){days}", **own), MIXED) if df > 0 else (None, NOT_TESTED)
     if df > 0 and found is None:
         days, how = " + day" if np.ptp(cells["day"]) > 1e-9 else "", ON_CULTURES
-        found, df = _least_squares(cells, f"y ~ C(condition){days}"), df - bool(days)
+        found, df = _least_squares(cells, f"y ~ C(condition){plain}{days}"), df - bool(days)
     if found is None:
         means = cells.groupby("condition", observed=True)["y"].mean()
         return [_row(measure, o, (means[o] - means[control]) * scale, np.nan, 0, sd, how) for o in others]
     names = {other: f"C(condition)[T.{other}]" for other in others}
     return [_row(measure, o, found[0][n] * scale, found[1][n] * scale, df, sd, how) for o, n in names.items()]
-
-
-def _within_cultures(scaled, cells, scale, measure, control, others, days, sd) -> list[dict]:
-    """Compare conditions that every culture has: culture:condition is random, too, where it was recorded repeatedly."""
-    n = cells["culture"].nunique()
-    repeated = len(scaled) > len(cells)
-    random = {"vc_formula": {"condition": "0 + C(condition)"}, "re_formula": "1"} if repeated else {}
-    found, rows = _mixed(scaled, f"y ~ C(condition){days}", **random) if n > 1 else None, []
-    wide = cells.pivot(index="culture", columns="condition", values="y")
-    for other in others:
-        name, difference = f"C(condition)[T.{other}]", (wide[other] - wide[control]).dropna()
-        if found:
-            estimate, error, how = found[0][name], found[1][name], MIXED
-        else:  # the paired t-test
-            estimate, error, how = difference.mean(), difference.std(ddof=1) / np.sqrt(len(difference)), ON_CULTURES
-        rows.append(_row(measure, other, estimate * scale, error * scale, len(difference) - 1, sd, how))
-    return rows
 
 
 def _of_slopes(table: pd.DataFrame, measure: str, control: str) -> list[dict]:

@@ -5,6 +5,7 @@ What is done and what failed stands in the receipts of the jobs, what is at work
 terminal, or after the run was killed. The page is written by the command, not by the jobs, which it costs nothing.
 """
 
+import fcntl
 import html
 import os
 import threading
@@ -104,10 +105,22 @@ def sentence(run: str) -> str:
     done, to_do = sum(map(bool, receipts.values())) - failed, sum(not receipt for receipt in receipts.values())
     words = [f"{done} of {len(receipts)} jobs done", f"{failed} failed" * (failed > 0)]
     words = ", ".join(filter(None, [*words, f"{len(notes)} at work" * (len(notes) > 0)]))
-    if to_do and not notes:
+    if to_do and not notes and not _locked(run):
         return f"{words}; nothing is at work, and the same command goes on"
     left = left_s(run)
     return words + (f"; about {timedelta(seconds=round(left))} left" if to_do and left is not None else "")
+
+
+def _locked(run: str) -> bool:
+    """Return whether a command works on the run, whose jobs may not have begun or be between two."""
+    try:
+        with open(RESULTS / run / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no command was ever there
+        pass
+    return False
 
 
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em;color:#222}
