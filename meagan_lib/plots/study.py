@@ -140,7 +140,7 @@ def generators(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
         own = scores[scores["score"] == score]
         for column, colour in (("floor", BLANK), ("reach", COLOURS["reach"])):
             if len(own):
-                axis.axvspan(own[column].min(), own[column].max(), color=colour, alpha=0.35, linewidth=0, zorder=0)
+                axis.axvspan(own[column].min(), own[column].max(), color=colour, alpha=0.4, linewidth=1.5, zorder=0)
         for row, model in enumerate(models):
             values = own.loc[own["model"] == model, "value"].to_numpy(float)
             spread = row + 0.22 * (rng.random(len(values)) - 0.5)
@@ -150,7 +150,7 @@ def generators(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
                 axis.plot([np.mean(values)] * 2, [row - 0.32, row + 0.32], color=kept.colour, linewidth=2)
         style.panel_title(axis, label)
         style.set_rows(axis)
-        style.set_ticks(axis, 4)
+        style.set_ticks(axis, 3)
     style.set_rows(axes[0], [LABELS[model] for model in models])
     patches = [(BLANK, "floors"), (COLOURS["reach"], "reaches")]
     handles = [mpl.patches.Patch(color=colour, alpha=0.5, linewidth=0, label=words) for colour, words in patches]

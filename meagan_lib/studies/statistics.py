@@ -8,8 +8,8 @@ effects that are none (:func:`by_recordings`). The model of a measure y of cultu
 by REML (statsmodels' ``MixedLM``). Its usual test takes the estimate over its standard error for a normal variable,
 which few cultures are too few for. Here it is Student's t with the degrees of freedom of the level at which the effect
 varies (Pinheiro & Bates 2000, § 2.4.2): cultures − conditions, where each culture has one condition; where all cultures
-have all of them in turn, (cultures − 1)(conditions − 1), with culture:condition as random as culture. Slopes over days have a random slope beside the random intercept, and the
-degrees of freedom of cultures as well.
+have all of them in turn, (cultures − 1)(conditions − 1), with culture:condition as random as culture. Slopes over days
+have a random slope beside the random intercept, and cultures − conditions as well.
 
 With few cultures the variance between them is often estimated as 0, and the fit is singular: MixedLM then says so, or
 stops. The test is then made on one number for each culture, its mean or its slope (:data:`ON_CULTURES`), which is exact
@@ -184,8 +184,9 @@ def _of_conditions(table: pd.DataFrame, measure: str, control: str) -> list[dict
     sd, days = _spread(table), " + day" if scaled["day"].nunique() > 1 else ""
     cells = scaled.groupby(["culture", "condition"], observed=True)[["y", "day"]].mean().reset_index()
     if is_within(table):  # culture:condition is random, too, where it was recorded repeatedly
-        random = {"vc_formula": {"condition": "0 + C(condition)"}} if len(scaled) > len(cells) else {}
-        df, own, plain = len(cells) - cells["culture"].nunique() - len(others), random, " + C(culture)"
+        random = {"vc_formula": {"condition": "0 + C(condition)"}, "re_formula": "1"}
+        own, plain = random if len(scaled) > len(cells) else {}, " + C(culture)"
+        df = len(cells) - cells["culture"].nunique() - len(others)
     else:
         df, own, plain = len(cells) - len(others) - 1, {}, ""
     found, how = (_mixed(scaled, f"y ~ C(condition){days}", **own), MIXED) if df > 0 else (None, NOT_TESTED)
