@@ -32,8 +32,8 @@ MIXED = "mixed model"
 ON_CULTURES = "one number a culture"
 NOT_TESTED = "too few cultures"
 NO_SPREAD = "cultures of a condition are all alike"
-BOUNDARY = 1e-5
-"""A random effect whose variance is below this fraction of the residual one is none: the fit is singular."""
+BOUNDARY = 0.01
+"""A random effect whose variance is below this fraction of the residual one is none, and the fit singular."""
 
 
 def is_within(table: pd.DataFrame) -> bool:
