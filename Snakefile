@@ -89,7 +89,7 @@ else:
 
 rule all:
     input:
-        [receipt(name) for name in ([SECTION] if SWEEP else [study_jobs.NOTEBOOK] if STUDY else GRAPH)],
+        [receipt(name) for name in ([SECTION] if SWEEP else [study_jobs.NAME, study_jobs.NOTEBOOK] if STUDY else GRAPH)],
 
 
 for _notebook, (_needs, _products, _threads) in GRAPH.items():

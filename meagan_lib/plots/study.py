@@ -122,7 +122,7 @@ def effects(
     style.set_rows(axes[0], [labels[measure].split(" (")[0] for measure in measures])
     reach = min(1.05 * reach, 12.0) if reach else 1.0
     axes[0].set_xlim(-reach, reach)
-    fig.supxlabel(f"{words} (standard deviations between cultures); filled: q < {level:g}")
+    fig.supxlabel(f"{words} (SD between cultures); filled: q < {level:g}")
     _condition_legend(fig, {condition: styles[condition] for condition in shown})
     return fig
 

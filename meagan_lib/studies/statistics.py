@@ -14,7 +14,12 @@ have a random slope beside the random intercept, and cultures − conditions as 
 With few cultures the variance between them is often estimated as 0, and the fit is singular: MixedLM then says so, or
 stops. The test is then made on one number for each culture, its mean or its slope (:data:`ON_CULTURES`), which is exact
 where all cultures have the same days, and there equals the mixed model wherever that one is not singular. ``how`` of
-each row says which it was. How often each is wrong where there is nothing: :func:`false_positives`.
+each row says which it was.
+
+How often p < 0.05 where there is nothing (:func:`false_positives`, 200 drawn tables each, so ± 3 %; variance between
+cultures that within): of 3 × 4 cultures on 3 days, recordings counted 18 %, normal 8 %, t 5 %; a third of the
+recordings missing, 13, 10 and 6 %; slopes that differ between cultures, 16, 10 and 7 %; 2 × 6 cultures, 22, 9 and 6 %;
+3 conditions in each of 4 cultures, once or twice, t 6 and 2 %. Slopes by t: 3 to 4 %.
 """
 
 import warnings

@@ -133,6 +133,11 @@ def test_the_graph_has_recordings_by_models_by_seeds_and_none_where_there_are_on
         graph.write_parameters(name, parameters.of_study(read_study(path, seeds="0,1"), name))
         wanted = {"01_preprocessing": 2, "measures": 3, "scores": 2 * 2 * 2, "study": 1, "08_study": 1}
         assert planned_jobs(name) == wanted | {"all": 1, "total": sum(wanted.values()) + 1}
-        assert not list((RESULTS / name).glob("study.csv"))
+        receipts = [RESULTS / name / "receipts" / f"{job}.json" for job in (jobs.NAME, jobs.NOTEBOOK)]
+        for path in [*jobs.places(name).values(), *receipts]:
+            write_json(path, {"seconds": 1})
+        jobs.receipt_of(name, "A_c_day1").unlink()  # of a recording that failed
+        jobs.remove_table(name)
+        assert planned_jobs(name) == {"measures": 1, "study": 1, "08_study": 1, "all": 1, "total": 4}
     finally:
         forget(name)
