@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import yaml
 
 from meagan_lib.experiments import benchmark
@@ -77,7 +78,7 @@ def parameter_files(
             "fit": options,
             "score": least | {"n_windows": parameters.get(SCORED, {"n_windows": 2000})["n_windows"]},
         }
-    files[run, NOTEBOOK] = check_parameters(NOTEBOOK, dict(chapter) | {"name": run, "stamp": run})
+    files[run, NOTEBOOK] = check_parameters(NOTEBOOK, dict(chapter) | {"name": run})
     return files
 
 
@@ -96,6 +97,11 @@ def library(model: str = "") -> list[str]:
     return sorted({*benchmark.library(model), *library_inputs("meagan_lib.evaluation.scores")})
 
 
+def seconds() -> float:
+    """Return the seconds since this process began: what a job takes until it is at work counts as well."""
+    return round(time.time() - psutil.Process().create_time(), 1)
+
+
 def take_measures(run: str, label: str) -> dict:
     """Measure the network of a recording and return the receipt, with its ``row``."""
     from meagan_lib.network.spike_files import read_spikes
@@ -103,12 +109,12 @@ def take_measures(run: str, label: str) -> dict:
     from meagan_lib.studies.measures import measure
     from meagan_lib.windows.spike_windows import SpikeWindows
 
-    started, own = time.monotonic(), RESULTS / part(run, label)
+    own = RESULTS / part(run, label)
     options = yaml.safe_load((own / "params" / "measures.yaml").read_text())
     spikes = options.pop("spikes")
     trains = read_spikes(spikes) if spikes else from_windows(SpikeWindows.load(own / "windows.h5"))
     receipt = {"notebook": "network", "row": measure(trains, options), "figures": [], "products": {}}
-    receipt["seconds"] = round(time.monotonic() - started, 1)
+    receipt["seconds"] = seconds()
     write_json(receipt_of(run, label), receipt)
     return receipt
 
@@ -125,7 +131,7 @@ def take_scores(run: str, label: str, model: str, seed: int) -> dict:
     from meagan_lib.windows.spike_windows import SpikeWindows, Split
     from meagan_lib.windows.splits import require_enough
 
-    started, own = time.monotonic(), part(run, label)
+    own = part(run, label)
     given = yaml.safe_load((RESULTS / run / "params" / "models" / f"{model}.yaml").read_text())
     windows = SpikeWindows.load(RESULTS / own / "windows.h5")
     require_enough(windows, given["score"]["min_train_windows"])
@@ -140,7 +146,7 @@ def take_scores(run: str, label: str, model: str, seed: int) -> dict:
         generated = {model: scale.transform(synthetic.vectors)}
         found = score_models(test, context, generated, given["score"]["n_windows"], 2, SCORES, events)[model]
     receipt["scores"] = {name: {k: score[k] for k in ("value", "floor", "reach")} for name, score in found.items()}
-    receipt["seconds"] = round(time.monotonic() - started, 1)
+    receipt["seconds"] = seconds()
     write_json(receipt_of(run, label, model, seed), receipt)
     return receipt
 
@@ -208,14 +214,14 @@ def tables(run: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
 
 def gather(run: str) -> dict:
     """Write ``study.csv`` and ``study_scores.csv`` of what there is, and return the receipt."""
-    started, products = time.monotonic(), {}
+    products = {}
     for file, table in zip((f"{NAME}.csv", f"{NAME}_scores.csv"), tables(run)):
         target = RESULTS / run / file
         with atomic(target) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
         products[file] = sha256(target)
     receipt = {"notebook": "table", "figures": [], "products": products}
-    receipt["seconds"] = round(time.monotonic() - started, 1)
+    receipt["seconds"] = seconds()
     write_json(RESULTS / run / "receipts" / f"{NAME}.json", receipt)
     return receipt
 

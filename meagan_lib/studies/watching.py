@@ -111,6 +111,10 @@ def sentence(run: str) -> str:
     return words + (f"; about {timedelta(seconds=round(left))} left" if to_do and left is not None else "")
 
 
+OWN = ("study_own_measures", "study_own_effects", "study_generators")
+"""Figures of chapter 8 that are of the study, not of simulations."""
+
+
 def _locked(run: str) -> bool:
     """Return whether a command works on the run, whose jobs may not have begun or be between two."""
     try:
@@ -136,10 +140,10 @@ def page(run: str) -> str:
     if failed:
         items = "".join(f"<li><b>{html.escape(label)}</b>: {html.escape(why)}</li>" for label, why in failed.items())
         parts.append(f'<h2>What failed</h2><ul class="failed">{items}</ul>')
-    parts += ["<h2>Recordings and jobs</h2>", _html(_linked(run, states(run)), escape=False)]
+    parts += ["<h2>Recordings and jobs</h2>", _html(_linked(run, states(run)).rename_axis(None), escape=False)]
     known = table.dropna(axis="columns", how="all").drop(columns=["recording", "failed"], errors="ignore")
-    parts += ["<h2>The table so far</h2>", _html(known.set_index("label"))]
-    if own := sorted(shown.glob("study_*.png")):
+    parts += ["<h2>The table so far</h2>", _html(known.set_index("label").rename_axis(None))]
+    if own := [path for name in OWN if (path := shown / f"{name}.png").is_file()]:
         chapter = executed(jobs.NOTEBOOK, run, "html")
         link = f'<p><a href="{_relative(run, chapter)}">Chapter 8, executed</a></p>' if chapter.is_file() else ""
         pictures = "".join(f'<p><img src="{_relative(run, path)}" alt="{path.stem}"></p>' for path in own)
