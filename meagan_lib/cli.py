@@ -77,14 +77,17 @@ def study(
         jobs.remove_table(name)
         n = len(jobs.places(name))
         console.print(f"study {name}: {len(asked.entries)} recordings, {n} jobs; meagan status {name} shows how far")
+        stopped = ""
         with watching.reported(name):
             try:
                 run_graph(name, cores, *([profile] if profile else []))
+            except InputError as error:  # a killed job, a full disk: what there is goes into the table all the same
+                stopped = str(error)
             finally:
                 jobs.complete_table(name)
     study_summary(name, sentences=False)
-    if jobs.failures(name):
-        raise InputError(watching.told(name))
+    if complaints := "; ".join(filter(None, [stopped, watching.told(name)])):
+        raise InputError(complaints)
 
 
 @app.command()

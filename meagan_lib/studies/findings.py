@@ -47,6 +47,8 @@ class Findings:
     def rescue(self, n_permutations: int, seed: int) -> pd.DataFrame:
         """Return how far each condition goes from the pathological one back to the control: a row each.
 
+        A culture counts as the mean of its recordings, so all should have been recorded on the same days.
+
         ``InputError``: no pathological condition, or fewer than three cultures of one of them.
         """
         if not self.pathological:

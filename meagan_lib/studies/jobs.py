@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,12 @@ def default_name(file: str) -> str:
 def asked(run: str) -> dict:
     """Return what a study was last asked for (``Study.settings``); empty where the run is none."""
     path = RESULTS / run / "params" / f"{NAME}.yaml"
-    return yaml.safe_load(path.read_text()) if path.is_file() else {}
+    return _settings(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@cache
+def _settings(path: Path, changed: int) -> dict:
+    return yaml.safe_load(path.read_text())  # of a thousand recordings it takes a second
 
 
 def parameter_files(

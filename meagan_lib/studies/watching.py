@@ -213,8 +213,9 @@ def reported(run: str) -> Iterator[None]:
 
 
 def told(run: str) -> str:
-    """Name what failed, a recording and its sentence each, and where the report is."""
-    failed = jobs.failures(run)
+    """Name what failed, a recording and its sentence each, and where the report is; nothing where nothing failed."""
+    if not (failed := jobs.failures(run)):
+        return ""
     where = (RESULTS / run / "report.html").relative_to(ROOT)
     listed = "; ".join(f"{label}: {why}" for label, why in failed.items())
     n, of = len(failed), len(jobs.asked(run)["recordings"])
