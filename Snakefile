@@ -98,6 +98,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             needs=[receipt(n) for n in _needs],
             benchmark=benchmark_inputs() if _notebook == "04_results_comparison" else [],
             windows=windows_of_another(_run, _notebook),
+            weights=benchmark.trained_by_another(RUN, _notebook.partition("_")[2]),
         output:
             receipt(_notebook, _run),
         params:
@@ -121,6 +122,7 @@ if BENCHMARK:
             parameters=lambda wildcards: f"results/{RUN}/params/{benchmark.parameters_of(wildcards.model)}.yaml",
             library=lambda wildcards: benchmark.library(wildcards.model),
             windows=receipt(merging.FIRST),
+            weights=lambda wildcards: benchmark.trained_by_another(RUN, wildcards.model),
         output:
             f"results/{RUN}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
         params:

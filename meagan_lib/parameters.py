@@ -211,6 +211,11 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     if set(benchmark.THESIS.values()) <= set(notebooks):  # a run may end before they are compared
         checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
+    for model, notebook in benchmark.THESIS.items():
+        if other := notebooks.get(notebook, {}).get("start_from"):
+            if other == name:
+                raise InputError(f"{notebook}.start_from is the run itself: give this one another name (--name)")
+            benchmark.require_trained(other, model)
     last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
     if last.get("spikes"):
         network.read_spikes(last["spikes"])
