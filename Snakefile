@@ -147,13 +147,14 @@ if RECORDINGS and not SWEEP:
 
 
 if SWEEP:
-    CASES = sweep.module(SECTION).cases(SWEEP)
-
     rule case:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
             library=sweep.library(SECTION, SWEEP),
-            windows=[] if OF_PHOTOGRAPHS else receipt(merging.FIRST, part(RUN, "{label}")),
+            windows=lambda wildcards: [] if OF_PHOTOGRAPHS else [
+                receipt(merging.FIRST, part(RUN, label))
+                for label in sweep.recordings_of(SECTION, wildcards.label, SWEEP)
+            ],
         output:
             f"results/{RUN}/{SECTION}/{{label}}/{{case}}.json",
         params:
@@ -165,7 +166,7 @@ if SWEEP:
     rule sweep:
         input:
             parameters=f"results/{RUN}/params/{SECTION}.yaml",
-            rows=[f"results/{RUN}/{SECTION}/{label}/{case}.json" for label in RECORDINGS for case in CASES],
+            rows=[f"results/{RUN}/{SECTION}/{label}/{case}.json" for label, case in sweep.jobs(SECTION, SWEEP)],
         output:
             receipt(SECTION),
         params:

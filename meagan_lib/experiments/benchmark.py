@@ -118,9 +118,8 @@ def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> 
     """Return what the jobs of one baseline depend on."""
     if model in PLAIN:
         of_notebook = parameters[THESIS[PLAIN[model]]]
-        given = {
-            name: value for name, value in of_notebook.items() if name not in ("name", "seed", "stamp", "start_from")
-        }
+        left_out = ("name", "seed", "stamp", "start_from")
+        given = {name: value for name, value in of_notebook.items() if name not in left_out}
         return given | {"options": dict(of_notebook["options"]) | {"on_gaussian": False}}
     steps = section.get(f"{model}_steps")
     given = {"steps": steps, "validations": section["validations"]} if steps else {}
@@ -176,9 +175,7 @@ def starting(parameters: Mapping[str, object]) -> dict[str, object]:
 def require_trained(run: str, model: str) -> Path:
     """Return the folder of a ``model`` that a run has trained. ``InputError``: there is none."""
     folder = RESULTS / run / model
-    if not all(
-        (path / file).is_file() for path, file in ((folder, "model.safetensors"), (RESULTS / run, "windows.h5"))
-    ):
+    if not ((folder / "model.safetensors").is_file() and (RESULTS / run / "windows.h5").is_file()):
         raise InputError(
             f"run '{run}' has no trained {model} to start from: make it with meagan run, or leave start_from empty"
         )

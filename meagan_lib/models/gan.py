@@ -90,6 +90,10 @@ class GANTrainer(Trainer):
         """Return the discriminator, from which another training may start."""
         return {"discriminator": self.discriminator}
 
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of another generator on the Gaussian of these windows, where there is one."""
+        return self.generator.on_own_gaussian(weights) if hasattr(self.generator, "on_own_gaussian") else weights
+
     def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimiser of each player."""
         return {

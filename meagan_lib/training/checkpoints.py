@@ -81,9 +81,9 @@ def resume(trainer: "Trainer", run: dict) -> None:
 def start(trainer: "Trainer", folder: Path, same: Iterable[str] = ()) -> None:
     """Let a trainer begin with the weights that a finished training left in ``folder``; its optimisers are new.
 
-    Networks that ``folder`` has, by the names of :func:`save_results`, are taken; ``start_from`` of the trainer becomes
-    their SHA-256. ``InputError``: no weights there, or those of networks that differ from the trainer's own, in a field
-    of the config that must be the ``same`` or in their shapes.
+    They are the generator as it is :meth:`~Trainer.adopted`, and the companions, by the names of :func:`save_results`;
+    ``start_from`` of the trainer becomes the SHA-256 of the files. ``InputError``: no weights there, or those of
+    networks that differ from the trainer's own, in a field of the config that must be the ``same`` or in their shapes.
     """
     parts = {"model": trainer.generator, **trainer.companions()}
     try:
@@ -101,8 +101,9 @@ def start(trainer: "Trainer", folder: Path, same: Iterable[str] = ()) -> None:
             )
     for name, network in parts.items():
         try:
-            network.load_state_dict(safetensors.load(found[name]))
-        except (RuntimeError, SafetensorError) as error:
+            weights = safetensors.load(found[name])
+            network.load_state_dict(trainer.adopted(weights) if network is trainer.generator else weights)
+        except (RuntimeError, ValueError, KeyError, SafetensorError) as error:
             raise InputError(
                 f"training cannot start from {name}.safetensors in {folder}: the file is damaged, or its windows had "
                 f"another number of samples, of electrodes or of classes; train it again, or without start_from"

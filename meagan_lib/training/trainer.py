@@ -162,6 +162,10 @@ class Trainer:
         """Return networks that are kept with the generator, as they are at the step that validation chooses."""
         return {}
 
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of another training as the generator of this one begins with them: by default as they are."""
+        return weights
+
     def train(self, *callbacks: Callable[["Trainer"], None]) -> None:
         """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.
 
