@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from meagan_lib import ROOT, InputError, choose
+from meagan_lib.evaluation.statistics import paired
 from meagan_lib.experiments import ablation, sweep
 from meagan_lib.experiments.ablation import METRICS
 from meagan_lib.models.contract import TrainingData
@@ -193,3 +194,113 @@ def bounds(own: SpikeWindows, source: SpikeWindows, section: Mapping, seed: int)
 def load(path: Path | str = TABLE) -> pd.DataFrame:
     """Read a table of the study: a row for each target, source, number of windows, seed and scored step."""
     return sweep.load(path, "transfer", METRICS)
+
+
+def curves(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of networks that learned from all training windows of a target, from scratch or from a source."""
+    trained = table[~table["source"].isin((REACH, GAUSSIAN, COPIES))]
+    return trained[trained["n"] == trained.groupby("data")["n"].transform("max")]
+
+
+def steps_to(goal: float, steps: Sequence[int], scores: Sequence[float]) -> float:
+    """Return after how many steps a score, the lower the better, first is at the ``goal``; NaN: never.
+
+    Between two scored steps it is taken to change linearly.
+
+    >>> steps_to(0.6, [0, 100, 200], [0.8, 0.7, 0.5])
+    150.0
+    """
+    reached = np.flatnonzero(np.asarray(scores) <= goal)
+    if not len(reached):
+        return np.nan
+    i = reached[0]
+    return float(np.interp(-goal, -np.array(scores[i - 1 : i + 1]), steps[i - 1 : i + 1])) if i else float(steps[0])
+
+
+def savings(table: pd.DataFrame, score: str = "c2st_auc") -> pd.DataFrame:
+    """Return what starting from a source saves until a score, the lower the better, is that of scratch at its end.
+
+    A row for each target and source: ``goal``, the mean of that score; ``seeds``, and in how many of them it is
+    ``reached``; over these the mean ``steps`` that it takes, those that it takes from ``scratch``, which may pass its
+    last score on the way, ``saved``, the steps between with their 95 % interval ``low`` to ``high`` (Student's t over
+    seeds, NaN where it is not defined), and ``saved_seconds`` of CPU; ``source_seconds``, what the source's own
+    training took.
+    """
+    found = []
+    for target, rows in curves(table).groupby("data", sort=False):
+        by_seed = dict(list(rows[rows["source"] == SCRATCH].groupby("seed")))
+        goals = {seed: its[score].iloc[-1] for seed, its in by_seed.items()}
+
+        def needed(its: pd.DataFrame, seed: int, goals: Mapping[int, float] = goals) -> tuple[float, float]:
+            steps = steps_to(goals[seed], its["steps"].to_numpy(), its[score].to_numpy())
+            return steps, float(np.interp(steps, its["steps"], its["seconds"]))
+
+        scratch = {seed: needed(its, seed) for seed, its in by_seed.items()}
+        for source, its in rows[rows["source"] != SCRATCH].groupby("source", sort=False):
+            tuned = {seed: needed(own, seed) for seed, own in its.groupby("seed") if seed in goals}
+            steps, seconds = (
+                paired(*({seed: both[i] for seed, both in by.items()} for by in (scratch, tuned))) for i in (0, 1)
+            )
+            row = {"data": target, "source": source, "goal": np.mean(list(goals.values())), "seeds": len(tuned)}
+            row |= {"reached": steps.n, "steps": steps.mean - steps.difference, "scratch": steps.mean}
+            row |= {"saved": steps.difference, "low": steps.interval[0], "high": steps.interval[1]}
+            row |= {"saved_seconds": seconds.difference, "source_seconds": its["source_seconds"].mean()}
+            found.append(row)
+    return pd.DataFrame(found)
+
+
+def effects(table: pd.DataFrame) -> pd.DataFrame:
+    """Compare by C2ST AUC, as :func:`sweep.comparisons`, every start from a source with one from scratch.
+
+    That has learned from as many windows in as many steps; a source as it stands, n = 0, is compared with what scratch
+    has at its end.
+    """
+    trained = table[~table["source"].isin((REACH, GAUSSIAN, COPIES))].copy()
+    all_windows, last = (trained.groupby("data")[column].transform("max") for column in ("n", "steps"))
+    stands = trained["n"] == 0
+    n, steps = trained["n"].where(~stands, all_windows), trained["steps"].where(~stands, last)
+
+    def names(source: pd.Series, n: pd.Series, steps: pd.Series) -> pd.Series:
+        return source + ", n = " + n.astype(str) + ", " + steps.astype(str) + " steps"
+
+    trained["variant"] = names(trained["source"], trained["n"], trained["steps"])
+    scratch = names(pd.Series(SCRATCH, trained.index), n, steps)
+    trained["against"] = scratch.where(trained["source"] != SCRATCH, "")
+    return sweep.comparisons(trained, ["data", "variant"], "c2st_auc", higher_is_better=False)
+
+
+def said(found: pd.DataFrame) -> list[str]:
+    """Say what :func:`savings` found, a sentence for each target and source."""
+    sentences = []
+    for row in found.itertuples():
+        who = f"{row.data}, from {row.source}"
+        if not row.reached:
+            sentences.append(f"{who}: never as good as from scratch ({row.goal:.3f}), with none of {row.seeds} seeds")
+            continue
+        how = f"{row.steps:.0f} steps instead of {row.scratch:.0f}"
+        if row.reached < row.seeds:
+            how += f", but with {row.reached} of {row.seeds} seeds only"
+        elif np.isfinite(row.low):
+            how += f", {row.saved:.0f} saved (95 % interval {row.low:.0f} to {row.high:.0f})"
+        seconds = f"{row.saved_seconds:.0f} s of CPU saved, where {row.source_seconds:.0f} s had trained the source"
+        sentences.append(f"{who}: as good as from scratch ({row.goal:.3f}) after {how}; {seconds}")
+    return [sentence.replace("-", "−") for sentence in sentences]
+
+
+def reading(found: pd.DataFrame) -> dict[str, list[str]]:
+    """Return what :func:`effects` say of sources as they stand, of few windows and of all, verdict by verdict."""
+    n, most = found["n"], found.groupby("data")["n"].transform("max")
+    groups = {"as it stands": n == 0, "few windows": (n > 0) & (n < most), "all windows": n == most}
+    return {
+        f"{words}, {verdict}": [f"{row.data}: {row.variant}" for row in rows.itertuples()]
+        for words, its in groups.items()
+        for verdict, rows in found[its].groupby("verdict", sort=False)
+    }
+
+
+def summary(path: Path) -> tuple[str, pd.DataFrame]:
+    """Return title and closing table of the command: what each source saves."""
+    table = load(path)
+    found = savings(table).round({"goal": 3, "saved_seconds": 1, "source_seconds": 1})
+    found.insert(0, "target", found.pop("data"))
+    return f"steps until C2ST AUC is that of scratch at its end ({sweep.counted(effects(table))})", found
