@@ -17,7 +17,8 @@ def transfer_saving(table: pd.DataFrame, few_steps: int) -> Figure:
     """Draw C2ST AUC against the steps of a training, a panel for each target; below, against its training windows.
 
     ``table`` of :func:`meagan_lib.experiments.transfer.load`; a line is the mean over seeds, the band goes from the
-    lowest to the highest. Hollow markers left of 0 are sources as they stand. Below, each training has ``few_steps``.
+    lowest to the highest. Hollow markers left of 0 are sources as they stand, a marker for each seed. Below, each
+    training has ``few_steps``.
     """
     targets = list(table["data"].unique())
     fig, axes = style.panel_grid(2, len(targets), 4.6, sharey=True)
@@ -26,7 +27,6 @@ def transfer_saving(table: pd.DataFrame, few_steps: int) -> Figure:
         own = table[table["data"] == target]
         trained = own[~own["source"].isin(bounds)]
         most = trained["n"].max()
-        shift = -0.06 * trained["steps"].max()
         named = {s: s if s in STARTS else "one" for s in trained["source"].unique()}
         for source, name in named.items():
             its = trained[trained["source"] == source]
@@ -34,9 +34,11 @@ def transfer_saving(table: pd.DataFrame, few_steps: int) -> Figure:
             _curve(below, its[(its["n"] > 0) & (its["steps"] == few_steps)], "n", name)
             stands = its.loc[its["n"] == 0, "c2st_auc"]
             colour, marker = STARTS[name]
-            above.plot(np.full(len(stands), shift), stands, marker, color=colour, markerfacecolor="white", markersize=4)
+            place = np.full(len(stands), (-0.06 if name == "one" else -0.12) * trained["steps"].max())
+            above.plot(place, stands, marker, color=colour, markerfacecolor="white", markersize=4)
         one = next((source for source, name in named.items() if name == "one"), "")
-        style.panel_title(above, f"{target}\n■ from {one}")
+        style.panel_title(above, target, fontweight="bold", pad=16)
+        style.annotate(above, f"■ {one}", (0, 1), (0, 4), color=STARTS["one"][0], fontsize=8)
         reach = own.loc[own["source"] == "reach", "c2st_auc"].mean()
         for axis in (above, below):
             axis.axhline(reach, color=COLOURS["reach"], linestyle="--", linewidth=1, zorder=0)

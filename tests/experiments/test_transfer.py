@@ -23,7 +23,7 @@ SECTION = {
     "source_steps": 3,
     "few": [40],
     "few_steps": 4,
-    "n_windows": 60,
+    "n_windows": 40,
     "patch_ms": 0.4,
     "options": {"batch_size": 8, "depth": 1},
     "labels": ["a", "b", "c"],
