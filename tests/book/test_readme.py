@@ -83,6 +83,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(sorters, "compare", lambda *_: (tmp_path / "hybrid.sorters.csv", []))
     monkeypatch.setattr(sorters, "performance", lambda outcomes: reached.assign(precision=0.5))
     monkeypatch.setattr(sorters, "costs", lambda outcomes: reached.set_index("sorter"))
+    monkeypatch.setattr(benchmark, "require_trained", lambda run, model: asked.append("weights"))
     monkeypatch.setattr(network, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked
