@@ -163,7 +163,7 @@ def learning_curve(
             return scale.inverse(trainer.draw(trainer.ema, n, seed))
 
         found.append(row | ablation.scores(own, draw, section, seed))
-        scoring += time.process_time() - began
+        scoring += time.process_time() - began if trainer.step else 0.0  # the trainer's clock starts with step 1
 
     score(trainer)
     try:

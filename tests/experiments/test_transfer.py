@@ -1,5 +1,6 @@
 """Transfer: what a source saves, by made-up curves; which cases there are; a target is trained and scored."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,10 @@ import yaml
 
 from meagan_lib import InputError, parameters, plots
 from meagan_lib.evaluation import classifiers
-from meagan_lib.experiments import benchmark, sweep, transfer
+from meagan_lib.experiments import ablation, benchmark, sweep, transfer
 from meagan_lib.experiments.fitting import weights_of
 from meagan_lib.experiments.transfer import METRICS, REACH, SCRATCH, SEVERAL, savings, steps_to
+from meagan_lib.models.gan import GAN
 from meagan_lib.windows.resampling import resample
 from meagan_lib.workflow import graph
 from tests.cheaper import cheaper
@@ -143,6 +145,21 @@ def test_a_target_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch)
     assert stands["c2st_auc"] != begins["c2st_auc"] or stands["frechet_distance"] != begins["frechet_distance"]
     title, frame = transfer.summary(tmp_path / "run" / "transfer.csv")
     assert len(frame) == 2 and title.startswith("steps until")
+
+
+def test_seconds_are_those_of_the_training_and_not_of_its_scores(windows, monkeypatch):
+    clock = [0.0]
+
+    def took(seconds, then):
+        clock[0] += seconds
+        return then
+
+    step = GAN.Trainer.train_step
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(GAN.Trainer, "train_step", lambda trainer: took(1.0, step(trainer)))
+    monkeypatch.setattr(ablation, "scores", lambda *_: took(100.0, dict.fromkeys(METRICS, 0.5)))
+    curve = transfer.learning_curve(windows, 0, [0, 2, 4], None, SECTION, 0)
+    assert [row["seconds"] for row in curve] == [0.0, 2.0, 4.0]
 
 
 def test_windows_at_another_rate_become_those_that_would_have_been_cut(windows):
