@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -106,3 +107,17 @@ def test_weights_of_other_windows_damaged_ones_and_none_at_all_are_refused(of, t
     (source / "discriminator.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="the file is damaged"):
         trained(model, config, OTHER, start_from=source)
+
+
+def test_the_gaussian_is_that_of_these_windows_with_axes_turned_as_little_as_can_be(tmp_path):
+    config = replace(GAN_CONFIG, on_gaussian=True, latent=20)
+    trained(GAN, config, REAL, folder=tmp_path).train()
+    source = load_file(tmp_path / "model.safetensors")
+    tuned, fresh = (trained(GAN, config, OTHER, start_from=start).generator for start in (tmp_path, None))
+    assert torch.equal(tuned.mean, fresh.mean) and torch.equal(tuned.head.weight, source["head.weight"])
+    covariance = np.cov(OTHER, rowvar=False)
+    np.testing.assert_allclose((tuned.colouring @ tuned.colouring.T).numpy(), covariance, atol=1e-3 * covariance.max())
+    moved = [(g.colouring - source["colouring"]).norm() for g in (tuned, fresh)]
+    assert moved[0] < moved[1], "axes of its own would lie farther from those that the network knows"
+    same = trained(GAN, config, REAL, start_from=tmp_path).generator
+    np.testing.assert_allclose(same.colouring, source["colouring"], atol=1e-3)
