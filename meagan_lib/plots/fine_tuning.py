@@ -41,7 +41,7 @@ def transfer_saving(table: pd.DataFrame, few_steps: int) -> Figure:
         style.annotate(above, f"■ {one}", (0, 1), (0, 4), color=STARTS["one"][0], fontsize=8)
         reach = own.loc[own["source"] == "reach", "c2st_auc"].mean()
         for axis in (above, below):
-            axis.axhline(reach, color=COLOURS["reach"], linestyle="--", linewidth=1, zorder=0)
+            axis.axhline(reach, color=COLOURS["reach"], linestyle="--", linewidth=1, zorder=1.5)
             style.light_grid(axis, "y")
         gaussian = own[own["source"] == "gaussian"].groupby("n")["c2st_auc"].mean()
         above.axhline(gaussian.loc[most], color=COLOURS["gaussian"], linestyle=":", linewidth=1.2, zorder=0)
