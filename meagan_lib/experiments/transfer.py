@@ -277,13 +277,14 @@ def said(found: pd.DataFrame) -> list[str]:
         if not row.reached:
             sentences.append(f"{who}: never as good as from scratch ({row.goal:.3f}), with none of {row.seeds} seeds")
             continue
-        saved, low, high = (f"{x:.0f}".replace("-", "−") for x in (row.saved, row.low, row.high))
+        numbers = (row.saved, row.low, row.high, row.saved_seconds)
+        saved, low, high, spared = (f"{x:.0f}".replace("-", "−") for x in numbers)
         how = f"{row.steps:.0f} steps instead of {row.scratch:.0f}, {saved} saved"
         if np.isfinite(row.low):
             how += f" (95 % interval {low} to {high})"
         if row.reached < row.seeds:
             how += f", with {row.reached} of {row.seeds} seeds and never with the rest"
-        seconds = f"{row.saved_seconds:.0f} s of CPU, where {row.source_seconds:.0f} s had trained the source"
+        seconds = f"{spared} s of CPU, where {row.source_seconds:.0f} s had trained the source"
         sentences.append(f"{who}: as good as from scratch ({row.goal:.3f}) after {how}; {seconds}")
     return sentences
 

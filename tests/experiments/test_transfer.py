@@ -130,7 +130,7 @@ def test_a_target_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch)
     for name, its in cheaper(classifiers).items():
         monkeypatch.setattr(classifiers, name, its)
     coarse = replace(windows, windows=windows.windows[:, ::2], sampling_rate_hz=10_000.0, pre_samples=16)
-    for label, its in {"a": windows, "b": replace(windows, windows=2 * windows.windows), "c": coarse}.items():
+    for label, its in {"a": windows, "b": replace(windows, windows=windows.windows[:, ::-1]), "c": coarse}.items():
         (tmp_path / "run" / "recordings" / label).mkdir(parents=True)
         its.save(tmp_path / "run" / "recordings" / label / "windows.h5")
     receipts = [sweep.execute("run", "transfer", *job, SECTION) for job in sweep.jobs("transfer", SECTION)]
