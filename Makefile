@@ -7,6 +7,8 @@ RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
+# Each job of a run would compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
 # A path with spaces in it is one recording when it exists.
 RECORDINGS = $(if $(shell test -e "$(RECORDING)" && echo one),--recording "$(RECORDING)",$(foreach \
 	r,$(RECORDING),--recording "$(r)"))
@@ -25,7 +27,7 @@ book: $(READY)
 	@$(VENV)/bin/meagan book $(or $(NAME),$(RUN))
 
 test: $(READY)
-	@PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -p no:nbval
+	@$(VENV)/bin/python -m pytest -p no:nbval
 
 lab: $(READY)
 	@$(VENV)/bin/python -c "import meagan_lib, jupyterlab.labapp as lab; lab.main()" notebooks

@@ -8,18 +8,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: notebooks, params, data, figures and results lie under it."""
 
-# What other libraries keep lies in the checkout: a home may be missing, read-only or full, and what it holds, such as a
-# matplotlibrc or another kernel called python3, must not change a run.
-for _variable, _folder in {
-    "XDG_CACHE_HOME": "",
-    "XDG_CONFIG_HOME": "config",
-    "MPLCONFIGDIR": "matplotlib",
-    "IPYTHONDIR": "ipython",
-    "JUPYTER_CONFIG_DIR": "jupyter/config",
-    "JUPYTER_DATA_DIR": "jupyter/data",
-    "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
-}.items():
-    os.environ.setdefault(_variable, str(ROOT / ".cache" / _folder))
+
+def caches(folder: Path) -> dict[str, str]:
+    """Return environment variables by which other libraries keep in a folder what they would keep in the home."""
+    places = {
+        "XDG_CACHE_HOME": "",
+        "XDG_CONFIG_HOME": "config",
+        "MPLCONFIGDIR": "matplotlib",
+        "IPYTHONDIR": "ipython",
+        "JUPYTER_CONFIG_DIR": "jupyter/config",
+        "JUPYTER_DATA_DIR": "jupyter/data",
+        "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
+    }
+    return {variable: str(folder / place) for variable, place in places.items()}
+
+
+# In the checkout: a home may be missing, read-only or full, and what it holds, such as a matplotlibrc or another kernel
+# called python3, must not change a run.
+for _variable, _folder in caches(ROOT / ".cache").items():
+    os.environ.setdefault(_variable, _folder)
 # A user who is a number alone, as in containers, has neither a name nor a home, and libraries stop for want of them.
 os.environ.setdefault("USERNAME", "meagan")  # getpass looks here last
 if os.path.expanduser("~") == "~":

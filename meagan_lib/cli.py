@@ -1,7 +1,6 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one."""
 
 import errno
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,9 @@ from rich.table import Table
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.parameters import PARAMS, check, default_name, in_full, resolve
+from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_study, resolve
 from meagan_lib.windows import merging
+from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
 from meagan_lib.workflow.files import DISK_FULL, read_json
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
@@ -35,23 +35,64 @@ def run(
     ] = (),
     name: Annotated[str, typer.Option(help="name of the run: results/NAME and figures/NAME")] = "",
     set_: Annotated[list[str], typer.Option("--set", help="notebook.parameter=value, as often as you like")] = (),
-    cores: Annotated[int, typer.Option(help="jobs side by side", min=1)] = os.cpu_count() or 1,
+    cores: Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)] = None,
+    profile: Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")] = "",
 ) -> None:
     """Execute the notebooks that are out of date, and show scores, figures and times."""
     parameters = resolve(preset, recording, set_)
     name = run_name(name or default_name(preset, recording))
     files = check(name, parameters)
+    if profile:
+        cluster.ready_profile(profile)
     with exclusive(name):
         remove_stale(name)
         write_parameters(name, files)
         recordings = parameters.get(merging.FIRST, {}).get("recording", [])
         of = f"recordings {', '.join(recordings)}" if isinstance(recordings, list) else f"recording {recordings}"
         console.print(f"run {name} ({preset}){f', {of}' if recordings else ''}", soft_wrap=True)
-        run_graph(name, cores)
+        run_graph(name, cores, profile)
     summary(name)
     if not sweep.section_in(parameters):
         book = f"make book NAME={name} makes pages of it, " if merging.FIRST in parameters else ""
         console.print(f"Next: {book}make lab opens the notebooks", soft_wrap=True)
+
+
+@app.command()
+def study(
+    file: Annotated[str, typer.Argument(help="study.yaml or CSV: recordings with culture, day, condition, replicate")],
+    name: Annotated[str, typer.Option(help="name of the run; that of the file unless given")] = "",
+    cores: Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)] = None,
+    profile: Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")] = "",
+    models: Annotated[str, typer.Option(help="generators, with commas between; 'none': measures alone")] = "",
+    seeds: Annotated[str, typer.Option(help="their seeds, with commas between")] = "",
+    preset: Annotated[str, typer.Option(help="of params/: what each recording is given")] = "",
+) -> None:
+    """Measure many recordings of several cultures, train models on each, and compare conditions."""
+    from meagan_lib.studies import jobs, watching
+    from meagan_lib.studies.design import read_study
+
+    asked = read_study(file, models=models, seeds=seeds, preset=preset)
+    name = run_name(name or jobs.default_name(file))
+    files = of_study(asked, name)
+    if profile:
+        cluster.ready_profile(profile)
+    with exclusive(name):
+        remove_stale(name)
+        write_parameters(name, files)
+        jobs.remove_table(name)
+        n = len(jobs.places(name))
+        console.print(f"study {name}: {len(asked.entries)} recordings, {n} jobs; meagan status {name} shows how far")
+        stopped = ""
+        with watching.reported(name):
+            try:
+                run_graph(name, cores, profile)
+            except InputError as error:  # a killed job, a full disk: what there is goes into the table all the same
+                stopped = str(error)
+            finally:
+                jobs.complete_table(name)
+    study_summary(name, sentences=False)
+    if complaints := "; ".join(filter(None, [stopped, watching.told(name)])):
+        raise InputError(complaints)
 
 
 @app.command()
@@ -85,8 +126,13 @@ def hybrid(
 
 @app.command()
 def status(name: Annotated[str, typer.Argument(help="name of a run")] = "quick") -> None:
-    """Show the scores, figures and times of a run."""
-    summary(run_name(name))
+    """Show the scores, figures and times of a run; of a study how far each recording is, also while it runs."""
+    from meagan_lib.studies import jobs
+
+    if jobs.asked(run_name(name)):
+        study_summary(name)
+    else:
+        summary(name)
 
 
 @app.command()
@@ -192,6 +238,16 @@ def belongs(run: str) -> bool:
         return label in given["labels"]
     first = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
     return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
+
+
+def study_summary(name: str, sentences: bool = True) -> None:
+    """Print the state of each recording of a study, the ``sentences`` of what failed, and how far it is."""
+    from meagan_lib.studies import jobs, watching
+
+    print_table(watching.states(name), f"Study {name}")
+    for label, why in jobs.failures(name).items() if sentences else ():
+        console.print(f"{label} failed: {why}", soft_wrap=True)
+    console.print(f"{watching.sentence(name)}; results/{name}/study.csv, report.html", soft_wrap=True)
 
 
 def print_table(frame: "pd.DataFrame", title: str, dim: str = "") -> None:

@@ -8,11 +8,13 @@ sweep. A section holds only what differs from the defaults: those of the noteboo
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean, network, recordings, windows
 from meagan_lib.experiments import benchmark, sweep
+from meagan_lib.studies import jobs as study_jobs
 from meagan_lib.windows import merging
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
@@ -24,6 +26,9 @@ from meagan_lib.workflow.execution import (
     find_notebook,
     part,
 )
+
+if TYPE_CHECKING:
+    from meagan_lib.studies.design import Study
 
 PARAMS = ROOT / "params"
 NETWORK = "05_organoid_network"
@@ -175,6 +180,20 @@ def check(name: str, parameters: dict[str, dict]) -> dict[Path, dict]:
     return {RESULTS / run / "params" / f"{file}.yaml": given for (run, file), given in checked.items()}
 
 
+def of_study(study: "Study", name: str) -> dict[Path, dict]:
+    """Return the files of parameters of a study that is the run ``name``, with their contents.
+
+    ``InputError``: a preset that is not known, or does not train models.
+    """
+    parameters = of_preset(study.preset)
+    needed = {merging.FIRST, *benchmark.THESIS.values(), benchmark.SECTION}
+    if not needed <= set(parameters):
+        raise InputError(f"preset '{study.preset}' trains no models, which a study does: take quick, full or smoke")
+    chapter = of_preset("study_smoke" if study.preset == "smoke" else "study")[study_jobs.NOTEBOOK]
+    files = study_jobs.parameter_files(study, name, parameters, chapter)
+    return {RESULTS / run / "params" / f"{file}.yaml": given for (run, file), given in files.items()}
+
+
 def _of_sweep(name: str, section: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
     """Check the parameters of a sweep, and of notebook 01 where it has recordings; (run, file) → contents."""
     of, given = sweep.module(section), parameters[section]
@@ -211,6 +230,11 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)
     if set(benchmark.THESIS.values()) <= set(notebooks):  # a run may end before they are compared
         checked |= {(name, file): given for file, given in benchmark.prepared(parameters).items()}
+    for model, notebook in benchmark.THESIS.items():
+        if other := notebooks.get(notebook, {}).get("start_from"):
+            if other == name:
+                raise InputError(f"{notebook}.start_from is the run itself: give this one another name (--name)")
+            benchmark.require_trained(other, model)
     last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
     if last.get("spikes"):
         network.read_spikes(last["spikes"])

@@ -33,7 +33,15 @@ FIGURE_FILES = (".png", ".svg", ".npz")
 """What every figure leaves, by suffix."""
 
 
-LONGEST = ("test_run", "test_notebook", "test_concepts", "test_several_recordings", "test_command", "test_chapter")
+LONGEST = (
+    "test_run",
+    "test_cluster",
+    "test_notebook",
+    "test_concepts",
+    "test_several_recordings",
+    "test_command",
+    "test_chapter",
+)
 """Files that take twenty seconds or more on a core, from the longest on."""
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.book.conclusions import conclusions
+from meagan_lib.studies.measures import COLUMNS, OF_SCORES, SCORES
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import find_notebook
 from meagan_lib.workflow.files import write_if_changed
@@ -22,7 +23,7 @@ from meagan_lib.workflow.files import write_if_changed
 PAGES = ROOT / "book" / "pages"
 THESIS, BIBLIOGRAPHY = ROOT / "book" / "thesis.yaml", ROOT / "book" / "bibliography.yaml"
 PLACE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-RUNS = ("concepts", "locust", "images", "full")
+RUNS = ("concepts", "locust", "images", "study", "full")
 """Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
 
 
@@ -102,7 +103,18 @@ def bibliography() -> dict[str, list[dict]]:
     return yaml.safe_load(BIBLIOGRAPHY.read_text())
 
 
-PARTS = {part.__name__: part for part in (headings, conclusions, sources, works)}
+def columns() -> str:
+    """Return tables of the columns of a study: its recordings, and its scores."""
+    files = {"study.csv": COLUMNS, "for each model, as `<model> <score>`": SCORES, "study_scores.csv": OF_SCORES}
+    parts = []
+    for file, known in files.items():
+        rows = "\n".join(f"| `{name}` | {column.meaning} | {column.unit} |" for name, column in known.items())
+        title = f"`{file}`" if file.endswith(".csv") else file
+        parts.append(f"{title}:\n\n| column | what it is | unit |\n|---|---|---|\n{rows}")
+    return "\n\n".join(parts)
+
+
+PARTS = {part.__name__: part for part in (headings, conclusions, sources, works, columns)}
 
 
 def made_anew(page: Path) -> str:

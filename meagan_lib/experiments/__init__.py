@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "fitting": ["sizes", "training_data"],
+        "fitting": ["sizes", "training_data", "weights_of"],
         "generation": ["draw_synthetic", "draw_by_class", "moment_matching", "matching_parameters"],
         "sweep": ["counted"],
     },

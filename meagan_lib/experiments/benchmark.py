@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from meagan_lib import InputError, choose
+from meagan_lib import ROOT, InputError, choose
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, library_inputs
 from meagan_lib.workflow.files import sha256, write_json
 
@@ -118,7 +118,8 @@ def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> 
     """Return what the jobs of one baseline depend on."""
     if model in PLAIN:
         of_notebook = parameters[THESIS[PLAIN[model]]]
-        given = {name: value for name, value in of_notebook.items() if name not in ("name", "seed", "stamp")}
+        left_out = ("name", "seed", "stamp", "start_from")
+        given = {name: value for name, value in of_notebook.items() if name not in left_out}
         return given | {"options": dict(of_notebook["options"]) | {"on_gaussian": False}}
     steps = section.get(f"{model}_steps")
     given = {"steps": steps, "validations": section["validations"]} if steps else {}
@@ -166,6 +167,28 @@ def parameters_of(model: str) -> str:
     return THESIS.get(model, f"{SECTION}/{model}")
 
 
+def starting(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that a training shares with the one whose weights it starts from."""
+    return {name: parameters[name] for name in ("normalisation", "condition") if name in parameters}
+
+
+def require_trained(run: str, model: str) -> Path:
+    """Return the folder of a ``model`` that a run has trained. ``InputError``: there is none."""
+    folder = RESULTS / run / model
+    if not ((folder / "model.safetensors").is_file() and (RESULTS / run / "windows.h5").is_file()):
+        raise InputError(
+            f"run '{run}' has no trained {model} to start from: make it with meagan run, or leave start_from empty"
+        )
+    return folder
+
+
+def trained_by_another(run: str, model: str) -> list[str]:
+    """Return the weights of another run from which a run trains a model of the thesis; none where it starts anew."""
+    path = RESULTS / run / "params" / f"{parameters_of(model)}.yaml"
+    other = yaml.safe_load(path.read_text()).get("start_from") if model in THESIS and path.is_file() else None
+    return [str((RESULTS / other / model / "model.safetensors").relative_to(ROOT))] if other else []
+
+
 def library(model: str) -> list[str]:
     """Return the modules of the library that the jobs of a model use, as paths from the checkout."""
     module, _, _ = MODELS[model].partition(":")
@@ -187,7 +210,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
     """Fit one model with one seed, draw its windows, and return the receipt."""
     from threadpoolctl import threadpool_limits
 
-    from meagan_lib.experiments.fitting import fit_options, training_data
+    from meagan_lib.experiments.fitting import fit_options, training_data, weights_of
     from meagan_lib.experiments.generation import draw_synthetic
     from meagan_lib.windows.spike_windows import SpikeWindows
 
@@ -201,6 +224,8 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
 
         torch.set_num_threads(1)
         options = fit_options(kind.Config, parameters, windows)
+        if other := parameters.get("start_from"):
+            options["start_from"] = weights_of(other, model, windows, **starting(parameters))
     with threadpool_limits(1):
         clock = time.process_time()
         fitted = kind.fit(data, seed, folder, **options)

@@ -1,8 +1,13 @@
 """What a model is fitted to and with which options: the same for the notebooks, the benchmark and the sweeps."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+import yaml
+
+from meagan_lib import InputError
 from meagan_lib.evaluation.metrics import Validation
+from meagan_lib.experiments import benchmark
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.windows.detection import window_lowpass
 from meagan_lib.windows.normalisation import fit_normalisation
@@ -50,3 +55,35 @@ def sizes(config: type, windows: SpikeWindows, patch_ms: float) -> dict[str, int
     if windows.electrodes == 1 or not hasattr(config, "latent"):
         return patch
     return patch | {"latent": windows.electrodes * config.latent}
+
+
+ALIKE = {
+    "sampling_rate_hz": "a sampling rate of {:g} Hz",
+    "n_samples": "{} samples",
+    "pre_samples": "the peak at sample {}",
+    "electrodes": "{} electrodes",
+}
+"""What windows must share with those of a training that theirs starts from, and how it is said."""
+
+
+def weights_of(run: str, model: str, windows: SpikeWindows, **parameters: str) -> Path | None:
+    """Return the folder of the ``model`` that another run has trained, for a training on ``windows`` to start from.
+
+    None for no ``run``. ``parameters`` are those of the model's notebook that the other run must have had as well, such
+    as ``normalisation``. ``InputError``: no such training, or one of other windows.
+    """
+    if not run:
+        return None
+    folder = benchmark.require_trained(run, model)
+    other, given = SpikeWindows.load(benchmark.RESULTS / run / "windows.h5"), {}
+    for path in (benchmark.RESULTS / run / "params").glob(f"*_{model}.yaml"):
+        given = yaml.safe_load(path.read_text())
+    pairs = [(words, getattr(other, name), getattr(windows, name)) for name, words in ALIKE.items()]
+    pairs += [(f"{name} = '{{}}'", given.get(name, value), value) for name, value in parameters.items()]
+    for words, its, own in pairs:
+        if its != own:
+            raise InputError(
+                f"the {model} of run '{run}' was trained on windows with {words.format(its)}, and these have "
+                f"{words.format(own)}: prepare both runs alike, or train without start_from"
+            )
+    return folder

@@ -3,9 +3,11 @@
 A sweep is a module of the library with a section of its name in the parameters, ``meagan run <section>``. It has
 
 - ``COLUMNS``, those of its table after ``data``, the recording;
-- ``cases(section)``, names of the jobs of a recording, as files have them, of a section that is checked;
+- ``cases(section)``, names of the jobs of a recording, as files have them, of a section that is checked; where not
+  every recording has all of them, ``cases_of(label, section)``;
 - ``rows(windows, case, section)``, what such a job finds: rows of the table; where it has ``READS = "recording"``,
   the first is not the windows of the recording but the parameters of notebook 01, by which it is opened; where it has
+  ``READS = "all windows"``, it is the windows of every recording, label → windows, those of the job's own first; where
   ``READS = "photographs"``, there is no recording: the first is one of ``section["photographs"]``, and notebook 01 has
   no part in the run;
 - ``load(path)``, the table, and ``summary(path)``, title and closing table of the command.
@@ -42,7 +44,7 @@ from meagan_lib.workflow.files import atomic, sha256, write_json
 if TYPE_CHECKING:
     import pandas as pd
 
-SECTIONS = ("ablation", "utility", "annotation", "segmentation")
+SECTIONS = ("ablation", "utility", "annotation", "segmentation", "transfer")
 PHOTOGRAPHS = "photographs"
 """What a sweep reads that has no recordings: the parameter that names them, in place of notebook 01."""
 
@@ -53,8 +55,20 @@ def module(section: str) -> ModuleType:
 
 
 def reads(section: str) -> str:
-    """Return what the jobs of a section are given: ``windows``, ``recording`` or ``photographs``."""
+    """Return what the jobs of a section are given: ``windows``, ``all windows``, ``recording`` or ``photographs``."""
     return getattr(module(section), "READS", "windows")
+
+
+def jobs(name: str, section: Mapping) -> list[tuple[str, str]]:
+    """Return recording and case of every job of a section."""
+    of = module(name)
+    cases_of = getattr(of, "cases_of", lambda label, section: of.cases(section))
+    return [(label, case) for label in section["labels"] for case in cases_of(label, section)]
+
+
+def recordings_of(name: str, label: str, section: Mapping) -> list[str]:
+    """Return the recordings, by label, whose windows a job of the recording ``label`` needs, its own first."""
+    return sorted(section["labels"], key=lambda other: other != label) if reads(name) == "all windows" else [label]
 
 
 def library(name: str, section: Mapping) -> list[str]:
@@ -110,7 +124,9 @@ def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dic
         given = declared_parameters(find_notebook(merging.FIRST))
         given |= yaml.safe_load((folder / "params" / f"{merging.FIRST}.yaml").read_text())
     else:
-        given = SpikeWindows.load(folder / "windows.h5")
+        needed = recordings_of(name, label, section)
+        found = {other: SpikeWindows.load(RESULTS / part(run, other) / "windows.h5") for other in needed}
+        given = found if what == "all windows" else found[label]
     with threadpool_limits(1):  # jobs stand side by side
         rows = [{"data": label} | row for row in of.rows(given, case, section)]
     receipt = {"notebook": f"{name} {label} {case}", "seconds": round(time.monotonic() - started, 1)}
@@ -190,8 +206,8 @@ def main() -> int:
     if a.case:
         name = f"{a.section} {a.recording} {a.case}"
         return job(name, a.run, lambda: execute(a.run, a.section, a.recording, a.case, section))
-    folder, order = RESULTS / a.run / a.section, module(a.section).cases(section)
-    paths = [folder / label / f"{case}.json" for label in section["labels"] for case in order]
+    folder = RESULTS / a.run / a.section
+    paths = [folder / label / f"{case}.json" for label, case in jobs(a.section, section)]
     return job(a.section, a.run, lambda: gather(a.run, a.section, [json.loads(path.read_text()) for path in paths]))
 
 

@@ -86,6 +86,14 @@ class GANTrainer(Trainer):
         """Return both players."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
+    def companions(self) -> dict[str, nn.Module]:
+        """Return the discriminator, from which another training may start."""
+        return {"discriminator": self.discriminator}
+
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of another generator on the Gaussian of these windows, where there is one."""
+        return self.generator.on_own_gaussian(weights) if hasattr(self.generator, "on_own_gaussian") else weights
+
     def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimiser of each player."""
         return {
@@ -192,6 +200,10 @@ class GAN(NeuralModel):
 
     Config = GANConfig
     Trainer = GANTrainer
+    SAME = tuple(
+        "generator latent patch width depth heads positions conditioning on_gaussian prior g_batch_norm g_dropout "
+        "discriminator d_batch_norm d_dropout".split()
+    )
 
     build = staticmethod(build_generator)
 

@@ -60,8 +60,16 @@ def without_farthest(windows: np.ndarray, fraction: float) -> np.ndarray:
 def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return A (samples, samples), b (samples,): x → A x + b gives ``source`` the mean and covariance of ``target``.
 
-    Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖² (optimal transport between
-    Gaussians): A = S^-½ (S^½ T S^½)^½ S^-½, with S and T the covariances. Dowson & Landau 1982,
+    Both are windows (·, samples). Of all such maps it moves least, E ‖A x + b − x‖², as :func:`transport_map`.
+    """
+    a = transport_map(*(np.cov(x, rowvar=False, dtype=np.float64) for x in (source, target)))
+    return a, target.mean(axis=0, dtype=np.float64) - a @ source.mean(axis=0, dtype=np.float64)
+
+
+def transport_map(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Return A (samples, samples), which gives x of the covariance ``s`` the covariance ``t``, and moves x least.
+
+    Optimal transport between Gaussians: A = S^-½ (S^½ T S^½)^½ S^-½. Dowson & Landau 1982,
     doi:10.1016/0047-259X(82)90077-X.
     """
 
@@ -69,10 +77,8 @@ def gaussian_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarr
         values, axes = np.linalg.eigh(matrix)
         return (axes * np.sqrt(values.clip(0))) @ axes.T
 
-    s, t = (np.cov(x, rowvar=False, dtype=np.float64) for x in (source, target))
     ridge = 1e-9 * np.trace(s) / len(s) * np.eye(len(s))  # a direction that S lacks is left as it is
     half = root(s + ridge)
     inverse = np.linalg.inv(half)
     a = inverse @ root(half @ (t + ridge) @ half) @ inverse
-    a = (a + a.T) / 2
-    return a, target.mean(axis=0, dtype=np.float64) - a @ source.mean(axis=0, dtype=np.float64)
+    return (a + a.T) / 2

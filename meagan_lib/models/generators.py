@@ -5,7 +5,7 @@ A reconstruction: the thesis' chapter 3 is known by its headings only. A Transfo
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from meagan_lib import choose
 from meagan_lib.models.contract import TrainingData
-from meagan_lib.models.gaussian import Gaussian
+from meagan_lib.models.gaussian import Gaussian, transport_map
 from meagan_lib.models.transformer import TransformerEncoder
 from meagan_lib.training.trainer import TrainingConfig, seeded
 
@@ -105,6 +105,18 @@ class WindowGenerator(nn.Module):
         if self.on_gaussian:
             x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
         return x.tanh() if self.bounded else x
+
+    def on_own_gaussian(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``weights`` of a generator of other windows with this one's Gaussian in the place of theirs.
+
+        Its covariance C is written with axes that are turned from theirs as little as can be, W = A W' with A the
+        :func:`transport_map` from W' W'ᵀ to C: the network was trained to add to W' z, and knows z by what it does.
+        """
+        if not self.on_gaussian:
+            return dict(weights)
+        theirs, own = (w.double().cpu().numpy() for w in (weights["colouring"], self.colouring))
+        colouring = transport_map(theirs @ theirs.T, own @ own.T) @ theirs
+        return {**weights, "mean": self.mean, "colouring": torch.tensor(colouring, dtype=torch.float32)}
 
     @property
     def shape(self) -> str:

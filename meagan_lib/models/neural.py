@@ -14,6 +14,7 @@ from torch import nn
 
 from meagan_lib import InputError
 from meagan_lib.models.contract import Model, TrainingData
+from meagan_lib.training import checkpoints
 from meagan_lib.training.checkpoints import n_parameters
 from meagan_lib.training.priors import generate
 from meagan_lib.training.trainer import Trainer, TrainingConfig, build_config
@@ -34,6 +35,8 @@ class NeuralModel(Model):
     Trainer: type[Trainer]
     PUBLISHED: Mapping[str, object] = {}
     """Of a published config: where it differs from ``Config()``."""
+    SAME: tuple[str, ...] = ()
+    """Fields of ``Config`` in which a training must equal the one whose weights it starts from."""
 
     def __init__(self, network: nn.Module, config: TrainingConfig, about: dict[str, object]):
         self.network, self.config, self.about = network.eval(), config, about
@@ -67,16 +70,32 @@ class NeuralModel(Model):
         return build_config(cls.Config, **cls.PUBLISHED | fields | {"seed": seed})
 
     @classmethod
-    def trainer(cls, config: TrainingConfig, data: TrainingData, folder: Path | None = None) -> Trainer:
-        """Return the trainer of a model, with its first weights; files of the training appear in ``folder``."""
+    def trainer(
+        cls, config: TrainingConfig, data: TrainingData, folder: Path | None = None, start_from: Path | None = None
+    ) -> Trainer:
+        """Return the trainer of a model, with its first weights; files of the training appear in ``folder``.
+
+        The first weights are drawn with the seed, or those that a finished training left in ``start_from``, networks of
+        the same shapes (InputError: others, or none).
+        """
         about = dict(validate=data.validate, labels=data.labels, folder=folder)
-        return cls.Trainer(*cls.networks(config, data), data.train, config, **about)
+        trainer = cls.Trainer(*cls.networks(config, data), data.train, config, **about)
+        if start_from:
+            checkpoints.start(trainer, start_from, cls.SAME)
+        return trainer
 
     @classmethod
-    def fit(cls, data: TrainingData, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
+    def fit(
+        cls,
+        data: TrainingData,
+        seed: int = 0,
+        folder: Path | None = None,
+        start_from: Path | None = None,
+        **options: object,
+    ) -> Self:
         """Train on ``data``; ``options`` are those of :meth:`configure`, such as ``steps``."""
         config = cls.configure(seed, **options)
-        trainer = cls.trainer(config, data, folder)
+        trainer = cls.trainer(config, data, folder, start_from)
         trainer.train(by_step())
         about = {"samples": data.samples, "classes": data.n_classes, "bounded": data.bounded}
         if data.electrodes > 1:

@@ -150,8 +150,9 @@ class VAEGANTrainer(GANTrainer):
         return {"vae": self.vae, "discriminator": self.discriminator}
 
     def companions(self) -> dict[str, nn.Module]:
-        """Return the encoder."""
-        return {"encoder": self.vae.encoder}
+        """Return the encoder, the noise scale of the likelihood, and the discriminator."""
+        noise = nn.ParameterDict({"log_noise": self.vae.log_noise})
+        return super().companions() | {"encoder": self.vae.encoder, "noise": noise}
 
     def best_vae(self) -> VAE:
         """Return the VAE with the decoder that validation chose and the encoder of that step."""

@@ -9,7 +9,7 @@ from numba import njit
 
 from meagan_lib import InputError
 from meagan_lib.network.spike_trains import SpikeTrains
-from meagan_lib.windows.filtering import default_threads
+from meagan_lib.workflow.machine import available_cores
 
 
 def tiled(trains: SpikeTrains, reach: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def sttc(trains: SpikeTrains, within_ms: float, threads: int | None = None) -> n
     def count(start: int) -> None:
         _count(own, offsets, frame, electrode, first, reach, start, min(start + 64, n), hits)
 
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
         list(pool.map(count, range(0, n, 64)))
     p = hits / np.where(trains.counts > 0, trains.counts, np.nan)[:, None]
     both = p * fraction

@@ -18,6 +18,7 @@ from meagan_lib.plots.evaluation import (
     spectra,
 )
 from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
+from meagan_lib.plots.fine_tuning import transfer_saving
 from meagan_lib.plots.images import (
     crops_with_masks,
     found,
@@ -58,6 +59,7 @@ from meagan_lib.plots.recordings import (
     quality_map,
     trace_detections,
 )
+from meagan_lib.plots.study import effects, false_positives, generators, measures_by_day
 from meagan_lib.plots.style import COLOURS, LABELS, SERIES, SOURCES, UNITS, WIDTH, animation, gif
 from meagan_lib.plots.training import elbo, training_curves
 from meagan_lib.plots.windows import contamination, intervals_isolation, mean_sd, window_density, windows_by_channel

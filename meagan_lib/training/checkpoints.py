@@ -1,15 +1,20 @@
 """What a training leaves on disk: the fingerprint of its run, its checkpoint and the files of its results."""
 
+import copy
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
+from meagan_lib import InputError
 from meagan_lib.workflow.files import atomic, write_json
 from meagan_lib.workflow.imports import sources_hash
 
@@ -23,7 +28,7 @@ def fingerprint(trainer: "Trainer") -> dict:
     if trainer.validate is not None:
         used.add(type(trainer.validate).__module__)
     labels = b"" if trainer.real_labels is None else trainer.real_labels.cpu().numpy().tobytes()
-    return {
+    return ({"start_from": trainer.start_from} if trainer.start_from else {}) | {
         "config": asdict(trainer.config),
         "start": {name: sha256(_bytes(n.state_dict())).hexdigest() for name, n in trainer.networks().items()},
         "data": sha256(trainer.real.cpu().numpy().tobytes() + labels).hexdigest(),
@@ -71,6 +76,41 @@ def resume(trainer: "Trainer", run: dict) -> None:
     trainer.rng.set_state(state["rng"])
     torch.set_rng_state(state["dropout"])
     vars(trainer).update(state["attributes"])
+
+
+def start(trainer: "Trainer", folder: Path, same: Iterable[str] = ()) -> None:
+    """Let a trainer begin with the weights that a finished training left in ``folder``; its optimisers are new.
+
+    They are the generator as it is :meth:`~Trainer.adopted`, and the companions, by the names of :func:`save_results`;
+    ``start_from`` of the trainer becomes the SHA-256 of the files. ``InputError``: no weights there, or those of
+    networks that differ from the trainer's own, in a field of the config that must be the ``same`` or in their shapes.
+    """
+    parts = {"model": trainer.generator, **trainer.companions()}
+    try:
+        config = json.loads((folder / "config.json").read_text())["config"]
+        found = {name: (folder / f"{name}.safetensors").read_bytes() for name in parts}
+    except FileNotFoundError as error:
+        lacks = Path(error.filename).name
+        raise InputError(f"there is no finished training in {folder} to start from (no {lacks}): train it") from error
+    own = asdict(trainer.config)
+    for field in same:
+        if config.get(field) != own[field]:
+            raise InputError(
+                f"training cannot start from the weights in {folder}, of networks with {field} = {config.get(field)}; "
+                f"here it is {own[field]}: give both the same, or train without start_from"
+            )
+    for name, network in parts.items():
+        try:
+            weights = safetensors.load(found[name])
+            network.load_state_dict(trainer.adopted(weights) if network is trainer.generator else weights)
+        except (RuntimeError, ValueError, KeyError, SafetensorError) as error:
+            raise InputError(
+                f"training cannot start from {name}.safetensors in {folder}: the file is damaged, or its windows had "
+                f"another number of samples, of electrodes or of classes; train it again, or without start_from"
+            ) from error
+    trainer.ema.load_state_dict(trainer.generator.state_dict())
+    trainer.best = copy.deepcopy(trainer.generator.state_dict())
+    trainer.start_from = {name: sha256(weights).hexdigest() for name, weights in found.items()}
 
 
 def save_results(trainer: "Trainer", run: dict) -> None:

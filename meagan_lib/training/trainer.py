@@ -125,6 +125,7 @@ class Trainer:
         self.ema = copy.deepcopy(generator).requires_grad_(False).eval()
         self.best, self.best_score, self.best_step = copy.deepcopy(generator.state_dict()), math.inf, 0
         self.best_companions: dict[str, dict[str, Tensor]] = {}
+        self.start_from: dict[str, str] = {}  # SHA-256 of the weights of another training that this one begins with
         self.rng = torch.Generator().manual_seed(config.seed)
         self.step, self.seconds = 0, 0.0
         self.history: list[dict[str, float]] = []
@@ -160,6 +161,10 @@ class Trainer:
     def companions(self) -> dict[str, nn.Module]:
         """Return networks that are kept with the generator, as they are at the step that validation chooses."""
         return {}
+
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of another training as the generator of this one begins with them: by default as they are."""
+        return weights
 
     def train(self, *callbacks: Callable[["Trainer"], None]) -> None:
         """Run to the last step, resuming a checkpoint of the same run; write the results to ``folder``.

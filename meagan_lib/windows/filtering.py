@@ -4,7 +4,6 @@ Each piece that is filtered brings a margin on both sides in which the filter se
 of the result how a recording is divided.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import spikeinterface.core as sc
 from numba import njit
 
 from meagan_lib import InputError
+from meagan_lib.workflow.machine import available_cores
 
 LANES = 32
 """Channels that are filtered side by side: a few registers of a SIMD unit."""
@@ -115,11 +115,6 @@ def _compiled(sections: int) -> Callable:
                     buffer[i, c] = y
 
     return bandpass
-
-
-def default_threads() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def signs_and_gains(recording: sc.BaseRecording) -> tuple[np.ndarray, np.ndarray]:
@@ -234,6 +229,6 @@ def noise_levels(recording: sc.BaseRecording, filter: Filter, seed: int) -> np.n
         middle = x.shape[1] // 2
         return np.partition(np.abs(x, out=x), middle, axis=1)[:, middle] / np.float32(0.6745)
 
-    with ThreadPoolExecutor(default_threads()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         list(pool.map(sample, range(n_blocks)))
         return np.concatenate(list(pool.map(median, range(0, n_channels, TILE))))

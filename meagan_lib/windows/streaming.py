@@ -14,8 +14,9 @@ import numpy as np
 import spikeinterface.core as sc
 from numba import njit
 
-from meagan_lib.windows.filtering import LANES, ROWS, TILE, Bandpass, Filter, Stored, default_threads
+from meagan_lib.windows.filtering import LANES, ROWS, TILE, Bandpass, Filter, Stored
 from meagan_lib.workflow import progress
+from meagan_lib.workflow.machine import available_cores
 
 SEGMENT = 4096
 """Frames that one job searches: with its margins, what 32 channels leave of a core's cache."""
@@ -240,7 +241,7 @@ def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: i
     per_tile = TILE // LANES
     tiles = [starts[i : i + per_tile] for i in range(0, len(starts), per_tile)]
     tell, rate = progress.pace("second"), recording.get_sampling_frequency()
-    with ThreadPoolExecutor(default_threads()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for first, end, origin, values in _slabs(stored, slab, bandpass.margin + context):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]

@@ -21,6 +21,7 @@ from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
 from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
+from meagan_lib.workflow.machine import place_of_its_own
 from meagan_lib.workflow.sections import needs, remove_left_out
 
 if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no notebook, need not wait
@@ -225,7 +226,7 @@ def results_folder(run: str) -> Path:
     return folder
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """End this process when ``parent`` has died, so that a killed run leaves nothing behind that still writes."""
 
     def watch() -> None:
@@ -236,12 +237,13 @@ def _die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def job(name: str, run: str, work: Callable[[], dict]) -> int:
+def job(name: str, run: str, work: Callable[[], dict], instead: Path | None = None) -> int:
     """Do one job of the graph and return its exit code; ``work`` writes the receipt and returns it.
 
-    What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``.
+    What went wrong is left in ``receipts/<name>.failed`` as one sentence, warnings in ``receipts/<name>.log``; where
+    ``instead`` is the path of a receipt, it is left there, as ``failed``, and the graph goes on. A full disk stops it.
     """
-    _die_with(os.getppid())
+    die_with(os.getppid())
     whole, label = whole_and_label(run)
     title = f"{name} {label}".strip()
     complaint = RESULTS / run / "receipts" / f"{name}.failed"
@@ -251,7 +253,7 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, 2)  # warnings of the kernel and of libraries, for whoever looks for them
     try:
-        with progress.noted(title, RESULTS / whole):
+        with place_of_its_own(), progress.noted(title, RESULTS / whole):
             work()
     except Exception as error:
         if isinstance(error, OSError) and is_disk_full(complaint.parent, error):
@@ -263,6 +265,9 @@ def job(name: str, run: str, work: Callable[[], dict]) -> int:
             traceback.print_exc()
             where = f"traceback in {log_file.relative_to(ROOT)}"
             sentence = f"{title} stopped with {type(error).__name__}: {error} ({where})"
+        if instead and not is_disk_full(complaint.parent, error):
+            write_json(instead, {"failed": sentence.removeprefix(f"recording {label}: ")})
+            return 0
         complaint.write_text(f"{sentence}\n")
         return 1
     return 0
@@ -276,11 +281,13 @@ def main() -> int:
     parser.add_argument("parameters", type=Path)
     parser.add_argument("--products", nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--go-on", action="store_true", help="leave a failure in the receipt, and let the graph go on")
     a = parser.parse_args()
     # nbformat's validator would compile a grammar of URIs, for seconds, which no notebook is checked by.
     sys.modules["rfc3987_syntax"] = None
     parameters = yaml.safe_load(a.parameters.read_text())
-    return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads))
+    instead = RESULTS / a.run / "receipts" / f"{a.notebook}.json" if a.go_on else None
+    return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads), instead)
 
 
 if __name__ == "__main__":

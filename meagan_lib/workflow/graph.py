@@ -14,9 +14,10 @@ import yaml
 from rich.console import Console
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.workflow import board, figures, progress
+from meagan_lib.workflow import board, cluster, figures, progress
 from meagan_lib.workflow.execution import RESULTS, executed, part
 from meagan_lib.workflow.files import DISK_FULL, is_disk_full, write_if_changed
+from meagan_lib.workflow.machine import available_cores
 
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
 
@@ -35,12 +36,19 @@ def exclusive(name: str):
         yield
 
 
-def remove_stale(name: str) -> None:
-    """Clear what a killed run left, and the receipts of results that have gone missing."""
+def remove_leftovers(name: str) -> None:
+    """Clear what killed jobs left half written."""
     results, pictures = RESULTS / name, figures.folder(name)
     for leftover in [*results.rglob(".*.part"), *pictures.glob(".*.part")]:
         leftover.unlink()
     shutil.rmtree(results / ".staging", ignore_errors=True)
+
+
+def remove_stale(name: str) -> None:
+    """Clear what a killed run left, in a queue as well, and the receipts of results that have gone missing."""
+    results, pictures = RESULTS / name, figures.folder(name)
+    cluster.cancel(results / "snakemake.log")
+    remove_leftovers(name)
     for path in [*results.glob("receipts/*.json"), *results.glob("*/*/*/receipt.json")]:
         try:
             receipt = json.loads(path.read_text())
@@ -64,10 +72,13 @@ def write_parameters(name: str, files: dict[Path, dict]) -> None:
         left.unlink()
 
 
-def run_graph(name: str, cores: int) -> None:
+def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     """Run the Snakemake graph in this process; its own output goes to ``results/<name>/snakemake.log``.
 
-    ``InputError``: when a notebook failed, with its sentence.
+    Jobs run here, on so many ``cores``, or where a ``profile`` says (:mod:`meagan_lib.workflow.cluster`). None are all
+    cores that this process may use, or as many jobs as the profile says.
+
+    ``InputError``: when a notebook failed, with its sentence, or a profile that cannot be used.
     """
     from snakemake.cli import main as snakemake
 
@@ -80,7 +91,11 @@ def run_graph(name: str, cores: int) -> None:
     log = RESULTS / name / "snakemake.log"
     # Snakemake would take a name such as 2024_01 for a number; !!str is YAML's word for a text.
     flags = "--quiet host reason rules --nolock --rerun-incomplete --rerun-triggers mtime --keep-going"
-    arguments = ["--cores", str(cores), "--config", f"run=!!str {name}", *flags.split()]
+    place = cluster.ready_profile(profile) if profile else None
+    arguments = ["--workflow-profile", str(place)] if place else []
+    if cores or not place:
+        arguments += ["--cores", str(cores or available_cores())]
+    arguments += ["--config", f"run=!!str {name}", *flags.split()]
     os.chdir(ROOT)
     interrupted = []
 
@@ -88,16 +103,20 @@ def run_graph(name: str, cores: int) -> None:
         interrupted.append(number)
         for job in psutil.Process().children(recursive=True):  # they resume from their checkpoints
             with suppress(psutil.NoSuchProcess):
-                job.terminate()
+                job.kill() if place else job.terminate()  # Snakemake would first submit what it has planned
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, remember)
-    with board.shown(RESULTS / name, console, log), open(log, "w") as file, redirect_stderr(file):
+    # the end of a session on a cluster, too: jobs would go on without anybody who looks after them
+    for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] if place else [signal.SIGINT]:
+        signal.signal(number, remember)
+    with board.shown(RESULTS / name, console, log, bool(place)), open(log, "w") as file, redirect_stderr(file):
         try:
-            snakemake(arguments)
+            code = cluster.run_engine(arguments, file) if place else snakemake(arguments)
         except (SystemExit, KeyboardInterrupt) as end:
             code = getattr(end, "code", 130)
         killed = ", ".join(progress.unfinished(RESULTS / name))
+    if place and not code:  # jobs may have been killed, and have come to an end at another attempt
+        remove_leftovers(name)
     if not (interrupted or code):
         return
     failed = {path: path.read_text().strip() for path in complaints()}
@@ -105,6 +124,9 @@ def run_graph(name: str, cores: int) -> None:
     kept = f"results of {done} are in results/{name} and figures/{name}" if done else "there are no results yet"
     console.print(f"  stopped in {stopped}; {kept}" if stopped else f"  {kept}", soft_wrap=True)
     if interrupted:
+        if place:
+            cluster.cancel(log, place)
+            console.print("  its jobs in the queue are cancelled")
         raise KeyboardInterrupt
     if sentences := "; ".join(filter(None, dict.fromkeys(failed.values()))):
         raise InputError(sentences)
@@ -113,6 +135,8 @@ def run_graph(name: str, cores: int) -> None:
     reason = f"the workflow engine, Snakemake, stopped with {engine_error(log.read_text())}"
     if killed:
         reason = f"{killed} was stopped from outside, perhaps for want of memory: run again, or with --cores 1"
+    if place and (told := cluster.explained(log.read_text())):
+        reason = f"{f'{killed} did not end: ' * bool(killed)}{told}"
     raise InputError(f"{reason}; the log is {log.relative_to(ROOT)}")
 
 

@@ -6,6 +6,7 @@ this module, so :mod:`meagan_lib.workflow.imports` leaves it out.
 """
 
 import os
+import platform
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,12 @@ def read(path: Path) -> dict:
     return {}
 
 
+def number() -> str:
+    """Return the number that SLURM has for this job; nothing where it has none."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", "")
+
+
 def unfinished(folder: Path) -> list[str]:
     """Return the titles of the jobs of the run in ``folder`` that began and did not come to an end."""
     notes = [read(path) for path in sorted((folder / FOLDER).glob("*.json"))]
@@ -65,7 +72,7 @@ def noted(title: str, folder: Path) -> Iterator[None]:
     os.environ[NOTE] = str(path)
     if printing:
         print(f"  {title} …", flush=True)
-    note(title=title, pid=os.getpid())
+    note(title=title, pid=os.getpid(), host=platform.node(), job=number())
     try:
         yield
     except Exception:

@@ -28,13 +28,14 @@ from meagan_lib.experiments.generation import matching_parameters
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.plots import LABELS
 from meagan_lib.recordings import opening
+from meagan_lib.studies import jobs, watching
 from meagan_lib.windows import merging
 from meagan_lib.windows.detection import DetectionConfig, window_lowpass
-from meagan_lib.workflow import figures, graph
+from meagan_lib.workflow import cluster, figures, graph
 from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
 BOOK = ROOT / "book" / "pages"
-NAMES = "bibliography commands method organoids own_recording results thesis".split()
+NAMES = "bibliography cluster commands method organoids own_recording results studies thesis".split()
 BOOK_PAGES = [f"book/pages/{name}.md" for name in NAMES]
 PAGES = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "data/README.md", "book/vendor/README.md", *BOOK_PAGES]
 TOLD = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", *BOOK_PAGES, "book/pages/it/index.md"]
@@ -69,9 +70,14 @@ def rehearsal(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(cli, "RESULTS", tmp_path)
     monkeypatch.setattr(graph, "RESULTS", tmp_path)
-    monkeypatch.setattr(parameters, "RESULTS", tmp_path)
+    for module in (parameters, jobs, watching):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    one = {"recording": "simulated", "culture": "A", "day": 14, "condition": "control"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"recordings": [one]}))
+    monkeypatch.chdir(tmp_path)
     for name in ("run_graph", "summary"):
         monkeypatch.setattr(cli, name, lambda *_, name=name: asked.append(name))
+    monkeypatch.setattr(cluster, "ready_profile", cluster.find_profile)
     monkeypatch.setattr(building, "build", lambda run: tmp_path / run / "book" / "index.html")
     monkeypatch.setattr(building, "chapters", lambda run: [])
     monkeypatch.setattr(cli, "ROOT", tmp_path)
@@ -83,6 +89,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(sorters, "compare", lambda *_: (tmp_path / "hybrid.sorters.csv", []))
     monkeypatch.setattr(sorters, "performance", lambda outcomes: reached.assign(precision=0.5))
     monkeypatch.setattr(sorters, "costs", lambda outcomes: reached.set_index("sorter"))
+    monkeypatch.setattr(benchmark, "require_trained", lambda run, model: asked.append("weights"))
     monkeypatch.setattr(network, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     return asked

@@ -87,10 +87,10 @@ def test_how_the_work_is_divided_changes_no_bit(recording, reference, slab, tile
     noise = np.median(np.abs(reference), axis=0) / 0.6745
     wanted = search(noise, drop=streaming.NEXT | streaming.GUARD)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "default_threads", lambda: 1)
+        patch.setattr(streaming, "available_cores", lambda: 1)
         recording.annotate(frames_per_chunk=1)
         expected = everything(recording, wanted)
-        patch.setattr(streaming, "default_threads", lambda: threads)
+        patch.setattr(streaming, "available_cores", lambda: threads)
         patch.setattr(streaming, "SLAB_BYTES", slab * 2 * N_CHANNELS)
         patch.setattr(streaming, "TILE", tiles * streaming.LANES)
         recording.annotate(frames_per_chunk=frames_per_chunk)
@@ -120,12 +120,12 @@ def test_more_peaks_than_room_was_made_for_are_all_found():
 
 
 def test_the_noise_level_is_that_of_the_whole_signal(recording, reference, monkeypatch):
-    monkeypatch.setattr(filtering, "default_threads", lambda: 1)
+    monkeypatch.setattr(filtering, "available_cores", lambda: 1)
     whole = np.median(np.abs(reference), axis=0) / 0.6745
     np.testing.assert_allclose(noise_levels(recording, FILTER, seed=0), whole, rtol=0.05)
     seeds = [noise_levels(recording, FILTER, seed) for seed in (0, 1)]
     assert not np.array_equal(*seeds)
-    monkeypatch.setattr(filtering, "default_threads", lambda: 3)
+    monkeypatch.setattr(filtering, "available_cores", lambda: 3)
     np.testing.assert_array_equal(noise_levels(recording, FILTER, seed=0), seeds[0])
 
 

@@ -19,6 +19,7 @@ from tests.conftest import forget, meagan, without_home
         (["run", "smoke", "--recording", "~no_such_user/chip.brw"], "neither a file nor a name"),
         (["run", "smoke", "--set", "05_organoid_network.spikes=~no_such_user/spikes.csv"], "no spike times at"),
         (["run", "smoke", "--set", "01_preprocessing.guard=3"], "did you mean 'guard_ms'"),
+        (["run", "smoke", "--profile", "slrum"], "no profile 'slrum': did you mean 'slurm'?"),
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
         (["run", "smoke", "--name", "my chip"], "cannot name a run"),
         (["run", "smoke", "--name", "x" * 300], "cannot name a run: take at most 100"),

@@ -72,12 +72,10 @@ def test_a_preset_states_what_it_changes_and_gives_every_parameter(preset):
         assert section in OF_NO_NOTEBOOK or given["name"] == preset
 
 
-def test_the_defaults_of_the_notebooks_are_those_of_quick_and_images():
-    stated = [
-        *yaml.safe_load((PARAMS / "quick.yaml").read_text()),
-        *yaml.safe_load((PARAMS / "images.yaml").read_text()),
-    ]
-    given = of_preset("quick") | of_preset("images")
+def test_the_defaults_of_the_notebooks_are_those_of_quick_images_and_study():
+    presets = ("quick", "images", "study")
+    stated = [section for preset in presets for section in yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())]
+    given = of_preset("quick") | of_preset("images") | of_preset("study")
     assert [section for section in stated if section not in OF_NO_NOTEBOOK] == ALL
     assert all(declared_parameters(find_notebook(notebook)) == given[notebook] for notebook in ALL)
 

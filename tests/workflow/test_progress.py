@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import nbformat
@@ -174,7 +175,29 @@ def test_jobs_of_a_kind_are_counted_together_with_the_time_left(tmp_path, monkey
     write(tmp_path, titles[1], done=1, total=2, unit="step")
     now[0] += 30
     assert re.search(words + r"[━╸╺ ]+1 of 4 · 0:01:40 left $", seen(shown), re.MULTILINE)  # one and a half in 60 s
-    assert board.planned(tmp_path / "snakemake.log") == {of: 4, "all": 1}
+    assert board.planned(log) == {of: 4, "all": 1}
+
+
+STATS = "Job stats:\njob    count\n-----  -----\nfit    9\nall    1\ntotal  10\n\n"
+
+
+def test_a_run_on_a_cluster_shows_what_is_done_runs_and_waits_and_why(tmp_path, monkeypatch):
+    """A job of another machine has failed when Snakemake says so, not when this machine has no such process."""
+    monkeypatch.setattr(board.cluster, "waiting", lambda log: Counter({"Resources": 4, "PartitionTimeLimit": 1}))
+    (tmp_path / "snakemake.log").write_text(f"{STATS}Error in rule fit:\n    external_jobid: 7_2\n")
+    shown = board_of(tmp_path, 160)
+    shown.queue = True
+    write(tmp_path, "benchmark vae 0", ended="benchmark vae 0 done in 2 s")
+    write(tmp_path, "benchmark vae 1", host="node1", pid=2**22 + 1, job="7_1")
+    write(tmp_path, "benchmark vae 2", host="node2", pid=os.getpid(), job="7_2")
+    told = seen(shown)
+    assert re.search(r"all jobs [━╸╺ ]+1 of 9 1 running, 7 queued", told)
+    assert "4 jobs wait: Resources (the cluster is busy)" in told and "benchmark vae 0 done in 2 s" in told
+    assert "1 job waits: PartitionTimeLimit (more minutes than the partition gives: this waits for ever)" in told
+    assert "benchmark vae 1" in told and "benchmark vae 2" not in told and "wait" not in seen(shown)
+    shown.console.file.seek(0), shown.console.file.truncate()
+    shown.lines(), shown.lines()
+    assert shown.console.file.getvalue() == "  benchmark vae 1 on node1 …\n"
 
 
 @pytest.mark.parametrize("where", ["terminal", "file", "CI"])
