@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from meagan_lib.windows.spike_windows import Ledger
 from meagan_lib.windows.streaming import Search, scan
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
+from tests import kernels
 
 # On CI the same examples each time: what is red there is red for what was changed, not for what was drawn.
 settings.register_profile("ci", derandomize=True)
@@ -105,6 +107,22 @@ def killed_and_resumed(build, folder: Path, at: int):
     for file in ("model.safetensors", "history.csv", "config.json"):
         assert (folder / "whole" / file).read_bytes() == (folder / "killed" / file).read_bytes()
     return whole, again, steps
+
+
+@pytest.fixture(scope="session")
+def warm_kernels(tmp_path_factory):
+    """Kernels that start in no time, also those of commands that tests start."""
+    folder = tmp_path_factory.mktemp("kernels")
+    path = Path(tempfile.mkdtemp(prefix="meagan-")) / "socket"  # the path of a socket has at most 107 characters
+    kernels.install(folder, path)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # as a job starts its kernel
+    server = subprocess.Popen([sys.executable, "-m", "tests.kernels", "serve", str(path)], cwd=ROOT, env=environment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(folder))
+        yield
+    server.terminate()
+    server.wait()
+    shutil.rmtree(path.parent)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from meagan_lib.workflow.files import write_if_changed
 from tests.conftest import forget, planned_jobs
 
 RUN = "test-concepts"
+pytestmark = pytest.mark.usefixtures("warm_kernels")
 NAMES = [students_path(path).stem for path in sorted(SOLUTIONS.glob("*.ipynb"))]
 MISTAKES = {
     "c1_networks": [
@@ -159,6 +160,7 @@ CHEAPER = """
 import functools, gc
 from matplotlib.figure import Figure
 from meagan_lib import book
+from meagan_lib.book import teaching
 from meagan_lib.workflow import figures
 
 
@@ -173,9 +175,11 @@ Figure.savefig = drawn
 figures.settle_layout = lambda fig: None
 book.spike_windows = functools.cache(book.spike_windows)
 gc.collect = lambda *_: 0
+teaching.STRIP = 1
 %reset -f
 """
-"""Figures are drawn once and not laid out, which takes most of the time; windows of the bridges are cut once."""
+"""Figures are drawn once and not laid out, which takes most of the time; windows of the bridges are cut once, and a
+slider that cannot be moved is one picture."""
 
 
 def solution(name: str) -> nbformat.NotebookNode:

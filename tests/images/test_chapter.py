@@ -11,6 +11,7 @@ from meagan_lib.workflow.execution import RESULTS
 from tests.conftest import forget, meagan
 
 RUN = "test-images"
+pytestmark = pytest.mark.usefixtures("warm_kernels")
 SMALL = {
     "classes": "[spot]",
     "pieces": 2,

@@ -17,6 +17,7 @@ from meagan_lib.workflow.files import write_json
 from tests.conftest import forget
 
 RUN = "test-study-chapter"
+pytestmark = pytest.mark.usefixtures("warm_kernels")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from meagan_lib.workflow.files import write_if_changed
 from tests.conftest import forget, graph, meagan
 
 MANY = "test-many"
+pytestmark = pytest.mark.usefixtures("warm_kernels")
 
 
 @pytest.fixture

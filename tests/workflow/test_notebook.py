@@ -14,6 +14,7 @@ from tests.conftest import forget
 from tests.test_little_data import SHORT
 
 RUN = "test-twice"
+pytestmark = pytest.mark.usefixtures("warm_kernels")
 TRAINER = """
 from dataclasses import replace
 from pathlib import Path

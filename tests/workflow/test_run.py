@@ -25,6 +25,7 @@ from tests.cheaper import start_kernels_cheaper
 from tests.conftest import FIGURE_FILES, forget, graph, meagan, without_home
 
 RUN = "test-run"
+pytestmark = pytest.mark.usefixtures("warm_kernels")
 OTHER = ("recordings that are downloaded", "a learned detector", "several electrodes")
 """What the run does not have."""
 FIGURES = {id for id, entry in figures.registry().items() if "00" < entry.notebook < "07" and entry.needs not in OTHER}
