@@ -139,7 +139,11 @@ def settle_layout(fig: "Figure") -> None:
 
     The solver behind constrained layout sums in the order of memory addresses: its last bits change from run to run.
     """
-    fig.draw_without_rendering()
+    engine = fig.get_layout_engine()
+    if any(axis.get_aspect() != "auto" and axis.get_adjustable() == "datalim" for axis in fig.axes):
+        fig.draw_without_rendering()  # limits follow the box, and labels of ticks the limits
+    elif engine:
+        engine.execute(fig)
     fig.set_layout_engine(None)  # with "none" a placeholder would stay, for which savefig draws everything twice
 
     def on_grid(values: np.ndarray) -> np.ndarray:

@@ -31,7 +31,9 @@ from tests.conftest import detect
 
 
 def test_an_unknown_name_tells_the_known_ones():
-    with pytest.raises(InputError, match="neither a file nor a name.*simulated, simulated_chip, locust"):
+    with pytest.raises(
+        InputError, match="neither a file nor a name.*simulated, simulated_chip, simulated_2, simulated_3, locust"
+    ):
         open_recording("locus")
 
 
