@@ -34,7 +34,8 @@ def serve(path: str) -> None:
 
     import meagan_lib  # noqa: F401 (where other libraries keep what they keep)
 
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as a kernel has it when it imports
+    # as a kernel has them when it imports
+    os.environ |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "JPY_PARENT_PID": str(os.getpid())}
     for name in HEAVY.split():
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -63,7 +64,6 @@ def be_kernel(asking: socket.socket) -> None:
         os.dup2(stream, number)
     os.environ.clear()
     os.environ.update(given["environ"])
-    os.environ.pop("JPY_PARENT_PID", None)  # its parent is another process
     os.chdir(given["cwd"])
     sys.argv = ["ipykernel_launcher", *given["arguments"]]
 

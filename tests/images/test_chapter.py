@@ -8,6 +8,7 @@ import pytest
 from meagan_lib.images.geometry import placed
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
+from tests.cheaper import start_kernels_cheaper
 from tests.conftest import forget, meagan
 
 RUN = "test-images"
@@ -26,7 +27,9 @@ SMALL = {
 
 
 @pytest.fixture
-def run(plates):
+def run(plates, tmp_path, monkeypatch):
+    start_kernels_cheaper(tmp_path / "ipython")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     given = [part for name, value in SMALL.items() for part in ("--set", f"07_images_and_masks.{name}={value}")]
     yield meagan("run", "images", "--name", RUN, "--set", f"07_images_and_masks.photographs={plates}", *given)
     forget(RUN)
