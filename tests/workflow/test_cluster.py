@@ -33,6 +33,7 @@ CONF = Path("/etc/slurm/slurm.conf")
 """The plugin for SLURM starts steps of jobs without SLURM_CONF, so that the file has to lie where SLURM looks."""
 OURS = "# of a test of MEAGAN\n"
 DAEMONS = ("munged", "slurmctld", "slurmd")
+UP = ("idle", "mixed", "allocated")
 
 
 def configuration(folder: Path) -> str:
@@ -263,7 +264,10 @@ with graph.exclusive({REMOTE!r}):
 
 
 def node(state: str) -> None:
-    subprocess.run(["scontrol", "update", "nodename=localhost", f"state={state}", "reason=test"], check=True)
+    """Set the state of the node; one that was down may be back by itself before it is told to."""
+    command = ["scontrol", "update", "nodename=localhost", f"state={state}", "reason=test"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 or (state == "resume" and asked("sinfo", "-h", "--format=%T") in UP), done.stderr
 
 
 def products(name: str) -> dict[str, str]:
