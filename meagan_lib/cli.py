@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAINTERS = "gaussian_spikes, copy_paste, template, painting_gan, transformer_gan, vae_gan, flow_matching or gaussian"
+Cores = Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)]
+Profile = Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")]
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -35,8 +37,8 @@ def run(
     ] = (),
     name: Annotated[str, typer.Option(help="name of the run: results/NAME and figures/NAME")] = "",
     set_: Annotated[list[str], typer.Option("--set", help="notebook.parameter=value, as often as you like")] = (),
-    cores: Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)] = None,
-    profile: Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")] = "",
+    cores: Cores = None,
+    profile: Profile = "",
 ) -> None:
     """Execute the notebooks that are out of date, and show scores, figures and times."""
     parameters = resolve(preset, recording, set_)
@@ -61,8 +63,8 @@ def run(
 def study(
     file: Annotated[str, typer.Argument(help="study.yaml or CSV: recordings with culture, day, condition, replicate")],
     name: Annotated[str, typer.Option(help="name of the run; that of the file unless given")] = "",
-    cores: Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)] = None,
-    profile: Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")] = "",
+    cores: Cores = None,
+    profile: Profile = "",
     models: Annotated[str, typer.Option(help="generators, with commas between; 'none': measures alone")] = "",
     seeds: Annotated[str, typer.Option(help="their seeds, with commas between")] = "",
     preset: Annotated[str, typer.Option(help="of params/: what each recording is given")] = "",

@@ -1,9 +1,9 @@
-"""Kernels that are forked from a process which has imported what notebooks import: a start takes 0.1 s instead of 5.
+"""Kernels that are forked from a process which has imported what notebooks import.
 
-A kernel of Jupyter is a process of its own that first imports torch, scipy and scikit-learn; with thirty of them this
-took a quarter of the suite. ``warm_kernels`` in ``conftest`` starts :func:`serve` once, and names a kernel ``python3``
-whose process is :func:`ask`: it hands its environment and its standard streams over, and lives as long as the kernel.
-Runs without a home, and those on a cluster, start their kernels as users do.
+A kernel of Jupyter is a process of its own that first imports torch, scipy and scikit-learn: four seconds of a core,
+for each notebook of the suite. ``warm_kernels`` in ``conftest`` starts :func:`serve` once, and names a kernel
+``python3`` whose process is :func:`ask`: it hands its environment and its standard streams over, and lives as long as
+the kernel. Runs without a home, and those on a cluster, start their kernels as users do.
 """
 
 import json
