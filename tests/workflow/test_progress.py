@@ -248,6 +248,8 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
         raise SystemExit(1)
 
     monkeypatch.setitem(sys.modules, "snakemake.cli", SimpleNamespace(main=stopped))
+    # the children of this process are no jobs of the run: other tests need the one that forks kernels
+    monkeypatch.setattr(graph.psutil, "Process", lambda: SimpleNamespace(children=lambda recursive: []))
     handler = signal.getsignal(signal.SIGINT)
     try:
         (execution.RESULTS / run).mkdir(parents=True)
