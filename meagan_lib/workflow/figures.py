@@ -1,7 +1,7 @@
 """The registry of figures: every figure has an id, a chapter, a notebook and a caption in ``figures/registry.yaml``.
 
-``save_figure`` writes ``figures/<run>/<id>.png`` and ``.svg``, the plotted arrays as ``<id>.npz``, and a line in
-``figures/<run>/manifest.json``.
+``save_figure`` writes ``figures/<run>/<id>.png`` and ``.svg``, the plotted arrays as ``<id>.npz``, what draws it again
+as ``drawings/<id>.npz``, and a line in ``figures/<run>/manifest.json``.
 """
 
 import base64
@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib.workflow import drawings
 from meagan_lib.workflow.files import atomic, read_json, sha256, write_json
 
 if TYPE_CHECKING:  # the command and the jobs of a run, which draw nothing, need not wait for it
@@ -101,6 +102,11 @@ def files(of: Path, id: str) -> list[Path]:
     return [path for suffix in (*PICTURES, ".npz") if (path := of / f"{id}{suffix}").is_file()]
 
 
+def files_with_drawing(of: Path, id: str) -> list[Path]:
+    """Return the files of a figure in a folder, and what draws it again, where that is known."""
+    return files(of, id) + [path for path in [drawings.place(of, id)] if path.is_file()]
+
+
 def save_figure(
     fig: "Figure", id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
 ) -> SavedFigure:
@@ -124,6 +130,7 @@ def save_figure(
     if animation is not None:
         with atomic(target / f"{id}.gif") as temporary:
             temporary.write_bytes(animation)
+    drawings.keep(drawings.place(target, id), fig, data, stamp, animation)
     line = {"chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run}
     line["data_sha256"] = data_sha256(data)
     for suffix in PICTURES:
@@ -191,8 +198,8 @@ def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[st
         )
     withdraw(run, notebook, keep=made)
     for id in made:
-        for file in files(staging, id):
-            with atomic(folder(run) / file.name) as temporary:
+        for file in files_with_drawing(staging, id):
+            with atomic(folder(run) / file.relative_to(staging)) as temporary:
                 shutil.copyfile(file, temporary)
     with _changing_manifest(folder(run)) as lines:
         lines.update({id: line | provenance for id, line in made.items()})
@@ -218,7 +225,7 @@ def withdraw(run: str, notebook: str, keep: Container[str] = ()) -> None:
     with _changing_manifest(folder(run)) as lines:
         for id in stale:
             lines.pop(id, None)
-    for file in [file for id in stale for file in files(folder(run), id)]:
+    for file in [file for id in stale for file in files_with_drawing(folder(run), id)]:
         file.unlink(missing_ok=True)
 
 
