@@ -18,14 +18,14 @@ from meagan_lib import InputError
 from meagan_lib.book import building, explorer
 from meagan_lib.workflow import bundles, drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS
-from meagan_lib.workflow.files import sha256, together, write_json
+from meagan_lib.workflow.files import read_json, sha256, together, write_json
 
 NETWORKS = ("config.json", "model.safetensors", "encoder.safetensors")
 """Files of a model that the explorer needs, beside the windows of the run."""
 SMALL = 8_000_000
 """Bytes that windows and networks of the explorer may have, to go along."""
 FROM = "bundle.json"
-"""In the results of a run that came from a bundle: which one."""
+"""In the results of a run that came from a bundle: its hash, and that of its receipts."""
 TAGS = "table thead tbody tr th td caption div span p b i em strong br pre code sub sup ul ol li figure figcaption"
 STYLES = "display flex-wrap margin width max-width min-width text-align vertical-align font-weight color"
 CLEANER = SanitizeHTML(
@@ -126,8 +126,7 @@ def restore(path: Path, name: str = "") -> str:
     digest = sha256(path) if path.is_file() else ""
     with bundles.opened(path) as bundle:
         run = name or bundle.run
-        marker = RESULTS / run / FROM
-        if marker.is_file() and bundles.json_object(marker.read_bytes(), FROM).get("sha256") == digest:
+        if _came_from(RESULTS / run, digest):
             return run
         if any(folder.is_dir() and any(folder.iterdir()) for folder in (RESULTS / run, figures.folder(run))):
             raise InputError(f"there is another run '{run}' here, which a bundle does not replace: give it a --name")
@@ -143,8 +142,14 @@ def restore(path: Path, name: str = "") -> str:
             for manifest in pictures.rglob("manifest.json"):
                 lines = json.loads(manifest.read_text())
                 write_json(manifest, {id: _line(id, line) for id, line in lines.items()})
-            write_json(results / FROM, {"sha256": digest, "run": bundle.run})
+            write_json(results / FROM, {"sha256": digest, "receipts": sha256(results / "receipts")})
     return run
+
+
+def _came_from(results: Path, digest: str) -> bool:
+    """Return whether the results of a run are those of the bundle with this hash, and not of a later run."""
+    told = read_json(results / FROM)
+    return bool(told) and told == {"sha256": digest, "receipts": sha256(results / "receipts")}
 
 
 def _restored(member: str, content: bytes) -> bytes:

@@ -16,7 +16,7 @@ from meagan_lib.book import teaching
 from meagan_lib.book.teaching import SOLUTIONS, Animated, Interactive, for_students, spike_windows, students_path
 from meagan_lib.parameters import check, of_preset, resolve
 from meagan_lib.windows.spike_windows import Split
-from meagan_lib.workflow import figures
+from meagan_lib.workflow import drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, declared_parameters, find_notebook
 from meagan_lib.workflow.figures import STAGING
 from meagan_lib.workflow.files import write_if_changed
@@ -161,7 +161,7 @@ import functools, gc
 from matplotlib.figure import Figure
 from meagan_lib import book
 from meagan_lib.book import teaching
-from meagan_lib.workflow import figures
+from meagan_lib.workflow import drawings, figures
 
 
 def drawn(fig, to, *, format, savefig=Figure.savefig, **given):
