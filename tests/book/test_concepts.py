@@ -161,7 +161,7 @@ import functools, gc
 from matplotlib.figure import Figure
 from meagan_lib import book
 from meagan_lib.book import teaching
-from meagan_lib.workflow import drawings, figures
+from meagan_lib.workflow import figures
 
 
 def drawn(fig, to, *, format, savefig=Figure.savefig, **given):
@@ -232,6 +232,8 @@ def test_the_concepts_make_all_their_figures(lessons):
     made = json.loads((lessons[1] / "manifest.json").read_text())
     assert set(made) == {id for id, entry in figures.registry().items() if entry.notebook in NAMES}
     assert {path.name for path in lessons[1].glob("*.npz")} == {f"{id}.npz" for id in made}
+    for id in made:
+        drawings.read(drawings.place(lessons[1], id))
 
 
 @pytest.mark.parametrize("name", NAMES)
