@@ -52,16 +52,15 @@ def pack(run: str, out: Path) -> dict:
     found = {name: content for path in _of_results(run) for name, content in _packed(run, path)}
     pictures = []
     for where, of in folders.items():
-        own = f"figures/{where}/".replace("//", "/")
-        found[f"{own}manifest.json"] = _public(figures.folder(of) / "manifest.json", run)
+        found[bundles.member("figures", where, "manifest.json")] = _public(figures.folder(of) / "manifest.json", run)
         for id in drawn[where]:
             path = drawings.place(figures.folder(of), id)
             if path.is_file():
-                found[f"{own}drawings/{id}.npz"] = path.read_bytes()
+                found[bundles.member("figures", where, "drawings", path.name)] = path.read_bytes()
                 continue
             pictures.append(id)
             kept = [path for path in figures.files(figures.folder(of), id) if path.suffix in (".png", ".gif")]
-            found |= {f"{own}{path.name}": path.read_bytes() for path in kept}
+            found |= {bundles.member("figures", where, path.name): path.read_bytes() for path in kept}
     n = sum(map(len, drawn.values()))
     inside = [f"what draws {n - len(pictures)} of {n} figures, with the arrays that they show"]
     inside += [f"{len(pictures)} figures as pictures: {', '.join(pictures)}"] * bool(pictures)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from matplotlib.figure import Figure
 
 from meagan_lib import InputError, cli, plots
 from meagan_lib.book import building, bundling, explorer
-from meagan_lib.workflow import bundles, drawings, figures
+from meagan_lib.workflow import bundles, drawings, figures, files
 from meagan_lib.workflow.execution import find_notebook
 
 RUN = "tiny"
@@ -203,6 +204,14 @@ def test_what_cannot_be_drawn_is_named_and_the_rest_is_drawn(home):
     with pytest.raises(InputError, match="chip_map"):
         bundling.restore(path, "copy")
     assert not (home / "results" / "copy").exists() and not list((home / "results").glob(".*"))
+
+
+def test_a_full_disk_ends_drawing_and_is_not_taken_for_a_figure_that_cannot_be_drawn(home, monkeypatch):
+    path = packed(home)
+    monkeypatch.setattr(files, "is_disk_full", lambda *_: True)
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: 1 / 0)
+    with bundles.opened(path) as bundle, pytest.raises(InputError, match="the disk is full"):
+        bundles.redraw(bundle, home / "out")
 
 
 def test_damaged_foreign_and_newer_files_get_a_sentence(home):
