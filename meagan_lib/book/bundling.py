@@ -34,6 +34,7 @@ CLEANER = SanitizeHTML(
     styles=STYLES.split(),
     strip=True,
 )
+LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 MARKUP = re.compile(r"[`<>{}|\\$\[\]\n\r]")
 """What names and words of a run do not hold, and markup does."""
 
@@ -203,7 +204,7 @@ def harmless(notebook: nbformat.NotebookNode, stem: str) -> nbformat.NotebookNod
             cells.append(nbformat.v4.new_markdown_cell(source, metadata={"tags": tags}))
     for i, cell in enumerate(cells):
         cell.id = f"cell-{i}"
-    return nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    return nbformat.v4.new_notebook(cells=cells, metadata={"language_info": LANGUAGE})
 
 
 def _harmless_output(output: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
