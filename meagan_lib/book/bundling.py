@@ -66,9 +66,8 @@ def pack(run: str, out: Path) -> dict:
             found |= {bundles.member("figures", where, path.name): path.read_bytes() for path in kept}
     n = sum(map(len, drawn.values()))
     inside = [f"what draws {n - len(pictures)} of {n} figures, with the arrays that they show"]
-    inside += [
-        f"{len(pictures)} figures as pictures, for nothing is kept that draws them: {', '.join(pictures)}"
-    ] * bool(pictures)
+    if pictures:
+        inside.append(f"{len(pictures)} figures as pictures, for nothing is kept that draws them: {', '.join(pictures)}")
     inside += ["parameters, receipts, scores, executed notebooks"]
     left_out = ["the recording", "the lessons (a book takes those of the checkout in which it is made)"]
     networks = _networks(run)
