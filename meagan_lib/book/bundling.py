@@ -67,7 +67,7 @@ def pack(run: str, out: Path) -> dict:
     n = sum(map(len, drawn.values()))
     inside = [f"what draws {n - len(pictures)} of {n} figures, with the arrays that they show"]
     if pictures:
-        inside.append(f"{len(pictures)} figures as pictures, for nothing is kept that draws them: {', '.join(pictures)}")
+        inside.append(f"{len(pictures)} figures as pictures, for nothing draws them: {', '.join(pictures)}")
     inside += ["parameters, receipts, scores, executed notebooks"]
     left_out = ["the recording", "the lessons (a book takes those of the checkout in which it is made)"]
     networks = _networks(run)
