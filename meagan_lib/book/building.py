@@ -23,7 +23,7 @@ import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import explorer, painting, scripts, tables
+from meagan_lib.book import explorer, painting, playground, scripts, tables
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -139,7 +139,8 @@ def build(run: str, strict: bool = False) -> Path:
 
 
 def export_networks(run: str, folder: Path) -> None:
-    """Write the scripts of the pages that compute networks of the run, and the runtime if there is such a page."""
+    """Write the scripts of the pages that compute networks, and onnxruntime-web if the run has such networks."""
+    playground.export(run, folder / "playground-data.js")
     pages = {"explorer": explorer, "painting": painting}
     there = {name: page for name, page in pages.items() if page.available(run)}
     for name, page in there.items():
