@@ -18,6 +18,7 @@ WebAssembly.Instance = function (module, imports) {
 const EVALUATED = 512;  // generated points that are measured and drawn
 const ARROWS = 64;  // of these, how many show their gradient
 const SPAN = 96;  // steps kept to go back to, at most
+const PAUSE = 200;  // milliseconds between two measurements while a game runs
 const BETA2 = 0.99;
 
 // ---- losses: the logits of real and of generated points, (batch,) → a number to be minimised ----
@@ -84,7 +85,7 @@ const noise = (game, key, n) =>
 // Data are some of the points (m, dimensions), each with normal noise of standard deviation `sd`.
 function draw(game, key, points, n) {
   const keys = random.split(key);
-  const at = random.randint(keys.ref.slice(0), { minval: 0, maxval: game.m, shape: [n] });
+  const at = np.floor(random.uniform(keys.ref.slice(0), [n]).mul(game.m)).astype(np.int32);
   const x = np.take(points, at, 0);
   if (game.sd) return x.add(random.normal(keys.slice(1), [n, game.n]).mul(game.sd));
   keys.dispose();
@@ -213,11 +214,20 @@ function lookers(game, loss) {
 // ---- measures, of flat arrays of points (EVALUATED, dimensions) ----
 
 const rows = (flat, n) => Array.from({ length: flat.length / n }, (_, i) => flat.subarray(i * n, (i + 1) * n));
-const squared = (a, b) => a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0);
+function squared(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum;
+}
 
 // W₁ in one dimension: sort both and compare; in more, the mean over directions (sliced Wasserstein).
 function wasserstein(a, b, directions) {
-  const along = (points, u) => Float64Array.from(points, (p) => p.reduce((s, x, i) => s + x * u[i], 0)).sort();
+  const dot = (p, u) => {
+    let sum = 0;
+    for (let i = 0; i < u.length; i++) sum += p[i] * u[i];
+    return sum;
+  };
+  const along = (points, u) => Float64Array.from(points, (p) => dot(p, u)).sort();
   const each = directions.map((u) => {
     const [x, y] = [along(a, u), along(b, u)];
     return x.reduce((sum, v, i) => sum + Math.abs(v - y[i]), 0) / x.length;
@@ -283,7 +293,7 @@ class Play {
     this.k = 5;
     this.reach = game.centres ? null : reachOf(this.realRows, this.k);
     // the floor: other real points, of the data that the generator learns from
-    this.floor = this.measured(rows(held(5).dataSync(), game.n).slice(0, this.realRows.length));
+    this.floor = this.measured(rows(held(5).dataSync(), game.n));
   }
 
   restart() {
@@ -364,14 +374,15 @@ class Play {
 
   measured(points) {
     const { centres, n, sd } = this.game;
-    const w1 = wasserstein(points, this.realRows.slice(0, points.length), this.directions);
+    const both = Math.min(points.length, this.realRows.length);
+    const w1 = wasserstein(points.slice(0, both), this.realRows.slice(0, both), this.directions);
     return centres
       ? { ...aroundCentres(points, rows(Float32Array.from(centres), n), sd), w1 }
       : { ...nearReal(points, this.realRows, this.reach, this.k), w1 };
   }
 
   // What a picture of the game shows.
-  frame() {
+  frame(measure = true) {
     const { logits, arrows } = lookers(this.game, this.settings.loss);
     const points = this.generated();
     const some = points.ref.slice([0, EVALUATED], []).reshape([ARROWS, -1, this.game.n]).slice([], 0, []);
@@ -383,7 +394,7 @@ class Play {
       onReal: logits(tree.ref(this.d), this.shownReal.ref).dataSync(),
       from: some.ref.dataSync(),
       arrows: arrows(tree.ref(this.d), some, this.shownReal.ref.slice([0, ARROWS], [])).dataSync(),
-      measures: this.measured(rows(flat, this.game.n)),
+      measures: measure ? this.measured(rows(flat, this.game.n)) : null,
       losses: this.losses.splice(0),
     };
     if (this.surface) frame.surface = logits(tree.ref(this.d), this.surface.ref).dataSync();
@@ -422,7 +433,7 @@ let play = null;
 let rate = 0;  // steps a second while it runs; 0: it rests
 let due = 0;  // when the next step is
 let answered = true;  // the page has drawn the last frame
-let sinceMeasured = 0;
+let measuredAt = 0;
 
 const ASKED = {
   start: ({ game, settings, step = 0 }) => {
@@ -454,7 +465,6 @@ const ASKED = {
   },
   drawn: () => { answered = true; },
   compare,
-  memory: () => ({ bytes: jax.memory?.() ?? null }),
 };
 
 function turn() {
@@ -466,7 +476,9 @@ function turn() {
   }
   if (answered) {
     answered = false;
-    postMessage({ frame: play.frame() });
+    const measure = performance.now() - measuredAt > PAUSE;
+    if (measure) measuredAt = performance.now();
+    postMessage({ frame: play.frame(measure) });
   }
   setTimeout(turn, Math.max(0, Math.min(25, due - performance.now())));
 }

@@ -74,7 +74,7 @@ function ticks(from, to, n = 5) {
   for (let x = Math.ceil(from / step) * step; x <= to + 1e-9; x += step) found.push(Math.abs(x) < 1e-12 ? 0 : x);
   return found;
 }
-const number = (x) => String(Number(x.toPrecision(3))).replace("-", "−");
+const number = (x) => String(Number(x.toPrecision(2 + (Math.abs(x) >= 1)))).replace("-", "−");
 
 // Gaussian kernel density of numbers at the places of a grid.
 function kernelDensity(values, grid) {
@@ -92,7 +92,7 @@ const mixture = (game, x) => game.points.reduce((s, m) => s + Math.exp(-0.5 * ((
 function drawDensities(canvas, game, frame, layers, lit) {
   const [c, width, height] = prepared(canvas, 360);
   const entries = [];
-  if (layers.real) entries.push([words.layers.real, COLOUR.real, "dots"]);
+  if (layers.real) entries.push([words.layers.real, COLOUR.real]);
   if (layers.generated) entries.push([words.layers.generated, COLOUR.generated]);
   if (layers.d) entries.push([words.layers.d, COLOUR.d, "dash"]);
   if (layers.best) entries.push([words.layers.best, INK, "dots"]);
@@ -107,7 +107,7 @@ function drawDensities(canvas, game, frame, layers, lit) {
   const yD = linear(0, 1, bottom, top);
   const at = grid.map(x);
   const clipped = generated.map((v) => y(Math.min(v, highest)));
-  if (layers.real) line(c, at, real.map(y), COLOUR.real, { width: lit === 0 ? 3.5 : 2, dash: [2, 2] });
+  if (layers.real) line(c, at, real.map(y), COLOUR.real, { width: lit === 0 ? 3.5 : 2 });
   if (layers.generated) line(c, at, clipped, COLOUR.generated, { width: lit === 0 ? 3.5 : 2 });
   if (layers.best) line(c, at, grid.map((_, i) => yD(real[i] / (real[i] + generated[i]))), INK, { width: 1, dash: [1, 3] });
   if (layers.d) line(c, at, Array.from(frame.surface, (v) => yD(sigmoid(v))), COLOUR.d, { width: lit === 1 ? 3.5 : 2, dash: [6, 3] });
@@ -234,21 +234,23 @@ function drawSpikes(canvas, game, frame, layers, lit, real, spikes) {
   const some = (flat, colour, shown) => {
     for (let i = 0; i < shown; i++) line(c, at, Array.from(flat.subarray(i * n, (i + 1) * n), (v) => y(value(v))), colour, { width: 0.7 });
   };
+  c.save();
+  c.beginPath();
+  c.rect(left, top, right - left, bottom - top);
+  c.clip();
   c.globalAlpha = 0.5;
   if (layers.real) some(real, COLOUR.real, 24);
   if (layers.transformer && spikes.synthetic) some(spikes.synthetic, COLOUR.transformer, 24);
   if (layers.generated) some(frame.points, COLOUR.generated, lit === 0 ? 48 : 24);
-  c.globalAlpha = 1;
+  c.restore();
   line(c, [left, left, right], [top, bottom, bottom], COLOUR.faint, { width: 1 });
   for (const v of ticks(low, high, 4)) text(c, number(v), left - 4, y(v) + 4, { align: "right" });
   for (const v of ticks(t[0], t.at(-1), 5)) text(c, number(v), x(v), bottom + 14, { align: "center" });
   text(c, words.time_axis, right, bottom + 28, { align: "right" });
   text(c, filled(words.voltage, spikes.unit), left + 4, top + 12);
   // the same windows in two principal components of the real ones
-  const span = spikes.plane;
   const [from, to] = [bottom + 36, 412];
-  const px = linear(-span, span, left, right);
-  const py = linear(-span, span, to, from);
+  const [px, py] = [linear(...spikes.plane[0], left, right), linear(...spikes.plane[1], to, from)];
   const place = ([a, b]) => [px(a), py(b)];
   const flat = (windows) => {
     const found = new Float32Array(2 * windows.length / n);
@@ -297,7 +299,7 @@ function drawCurves(canvas, title, curves, floors, range = null) {
     values.reduce((a, b) => Math.max(a, b), Math.max(...floors, -Infinity)),
   ];
   if (!(high > low)) [low, high] = [(Number.isFinite(low) ? low : 0) - 0.5, (Number.isFinite(low) ? low : 0) + 0.5];
-  const [left, right, bottom] = [40, width - 8, height - 18];
+  const [left, right, bottom] = [50, width - 8, height - 18];
   const x = linear(0, last, left, right);
   const y = linear(low, high, bottom, top + 4);
   for (const floor of floors) line(c, [left, right], [y(floor), y(floor)], COLOUR.faint, { dash: [2, 2] });

@@ -200,6 +200,7 @@ class Side {
     this.slow = null;
   }
 
+  // `state` is what the address says: settings at step 0 and what changed; `now` has those of this step.
   async start() {
     this.game = gameOf(this.state);
     this.losses = [];
@@ -231,27 +232,33 @@ class Side {
   }
 
   take(frame) {
+    const measured = Boolean(frame.measures);
+    if (!measured) frame.measures = this.frame.measures;
     this.frame = frame;
     if (frame.went) {
       this.losses = this.losses.filter(([at]) => at <= frame.step);
       this.measures = this.measures.filter(([at]) => at < frame.step);
       this.state.events = this.state.events.filter(([at]) => at <= frame.step);
     }
-    Object.assign(this.state, frame.settings, { step: frame.step });
+    this.now = { ...this.state, ...frame.settings };
+    this.state.step = frame.step;
     for (const loss of frame.losses) if (loss[0] > (this.losses.at(-1)?.[0] ?? 0)) this.losses.push(loss);
-    this.measures.push([frame.step, frame.measures]);
+    if (measured) this.measures.push([frame.step, frame.measures]);
     if (!Number.isFinite(frame.dLoss + frame.gLoss) && frame.step) frame.diverged = true;
     if (this.measures.length > 4000) this.measures = this.measures.filter((_, i) => i % 2 === 0);
     if (this.losses.length > 20000) this.losses = this.losses.filter((_, i) => i % 2 === 0);
   }
 
-  async change(name, value) {
+  change(name, value) { return board.queued(() => this.changed(name, value)); }
+
+  async changed(name, value) {
     if (AT_START.includes(name)) {
-      const base = name === "game" ? { ...DEFAULTS[value], game: value, seed: this.state.seed } : this.state;
+      const base = name === "game" ? { ...DEFAULTS[value], game: value, seed: this.now.seed } : this.now;
       this.state = { ...base, [name]: value, step: 0, events: [] };
       await this.start();
     } else {
-      if (this.frame.step) this.state.events.push([this.frame.step, name, value]);
+      if (this.frame.nD) this.state.events.push([this.frame.step, name, value]);
+      else this.state[name] = value;
       this.take(await this.engine.ask("settings", { settings: { [name]: value } }));
       this.choices();
       this.draw();
@@ -267,7 +274,7 @@ class Side {
   }
 
   choices() {
-    const { state } = this;
+    const state = this.now;
     const select = (name, options, words_of) => {
       const all = options.includes(state[name]) ? options : [...options, state[name]];
       const made = element("select", {}, ...all.map((option) => {
@@ -282,7 +289,7 @@ class Side {
     const seed = element("input", { type: "number", name: "seed", min: 0, max: 999999, step: 1, value: state.seed });
     seed.addEventListener("change", () => {
       const value = known("seed", seed.value);
-      if (value === null) seed.value = this.state.seed;
+      if (value === null) seed.value = state.seed;
       else this.change("seed", value).catch(fail);
     });
     const numbers = (x) => String(x);
@@ -370,6 +377,7 @@ const fail = (error) => board.say(filled(words.failed, error.message));
 
 const board = {
   sides: [],
+  doing: Promise.resolve(),
   playing: false,
   speed: 25,
   layers: { d: true, best: true, arrows: true, real: true, generated: true, transformer: true },
@@ -401,12 +409,13 @@ const board = {
     this.formula = element("p", { class: "formula", hidden: "" });
     this.nextButton = button(words.next, () => this.slow?.next());
     this.nextButton.hidden = true;
-    const layers = Object.entries({ ...words.layers, ...(spikes ? { transformer: words.transformer } : {}) }).map(([name, its]) => {
+    const layers = Object.entries({ ...words.layers, transformer: words.transformer }).map(([name, its]) => {
       const box = element("input", { type: "checkbox", name: `layer-${name}` });
       box.checked = true;
       box.addEventListener("change", () => { this.layers[name] = box.checked; this.redraw(); });
-      return element("label", {}, box, its);
+      return element("label", { "data-layer": name }, box, its);
     });
+    this.layerLabels = layers;
     this.twinButton = button(words.twin, () => this.toggleTwin().catch(fail));
     this.cureButton = button(words.cure, () => this.cure().catch(fail));
     this.cureButton.disabled = true;
@@ -427,8 +436,18 @@ const board = {
 
   say(words) { this.message.textContent = words; },
 
-  async open(hash) {
+  // One thing after the other, whatever is pressed meanwhile.
+  queued(act) {
+    this.doing = this.doing.catch(() => {}).then(act);
+    return this.doing;
+  },
+
+  open(hash) {
     this.pause();
+    return this.queued(() => this.opened(hash));
+  },
+
+  async opened(hash) {
     const { states, strange } = read(hash);
     this.sides.forEach((side) => side.engine.end());
     this.sides = states.map((state) => new Side(state));
@@ -449,10 +468,12 @@ const board = {
     this.twinButton.textContent = this.sides.length === 2 ? words.noTwin : words.twin;
   },
 
-  async all(act) {
+  all(act) {
     this.pause();
-    await Promise.all(this.sides.map(act));
-    this.changed();
+    return this.queued(async () => {
+      await Promise.all(this.sides.map(act));
+      this.changed();
+    });
   },
 
   play() {
@@ -474,7 +495,7 @@ const board = {
 
   restart() {
     return this.all(async (side) => {
-      side.state = { ...side.state, step: 0, events: [] };
+      side.state = { ...side.now, step: 0, events: [] };
       await side.start();
     });
   },
@@ -488,6 +509,12 @@ const board = {
   },
 
   changed() {
+    const games = this.sides.map((side) => side.state.game);
+    const only = { best: "densities", transformer: "spikes" };
+    for (const label of this.layerLabels) {
+      const { layer } = label.dataset;
+      label.hidden = Boolean(only[layer]) && !games.includes(only[layer]);
+    }
     const step = Math.max(0, ...this.sides.map((side) => side.frame?.step ?? 0));
     this.time.max = Math.max(100, step, Number(this.time.max));
     this.time.value = step;
@@ -496,8 +523,12 @@ const board = {
 
   redraw() { this.sides.forEach((side) => side.frame && side.draw()); },
 
-  async toggleTwin() {
+  toggleTwin() {
     this.pause();
+    return this.queued(() => this.twin());
+  },
+
+  async twin() {
     if (this.sides.length === 2) this.sides.pop().engine.end();
     else {
       const { state } = this.sides[0];
@@ -517,9 +548,14 @@ const board = {
   },
 
   async provoke(name) {
+    this.pause();
+    await this.queued(() => this.ill(name));
+    this.play();
+  },
+
+  async ill(name) {
     this.illness = name;
     const { game, ...given } = ILLNESSES[name][0];
-    this.pause();
     while (this.sides.length > 1) this.sides.pop().engine.end();
     this.arrange();
     const [side] = this.sides;
@@ -527,7 +563,7 @@ const board = {
     await side.start();
     this.cureButton.disabled = false;
     this.say("");
-    this.play();
+    this.changed();
   },
 
   async cure() {
@@ -545,7 +581,7 @@ const board = {
     const slow = { turn: "d", lit: 0, timer: null };
     const show = () => {
       this.sides.forEach((side) => { side.slow = slow; side.draw(); });
-      const { loss } = this.sides[0].state;
+      const { loss } = this.sides[0].now;
       this.phase.replaceChildren(...words.phases.map((its, i) => {
         const item = element("li", {}, its);
         if (i === slow.lit) item.setAttribute("aria-current", "step");
@@ -588,8 +624,8 @@ const board = {
     this.thumbs.replaceChildren();
     try {
       for (let i = 0; i < TRIALS.seeds && !trial.stopped; i++) {
-        const seed = side.state.seed + i;
-        let frame = await trial.engine.ask("start", { game, settings: { ...settingsOf(side.state), seed } });
+        const seed = side.now.seed + i;
+        let frame = await trial.engine.ask("start", { game, settings: { ...settingsOf(side.now), seed } });
         const { real } = frame;
         for (let step = 50; step <= TRIALS.steps && !trial.stopped; step += 50) {
           frame = await trial.engine.ask("go", { step });
@@ -616,7 +652,7 @@ const board = {
       const modes = game.centres.length / game.n;
       const all = found.filter((m) => m.covered === modes).length;
       this.say(filled(words.trialsResult, all, found.length, modes, TRIALS.steps));
-      if (all === TRIALS.seeds && side.state.loss === "non_saturating" && side.state.data === "ring") this.solve("five");
+      if (all === TRIALS.seeds && side.now.loss === "non_saturating" && side.now.data === "ring") this.solve("five");
     } else this.say(filled(words.trialsResultOther, TRIALS.steps, found.map((m) => m.coverage.toFixed(2)).join(", ")));
   },
 
@@ -625,7 +661,7 @@ const board = {
   // ---- missions: the page sees when a goal is reached ----
 
   judge(side) {
-    const { state, frame, game, floor } = side;
+    const { now: state, frame, floor } = side;
     const { measures, step } = frame;
     if (state.data === "ring") {
       if (step >= 300 && measures.covered <= 2) {
@@ -642,7 +678,6 @@ const board = {
       const gradient = frame.arrows.reduce((s, v) => s + Math.abs(v), 0) / frame.arrows.length;
       if (step > 0 && gradient < 0.001 && measures.w1 > 1) this.solve("silent");
     }
-    void game;
   },
 
   solve(name) {
@@ -699,7 +734,7 @@ const board = {
       this.pause();
       const [side] = this.sides;
       side.state = { ...DEFAULTS.points, game: "points", data: "drawn", drawing: [...points], seed: side.state.seed, step: 0, events: [] };
-      side.start().then(() => this.changed()).catch(fail);
+      this.queued(() => side.start()).then(() => this.changed()).catch(fail);
     });
     const clear = button(words.clear, () => { points.length = 0; paint(); });
     const box = element("details", { class: "drawing" }, element("summary", {}, words.datasets.drawn),

@@ -25,7 +25,7 @@ def spikes(run: str, seed: int = 0) -> dict | None:
     Windows (n, samples) are of the own electrode, standardised by the training windows and kept as int16, base64; the
     generator learns from ``train``, measures are against ``test``; ``synthetic`` are the Transformer-GAN's, where the
     run has them. ``components`` (2 · samples) and ``centre`` (samples,) span the plane of the leading principal
-    components of the training windows; ``plane`` is how far it is shown, ``range`` the voltages.
+    components of the training windows; ``plane`` is what is shown of it, (2, 2) from … to, ``range`` the voltages.
     """
     path = RESULTS / run / "windows.h5"
     if not path.is_file():
@@ -53,7 +53,7 @@ def spikes(run: str, seed: int = 0) -> dict | None:
         "scale": one - zero,
         "components": plane.components_.ravel().round(5).tolist(),
         "centre": plane.mean_.round(5).tolist(),
-        "plane": float(np.abs(plane.transform(scaled["test"])).max().round(2)),
+        "plane": np.quantile(plane.transform(scaled["test"]), [0.005, 0.995], axis=0).T.round(3).tolist(),
         "range": [float(low), float(high)],
     }
 
