@@ -90,7 +90,7 @@ const mixture = (game, x) => game.points.reduce((s, m) => s + Math.exp(-0.5 * ((
 
 // c2: densities of the data and of G(z), D and the best D*, and where G sends each z.
 function drawDensities(canvas, game, frame, layers, lit) {
-  const [c, width, height] = prepared(canvas, 360);
+  const [c, width, height] = prepared(canvas, 340);
   const entries = [];
   if (layers.real) entries.push([words.layers.real, COLOUR.real]);
   if (layers.generated) entries.push([words.layers.generated, COLOUR.generated]);

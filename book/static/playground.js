@@ -193,7 +193,7 @@ class Side {
     this.canvas = element("canvas", { role: "img" });
     this.curves = [0, 1, 2].map(() => element("canvas", { role: "img" }));
     this.heading = element("h3");
-    this.summary = element("p", { class: "summary" });
+    this.summary = element("p", { class: "summary", role: "status", "aria-live": "polite" });
     this.settings = element("div", { class: "settings" });
     this.box = element("section", { class: "side" }, this.heading, this.canvas, this.summary,
       element("div", { class: "curves" }, ...this.curves), this.settings);
@@ -362,7 +362,7 @@ const FORMULAS = {
 
 // The formula with the part lit that the phase is about.
 function formula(loss, who, phase) {
-  const [side, weights] = who === "d" ? [0, "θ_D"] : [1, "θ_G"];
+  const [side, weights] = who === "d" ? [0, "θ<sub>D</sub>"] : [1, "θ<sub>G</sub>"];
   const body = FORMULAS[loss][side];
   const marks = { 0: /G\(z\)|(?<=\()x(?=\))/g, 1: /D\((?:G\(z\)|x)\)/g }[phase];
   const lit = marks ? body.replace(marks, "<mark>$&</mark>") : body;
@@ -491,7 +491,11 @@ const board = {
     this.changed();
   },
 
-  run(speed) { this.sides.forEach((side) => side.engine.ask("run", { speed }).then((frame) => { side.take(frame); side.draw(); }).catch(fail)); },
+  // A screen reader hears what a game has come to when it rests, not thirty times a second.
+  run(speed) {
+    this.sides.forEach((side) => side.summary.setAttribute("aria-live", speed ? "off" : "polite"));
+    this.sides.forEach((side) => side.engine.ask("run", { speed }).then((frame) => { side.take(frame); side.draw(); }).catch(fail));
+  },
 
   restart() {
     return this.all(async (side) => {
