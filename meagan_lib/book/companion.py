@@ -1,7 +1,7 @@
 """Pages of which parts are made: results, what of the thesis runs here, what came out, and what is cited.
 
-What stands in README, ``data/README.md`` and ``book/pages`` between ``<!-- made: NAME -->`` and ``<!-- end -->``, within
-a line or from line to line, is what the function of that name in ``PARTS`` returns, given the words that follow the
+What stands in README, ``data/README.md`` and ``book/pages`` between ``<!-- made: NAME -->`` and ``<!-- end -->``, in a
+line or in lines of its own, is what the function of that name in ``PARTS`` returns, given the words that follow the
 name; ``python -m meagan_lib.book.companion`` writes it anew. A sentence with ``<!-- holds: NAME -->`` behind it needs
 the condition of that name in ``CLAIMS``. All other numbers must be among those of ``book/constants.yaml``.
 """
@@ -37,12 +37,11 @@ NO_PROSE = (
     r"\$[^$\n]+\$",
     r"\{%.*?%\}",
     r"\{\{.*?\}\}",
-    r"\]\([^)]*\)",
     r"https?://\S+",
     r"<!--.*?-->",
     r"^\{#.*\}$",
 )
-"""What of a page is no prose: front matter, code, formulas, places of templates, targets of links, comments."""
+"""What of a page is no prose: front matter, code, formulas, places of templates, addresses, comments."""
 RUNS = ("concepts", "locust", "images", "study", "full")
 """Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
 
@@ -146,7 +145,7 @@ def part(place: re.Match) -> str:
     """Return a part as it should be, between its comments. ``InputError``: no such part."""
     name, *given = shlex.split(place[2])
     if name not in PARTS:
-        raise InputError(f"a page asks for the part '{name}'{did_you_mean(name, PARTS)}, which nothing makes")
+        raise InputError(f"a page asks for a part '{name}', which nothing makes{did_you_mean(name, PARTS)}")
     return place[1] + PARTS[name](*given) + place[3] + place[4]
 
 
@@ -179,7 +178,7 @@ def false_sentences(page: Path) -> list[str]:
     """Return the sentences of a page whose claims do not hold, or are unknown."""
     told = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
     return [
-        f"{told}: \"{sentence}\" is no longer true ({name})" if name in CLAIMS else f"{told}: no claim '{name}'"
+        f'{told}: "{sentence}" is no longer true ({name})' if name in CLAIMS else f"{told}: no claim '{name}'"
         for name, sentence in claimed(page.read_text())
         if name not in CLAIMS or not CLAIMS[name]()
     ]
@@ -188,13 +187,16 @@ def false_sentences(page: Path) -> list[str]:
 def typed_numbers(text: str, constants: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the numbers in the prose of a page that are typed: neither made nor among the ``constants``.
 
-    Each with the words around it. ``constants``: regular expressions, each ``what``, with ``why``. A digit in a name (C2ST, 3Brain) is none.
+    Each with the words around it. ``constants``: regular expressions, each ``what``, with ``why``. What is part of a
+    name, such as C2ST and 3Brain, is no number.
     """
-    prose = PLACE.sub(" ", text)
-    for pattern in (*NO_PROSE, *(each["what"] for each in constants)):
-        prose = re.sub(pattern, " ", prose, flags=re.MULTILINE | (re.DOTALL if pattern in NO_PROSE else 0))
+    prose = re.sub(r"\]\([^)]*\)", "]", PLACE.sub(" ", text))
+    for each in constants:
+        prose = re.sub(each["what"], " ", prose, flags=re.MULTILINE)
+    for pattern in NO_PROSE:
+        prose = re.sub(pattern, " ", prose, flags=re.MULTILINE | re.DOTALL)
     found = re.finditer(r"(?<![\w.,])[−-]?\d[\d.,  ]*(?![^\W\d])", prose)
-    return [f"{number[0].strip(' .,')} in \"{around(prose, number)}\"" for number in found]
+    return [f'{number[0].strip(" .,")} in "{around(prose, number)}"' for number in found]
 
 
 def around(text: str, match: re.Match) -> str:

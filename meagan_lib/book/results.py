@@ -1,8 +1,8 @@
 """Results by name: the functions of this module that README and pages name are what stands there, read from files.
 
-``<!-- made: score full dcgan density -->1.24<!-- end -->`` holds what ``score("full", "dcgan", "density")`` returns. Read
-are references of kept runs (``figures/<run>/reference.json``), tables of sweeps (``data/*.csv``), measured times
-(``bench/*.md``) and, where a network is counted, the network.
+``<!-- made: seeds full -->five<!-- end -->`` holds what ``seeds("full")`` returns. Read are references of kept runs
+(``figures/<run>/reference.json``), tables of sweeps (``data/*.csv``), measured times (``bench/*.md``) and, where a
+network is counted, the network.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -297,8 +297,27 @@ def steps(model: str) -> str:
 
 RESULTS = {
     made.__name__: made
-    for made in (readme_scores, alike_scores, scale_scores, lowest_auc, matched_by, lowest, score, seeds, minutes, hours)
-    + (compared, compared_gains, gains_alone, steadily_gained, steady_q, most_labelled, segmentation_cases)
-    + (bench, numbers, steps)
+    for made in (
+        readme_scores,
+        alike_scores,
+        scale_scores,
+        lowest_auc,
+        matched_by,
+        lowest,
+        score,
+        seeds,
+        minutes,
+        hours,
+        compared,
+        compared_gains,
+        gains_alone,
+        steadily_gained,
+        steady_q,
+        most_labelled,
+        segmentation_cases,
+        bench,
+        numbers,
+        steps,
+    )
 }
 """What a page can name."""
