@@ -6,12 +6,11 @@ not, ``python -m meagan_lib.book.companion``, ``meagan book`` and the tests fail
 
 import numpy as np
 
-from meagan_lib.book import results
+from meagan_lib.book import conclusions, results
 from meagan_lib.book.conclusions import ALIKE, SCALE
 from meagan_lib.evaluation import SIGNIFICANT, seed_by_seed
 from meagan_lib.evaluation.scores import LEADING
 from meagan_lib.experiments import benchmark, transfer
-from meagan_lib.workflow import figures
 
 TREES, CNN, COVERAGE = LEADING
 BASELINES = ("vae", "dcgan", "tts_gan", "gaussian", "pca_gaussian", "gmm")
@@ -44,20 +43,20 @@ def flow_matching_not_behind_by_cnn() -> bool:
 
 def mixture_before_gans() -> bool:
     """By the trees the mixture has a lower AUC than both models of the thesis, on both recordings."""
-    scores = [results.kept(run)["scores"] for run in ALIKE]
+    scores = [conclusions.kept(run)["scores"] for run in ALIKE]
     return all(by["gmm"][TREES]["value"] < by[model][TREES]["value"] for by in scores for model in benchmark.THESIS)
 
 
 def all_pass_the_gate() -> bool:
     """Every window of the retina passes, of every model."""
-    return all(by["passes"]["value"] == 1 for by in results.kept("baselines_retina_hdmea")["scores"].values())
+    return all(by["passes"]["value"] == 1 for by in conclusions.kept("baselines_retina_hdmea")["scores"].values())
 
 
 def thesis_models_alike() -> bool:
     """No leading score of the two models of the thesis differs significantly over their seeds."""
     for run in SCALE:
-        seeds = dict.fromkeys(benchmark.THESIS, results.kept(run)["parameters"]["benchmark"]["seeds"])
-        pairs = seed_by_seed(results.kept(run)["scores"], seeds)[1]
+        seeds = dict.fromkeys(benchmark.THESIS, conclusions.kept(run)["parameters"]["benchmark"]["seeds"])
+        pairs = seed_by_seed(conclusions.kept(run)["scores"], seeds)[1]
         if any(pairs[metric].q < SIGNIFICANT for metric in LEADING):
             return False
     return True
@@ -105,7 +104,7 @@ def coverage_at_scale() -> bool:
 
 def dense_at_scale() -> bool:
     """Windows of DCGAN have more neighbours than real ones have."""
-    by = [results.kept(run)["scores"]["dcgan"]["density"] for run in SCALE]
+    by = [conclusions.kept(run)["scores"]["dcgan"]["density"] for run in SCALE]
     return all(score["value"] > score["floor"] for score in by)
 
 
@@ -134,14 +133,14 @@ def most_labelled_lose() -> bool:
 
 def planted_treatment_found() -> bool:
     """In simulated cultures the planted rescue is found, and the treatment that does nothing is not."""
-    with np.load(figures.folder("locust") / "organoid_treatment.npz", allow_pickle=False) as arrays:
+    with np.load(conclusions.FIGURES / "locust" / "organoid_treatment.npz", allow_pickle=False) as arrays:
         found = {name: arrays[f"{name}: share, interval, p"] for name in ("half rescued", "treated in vain")}
     return found["half rescued"][3] < SIGNIFICANT <= found["treated in vain"][3] and found["half rescued"][1] > 0
 
 
 def no_treatment_beyond_drift() -> bool:
     """In the recorded culture no distance between conditions exceeds the drift within its recordings."""
-    with np.load(figures.folder("locust") / "organoid_treatment_recorded.npz", allow_pickle=False) as arrays:
+    with np.load(conclusions.FIGURES / "locust" / "organoid_treatment_recorded.npz", allow_pickle=False) as arrays:
         return bool((arrays["value"] < arrays["drift"]).all())
 
 

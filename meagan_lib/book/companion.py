@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +34,8 @@ NO_PROSE = (
     r"^---\n.*?^---$",
     r"^(`{3,}).*?^\1",
     r"(`+)(?!`).+?(?<!`)\1(?!`)",
-    r"\$[^$\n]+\$",
+    r"\$\$.*?\$\$",
+    r"\$[^$]+\$",
     r"\{%.*?%\}",
     r"\{\{.*?\}\}",
     r"https?://\S+",
@@ -42,6 +43,13 @@ NO_PROSE = (
     r"^\{#.*\}$",
 )
 """What of a page is no prose: front matter, code, formulas, places of templates, addresses, comments."""
+WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|hundred"
+RESULT = re.compile(
+    r"(?<![\w.,])[−-]?\d+\.\d+(?![\w.])|(?<![\w.])\d[\d.]* ?%"
+    rf"|\b(?:{WORDS}|\d+) (?:(?!another)\w+ )?(?:in|out of) (?:{WORDS}|\d+)\b|\b(?:{WORDS}|\d+) times\b"
+    rf"|\babout (?:half|\d|(?:{WORDS})\b)|\b(?:{WORDS}) (?:third|quarter|fifth|tenth)s\b"
+)
+"""What looks like the number of a result in a notebook."""
 RUNS = ("concepts", "locust", "images", "study", "full")
 """Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
 
@@ -184,19 +192,37 @@ def false_sentences(page: Path) -> list[str]:
     ]
 
 
-def typed_numbers(text: str, constants: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the numbers in the prose of a page that are typed: neither made nor among the ``constants``.
+def prose(text: str, kind: str) -> str:
+    """Return the prose of a page or notebook without what is made, and without the numbers that may be typed there.
 
-    Each with the words around it. ``constants``: regular expressions, each ``what``, with ``why``. What is part of a
-    name, such as C2ST and 3Brain, is no number.
+    ``kind``: ``pages`` or ``notebooks``, sections of ``book/constants.yaml``.
     """
-    prose = re.sub(r"\]\([^)]*\)", "]", PLACE.sub(" ", text))
-    for each in constants:
-        prose = re.sub(each["what"], " ", prose, flags=re.MULTILINE)
+    left = re.sub(r"\]\([^)]*\)", "]", PLACE.sub(" ", text))
+    for each in constants(kind):
+        left = re.sub(each["what"], " ", left, flags=re.MULTILINE)
     for pattern in NO_PROSE:
-        prose = re.sub(pattern, " ", prose, flags=re.MULTILINE | re.DOTALL)
-    found = re.finditer(r"(?<![\w.,])[−-]?\d[\d.,  ]*(?![^\W\d])", prose)
-    return [f'{number[0].strip(" .,")} in "{around(prose, number)}"' for number in found]
+        left = re.sub(pattern, " ", left, flags=re.MULTILINE | re.DOTALL)
+    return left
+
+
+def typed_numbers(text: str) -> list[str]:
+    """Return the numbers in the prose of a page that are typed, each with the words around it.
+
+    What is part of a name, such as C2ST and 3Brain, is no number.
+    """
+    left = prose(text, "pages")
+    found = re.finditer(r"(?<![\w.,])[−-]?\d[\d.,  ]*(?![^\W\d])", left)
+    return [f'{number[0].strip(" .,")} in "{around(left, number)}"' for number in found]
+
+
+def typed_results(text: str) -> list[str]:
+    """Return decimals, percentages and proportions in the prose of a notebook, each with the words around it.
+
+    Numbers of its own sections are none. Whole numbers are not looked at: of a method there are too many.
+    """
+    left, own = prose(text, "notebooks"), re.findall(r"^#+ (\d+\.\d+)", text, re.MULTILINE)
+    found = [each for each in RESULT.finditer(left) if each[0] not in own]
+    return [f'{each[0].strip()} in "{around(left, each)}"' for each in found]
 
 
 def around(text: str, match: re.Match) -> str:
@@ -204,9 +230,9 @@ def around(text: str, match: re.Match) -> str:
     return " ".join(text[max(0, match.start() - 40) : match.end() + 30].split())
 
 
-def constants() -> list[dict[str, str]]:
-    """Return the numbers that may be typed: ``what``, a regular expression, and ``why``."""
-    return yaml.safe_load(CONSTANTS.read_text())
+def constants(kind: str) -> list[dict[str, str]]:
+    """Return the numbers that pages, or notebooks, may type: ``what``, a regular expression, and ``why``."""
+    return yaml.safe_load(CONSTANTS.read_text())[kind]
 
 
 def refuse() -> None:

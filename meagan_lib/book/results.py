@@ -14,16 +14,14 @@ import numpy as np
 import pandas as pd
 
 from meagan_lib import ROOT, InputError, parameters
-from meagan_lib.book.conclusions import ALIKE, SCALE, listed
+from meagan_lib.book.conclusions import ALIKE, SCALE, kept, listed
 from meagan_lib.evaluation import REACH
 from meagan_lib.evaluation.scores import LEADING, Lead
 from meagan_lib.evaluation.scores import compare as compare_models
-from meagan_lib.experiments import augmentation, benchmark, matching_parameters, reference, segmentation
+from meagan_lib.experiments import augmentation, benchmark, matching_parameters, segmentation
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.plots import LABELS
 from meagan_lib.windows.detection import DetectionConfig, window_lowpass
-from meagan_lib.workflow import figures
-from meagan_lib.workflow.files import read_json
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 COPIES = "bootstrap"
@@ -37,20 +35,6 @@ HEADS = {"passes": "fraction that passes the gate", "c2st_auc": "AUC of trees", 
 JUDGES = {"c2st_auc": "trees", "c2st_cnn_auc": "CNN"}
 SAMPLES, RATE_HZ = 64, 20_000.0
 """Of the windows for which parameters are counted."""
-
-
-def kept(run: str) -> dict:
-    """Return the reference of a run. ``InputError``: there is none."""
-    path = figures.folder(run) / reference.FILE
-    if not path.is_file():
-        raise InputError(f"the pages quote a run '{run}' that has no figures/{run}/{reference.FILE}")
-    return read_once(path, path.stat().st_mtime_ns)
-
-
-@cache
-def read_once(path: Path, changed: int) -> dict:
-    """Read JSON, once until it is ``changed``."""
-    return read_json(path)
 
 
 def models(run: str) -> list[str]:

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.book import building, companion, results
+from meagan_lib.book import building, companion, conclusions, results
 from meagan_lib.book.claims import CLAIMS
 from meagan_lib.book.conclusions import ALIKE
 from meagan_lib.evaluation.scores import LEADING
 from meagan_lib.experiments import reference
 from meagan_lib.plots import LABELS
-from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import NOTEBOOKS
 
 SECTIONS = "1.1.1–1.1.2 1.1.3 1.1.4 1.2 1.3.1 1.3.2 1.3.3 1.3.4 1.3.5 1.4 1.4.1 2.1 2.2 2.3 2.3.1".split()
@@ -50,27 +49,43 @@ def test_a_page_says_what_results_thesis_and_bibliography_say(page):
 
 @pytest.mark.parametrize("page", companion.pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_number_of_a_result_is_typed(page):
-    found = companion.typed_numbers(page.read_text(), companion.constants())
+    found = companion.typed_numbers(page.read_text())
     assert found == [], f"{page.relative_to(ROOT)}: make them, or say in book/constants.yaml why they are none"
 
 
+def prose(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+LESSONS = [path for path in sorted(NOTEBOOKS.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+
+
+def test_no_decimal_percentage_or_proportion_of_a_result_is_typed_in_a_notebook():
+    found = {path.name: companion.typed_results(prose(path)) for path in LESSONS}
+    assert {name: typed for name, typed in found.items() if typed} == {}, "print it, or say it without the number"
+
+
 def test_a_typed_number_is_found_wherever_it_stands():
-    known = companion.constants()
     made = "<!-- made: compared_gains -->72<!-- end -->"
     fine = f"Section 2.3.1, C2ST: 0.5 is chance, `0.61`, [x](y_0.3.md), $k = 3$, none of {made} (95 % intervals)."
-    assert companion.typed_numbers(fine, known) == []
+    assert companion.typed_numbers(fine) == []
     for typed in ("The AUC is 0.612.", "by 87 %, or more", "| VAE-GAN | 0.963 |", "- in −0.004 of them", "12 times"):
-        assert len(companion.typed_numbers(f"{fine}\n\n{typed} {made}\n", known)) == 1, typed
-    assert companion.typed_numbers("it reaches 0.963 here", known) == ['0.963 in "it reaches 0.963 here"']
+        assert len(companion.typed_numbers(f"{fine}\n\n{typed} {made}\n")) == 1, typed
+    assert companion.typed_numbers("it reaches 0.963 here") == ['0.963 in "it reaches 0.963 here"']
+    assert companion.typed_results(f"## 4.1 What\n\nAs in 4.1, {fine}") == []
+    for typed in ("a quality of 0.31", "12 % of them", "right nine times in ten", "one curve in five", "about half"):
+        assert len(companion.typed_results(f"{fine} {typed}.")) == 1, typed
 
 
 def test_every_claim_result_and_constant_has_its_place():
     pages = [page.read_text() for page in companion.pages()]
     assert {name for page in pages for name, _ in companion.claimed(page)} == set(CLAIMS)
     assert {place[2].split()[0] for page in pages for place in companion.PLACE.finditer(page)} == set(companion.PARTS)
-    addressed = [re.sub(r"\]\([^)]*\)", "]", page) for page in pages]
-    for each in companion.constants():
-        assert each["why"] and any(re.search(each["what"], page, re.MULTILINE) for page in addressed), each["what"]
+    for kind, texts in {"pages": pages, "notebooks": map(prose, LESSONS)}.items():
+        shown = re.sub(r"\]\([^)]*\)", "]", "\n\n".join(texts))
+        for each in companion.constants(kind):
+            assert each["why"] and re.search(each["what"], shown, re.MULTILINE), each["what"]
 
 
 def test_no_line_begins_with_a_comment_that_would_make_it_html():
@@ -99,7 +114,7 @@ def worse(tmp_path, monkeypatch):
     kept = json.loads(path.read_text())
     kept["scores"]["flow_matching"]["c2st_auc"] |= {"value": 0.9, "interval": [0.88, 0.92]}
     path.write_text(json.dumps(kept))
-    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    monkeypatch.setattr(conclusions, "FIGURES", tmp_path / "figures")
 
 
 def test_a_changed_score_changes_its_table_and_refuses_the_sentence_that_it_makes_false(worse, monkeypatch, tmp_path):
