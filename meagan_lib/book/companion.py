@@ -45,7 +45,7 @@ NO_PROSE = (
 """What of a page is no prose: front matter, code, formulas, places of templates, addresses, comments."""
 WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|hundred"
 RESULT = re.compile(
-    r"(?<![\w.,])[−-]?\d+\.\d+(?![\w.])|(?<![\w.])\d[\d.]* ?%"
+    r"(?<![\w.,])[−-]?\d+\.\d+(?!\w|\.\d)|(?<![\w.])\d[\d.]* ?%"
     rf"|\b(?:{WORDS}|\d+) (?:(?!another)\w+ )?(?:in|out of) (?:{WORDS}|\d+)\b|\b(?:{WORDS}|\d+) times\b"
     rf"|\babout (?:half|\d|(?:{WORDS})\b)|\b(?:{WORDS}) (?:third|quarter|fifth|tenth)s\b"
 )
