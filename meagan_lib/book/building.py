@@ -23,7 +23,7 @@ import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import explorer, painting, playground, scripts, tables
+from meagan_lib.book import companion, explorer, painting, playground, scripts, tables
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -114,13 +114,15 @@ def build(run: str, strict: bool = False) -> Path:
 
     Where it is ``strict``, a warning of Sphinx, such as a broken reference, is an error.
 
-    ``InputError``: A run without executed notebooks, or a page that Sphinx could not make.
+    ``InputError``: A run without executed notebooks, pages that no longer say what the kept results say, or a page that
+    Sphinx could not make.
     """
     from sphinx.cmd.build import main as sphinx
 
     found = chapters(run)
     if not any(chapter.run != CONCEPTS for chapter in found):
         raise InputError(f"run '{run}' has no executed notebooks: make them with meagan run, then the book")
+    companion.refuse()
     work = RESULTS / run / ".book"
     shutil.rmtree(work, ignore_errors=True)
     pages = work / "pages"
@@ -181,7 +183,8 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
             shutil.copyfile(file, target / file.name)
     if scores(run):
         shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
-    write_if_changed(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
+    data = companion.without_markers((ROOT / "data" / "README.md").read_text())
+    write_if_changed(pages / "included" / "data.md", data)
     context = {
         "run": run,
         "chapters": found,
@@ -212,7 +215,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
 
 def filled(template: str, **context: object) -> str:
     """Return a template of ``book/pages`` with its places filled."""
-    return TEMPLATES.get_template(template).render(context)
+    return companion.without_markers(TEMPLATES.get_template(template).render(context))
 
 
 def within(source: str, pages: Path) -> str:
