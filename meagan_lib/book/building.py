@@ -294,7 +294,8 @@ def with_values(source: str, used: Mapping[str, str]) -> str:
 def linked(source: str, among: list[Chapter]) -> str:
     """Return Markdown in which notebooks of the book, named in words ("notebook 2") or by file, are links.
 
-    Links to headings have Jupyter's form, ``#2.3-Training``, and get that of the book, ``#23-training``.
+    Links to headings have Jupyter's form, ``#2.3-Training``, and get that of the book, ``#23-training``. A link to a
+    situation of the playground leads to the page of this book.
     """
     documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
 
@@ -306,6 +307,10 @@ def linked(source: str, among: list[Chapter]) -> str:
         stem = next((stem for stem in documents if stem.startswith(f"{int(match[1]):02}_")), None)
         return f"[{match[0]}](/chapters/{documents[stem]}.ipynb)" if stem else match[0]
 
+    def played(match: re.Match) -> str:
+        return f'<a href="../playground.html{html.escape(match[2])}">{match[1]}</a>'
+
+    source = re.sub(r"\[([^\]]+)\]\([^)\s]*/playground\.html(#[^)\s]*)\)", played, source)
     source = re.sub(r"(?<=\]\(#)[^)\s]+(?=\))", lambda anchor: re.sub(r"[^\w-]", "", anchor[0].lower()), source)
     source = re.sub(r"(?<!!)\[([^\]]+)\]\([^)]*?([^/)]+)\.ipynb\)", by_file, source)
     return re.sub(r"(?<![\w\[`/])[Nn]otebook (\d)(?![\w`\]])", by_number, source)

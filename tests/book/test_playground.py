@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from prdc import compute_prdc
 from scipy.stats import wasserstein_distance
 from torch import nn
 
+from meagan_lib import ROOT
 from meagan_lib.book import playground
 from meagan_lib.training.losses import LOSSES, gradient_penalty, squared_gradient_norm
 from meagan_lib.windows.spike_windows import SpikeWindows
@@ -156,6 +158,14 @@ def test_a_link_that_asks_for_what_is_not_there_says_so(page, site):
     for asked in ("loss = hingee", "k = 0", "seed = -1", "then = 5:seed:3"):
         assert asked in told
     assert frame(page)["settings"]["loss"] == "non_saturating"
+
+
+def test_situations_that_lessons_hand_out_are_understood(page, site):
+    lessons = (ROOT / "notebooks" / "concepts").glob("*.ipynb")
+    states = [state for path in lessons for state in re.findall(r"playground\.html#([^)\s]+)\)", path.read_text())]
+    assert len(states) >= 5
+    for state in states:
+        assert page.run(f"playground.read({json.dumps(state)}).strange") == []
 
 
 def test_measures_are_those_of_other_libraries(page, site):
