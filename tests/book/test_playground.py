@@ -161,6 +161,7 @@ def test_a_link_that_asks_for_what_is_not_there_says_so(page, site):
 
 
 def test_situations_that_lessons_hand_out_are_understood(page, site):
+    opened(page, site)
     lessons = (ROOT / "notebooks" / "concepts").glob("*.ipynb")
     states = [state for path in lessons for state in re.findall(r"playground\.html#([^)\s]+)\)", path.read_text())]
     assert len(states) >= 5
