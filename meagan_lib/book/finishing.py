@@ -1,0 +1,127 @@
+"""What the pages of Sphinx and its theme lack.
+
+Pictures that load when they are needed, Italian around Italian pages, what a screen reader misses, and the excerpts
+that a search shows, also in a book that is opened from a folder.
+"""
+
+import html
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from docutils import nodes
+
+from meagan_lib import ROOT
+
+WIDE = 1100
+"""Pixels from which on letters of a picture cannot be read on a phone: there it scrolls sideways."""
+LEFT_OUT = (nodes.literal_block, nodes.math_block, nodes.raw, nodes.comment, nodes.system_message)
+"""Parts of a page that no excerpt of it shows."""
+
+
+@cache
+def italian() -> dict[str, dict[str, str]]:
+    """Return Italian ``titles`` of pages, by document, and the ``words`` around their text, by the English ones."""
+    return yaml.safe_load((ROOT / "book" / "italian.yaml").read_text())
+
+
+def title(document: str) -> str:
+    """Return the Italian title of a document, empty where there is none."""
+    titles = italian()["titles"]
+    return titles.get(document, titles.get(document.rpartition("/")[2], ""))
+
+
+def in_italian(navigation: str) -> str:
+    """Return the sidebar's HTML with Italian captions and titles; a title that has none is marked as English."""
+
+    def titled(match: re.Match) -> str:
+        opening, address, words = match.groups()
+        document = re.sub(r"^(\.\./)+|\.html$", "", address)
+        if document.startswith(("it/", "#", "glossary")):
+            return match[0]
+        translated = html.escape(title(document))
+        return f"{opening}{translated}</a>" if translated else f'{opening[:-1]} lang="en">{words}</a>'
+
+    words = italian()["words"]
+    navigation = re.sub(
+        r'(<span class="caption-text">)([^<]+)', lambda m: m[1] + html.escape(words.get(m[2], m[2])), navigation
+    )
+    return re.sub(r'(<a [^>]*?href="([^"]*)"[^>]*>)([^<]*)</a>', titled, navigation)
+
+
+def pack(file: Path, folder: Path) -> None:
+    """Put a file of a figure into a folder of the book: arrays compressed, a vector picture zipped, others as they are.
+
+    Both have the same content as before, in less than half the bytes.
+    """
+    if file.suffix == ".npz":
+        with np.load(file, allow_pickle=False) as arrays:
+            np.savez_compressed(folder / file.name, **arrays)
+    elif file.suffix == ".svg":
+        with zipfile.ZipFile(folder / f"{file.name}.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr(zipfile.ZipInfo(file.name), file.read_bytes(), zipfile.ZIP_DEFLATED)
+    else:
+        shutil.copyfile(file, folder / file.name)
+
+
+def size(png: Path) -> tuple[int, int]:
+    """Return width and height of a PNG file, in pixels."""
+    head = png.read_bytes()[16:24]
+    return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+
+
+def with_sizes(body: str, pictures: Mapping[str, Path]) -> str:
+    """Return a page's HTML whose pictures, by name in ``_images``, load when they come into sight and know their size.
+
+    Wide ones have the class ``wide``.
+    """
+
+    def sized(match: re.Match) -> str:
+        path = pictures.get(match[2])
+        if not path or path.suffix != ".png":
+            return f'<img loading="lazy" {match[1]}'
+        width, height = size(path)
+        wide = ' class="wide"' if width > WIDE and 'class="' not in match[0] else ""
+        return f'<img loading="lazy" width="{width}" height="{height}"{wide} {match[1]}'
+
+    return re.sub(r'<img ([^>]*?src="[^"]*?_images/([^"]+)")', sized, body)
+
+
+def with_levels(navigation: str) -> str:
+    """Return the sidebar's HTML whose captions, headings to a screen reader, have a level."""
+    return navigation.replace('role="heading"', 'role="heading" aria-level="2"')
+
+
+def accessible(body: str) -> str:
+    """Return a page's HTML with what a screen reader misses: names that say what is seen, heads of columns."""
+    body = body.replace(' aria-label="Toggle hidden content"', "")
+    return re.sub(r"<th([^>]*)>(?:<p></p>)?</th>", r"<td\1></td>", body)
+
+
+def excerpt(doctree: nodes.document, short: bool) -> str:
+    """Return the text of a page without code and displayed equations; if ``short``, what stands before its sections."""
+    doctree = doctree.deepcopy()
+    for node in [node for node in doctree.findall() if isinstance(node, LEFT_OUT)]:
+        node.parent.remove(node)
+    for section in [node for node in doctree.findall(nodes.section) if short and node.parent is not doctree]:
+        section.parent.remove(section)
+    for node in list(doctree.findall(nodes.math)):
+        simple = re.sub(r"[{}\\]", "", node.astext())
+        node.parent.replace(node, nodes.Text(simple if re.fullmatch(r"[\w()., =<>+*/-]+", simple) else "…"))
+    return " ".join(doctree.astext().split())
+
+
+def write_excerpts(environment, path: Path) -> None:
+    """Write the script ``path`` with the excerpt of every page, by document: a page of a folder may fetch nothing."""
+    found = {
+        name: excerpt(environment.get_doctree(name), name.startswith("figures/"))
+        for name in sorted(environment.found_docs)
+    }
+    content = {"meaganExcerpts": found, "meaganItalian": italian()["words"]}
+    path.write_text("".join(f"window.{key} = {json.dumps(its, ensure_ascii=False)};\n" for key, its in content.items()))
