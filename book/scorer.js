@@ -2,8 +2,10 @@
 var Scorer = {
   objNameMatch: 11, objPartialMatch: 6, objPrio: { 0: 15, 1: 5, 2: -5 }, objPrioDefault: 0,
   title: 15, partialTitle: 7, term: 5, partialTerm: 2,
-  score: ([name, , , , score]) => {
-    if (name.startsWith("api/")) return score;
-    return score + (name.startsWith("chapters/") ? 200 : 100);
+  score: ([name, title, , , score]) => {
+    const asked = new URLSearchParams(location.search).get("q").trim().toLowerCase();
+    const named = title.toLowerCase().includes(asked) ? 20 : 0;
+    if (name.startsWith("api/")) return score + named;
+    return score + named + (name.startsWith("chapters/") ? 200 : 100);
   },
 };

@@ -93,3 +93,13 @@ if (document.documentElement.lang === "it") {  // the search answers in the lang
   const asked = { type: "hidden", name: "lang", value: "it" };
   document.querySelector(".sidebar-search-container")?.append(Object.assign(document.createElement("input"), asked));
 }
+
+// Paper shows the answers, and opens nothing.
+const folded = () => document.querySelectorAll("article details:not(.hide, .admonition, [open])");
+addEventListener("beforeprint", () => folded().forEach((details) => { details.open = details.dataset.printed = true; }));
+addEventListener("afterprint", () => {
+  for (const details of document.querySelectorAll("details[data-printed]")) {
+    details.open = false;
+    delete details.dataset.printed;
+  }
+});

@@ -4,27 +4,42 @@
 const asked = new URLSearchParams(location.search);
 const AROUND = 110;  // characters before and after
 
+const quoted = (word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+// Words of a text that begin with one that was asked for.
+const beginning = (words) => new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.map(quoted).join("|") || "$^"})`, "giu");
+
+// Where most of the words stand together, whole ones first.
+function bestPlace(text, words) {
+  let best = { at: 0, count: 0 };
+  for (const { index: at } of text.matchAll(beginning(words))) {
+    const near = ` ${text.slice(at, at + AROUND)} `.toLowerCase();
+    const whole = words.filter((word) => new RegExp(`[^\\p{L}]${quoted(word)}[^\\p{L}]`, "u").test(near)).length;
+    const count = words.filter((word) => near.includes(word)).length + whole;
+    if (count > best.count) best = { at, count };
+  }
+  return best.at;
+}
+
 function excerpt(name, words) {
   const text = window.meaganExcerpts[name] ?? "";
-  const lower = text.toLowerCase();
-  const whole = lower.indexOf(words.join(" "));
-  const places = words.map((word) => lower.indexOf(word)).filter((at) => at >= 0);
-  const at = whole >= 0 ? whole : places[0] ?? 0;
+  const at = bestPlace(text, words);
   const from = at > AROUND ? text.indexOf(" ", at - AROUND) + 1 : 0;
   const to = at + 2 * AROUND < text.length ? text.lastIndexOf(" ", at + 2 * AROUND) : text.length;
   const shown = document.createElement("p");
   shown.className = "context";
   if (from) shown.append("… ");
-  const pattern = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
-  for (const [i, part] of text.slice(from, to).split(new RegExp(`(${pattern || "$^"})`, "i")).entries()) {
-    if (i % 2) shown.append(Object.assign(document.createElement("mark"), { textContent: part }));
-    else shown.append(part);
+  let last = from;
+  for (const { 0: word, index } of text.slice(0, to).matchAll(beginning(words))) {
+    if (index < last) continue;
+    shown.append(text.slice(last, index), Object.assign(document.createElement("mark"), { textContent: word }));
+    last = index + word.length;
   }
+  shown.append(text.slice(last, to));
   if (to < text.length) shown.append(" …");
   return shown;
 }
 
-const words = (asked.get("q") ?? "").toLowerCase().split(/[^\p{Letter}\p{Number}_]+/u).filter((word) => word);
+const words = (asked.get("q") ?? "").toLowerCase().split(/[^\p{Letter}\p{Number}_]+/u).filter((word) => word.length > 2);
 const results = document.getElementById("search-results");
 new MutationObserver((changes) => {
   for (const item of changes.flatMap((change) => [...change.addedNodes])) {

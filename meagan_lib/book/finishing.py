@@ -8,6 +8,7 @@ import html
 import json
 import re
 import shutil
+import unicodedata
 import zipfile
 from collections.abc import Mapping
 from functools import cache
@@ -21,7 +22,7 @@ from meagan_lib import ROOT
 
 WIDE = 1100
 """Pixels from which on letters of a picture cannot be read on a phone: there it scrolls sideways."""
-LEFT_OUT = (nodes.literal_block, nodes.math_block, nodes.raw, nodes.comment, nodes.system_message)
+LEFT_OUT = (nodes.literal_block, nodes.math_block, nodes.raw, nodes.comment, nodes.system_message, nodes.image)
 """Parts of a page that no excerpt of it shows."""
 
 
@@ -104,6 +105,23 @@ def accessible(body: str) -> str:
     return re.sub(r"<th([^>]*)>(?:<p></p>)?</th>", r"<td\1></td>", body)
 
 
+def plain(formula: str) -> str:
+    """Return TeX as plain text, G(z) or σ₁ for example; what has more in it than letters becomes "…"."""
+
+    def greek(match: re.Match) -> str:
+        try:
+            size = "SMALL" if match[1].islower() else "CAPITAL"
+            return unicodedata.lookup(f"GREEK {size} LETTER {match[1].upper()}")
+        except KeyError:
+            return match[0]
+
+    def lowered(match: re.Match) -> str:
+        return match[1].translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+    text = re.sub(r"_\{?(\d+)\}?", lowered, re.sub(r"\\([A-Za-z]+) ?", greek, formula))
+    return text if re.fullmatch(r"[^\\_{}^&$]+", text) else "…"
+
+
 def excerpt(doctree: nodes.document, short: bool) -> str:
     """Return the text of a page without code and displayed equations; if ``short``, what stands before its sections."""
     doctree = doctree.deepcopy()
@@ -111,9 +129,10 @@ def excerpt(doctree: nodes.document, short: bool) -> str:
         node.parent.remove(node)
     for section in [node for node in doctree.findall(nodes.section) if short and node.parent is not doctree]:
         section.parent.remove(section)
+    for reference in [node for node in doctree.findall(nodes.Element) if node.get("reftype") == "numref"]:
+        reference.parent.remove(reference)  # its number is not known yet
     for node in list(doctree.findall(nodes.math)):
-        simple = re.sub(r"[{}\\]", "", node.astext())
-        node.parent.replace(node, nodes.Text(simple if re.fullmatch(r"[\w()., =<>+*/-]+", simple) else "…"))
+        node.parent.replace(node, nodes.Text(plain(node.astext())))
     return " ".join(doctree.astext().split())
 
 
