@@ -83,8 +83,8 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """The id in words; of a lesson's figure without the lesson, which stands beside it."""
-        words = re.sub(r"^c\d+_", "", self.id)
+        """The id in words; of a lesson's figure with the lesson last."""
+        words = re.sub(r"^(c\d+)_(.+)", r"\2 · \1", self.id)
         for model, label in plots.LABELS.items():
             words = words.replace(model, label)
         words = words.replace("_", " ")
