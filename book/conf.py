@@ -67,7 +67,7 @@ def page_language(app, pagename, templatename, context, doctree) -> None:
         return
     words = finishing.italian()["words"]
     context["language"] = "it"
-    context["furo_navigation_tree"] = finishing.in_italian(context["furo_navigation_tree"])
+    context["furo_navigation_tree"] = finishing.in_italian(context["furo_navigation_tree"], pagename)
     context["_"] = context["gettext"] = lambda text: words.get(text, text)
     for side in filter(None, (context.get("prev"), context.get("next"))):
         side["title"] = finishing.title(side["link"].removeprefix("../").removesuffix(".html")) or side["title"]

@@ -24,7 +24,7 @@ import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import explorer, finishing, lessons, painting, scripts, tables
+from meagan_lib.book import companion, explorer, finishing, lessons, painting, playground, scripts, tables
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -116,13 +116,15 @@ def build(run: str, strict: bool = False) -> Path:
 
     Where it is ``strict``, a warning of Sphinx, such as a broken reference, is an error.
 
-    ``InputError``: A run without executed notebooks, or a page that Sphinx could not make.
+    ``InputError``: A run without executed notebooks, pages that no longer say what the kept results say, or a page that
+    Sphinx could not make.
     """
     from sphinx.cmd.build import main as sphinx
 
     found = chapters(run)
     if not any(chapter.run != CONCEPTS for chapter in found):
         raise InputError(f"run '{run}' has no executed notebooks: make them with meagan run, then the book")
+    companion.refuse()
     work = RESULTS / run / ".book"
     shutil.rmtree(work, ignore_errors=True)
     pages = work / "pages"
@@ -141,7 +143,8 @@ def build(run: str, strict: bool = False) -> Path:
 
 
 def export_networks(run: str, folder: Path) -> None:
-    """Write the scripts of the pages that compute networks of the run, and the runtime if there is such a page."""
+    """Write the scripts of the pages that compute networks, and onnxruntime-web if the run has such networks."""
+    playground.export(run, folder / "playground-data.js")
     pages = {"explorer": explorer, "painting": painting}
     there = {name: page for name, page in pages.items() if page.available(run)}
     for name, page in there.items():
@@ -189,7 +192,8 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
             finishing.pack(file, target)
     if scores(run):
         shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
-    write_if_changed(pages / "included" / "data.md", (ROOT / "data" / "README.md").read_text())
+    data = companion.without_markers((ROOT / "data" / "README.md").read_text())
+    write_if_changed(pages / "included" / "data.md", data)
     context = {
         "run": run,
         "chapters": found,
@@ -222,7 +226,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
 
 def filled(template: str, **context: object) -> str:
     """Return a template of ``book/pages`` with its places filled."""
-    return TEMPLATES.get_template(template).render(context)
+    return companion.without_markers(TEMPLATES.get_template(template).render(context))
 
 
 def within(source: str, pages: Path, own: Container[str] = ()) -> str:
@@ -288,6 +292,8 @@ def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat
         folded = cell.cell_type == "code" and re.match("(import|from) ", cell.source) is not None
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            if "text/html" in data:
+                data["text/html"] = finishing.lighter(data["text/html"])
             id = SHOWN.match(data.get("text/plain", ""))
             if id and id[1] in manifest:
                 pictures.append(Picture(id[1], chapter, manifest[id[1]], cell.source))
@@ -306,7 +312,8 @@ def with_values(source: str, used: Mapping[str, str]) -> str:
 def linked(source: str, among: list[Chapter]) -> str:
     """Return Markdown in which notebooks of the book, named in words ("notebook 2") or by file, are links.
 
-    Links to headings have Jupyter's form, ``#2.3-Training``, and get that of the book, ``#23-training``.
+    Links to headings have Jupyter's form, ``#2.3-Training``, and get that of the book, ``#23-training``. A link to a
+    situation of the playground leads to the page of this book.
     """
     documents = {stem: chapter.document for chapter in among for stem in (chapter.path.stem, chapter.document)}
 
@@ -318,6 +325,10 @@ def linked(source: str, among: list[Chapter]) -> str:
         stem = next((stem for stem in documents if stem.startswith(f"{int(match[1]):02}_")), None)
         return f"[{match[0]}](/chapters/{documents[stem]}.ipynb)" if stem else match[0]
 
+    def played(match: re.Match) -> str:
+        return f'<a href="../playground.html{html.escape(match[2])}">{match[1]}</a>'
+
+    source = re.sub(r"\[([^\]]+)\]\([^)\s]*/playground\.html(#[^)\s]*)\)", played, source)
     source = re.sub(r"(?<=\]\(#)[^)\s]+(?=\))", lambda anchor: re.sub(r"[^\w-]", "", anchor[0].lower()), source)
     source = re.sub(r"(?<!!)\[([^\]]+)\]\([^)]*?([^/)]+)\.ipynb\)", by_file, source)
     return re.sub(r"(?<![\w\[`/])[Nn]otebook (\d)(?![\w`\]])", by_number, source)

@@ -1,11 +1,14 @@
-"""Pages that say what of the thesis runs here, what came out, and what is cited; they are kept in ``book/pages``.
+"""Pages of which parts are made: results, what of the thesis runs here, what came out, and what is cited.
 
-What stands there between ``<!-- made: NAME -->`` and ``<!-- end -->`` is what the function of that name in ``PARTS``
-returns; ``python -m meagan_lib.book.companion`` writes it anew.
+What stands in README, ``data/README.md`` and ``book/pages`` between ``<!-- made: NAME -->`` and ``<!-- end -->``, in a
+line or in lines of its own, is what the function of that name in ``PARTS`` returns, given the words that follow the
+name; ``python -m meagan_lib.book.companion`` writes it anew. A sentence with ``<!-- holds: NAME -->`` behind it needs
+the condition of that name in ``CLAIMS``. All other numbers must be among those of ``book/constants.yaml``.
 """
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +16,10 @@ from urllib.parse import quote
 
 import yaml
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib.book.claims import CLAIMS
 from meagan_lib.book.conclusions import conclusions
+from meagan_lib.book.results import RESULTS
 from meagan_lib.studies.measures import COLUMNS, OF_SCORES, SCORES
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import find_notebook
@@ -22,7 +27,29 @@ from meagan_lib.workflow.files import write_if_changed
 
 PAGES = ROOT / "book" / "pages"
 THESIS, BIBLIOGRAPHY = ROOT / "book" / "thesis.yaml", ROOT / "book" / "bibliography.yaml"
-PLACE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+CONSTANTS = ROOT / "book" / "constants.yaml"
+PLACE = re.compile(r"(<!-- made: ([^>\n]+) -->(\n?)).*?(<!-- end -->)", re.DOTALL)
+CLAIM = re.compile(r"<!-- holds: (\w+) -->")
+NO_PROSE = (
+    r"^---\n.*?^---$",
+    r"^(`{3,}).*?^\1",
+    r"(`+)(?!`).+?(?<!`)\1(?!`)",
+    r"\$\$.*?\$\$",
+    r"\$[^$]+\$",
+    r"\{%.*?%\}",
+    r"\{\{.*?\}\}",
+    r"https?://\S+",
+    r"<!--.*?-->",
+    r"^\{#.*\}$",
+)
+"""What of a page is no prose: front matter, code, formulas, places of templates, addresses, comments."""
+WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|hundred"
+RESULT = re.compile(
+    r"(?<![\w.,])[−-]?\d+\.\d+(?!\w|\.\d)|(?<![\w.])\d[\d.]* ?%"
+    rf"|\b(?:{WORDS}|\d+) (?:(?!another)\w+ )?(?:in|out of) (?:{WORDS}|\d+)\b|\b(?:{WORDS}|\d+) times\b"
+    rf"|\babout (?:half|\d|(?:{WORDS})\b)|\b(?:{WORDS}) (?:third|quarter|fifth|tenth)s\b"
+)
+"""What looks like the number of a result in a notebook."""
 RUNS = ("concepts", "locust", "images", "study", "full")
 """Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
 
@@ -114,17 +141,109 @@ def columns() -> str:
     return "\n\n".join(parts)
 
 
-PARTS = {part.__name__: part for part in (headings, conclusions, sources, works, columns)}
+PARTS = {part.__name__: part for part in (headings, conclusions, sources, works, columns)} | RESULTS
+
+
+def pages() -> list[Path]:
+    """Return the pages that readers of the project and of its book meet."""
+    return [ROOT / "README.md", ROOT / "data" / "README.md", *sorted(PAGES.glob("**/*.md"))]
+
+
+def part(place: re.Match) -> str:
+    """Return a part as it should be, between its comments. ``InputError``: no such part."""
+    name, *given = shlex.split(place[2])
+    if name not in PARTS:
+        raise InputError(f"a page asks for a part '{name}', which nothing makes{did_you_mean(name, PARTS)}")
+    return place[1] + PARTS[name](*given) + place[3] + place[4]
 
 
 def made_anew(page: Path) -> str:
-    """Return a page of ``book/pages`` with its parts as they should be."""
-    return PLACE.sub(lambda place: place[1] + PARTS[place[2]]() + "\n" + place[3], page.read_text())
+    """Return a page with its parts as they should be."""
+    return PLACE.sub(part, page.read_text())
 
 
 def kept_pages() -> list[Path]:
     """Return the pages with parts that are made."""
-    return [page for page in sorted(PAGES.glob("*.md")) if PLACE.search(page.read_text())]
+    return [page for page in pages() if PLACE.search(page.read_text())]
+
+
+def without_markers(text: str) -> str:
+    """Return a page without the comments around its parts and behind its claims."""
+    return re.sub(r"<!-- (?:made: [^>\n]+|end|holds: \w+) -->", "", text)
+
+
+def claimed(text: str) -> list[tuple[str, str]]:
+    """Return each claim of a page, and the sentence that stands before it on its line."""
+    found = []
+    for claim in CLAIM.finditer(text):
+        line = text[text.rfind("\n", 0, claim.start()) + 1 : claim.start()]
+        sentence = re.split(r"(?<=[.!?]) |^- ", without_markers(CLAIM.split(line)[-1]).lstrip("*.:;, "))[-1]
+        found.append((claim[1], sentence))
+    return found
+
+
+def false_sentences(page: Path) -> list[str]:
+    """Return the sentences of a page whose claims do not hold, or are unknown."""
+    told = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
+    return [
+        f'{told}: "{sentence}" is no longer true ({name})' if name in CLAIMS else f"{told}: no claim '{name}'"
+        for name, sentence in claimed(page.read_text())
+        if name not in CLAIMS or not CLAIMS[name]()
+    ]
+
+
+def prose(text: str, kind: str) -> str:
+    """Return the prose of a page or notebook without what is made, and without the numbers that may be typed there.
+
+    ``kind``: ``pages`` or ``notebooks``, sections of ``book/constants.yaml``.
+    """
+    left = re.sub(r"\]\([^)]*\)", "]", PLACE.sub(" ", text))
+    for each in constants(kind):
+        left = re.sub(each["what"], " ", left, flags=re.MULTILINE)
+    for pattern in NO_PROSE:
+        left = re.sub(pattern, " ", left, flags=re.MULTILINE | re.DOTALL)
+    return left
+
+
+def typed_numbers(text: str) -> list[str]:
+    """Return the numbers in the prose of a page that are typed, each with the words around it.
+
+    What is part of a name, such as C2ST and 3Brain, is no number.
+    """
+    left = prose(text, "pages")
+    found = re.finditer(r"(?<![\w.,])[−-]?\d[\d.,  ]*(?![^\W\d])", left)
+    return [f'{number[0].strip(" .,")} in "{around(left, number)}"' for number in found]
+
+
+def typed_results(text: str) -> list[str]:
+    """Return decimals, percentages and proportions in the prose of a notebook, each with the words around it.
+
+    Numbers of its own sections are none. Whole numbers are not looked at: of a method there are too many.
+    """
+    left, own = prose(text, "notebooks"), re.findall(r"^#+ (\d+\.\d+)", text, re.MULTILINE)
+    found = [each for each in RESULT.finditer(left) if each[0] not in own]
+    return [f'{each[0].strip()} in "{around(left, each)}"' for each in found]
+
+
+def around(text: str, match: re.Match) -> str:
+    """Return the words around a match."""
+    return " ".join(text[max(0, match.start() - 40) : match.end() + 30].split())
+
+
+def constants(kind: str) -> list[dict[str, str]]:
+    """Return the numbers that pages, or notebooks, may type: ``what``, a regular expression, and ``why``."""
+    return yaml.safe_load(CONSTANTS.read_text())[kind]
+
+
+def refuse() -> None:
+    """Refuse pages that no longer say what the results say.
+
+    ``InputError``: a sentence whose claim does not hold, or a part that is older than its results.
+    """
+    if found := [sentence for page in pages() for sentence in false_sentences(page)]:
+        raise InputError("results have changed, and a sentence must follow: " + "; ".join(found))
+    if old := [str(page.relative_to(ROOT)) for page in kept_pages() if page.read_text() != made_anew(page)]:
+        raise InputError(f"{', '.join(old)}: older than the results; write anew: python -m meagan_lib.book.companion")
 
 
 def main() -> int:
@@ -132,6 +251,11 @@ def main() -> int:
     for page in kept_pages():
         write_if_changed(page, made_anew(page))
         print(page.relative_to(ROOT))
+    try:
+        refuse()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

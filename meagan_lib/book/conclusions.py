@@ -2,12 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
+from meagan_lib import ROOT, InputError
 from meagan_lib.evaluation import METRICS, REACH, SIGNIFICANT, best_models, beyond, copies, seed_by_seed
 from meagan_lib.evaluation.scores import LEADING
 from meagan_lib.experiments import ablation, augmentation, benchmark, reference
 from meagan_lib.plots import LABELS
+from meagan_lib.workflow.files import read_json
 
+FIGURES = ROOT / "figures"
+"""Where kept runs have their figures, and their references beside them."""
 ALIKE = {"baselines": "simulated", "baselines_retina_hdmea": "retina"}
 """Kept runs that treat all models alike, and what their recordings are called."""
 SCALE = {"full": "simulated", "full_retina_hdmea": "retina"}
@@ -16,9 +22,23 @@ NUMBER = re.compile(r" \((\d\.\d+|against .*)\)")
 """What stands in brackets behind a name: a score, or what it was compared with."""
 
 
+def kept(run: str) -> dict:
+    """Return the reference of a kept run. ``InputError``: there is none."""
+    path = FIGURES / run / reference.FILE
+    if not path.is_file():
+        raise InputError(f"the pages quote a run '{run}' that has no figures/{run}/{reference.FILE}")
+    return read_once(path, path.stat().st_mtime_ns)
+
+
+@cache
+def read_once(path: Path, changed: int) -> dict:
+    """Read JSON, once until it is ``changed``."""
+    return read_json(path)
+
+
 def closest() -> str:
     """Return a table: of each question, the model with the best score on each recording, and which it is ahead of."""
-    tables = {words: best_models(reference.load(run)["scores"], LABELS) for run, words in ALIKE.items()}
+    tables = {words: best_models(kept(run)["scores"], LABELS) for run, words in ALIKE.items()}
     rows = ["| question | " + " | ".join(tables) + " |", "|---" * (1 + len(tables)) + "|"]
     for question in next(iter(tables.values())).index:
         answers = [table.loc[question] for table in tables.values()]
@@ -40,7 +60,7 @@ def flagged(model: str) -> str:
     """Say on how many scores a model is worse than sampling and drift explain, recording by recording."""
     counts = []
     for run, words in ALIKE.items():
-        scores = reference.load(run)["scores"]
+        scores = kept(run)["scores"]
         decisive = sum(not METRICS[name].report_only for name in scores[model])
         counts.append(f"{len(beyond(scores, model))} of {decisive} ({words})")
     return f"{LABELS[model]}, {listed(counts)}"
@@ -50,9 +70,9 @@ def seeds_agree() -> str:
     """Say on which leading scores both models of the thesis differ significantly, over the seeds of each."""
     found = []
     for run, words in SCALE.items():
-        kept = reference.load(run)
-        seeds = kept["parameters"]["benchmark"]["seeds"]
-        pairs = seed_by_seed(kept["scores"], dict.fromkeys(benchmark.THESIS, seeds))[1]
+        of = kept(run)
+        seeds = of["parameters"]["benchmark"]["seeds"]
+        pairs = seed_by_seed(of["scores"], dict.fromkeys(benchmark.THESIS, seeds))[1]
         ahead = [METRICS[name].label for name in LEADING if pairs[name].q < SIGNIFICANT]
         found.append(f"{words}, {len(seeds)} seeds: {listed(ahead)}")
     return "; ".join(found)
@@ -60,8 +80,8 @@ def seeds_agree() -> str:
 
 def copying() -> str:
     """Name the models that copy training windows, in the runs that treat all alike."""
-    kept = {words: reference.load(run)["scores"] for run, words in ALIKE.items()}
-    named = {w: [LABELS[m] for m in scores if m != REACH and copies(scores, m)] for w, scores in kept.items()}
+    by_run = {words: kept(run)["scores"] for run, words in ALIKE.items()}
+    named = {w: [LABELS[m] for m in scores if m != REACH and copies(scores, m)] for w, scores in by_run.items()}
     return "; ".join(f"{words}, {listed(names)}" for words, names in named.items())
 
 

@@ -4,8 +4,11 @@ Pictures that load when they are needed, Italian around Italian pages, what a sc
 that a search shows, also in a book that is opened from a folder.
 """
 
+import base64
 import html
+import io
 import json
+import posixpath
 import re
 import shutil
 import unicodedata
@@ -17,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from docutils import nodes
+from PIL import Image
 
 from meagan_lib import ROOT
 
@@ -38,13 +42,13 @@ def title(document: str) -> str:
     return titles.get(document, titles.get(document.rpartition("/")[2], ""))
 
 
-def in_italian(navigation: str) -> str:
-    """Return the sidebar's HTML with Italian captions and titles; a title that has none is marked as English."""
+def in_italian(navigation: str, page: str) -> str:
+    """Return the sidebar's HTML of a page with Italian captions and titles; a title without one is marked as English."""
 
     def titled(match: re.Match) -> str:
         opening, address, words = match.groups()
-        document = re.sub(r"^(\.\./)+|\.html$", "", address)
-        if document.startswith(("it/", "#", "glossary")):
+        document = posixpath.normpath(posixpath.join(posixpath.dirname(page), address.removesuffix(".html")))
+        if address == "#" or document.startswith(("it/", "glossary")):
             return match[0]
         translated = html.escape(title(document))
         return f"{opening}{translated}</a>" if translated else f'{opening[:-1]} lang="en">{words}</a>'
@@ -69,6 +73,18 @@ def pack(file: Path, folder: Path) -> None:
             packed.writestr(zipfile.ZipInfo(file.name), file.read_bytes(), zipfile.ZIP_DEFLATED)
     else:
         shutil.copyfile(file, folder / file.name)
+
+
+def lighter(output: str) -> str:
+    """Return a cell's HTML whose embedded PNGs, the rows of its sliders, have a palette of 128 colours."""
+
+    def reduced(match: re.Match) -> str:
+        buffer = io.BytesIO()
+        picture = Image.open(io.BytesIO(base64.b64decode(match[2]))).convert("RGB")
+        picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        return match[1] + base64.b64encode(buffer.getvalue()).decode()
+
+    return re.sub(r"(data:image/png;base64,)([A-Za-z0-9+/=]+)", reduced, output)
 
 
 def size(png: Path) -> tuple[int, int]:

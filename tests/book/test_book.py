@@ -209,6 +209,11 @@ def test_a_link_to_a_heading_as_jupyter_knows_it_becomes_one_of_the_book():
     )
 
 
+def test_a_link_to_a_situation_leads_to_the_playground_of_the_book():
+    linked = building.linked("[so](../../results/quick/book/playground.html#game=points&k=5), c4", [])
+    assert linked == '<a href="../playground.html#game=points&amp;k=5">so</a>, c4'
+
+
 def test_chapters_are_what_a_run_has_executed_in_order_and_the_concepts(results):
     assert [(c.document, c.title) for c in building.chapters(RUN)] == [
         ("01_preprocessing", "1 · Windows"),

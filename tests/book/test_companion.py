@@ -1,13 +1,19 @@
-"""The page of the thesis names every heading, its links lead somewhere, and the bibliography holds what is cited."""
+"""What README and pages say of results is made of them or holds, and what they cite and head is complete."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.book import companion
+from meagan_lib.book import building, companion, conclusions, results
+from meagan_lib.book.claims import CLAIMS
+from meagan_lib.book.conclusions import ALIKE
+from meagan_lib.evaluation.scores import LEADING
+from meagan_lib.experiments import reference
+from meagan_lib.plots import LABELS
 from meagan_lib.workflow.execution import NOTEBOOKS
 
 SECTIONS = "1.1.1–1.1.2 1.1.3 1.1.4 1.2 1.3.1 1.3.2 1.3.3 1.3.4 1.3.5 1.4 1.4.1 2.1 2.2 2.3 2.3.1".split()
@@ -35,9 +41,111 @@ def citing() -> list[Path]:
     return [path for path in found if path.name != "bibliography.md"]
 
 
-@pytest.mark.parametrize("page", companion.kept_pages(), ids=lambda page: page.stem)
-def test_a_page_says_what_thesis_scores_and_bibliography_say(page):
+@pytest.mark.parametrize("page", companion.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_says_what_results_thesis_and_bibliography_say(page):
     assert page.read_text() == companion.made_anew(page), "write it with python -m meagan_lib.book.companion"
+    assert companion.false_sentences(page) == []
+
+
+@pytest.mark.parametrize("page", companion.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_number_of_a_result_is_typed(page):
+    found = companion.typed_numbers(page.read_text())
+    assert found == [], f"{page.relative_to(ROOT)}: make them, or say in book/constants.yaml why they are none"
+
+
+def prose(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+LESSONS = [path for path in sorted(NOTEBOOKS.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+
+
+def test_no_decimal_percentage_or_proportion_of_a_result_is_typed_in_a_notebook():
+    found = {path.name: companion.typed_results(prose(path)) for path in LESSONS}
+    assert {name: typed for name, typed in found.items() if typed} == {}, "print it, or say it without the number"
+
+
+def test_a_typed_number_is_found_wherever_it_stands():
+    made = "<!-- made: compared_gains -->72<!-- end -->"
+    fine = f"Section 2.3.1, C2ST: 0.5 is chance, `0.61`, [x](y_0.3.md), $k = 3$, none of {made} (95 % intervals)."
+    assert companion.typed_numbers(fine) == []
+    for typed in ("The AUC is 0.612.", "by 87 %, or more", "| VAE-GAN | 0.963 |", "- in −0.004 of them", "12 times"):
+        assert len(companion.typed_numbers(f"{fine}\n\n{typed} {made}\n")) == 1, typed
+    assert companion.typed_numbers("it reaches 0.963 here") == ['0.963 in "it reaches 0.963 here"']
+    assert companion.typed_results(f"## 4.1 What\n\nAs in 4.1, {fine}") == []
+    for typed in ("a quality of 0.31", "12 % of them", "right nine times in ten", "one curve in five", "about half"):
+        assert len(companion.typed_results(f"{fine} {typed}.")) == 1, typed
+
+
+def test_every_claim_result_and_constant_has_its_place():
+    pages = [page.read_text() for page in companion.pages()]
+    assert {name for page in pages for name, _ in companion.claimed(page)} == set(CLAIMS)
+    assert {place[2].split()[0] for page in pages for place in companion.PLACE.finditer(page)} == set(companion.PARTS)
+    for kind, texts in {"pages": pages, "notebooks": map(prose, LESSONS)}.items():
+        shown = re.sub(r"\]\([^)]*\)", "]", "\n\n".join(texts))
+        for each in companion.constants(kind):
+            assert each["why"] and re.search(each["what"], shown, re.MULTILINE), each["what"]
+
+
+def test_no_line_begins_with_a_comment_that_would_make_it_html():
+    for page in companion.pages():
+        assert not re.findall(r"^\W*<!-- (?:made|holds).*-->.+", page.read_text(), re.MULTILINE), page
+
+
+def test_the_table_of_the_readme_has_the_scores_of_the_references():
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in results.readme_scores().splitlines()]
+    by_label = {label: model for model, label in LABELS.items()}
+    kept = [reference.load(run)["scores"] for run in ALIKE]
+    for name, *cells in rows[3:]:
+        assert cells == [f"{by[by_label[name]][metric]['value']:.3f}" for by in kept for metric in LEADING]
+    assert [name for name, *_ in rows[2:4]] == ["real (test): floor", "reach (train)"] and len(rows) == 9
+    assert rows[2][1:] == [f"{by['reach'][metric]['floor']:.3f}" for by in kept for metric in LEADING]
+
+
+@pytest.fixture
+def worse(tmp_path, monkeypatch):
+    """Kept results in which flow matching is easily told from real windows on the simulation."""
+    for run in ("baselines", "baselines_retina_hdmea", "full", "full_retina_hdmea", "locust"):
+        shutil.copytree(
+            ROOT / "figures" / run, tmp_path / "figures" / run, ignore=shutil.ignore_patterns("*.png", "*.svg")
+        )
+    path = tmp_path / "figures" / "baselines" / reference.FILE
+    kept = json.loads(path.read_text())
+    kept["scores"]["flow_matching"]["c2st_auc"] |= {"value": 0.9, "interval": [0.88, 0.92]}
+    path.write_text(json.dumps(kept))
+    monkeypatch.setattr(conclusions, "FIGURES", tmp_path / "figures")
+
+
+def test_a_changed_score_changes_its_table_and_refuses_the_sentence_that_it_makes_false(worse, monkeypatch, tmp_path):
+    readme = ROOT / "README.md"
+    row = next(line for line in companion.made_anew(readme).splitlines() if line.startswith("| flow matching |"))
+    assert row.split(" | ")[1] == "0.900"
+    false = companion.false_sentences(readme)
+    assert len(false) == 1 and false[0].startswith(
+        'README.md: "**Flow matching, not a GAN, comes closest**: by the tre'
+    )
+    monkeypatch.setattr(companion, "pages", lambda: [readme])
+    monkeypatch.setattr(building, "chapters", lambda run: [building.Chapter("01", tmp_path, run)])
+    with pytest.raises(
+        InputError, match="a sentence must follow: README.md: .*Flow matching, not a GAN, comes closest"
+    ):
+        building.build("some")
+
+
+def test_a_part_that_is_older_than_its_results_or_unknown_is_refused(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(companion, "ROOT", tmp_path)
+    monkeypatch.setattr(companion, "pages", lambda: [page])
+    page.write_text("Of <!-- made: compared_gains -->7<!-- end --> comparisons")
+    with pytest.raises(InputError, match="page.md: older than the results"):
+        companion.refuse()
+    assert companion.main() == 0 and page.read_text() == "Of <!-- made: compared_gains -->72<!-- end --> comparisons"
+    page.write_text("Of <!-- made: compared_gain -->7<!-- end -->. All is well.<!-- holds: all_is_well -->")
+    with pytest.raises(InputError, match="page.md: no claim 'all_is_well'"):
+        companion.refuse()
+    with pytest.raises(InputError, match="a part 'compared_gain', which nothing makes: did you mean"):
+        companion.made_anew(page)
 
 
 def test_every_heading_of_the_thesis_is_in_the_table():

@@ -1,0 +1,193 @@
+"""What sentences of README and pages claim, as conditions over named results.
+
+``<!-- holds: NAME -->`` stands behind a sentence and says that the function of that name returns True. Where it does
+not, ``python -m meagan_lib.book.companion``, ``meagan book`` and the tests fail with the sentence.
+"""
+
+import numpy as np
+
+from meagan_lib.book import conclusions, results
+from meagan_lib.book.conclusions import ALIKE, SCALE
+from meagan_lib.evaluation import SIGNIFICANT, seed_by_seed
+from meagan_lib.evaluation.scores import LEADING
+from meagan_lib.experiments import benchmark, transfer
+
+TREES, CNN, COVERAGE = LEADING
+BASELINES = ("vae", "dcgan", "tts_gan", "gaussian", "pca_gaussian", "gmm")
+"""Baselines at thesis scale, flow matching left out."""
+
+
+def signs(run: str) -> dict[tuple[str, str, str], int]:
+    """Compare both models of the thesis with all others: (one, other, metric) → 1 if significantly better, -1 if worse.
+
+    0 where the difference is not significant, after correction over all of these comparisons.
+    """
+    found = results.leads(run, results.rivals(run), LEADING)
+    return {each: int(np.sign(lead.margin)) * lead.significant for each, lead in found.items()}
+
+
+def flow_matching_leads() -> bool:
+    """By the trees flow matching is significantly ahead of every other model, on both recordings."""
+    found = [results.ahead_of_all(run, "flow_matching", TREES).values() for run in ALIKE]
+    return all(lead.significant and lead.margin > 0 for leads in found for lead in leads)
+
+
+def flow_matching_not_behind_by_cnn() -> bool:
+    """By the CNN other models than flow matching have the lowest AUC, and are not significantly ahead of it."""
+    named = [(run, results.best(run, CNN)) for run in ALIKE]
+    return all(
+        model != "flow_matching" and not results.ahead_of_all(run, model, CNN)["flow_matching"].significant
+        for run, model in named
+    )
+
+
+def mixture_before_gans() -> bool:
+    """By the trees the mixture has a lower AUC than both models of the thesis, on both recordings."""
+    scores = [conclusions.kept(run)["scores"] for run in ALIKE]
+    return all(by["gmm"][TREES]["value"] < by[model][TREES]["value"] for by in scores for model in benchmark.THESIS)
+
+
+def all_pass_the_gate() -> bool:
+    """Every window of the retina passes, of every model."""
+    return all(by["passes"]["value"] == 1 for by in conclusions.kept("baselines_retina_hdmea")["scores"].values())
+
+
+def thesis_models_alike() -> bool:
+    """No leading score of the two models of the thesis differs significantly over their seeds."""
+    for run in SCALE:
+        seeds = dict.fromkeys(benchmark.THESIS, conclusions.kept(run)["parameters"]["benchmark"]["seeds"])
+        pairs = seed_by_seed(conclusions.kept(run)["scores"], seeds)[1]
+        if any(pairs[metric].q < SIGNIFICANT for metric in LEADING):
+            return False
+    return True
+
+
+def flow_matching_closest_at_scale() -> bool:
+    """By the trees flow matching has the lowest AUC on both recordings."""
+    return all(results.best(run, TREES) == "flow_matching" for run in SCALE)
+
+
+def flow_matching_ahead_at_scale() -> bool:
+    """Flow matching is ahead of both models of the thesis on the simulation, of the VAE-GAN alone on the retina."""
+    found = [signs(run) for run in SCALE]
+    behind = [[m for m in benchmark.THESIS if of[m, "flow_matching", TREES] < 0] for of in found]
+    return behind == [list(benchmark.THESIS), ["vae_gan"]]
+
+
+def cnn_undecided_at_scale() -> bool:
+    """By the CNN neither flow matching nor the mixture differs significantly from the models of the thesis."""
+    found = [signs(run) for run in SCALE]
+    return not any(of[m, other, CNN] for of in found for m in benchmark.THESIS for other in ("flow_matching", "gmm"))
+
+
+def baselines_behind_at_scale() -> bool:
+    """All other baselines are behind both models by both classifiers, the mixture by the trees alone."""
+    asked = {(other, metric) for other in BASELINES for metric in (TREES, CNN)} - {("gmm", CNN)}
+    found = [signs(run) for run in SCALE]
+    return all(of[m, *each] == 1 for of in found for m in benchmark.THESIS for each in asked)
+
+
+def coverage_at_scale() -> bool:
+    """On coverage both models are ahead of those baselines, but for the mixture and DCGAN on the simulation.
+
+    On the retina DCGAN is ahead of them.
+    """
+    others = {"full": {"gmm": 0, "dcgan": 0}, "full_retina_hdmea": {"dcgan": -1}}
+    found = {run: signs(run) for run in SCALE}
+    return all(
+        found[run][m, other, COVERAGE] == others[run].get(other, 1)
+        for run in SCALE
+        for m in benchmark.THESIS
+        for other in BASELINES
+    )
+
+
+def dense_at_scale() -> bool:
+    """Windows of DCGAN have more neighbours than real ones have."""
+    by = [conclusions.kept(run)["scores"]["dcgan"]["density"] for run in SCALE]
+    return all(score["value"] > score["floor"] for score in by)
+
+
+def locust_before_gaussian() -> bool:
+    """On the locust both models beat a Gaussian on all leading scores, all but one of them significantly."""
+    leads = results.leads("locust", [(model, "gaussian") for model in benchmark.THESIS], LEADING)
+    even = [(model, metric) for (model, _, metric), lead in leads.items() if not lead.significant]
+    return all(lead.margin > 0 for lead in leads.values()) and even == [("transformer_gan", CNN)]
+
+
+def no_gain_shown() -> bool:
+    """No gain and no loss of a classifier by synthetic windows is significant."""
+    return not (results.gains()["q"] < SIGNIFICANT).any()
+
+
+def gains_hold_together() -> bool:
+    """With the pre-trained VAE-GAN there is a gain for every number of labelled windows but the least and the most."""
+    return sorted(results.steady_gains()["n"]) == sorted(results.gains()["n"].unique())[1:-1]
+
+
+def most_labelled_lose() -> bool:
+    """With the most labelled windows every addition lowers the score."""
+    found = results.gains()
+    return (found[found["n"] == found["n"].max()]["difference"] < 0).all()
+
+
+def planted_treatment_found() -> bool:
+    """In simulated cultures the planted rescue is found, and the treatment that does nothing is not."""
+    with np.load(conclusions.FIGURES / "locust" / "organoid_treatment.npz", allow_pickle=False) as arrays:
+        found = {name: arrays[f"{name}: share, interval, p"] for name in ("half rescued", "treated in vain")}
+    return found["half rescued"][3] < SIGNIFICANT <= found["treated in vain"][3] and found["half rescued"][1] > 0
+
+
+def no_treatment_beyond_drift() -> bool:
+    """In the recorded culture no distance between conditions exceeds the drift within its recordings."""
+    with np.load(conclusions.FIGURES / "locust" / "organoid_treatment_recorded.npz", allow_pickle=False) as arrays:
+        return bool((arrays["value"] < arrays["drift"]).all())
+
+
+def transfer_saves_on_some() -> bool:
+    """Fine-tuning saves steps on all targets but the one with the fewest windows; no difference is significant."""
+    table = transfer.load(transfer.TABLE)
+    fewest = table.groupby("data")["n"].max().idxmin()
+    saved = transfer.savings(table).groupby("data")["saved"].min()
+    clear = (transfer.effects(table)["q"] < SIGNIFICANT).any()
+    return bool(saved[fewest] <= 0 and (saved.drop(fewest) > 0).all() and not clear)
+
+
+def no_source_passes() -> bool:
+    """Without fine-tuning a generator scores worse on another recording than one that is trained there from scratch."""
+    found = transfer.effects(transfer.load(transfer.TABLE))
+    return bool((found[found["n"] == 0]["difference"] > 0).all())
+
+
+def sources_cost_more() -> bool:
+    """To train a source takes longer than what it saves."""
+    found = transfer.savings(transfer.load(transfer.TABLE))
+    return bool((found["source_seconds"] > found["saved_seconds"]).all())
+
+
+CLAIMS = {
+    claim.__name__: claim
+    for claim in (
+        flow_matching_leads,
+        flow_matching_not_behind_by_cnn,
+        mixture_before_gans,
+        all_pass_the_gate,
+        thesis_models_alike,
+        flow_matching_closest_at_scale,
+        flow_matching_ahead_at_scale,
+        cnn_undecided_at_scale,
+        baselines_behind_at_scale,
+        coverage_at_scale,
+        dense_at_scale,
+        locust_before_gaussian,
+        no_gain_shown,
+        gains_hold_together,
+        most_labelled_lose,
+        planted_treatment_found,
+        no_treatment_beyond_drift,
+        transfer_saves_on_some,
+        no_source_passes,
+        sources_cost_more,
+    )
+}
+"""What a page can claim."""
