@@ -43,7 +43,7 @@ def title(document: str) -> str:
 
 
 def in_italian(navigation: str, page: str) -> str:
-    """Return the sidebar's HTML of a page with Italian captions and titles; a title without one is marked as English."""
+    """Return the sidebar of a page, HTML, with Italian captions and titles; other titles are marked as English."""
 
     def titled(match: re.Match) -> str:
         opening, address, words = match.groups()
@@ -81,7 +81,7 @@ def lighter(output: str) -> str:
     def reduced(match: re.Match) -> str:
         buffer = io.BytesIO()
         picture = Image.open(io.BytesIO(base64.b64decode(match[2]))).convert("RGB")
-        picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG")
         return match[1] + base64.b64encode(buffer.getvalue()).decode()
 
     return re.sub(r"(data:image/png;base64,)([A-Za-z0-9+/=]+)", reduced, output)
