@@ -14,9 +14,11 @@ def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str
     It holds operations and weights, and nothing of the machine: PyTorch notes for each operation the files, with their
     folders, that it comes from.
     """
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
+    # They miss torchvision, which nothing here needs, and tell of every node.
+    quiet = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in quiet]
+    for logger in quiet:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -24,7 +26,8 @@ def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str
                 network, tuple(inputs), input_names=list(names), output_names=["output"], verbose=False
             )
     finally:
-        quiet.setLevel(level)
+        for logger, level in zip(quiet, levels):
+            logger.setLevel(level)
     exported = program.model_proto
     for node in exported.graph.node:
         node.ClearField("metadata_props")
