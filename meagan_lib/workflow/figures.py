@@ -117,10 +117,7 @@ def save_figure(
     """
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
-    if stamp:
-        if engine := fig.get_layout_engine():
-            engine.set(rect=(0, 0.03, 1, 0.97))
-        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+    put_stamp(fig, stamp)
     settle_layout(fig)
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic(target / f"{id}{suffix}") as temporary:
@@ -139,6 +136,14 @@ def save_figure(
     with _changing_manifest(target) as lines:
         lines[id] = line
     return SavedFigure(target / f"{id}.png", e.caption)
+
+
+def put_stamp(fig: "Figure", stamp: str) -> None:
+    """Write a few words, if any, into the lower right corner of a figure, below everything else."""
+    if stamp:
+        if engine := fig.get_layout_engine():
+            engine.set(rect=(0, 0.03, 1, 0.97))
+        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
 
 
 def settle_layout(fig: "Figure") -> None:
