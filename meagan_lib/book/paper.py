@@ -1,8 +1,8 @@
 """From figure to paper: a folder of figures, captions, tables and numbers of a run that LaTeX takes as it is.
 
-``main.tex`` shows all of it. ``results.tex`` defines a command for every number that the run has found, ``captions.tex``
-one for every caption, ``tables/`` has tables with booktabs, ``figures/`` has PDFs at the width of a page and, where they
-can be read so, of a column.
+``main.tex`` shows all of it. ``results.tex`` defines a command for every number that the run has found,
+``captions.tex`` one for every caption, ``tables/`` has tables with booktabs, ``figures/`` has PDFs at the width of a
+page and, where they can be read so, of a column.
 """
 
 import re
@@ -130,9 +130,9 @@ def export(run: str, folder: Path, language: str = "en") -> tuple[int, list[str]
 
 def _earlier(folder: Path) -> list[str]:
     """Return the files of an earlier export in ``folder``."""
-    if folder.exists() and not folder.is_dir() or folder.is_dir() and any(folder.iterdir()):
-        if not (folder / LISTING).is_file():
-            raise InputError(f"{folder} holds something else than an export: give --out a new or an empty folder")
+    used = any(folder.iterdir()) if folder.is_dir() else folder.exists()
+    if used and not (folder / LISTING).is_file():
+        raise InputError(f"{folder} holds something else than an export: give --out a new or an empty folder")
     names = read_json(folder / LISTING).get("files", [])
     return [name for name in names if re.fullmatch(r"(figures/|tables/)?[\w.-]+\.(tex|pdf)", name)]
 
@@ -174,10 +174,10 @@ def _of_model(words: tuple[str, ...], of: Mapping[str, Mapping]) -> Iterator[tup
     """Yield value, ends of the interval and ratio to the reach of each score of a model, and how many seeds it has."""
     for metric, score in of.items():
         low, high = score["interval"]
-        known = {"": score["value"], "low": low, "high": high, "ratio": score["ratio"]}
-        yield from (
-            ((*words, metric, *filter(None, [what])), value) for what, value in known.items() if value is not None
-        )
+        yield (*words, metric), score["value"]
+        yield from [((*words, metric, "low"), low), ((*words, metric, "high"), high)]
+        if score["ratio"] is not None:
+            yield (*words, metric, "ratio"), score["ratio"]
     yield (*words, "seeds"), max(len(score["seeds"]) for score in of.values())
 
 

@@ -107,7 +107,7 @@ def text_boxes(fig: "Figure") -> Iterator[Bbox]:
     """Yield the box of every text that is drawn, line by line, in points, with ``AIR``."""
 
     class Recorder(RendererAgg):
-        def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):  # noqa: ANN001, ANN202
+        def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
             width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
             box = Bbox.from_bounds(0, -descent, width, height)
             turned = mpl.transforms.Affine2D().rotate_deg(angle).translate(x, whole - y)

@@ -1,9 +1,9 @@
 """Figures and captions in another language: what ``figures/translations.yaml`` says, put into a drawn figure.
 
-The table has, for each language, ``texts`` by the English text, ``captions`` by the figure's id, and the texts that stay
-as they are (``unchanged``: names and units). A text of several lines is found without its line breaks, and gets as many
-lines again; otherwise line by line. In a text, ``#`` stands for a number and ``@`` for words that are translated
-themselves, in the order of the translation: ``electrode #`` → ``elettrodo #``.
+The table has, for each language, ``texts`` by the English text, ``captions`` by the figure's id, and the texts that
+stay as they are (``unchanged``: names and units). A text of several lines is found without its line breaks, and gets as
+many lines again; otherwise line by line. In a text, ``#`` stands for a number and ``@`` for words that are translated
+themselves, in the same order: ``electrode #`` → ``elettrodo #``.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 import yaml
@@ -104,8 +105,8 @@ class Translator:
             if match := pattern.fullmatch(text):
                 parts = [self._found(part) for part in match.groups()]
                 if None not in parts:
-                    left = iter(parts)
-                    return re.sub("[#@]", lambda _: next(left), translation)
+                    pieces = re.split("[#@]", translation)
+                    return "".join(chain.from_iterable(zip_longest(pieces, parts, fillvalue="")))
         return None
 
     def caption(self, id: str) -> str:
