@@ -7,13 +7,14 @@ called but the drawing functions of the plots.
 
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from meagan_lib.plots.drawing import Drawing
 
 VERSION = 1
+LARGEST = 2**31
+"""Bytes that the arrays of a drawing may take; files that unfold to more are refused."""
 PLAIN = (bool, int, float, str, type(None))
 """What JSON holds as it is."""
 DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RecursionError, TypeError)
@@ -87,19 +90,31 @@ def read(path: Path) -> Kept:
     """
     if not path.is_file():
         raise InputError(f"nothing is kept that draws the figure '{path.stem}' again: run its notebook anew")
+    with open(path, "rb") as file:
+        return loaded(file, path.name)
+
+
+def loaded(file: BinaryIO, name: str) -> Kept:
+    """Read a drawing from an open file of that ``name``; errors as :func:`read`."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with zipfile.ZipFile(file) as members:
+            if (size := sum(member.file_size for member in members.infolist())) > LARGEST:
+                raise ValueError(f"it would take {size / 1e9:.0f} GB")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
             content = json.loads(str(arrays["drawing"]))
             if content["version"] > VERSION:
-                raise InputError(f"{path.name} is of a newer version of this project: update, then try again")
+                raise InputError(f"{name} is of a newer version of this project: update, then try again")
             kept = Kept(**decoded(content["kept"], arrays))
-            if not (callable(kept.figure) and isinstance(kept.data, dict) and isinstance(kept.stamp, str)):
-                raise TypeError("something is in the place of the figure, its data or its stamp")
-            return kept
+        if not (callable(kept.figure) and isinstance(kept.data, dict) and isinstance(kept.stamp, str)):
+            raise TypeError("something is in the place of the figure, its data or its stamp")
+        if wrong := [name for name in kept.data if name == "file" or re.search(r"[`\n\r]", name)]:
+            raise ValueError(f"{wrong[0]!r} names no array")
+        return kept
     except InputError:
         raise
     except DAMAGED as error:
-        raise InputError(f"{path.name} is damaged, or no drawing: {error}") from error
+        raise InputError(f"{name} is damaged, or no drawing: {error}") from error
 
 
 def encoded(value: object, arrays: dict[str, np.ndarray]) -> object:

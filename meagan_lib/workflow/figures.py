@@ -11,7 +11,7 @@ import html
 import io
 import os
 import shutil
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -117,6 +117,22 @@ def save_figure(
     """
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
+    hashes = write(fig, id, target, data, stamp, animation)
+    line = {"chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run} | hashes
+    with _changing_manifest(target) as lines:
+        lines[id] = line
+    return SavedFigure(target / f"{id}.png", e.caption)
+
+
+def write(
+    fig: "Figure",
+    id: str,
+    target: Path,
+    data: Mapping[str, np.ndarray],
+    stamp: str = "",
+    animation: bytes | None = None,
+) -> dict[str, str]:
+    """Write the files of a figure, and what draws it again, to a folder; return the hashes for its manifest."""
     put_stamp(fig, stamp)
     settle_layout(fig)
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
@@ -128,14 +144,8 @@ def save_figure(
         with atomic(target / f"{id}.gif") as temporary:
             temporary.write_bytes(animation)
     drawings.keep(drawings.place(target, id), fig, data, stamp, animation)
-    line = {"chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run}
-    line["data_sha256"] = data_sha256(data)
-    for suffix in PICTURES:
-        if suffix != ".gif" or animation is not None:
-            line[f"{suffix[1:]}_sha256"] = sha256(target / f"{id}{suffix}")
-    with _changing_manifest(target) as lines:
-        lines[id] = line
-    return SavedFigure(target / f"{id}.png", e.caption)
+    pictures = [suffix for suffix in PICTURES if suffix != ".gif" or animation is not None]
+    return {"data_sha256": data_sha256(data)} | {f"{s[1:]}_sha256": sha256(target / f"{id}{s}") for s in pictures}
 
 
 def put_stamp(fig: "Figure", stamp: str) -> None:
@@ -174,7 +184,7 @@ def png(fig: "Figure", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def data_sha256(data: dict[str, np.ndarray]) -> str:
+def data_sha256(data: Mapping[str, np.ndarray]) -> str:
     """Hash named arrays: their names, shapes, types and values."""
     digest = hashlib.sha256()
     for name in sorted(data):
