@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from string import ascii_uppercase
 
 from meagan_lib.book.translation import in_lines
 
@@ -98,13 +99,13 @@ def flattened(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
 
 def commands(found: Iterable[tuple[tuple[str, ...], float]]) -> list[str]:
     """Return a line with a command for every number; those that would have one name get A, B, … after it."""
-    names: dict[str, int] = {}
+    taken: set[str] = set()
     lines = []
     for path, value in found:
         name = command(*path)
-        names[name] = names.get(name, 0) + 1
-        again = "" if names[name] == 1 else chr(ord("A") + names[name] - 1)
-        lines.append(new_command(name + again, number(value), ", ".join(path).replace("\n", " ")))
+        name = next(each for each in (name + letter for letter in ("", *ascii_uppercase)) if each not in taken)
+        taken.add(name)
+        lines.append(new_command(name, number(value), ", ".join(path).replace("\n", " ")))
     return lines
 
 

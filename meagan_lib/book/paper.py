@@ -42,7 +42,7 @@ TEMPLATES = jinja2.Environment(
 )
 COLUMNS = ("passes", *LEADING, "frechet_distance", "log_spectral_distance")
 """Scores of the table of all models."""
-MOST = 6
+MOST = 5
 """Models side by side in a table of all scores."""
 NUMBERS = {"network": "network.json", "annotated": "annotated.json", "images": "images.json", "study": "findings.json"}
 """What other chapters leave: the first word of their commands, and the file."""
@@ -153,7 +153,10 @@ def _figures(run: str, folder: Path, translator: Translator, lacking: list[str])
             caption = " ".join(filter(None, (label and f"{label}:", translator.caption(id))))
             yield PaperFigure(name, figures.registry()[id].notebook, caption, files)
     if without:
-        lacking.append(f"{len(without)} figures cannot be drawn again: {', '.join(without)}; run their notebooks anew")
+        lacking.append(
+            f"{len(without)} of its figures cannot be drawn again, {', '.join(without)}: run the notebook that makes "
+            f"{'it' if len(without) == 1 else 'them'} anew"
+        )
 
 
 def _numbers(run: str, scores: Mapping, matched: Mapping) -> Iterator[list[str]]:
