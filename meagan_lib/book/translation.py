@@ -119,7 +119,7 @@ class Translator:
             return english
         known = table()[self.language]["captions"].get(id, {})
         if known.get("of") != digest(english):
-            self.missing.add(f"{id}: {english}")
+            self.missing.add(f"{id} (of: {digest(english)}): {english}")
             return english
         return known["caption"]
 

@@ -1,8 +1,6 @@
 """Figures in Italian: nothing stays English, numbers stay as they are, every caption is that of its figure today."""
 
 import io
-from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,28 +13,7 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.book import translation
 from meagan_lib.book.translation import Translator, in_lines
 from meagan_lib.workflow.figures import registry
-
-
-def texts_of(svg: bytes) -> list[str]:
-    """All texts of a figure as SVG, those of several lines whole."""
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
-    found = []
-    for group in ElementTree.fromstring(svg, parser).iter("{http://www.w3.org/2000/svg}g"):
-        if group.get("id", "").startswith("text_"):
-            lines = [e for e in group if e.tag is ElementTree.Comment or e.tag.endswith("text")]
-            found.append("\n".join((line.text or "").strip() for line in lines))
-    return found
-
-
-def untranslated(folder: Path) -> list[str]:
-    """What the table lacks of the figures in a folder, each with a figure that has it."""
-    lacking = []
-    for path in sorted(folder.glob("*.svg")):
-        italian = Translator("it")
-        for text in texts_of(path.read_bytes()):
-            italian(text)
-        lacking += [f"{path.stem}: {text!r}" for text in italian.missing]
-    return lacking
+from tests.translated import texts_of, untranslated
 
 
 def test_every_text_of_the_lessons_figures_has_a_translation():
@@ -50,7 +27,7 @@ def test_every_caption_has_a_translation_of_what_it_says_today():
     italian = Translator("it")
     for id in registry():
         italian.caption(id)
-    assert not italian.missing, "translate in figures/translations.yaml, with `of` from translation.digest(caption)"
+    assert not italian.missing, "translate in figures/translations.yaml"
     assert set(translation.table()["it"]["captions"]) == set(registry())
 
 
@@ -58,7 +35,9 @@ def test_a_caption_that_has_changed_is_asked_for_again(monkeypatch):
     changed = {id: entry.__class__(entry.chapter, entry.notebook, "new words") for id, entry in registry().items()}
     monkeypatch.setattr(translation, "registry", lambda: changed)
     italian = Translator("it")
-    assert italian.caption("scores") == "new words" and italian.missing == {"scores: new words"}
+    assert italian.caption("scores") == "new words" and italian.missing == {
+        f"scores (of: {translation.digest('new words')}): new words"
+    }
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1e3).map("{:.2f}".format), st.sampled_from("−-"))
