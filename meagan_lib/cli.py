@@ -259,7 +259,8 @@ def export(
     n, lacking = paper.export(run_name(name), folder, lang)
     for sentence in lacking:
         console.print(sentence, soft_wrap=True)
-    console.print(f"{n} figures of run '{name}' with captions, tables and numbers: {folder}/main.tex", soft_wrap=True)
+    where = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    console.print(f"{n} figures of run '{name}' with captions, tables and numbers: {where}/main.tex", soft_wrap=True)
 
 
 @app.command("sorters")

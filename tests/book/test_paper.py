@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from meagan_lib import ROOT, InputError, plots
+from meagan_lib import ROOT, InputError, cli, plots
 from meagan_lib.book import building, latex, paper, printing
-from meagan_lib.book.translation import table
+from meagan_lib.book.translation import Translator, table
+from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import drawings, figures
 from meagan_lib.workflow.figures import registry, save_figure
 
@@ -115,6 +116,15 @@ def test_what_a_run_lacks_is_said_and_figures_are_the_same_bytes_again(italian, 
         paper.export("none", tmp_path)
 
 
+def test_the_command_says_where_the_paper_is_and_refuses_another_format(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paper, "export", lambda run, folder, language: (2, ["it has no scores"]))
+    cli.export(RUN, to="latex", lang="it", out=str(tmp_path))
+    said = capsys.readouterr().out
+    assert "it has no scores\n2 figures of run 'thesis_1'" in said and f"{tmp_path}/main.tex" in said
+    with pytest.raises(InputError, match="format 'word' is not known"):
+        cli.export(RUN, to="word", lang="it", out="")
+
+
 def test_another_export_replaces_the_files_of_the_last_and_nothing_else(run, italian, tmp_path, monkeypatch):
     folder = tmp_path / "paper"
     shutil.copytree(italian[0], folder)
@@ -146,8 +156,8 @@ def test_captions_and_tables_have_no_character_that_latex_lacks():
     )
     captions = [entry.caption for entry in registry().values()]
     captions += [each["caption"] for each in table()["it"]["captions"].values()]
-    captions += [*table()["it"]["texts"], *table()["it"]["texts"].values()]
-    assert set("".join(captions)) - known <= set("\n‖₀")
+    labels = [metric.label for metric in ALL.values()] + list(plots.LABELS.values())
+    assert set("".join([*captions, *labels, *map(Translator("it"), labels)])) <= known
 
 
 @pytest.mark.parametrize(
