@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.transforms import Bbox
 
+from meagan_lib import InputError
 from meagan_lib.workflow import drawings, figures
 from meagan_lib.workflow.files import atomic
 
@@ -56,8 +57,14 @@ def print_figure(run: str, id: str, folder: Path, name: str, translator: "Transl
 
 
 def drawn(kept: drawings.Kept, translator: "Translator", width: float = WIDTHS["page"], lower: float = 1) -> "Figure":
-    """Draw a figure again in the translator's language, in at most so many inches, its height times ``lower``."""
-    fig = kept.figure()
+    """Draw a figure again in the translator's language, in at most so many inches, its height times ``lower``.
+
+    ``InputError``: its function does not take what was kept.
+    """
+    try:
+        fig = kept.figure()
+    except Exception as error:  # whatever a function says of arguments that another version has kept
+        raise InputError(f"{kept.figure.function} cannot draw what was kept: {error}") from error
     translator.figure(fig)
     before, height = fig.get_size_inches()
     fig.set_size_inches(min(before, width), height * (lower if before > width else 1))
@@ -71,6 +78,8 @@ def in_column(kept: drawings.Kept, page: "Figure", translator: "Translator") -> 
     if any(not axes.axison and axes.texts for axes in page.axes):
         return None  # a diagram: words do not become narrower with the boxes that they stand in
     for reduced in REDUCED:
+        if narrowest(page) * WIDTHS["column"] * reduced < NARROWEST * page.get_size_inches()[0]:
+            continue  # words stay as wide, so that panels shrink at least as much as the figure
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # of panels without any room
             try:
