@@ -18,14 +18,14 @@ from meagan_lib import InputError
 from meagan_lib.book import building, explorer
 from meagan_lib.workflow import bundles, drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS
-from meagan_lib.workflow.files import sha256, together, write_json
+from meagan_lib.workflow.files import read_json, sha256, together, write_json
 
 NETWORKS = ("config.json", "model.safetensors", "encoder.safetensors")
 """Files of a model that the explorer needs, beside the windows of the run."""
 SMALL = 8_000_000
 """Bytes that windows and networks of the explorer may have, to go along."""
 FROM = "bundle.json"
-"""In the results of a run that came from a bundle: which one."""
+"""In the results of a run that came from a bundle: its hash, and that of its receipts."""
 TAGS = "table thead tbody tr th td caption div span p b i em strong br pre code sub sup ul ol li figure figcaption"
 STYLES = "display flex-wrap margin width max-width min-width text-align vertical-align font-weight color"
 CLEANER = SanitizeHTML(
@@ -34,6 +34,7 @@ CLEANER = SanitizeHTML(
     styles=STYLES.split(),
     strip=True,
 )
+LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 MARKUP = re.compile(r"[`<>{}|\\$\[\]\n\r]")
 """What names and words of a run do not hold, and markup does."""
 
@@ -52,16 +53,15 @@ def pack(run: str, out: Path) -> dict:
     found = {name: content for path in _of_results(run) for name, content in _packed(run, path)}
     pictures = []
     for where, of in folders.items():
-        own = f"figures/{where}/".replace("//", "/")
-        found[f"{own}manifest.json"] = _public(figures.folder(of) / "manifest.json", run)
+        found[bundles.member("figures", where, "manifest.json")] = _public(figures.folder(of) / "manifest.json", run)
         for id in drawn[where]:
             path = drawings.place(figures.folder(of), id)
             if path.is_file():
-                found[f"{own}drawings/{id}.npz"] = path.read_bytes()
+                found[bundles.member("figures", where, "drawings", path.name)] = path.read_bytes()
                 continue
             pictures.append(id)
             kept = [path for path in figures.files(figures.folder(of), id) if path.suffix in (".png", ".gif")]
-            found |= {f"{own}{path.name}": path.read_bytes() for path in kept}
+            found |= {bundles.member("figures", where, path.name): path.read_bytes() for path in kept}
     n = sum(map(len, drawn.values()))
     inside = [f"what draws {n - len(pictures)} of {n} figures, with the arrays that they show"]
     inside += [f"{len(pictures)} figures as pictures: {', '.join(pictures)}"] * bool(pictures)
@@ -126,8 +126,7 @@ def restore(path: Path, name: str = "") -> str:
     digest = sha256(path) if path.is_file() else ""
     with bundles.opened(path) as bundle:
         run = name or bundle.run
-        marker = RESULTS / run / FROM
-        if marker.is_file() and bundles.json_object(marker.read_bytes(), FROM).get("sha256") == digest:
+        if _came_from(RESULTS / run, digest):
             return run
         if any(folder.is_dir() and any(folder.iterdir()) for folder in (RESULTS / run, figures.folder(run))):
             raise InputError(f"there is another run '{run}' here, which a bundle does not replace: give it a --name")
@@ -143,8 +142,14 @@ def restore(path: Path, name: str = "") -> str:
             for manifest in pictures.rglob("manifest.json"):
                 lines = json.loads(manifest.read_text())
                 write_json(manifest, {id: _line(id, line) for id, line in lines.items()})
-            write_json(results / FROM, {"sha256": digest, "run": bundle.run})
+            write_json(results / FROM, {"sha256": digest, "receipts": sha256(results / "receipts")})
     return run
+
+
+def _came_from(results: Path, digest: str) -> bool:
+    """Return whether the results of a run are those of the bundle with this hash, and not of a later run."""
+    told = read_json(results / FROM)
+    return bool(told) and told == {"sha256": digest, "receipts": sha256(results / "receipts")}
 
 
 def _restored(member: str, content: bytes) -> bytes:
@@ -199,7 +204,7 @@ def harmless(notebook: nbformat.NotebookNode, stem: str) -> nbformat.NotebookNod
             cells.append(nbformat.v4.new_markdown_cell(source, metadata={"tags": tags}))
     for i, cell in enumerate(cells):
         cell.id = f"cell-{i}"
-    return nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    return nbformat.v4.new_notebook(cells=cells, metadata={"language_info": LANGUAGE})
 
 
 def _harmless_output(output: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:

@@ -55,6 +55,11 @@ class Bundle:
         except drawings.DAMAGED as error:
             raise InputError(f"{Path(self.members.filename).name} is damaged: {error}") from error
 
+    def drawing(self, where: str, id: str) -> bytes | None:
+        """Return what draws a figure of a folder again; None where nothing is kept of it."""
+        name = member("figures", where, "drawings", f"{id}.npz")
+        return self.read(name) if name in self.names else None
+
     def manifests(self) -> dict[str, dict[str, dict]]:
         """Return the manifest of the figures in each folder, ``""`` for the run's own; ``InputError``: damaged."""
         found = {}
@@ -78,6 +83,11 @@ class Redrawn:
 
     def __len__(self) -> int:
         return len(self.same) + len(self.other)
+
+
+def member(*parts: str) -> str:
+    """Name a file of a bundle; parts that are empty are left out."""
+    return "/".join(filter(None, parts))
 
 
 def is_line(id: str, line: object) -> bool:
@@ -152,49 +162,54 @@ def redraw(bundle: Bundle, out: Path) -> Redrawn:
     """Draw all figures of a bundle again: pictures, plotted arrays and manifests, as ``figures/<run>`` has them.
 
     Those that no drawing function has made are there as the pictures that the bundle has. A figure that cannot be drawn
-    is among those ``failed``, with the reason, and the others are drawn.
+    is among those ``failed``, with the reason, and the others are drawn. ``InputError``: a damaged bundle, a full disk.
     """
     told = Redrawn()
     for where, manifest in bundle.manifests().items():
         lines = {}
         for id, line in manifest.items():
             name = f"{where}/{id}".lstrip("/")
+            content = bundle.drawing(where, id)
+            if content is None:
+                lines[id] = line
+                told.as_pictures.append(name)
+                copy_pictures(bundle, where, id, out / where)
+                continue
             try:
-                hashes = redraw_one(bundle, where, id, out / where)
+                drawn = draw(content, id)
             except InputError as error:
                 told.failed[name] = str(error)
                 continue
-            lines[id] = line | (hashes or {})
-            if hashes is None:
-                told.as_pictures.append(name)
-            else:
-                (told.same if lines[id] == line else told.other).append(name)
+            lines[id] = line | figures.write(id=id, target=out / where, **drawn)
+            (told.same if lines[id] == line else told.other).append(name)
         write_json(out / where / MANIFEST, lines)
     return told
+
+
+def draw(content: bytes, id: str) -> dict[str, object]:
+    """Draw a figure again; return it as :func:`figures.write` takes it, with its data, stamp and animation.
+
+    ``InputError``: the drawing is damaged, or its function refuses the arguments.
+    """
+    kept = drawings.loaded(io.BytesIO(content), f"the drawing of '{id}'")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            fig, moving = kept.figure(), kept.animation and kept.animation()
+    except Exception as error:  # whatever a function says of arguments that another version has kept, or a stranger
+        raise InputError(f"{kept.figure.function} does not draw it here: {type(error).__name__}: {error}") from error
+    return {"fig": fig, "data": kept.data, "stamp": kept.stamp, "animation": moving}
+
+
+def copy_pictures(bundle: Bundle, where: str, id: str, target: Path) -> None:
+    """Copy the pictures that a bundle has of a figure into a folder."""
+    for suffix in (".png", ".gif"):
+        name = member("figures", where, f"{id}{suffix}")
+        if name in bundle.names:
+            with atomic(target / f"{id}{suffix}") as temporary:
+                temporary.write_bytes(bundle.read(name))
 
 
 def failure(told: Redrawn) -> str:
     """Say which figures could not be drawn, and why."""
     words = "; ".join(f"{id}: {why}" for id, why in told.failed.items())
     return f"{len(told.failed)} figures cannot be drawn: {words}; a checkout of the bundle's own version may do it"
-
-
-def redraw_one(bundle: Bundle, where: str, id: str, target: Path) -> dict[str, str] | None:
-    """Draw a figure of a bundle again into a folder, and return its hashes; None where it goes as a picture.
-
-    ``InputError``: it cannot be drawn, or the disk is full.
-    """
-    own = f"figures/{where}/".replace("//", "/")
-    if f"{own}drawings/{id}.npz" not in bundle.names:
-        for suffix in (".png", ".gif"):
-            if f"{own}{id}{suffix}" in bundle.names:
-                with atomic(target / f"{id}{suffix}") as temporary:
-                    temporary.write_bytes(bundle.read(f"{own}{id}{suffix}"))
-        return None
-    kept = drawings.loaded(io.BytesIO(bundle.read(f"{own}drawings/{id}.npz")), f"the drawing of '{id}'")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            fig, moving = kept.figure(), kept.animation and kept.animation()
-    except Exception as error:  # whatever a function says of arguments that another version has kept, or a stranger
-        raise InputError(f"{kept.figure.function} does not draw it here: {type(error).__name__}: {error}") from error
-    return figures.write(fig, id, target, kept.data, kept.stamp, moving)
