@@ -26,7 +26,7 @@ REDUCED = (1.0, 1.4)
 """By how much a figure may be reduced to fit into a column: at the most, its text of 7 points has 5 in print."""
 LOWER = 0.72
 """Height of a figure in a column, as a fraction of its height on a page."""
-NARROWEST = 0.75
+NARROWEST = 0.9
 """Inches: width of the narrowest panel of a figure that goes into a column, before it is reduced."""
 AIR = (1.0, -1.5)
 """Points that a text needs to its left and right, and above and below, where its box has some already."""

@@ -22,7 +22,7 @@ from PIL import Image
 
 from meagan_lib import ROOT, book, cli, network, parameters, plots
 from meagan_lib.annotated import sorters, writing
-from meagan_lib.book import building, bundling
+from meagan_lib.book import building, bundling, paper
 from meagan_lib.evaluation.scores import LEADING, compare, seed_by_seed
 from meagan_lib.experiments import augmentation, benchmark, reference
 from meagan_lib.experiments.generation import matching_parameters
@@ -99,6 +99,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(bundling, "restore", lambda path, name: name)
     monkeypatch.setattr(bundles, "opened", lambda path: nullcontext(bundle))
     monkeypatch.setattr(bundles, "redraw", lambda bundle, out: bundles.Redrawn())
+    monkeypatch.setattr(paper, "export", lambda run, folder, language: (0, []))
     return asked
 
 
