@@ -10,7 +10,7 @@ import typer
 import yaml
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, choose
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_study, resolve
 from meagan_lib.windows import merging
@@ -242,6 +242,25 @@ def make_book(
     if not all(chapter.executed for chapter in building.chapters(name)):
         words = "its lessons were not executed: make concepts does, then make book has their tables and sliders, too"
         console.print(words, soft_wrap=True)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="name of a finished run")],
+    to: Annotated[str, typer.Option(help="latex: figures, captions, tables, and a command for every number")] = "latex",
+    lang: Annotated[str, typer.Option(help="en or it: of axes, legends, captions and tables")] = "en",
+    out: Annotated[str, typer.Option(help="folder to write; results/NAME/latex unless given")] = "",
+) -> None:
+    """Write what a paper or a thesis takes of a run: a folder that LaTeX and Overleaf compile as it is."""
+    from meagan_lib.book import paper
+
+    choose("the format", to, ["latex"])
+    folder = Path(out) if out else RESULTS / run_name(name) / "latex"
+    n, lacking = paper.export(run_name(name), folder, lang)
+    for sentence in lacking:
+        console.print(sentence, soft_wrap=True)
+    where = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    console.print(f"{n} figures of run '{name}' with captions, tables and numbers: {where}/main.tex", soft_wrap=True)
 
 
 @app.command("sorters")

@@ -133,10 +133,7 @@ def write(
     animation: bytes | None = None,
 ) -> dict[str, str]:
     """Write the files of a figure, and what draws it again, to a folder; return the hashes for its manifest."""
-    if stamp:
-        if engine := fig.get_layout_engine():
-            engine.set(rect=(0, 0.03, 1, 0.97))
-        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+    put_stamp(fig, stamp)
     settle_layout(fig)
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic(target / f"{id}{suffix}") as temporary:
@@ -149,6 +146,14 @@ def write(
     drawings.keep(drawings.place(target, id), fig, data, stamp, animation)
     pictures = [suffix for suffix in PICTURES if suffix != ".gif" or animation is not None]
     return {"data_sha256": data_sha256(data)} | {f"{s[1:]}_sha256": sha256(target / f"{id}{s}") for s in pictures}
+
+
+def put_stamp(fig: "Figure", stamp: str) -> None:
+    """Write a few words, if any, into the lower right corner of a figure, below everything else."""
+    if stamp:
+        if engine := fig.get_layout_engine():
+            engine.set(rect=(0, 0.03, 1, 0.97))
+        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
 
 
 def settle_layout(fig: "Figure") -> None:

@@ -24,6 +24,7 @@ from meagan_lib.workflow.files import sha256
 from meagan_lib.workflow.graph import remove_stale
 from tests.cheaper import start_kernels_cheaper
 from tests.conftest import FIGURE_FILES, forget, graph, meagan, without_home
+from tests.translated import untranslated
 
 RUN = "test-run"
 pytestmark = pytest.mark.usefixtures("warm_kernels")
@@ -59,6 +60,10 @@ def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
         assert (RESULTS / RUN / "notebooks" / f"{notebook}.html").stat().st_size > 10_000
     scores = json.loads((RESULTS / RUN / "scores.json").read_text())
     assert set(scores) == {"reach", "transformer_gan", "vae_gan", "gaussian", "vae"}
+
+
+def test_every_text_of_its_figures_has_an_italian_translation(smoke):
+    assert not untranslated(figures.folder(RUN))
 
 
 def test_a_second_run_does_nothing(smoke):
