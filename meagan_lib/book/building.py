@@ -25,6 +25,7 @@ import yaml
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import companion, explorer, finishing, lessons, painting, playground, scripts, tables
+from meagan_lib.book.translation import ENGLISH, Translator
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -35,6 +36,8 @@ CONCEPTS = "concepts"
 """The run of the lessons, which every book takes in."""
 SHOWN = re.compile(r"SavedFigure\(png=\w+\('(?:.*/)?([^/']+)\.png'\)")
 """How a figure that a notebook shows presents itself in text, with its id."""
+BESIDE = "meagan_lib"
+"""What the page of modules beside the wings is called."""
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(SOURCE / "pages"),
     trim_blocks=True,
@@ -92,8 +95,8 @@ class Picture:
 
     @property
     def alternative(self) -> str:
-        """Words in the picture's stead: what it is, to the first stop; the whole caption stands below it."""
-        return escaped(re.split(r"[.:;](?:\s|$)", self.line["caption"], maxsplit=1)[0])
+        """Words in the picture's stead; the whole caption stands below it."""
+        return alternative(self.line["caption"])
 
     @property
     def caption(self) -> str:
@@ -199,7 +202,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "chapters": found,
         "concepts": [c for c in found if c.run == CONCEPTS],
         "pictures": by_name,
-        "picture": lambda name: filled("_elsewhere.md", figure=by_name.get(name)),
+        "picture": lambda name, language=ENGLISH: elsewhere(by_name.get(name), language),
         "parameters": parameters(run),
         "scores": scores(run),
         "matched": scores(run, "moment_matching.json"),
@@ -220,8 +223,22 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
             write_if_changed(pages / name, within(linked(filled(name, **context), found), pages, own))
     for picture in pictures:
         write_if_changed(pages / "figures" / f"{picture.name}.md", filled("_figure.md", **context, figure=picture))
-    for module in modules():
-        write_if_changed(pages / "api" / f"{module}.rst", filled("_module.rst", module=module))
+    for name, its in context["wings"].items():
+        write_if_changed(pages / "api" / f"{name}.rst", filled("_wing.rst", wing=name, modules=its))
+
+
+def elsewhere(figure: Picture | None, language: str) -> str:
+    """Return a picture of a chapter as another page shows it, with its caption in the language; nothing without one."""
+    if figure is None:
+        return ""
+    caption = figure.line["caption"] if language == ENGLISH else Translator(language).caption(figure.id)
+    told = {"caption": escaped(caption), "alternative": alternative(caption), "language": language}
+    return filled("_elsewhere.md", figure=figure, **told)
+
+
+def alternative(caption: str) -> str:
+    """Return what a caption says to its first stop, as Markdown."""
+    return escaped(re.split(r"[.:;](?:\s|$)", caption, maxsplit=1)[0])
 
 
 def filled(template: str, **context: object) -> str:
@@ -409,4 +426,4 @@ def italian(chapter: Chapter) -> str:
 def wing(module: str) -> str:
     """Return the wing of a module, ``meagan_lib.<wing>.<name>``, or what stands beside the wings."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 2 else "beside the wings"
+    return parts[1] if len(parts) > 2 else BESIDE

@@ -297,8 +297,8 @@ def test_scores_stand_in_tables_that_know_no_list_of_models(made):
 
 
 def test_the_library_and_the_run_are_told(made):
-    assert "Probability" not in page(made, "api/meagan_lib.training.losses.html").get_text()[:50]
-    assert "Write content as JSON, atomically" in page(made, "api/meagan_lib.workflow.files.html").get_text()
+    assert "Probability" not in page(made, "api/training.html").get_text()[:50]
+    assert "Write content as JSON, atomically" in page(made, "api/workflow.html").get_text()
     told = page(made, "run.html").get_text()
     assert json.dumps(NAME) in told and "windows.h5" in told
     assert f"recording {NAME}, seed 7" in page(made, "index.html").get_text()
@@ -548,7 +548,7 @@ def test_on_a_phone_the_tab_key_enters_the_sidebar_only_when_it_is_open(served, 
 
 
 KINDS = ["index", "chapters/02_transformer_gan", "chapters/c4_mode_collapse", "figures/pca", "figures", "scores"]
-KINDS += ["explorer", "painting", "glossary", "it/index", "api/meagan_lib.training.losses", "run"]
+KINDS += ["explorer", "painting", "glossary", "it/index", "api/training", "run"]
 """A page of each kind."""
 SCREENS = [(1280, False), (1280, True), (390, False), (390, True)] if "MEAGAN_BOOK" in os.environ else [(390, True)]
 
