@@ -43,7 +43,10 @@ def title(document: str) -> str:
 
 
 def in_italian(navigation: str, page: str) -> str:
-    """Return the sidebar of a page, HTML, with Italian captions and titles; other titles are marked as English."""
+    """Return the sidebar of a page, HTML, with Italian captions and titles; other titles are marked as English.
+
+    A page that has an Italian one is linked there.
+    """
 
     def titled(match: re.Match) -> str:
         opening, address, words = match.groups()
@@ -51,6 +54,9 @@ def in_italian(navigation: str, page: str) -> str:
         if address == "#" or document.startswith(("it/", "glossary")):
             return match[0]
         translated = html.escape(title(document))
+        if (ROOT / "book" / "pages" / "it" / f"{document}.md").is_file():
+            own = posixpath.relpath(f"it/{document}.html", posixpath.dirname(page))
+            opening = opening.replace(f'href="{address}"', f'href="{own}"')
         return f"{opening}{translated}</a>" if translated else f'{opening[:-1]} lang="en">{words}</a>'
 
     words = italian()["words"]
