@@ -16,6 +16,7 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 from meagan_lib import ROOT, InputError
 from meagan_lib.recordings.brw import CHIP_ELECTRODES, CUT_SHORT, BrwRecording, first_line
 from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
+from meagan_lib.recordings.events import EventsSegment
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.workflow.files import sha256
@@ -112,6 +113,17 @@ def holds_windows(recording: str | Path) -> bool:
             return "windows" in file
     except Exception:  # h5py on a damaged file raises anything; opening it says what is wrong
         return False
+
+
+def stored_around(recording: sc.BaseRecording, segment: int, frame: np.ndarray, channel: np.ndarray) -> np.ndarray:
+    """Return first frame and end int64 (n, 2) of the stored samples around each; both the frame where it was invented.
+
+    Everything was stored, but for events-based files.
+    """
+    its = recording.segments[segment]
+    if isinstance(its, EventsSegment):
+        return its.stored_around(frame, channel)
+    return np.tile([0, recording.get_num_samples(segment)], (len(frame), 1))
 
 
 def amplitude_unit(recording: sc.BaseRecording) -> str:
