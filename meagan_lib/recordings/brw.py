@@ -20,6 +20,7 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.recordings.events import STORED_NOISE, Block, EventsSegment, Noise, blocks_of, events_toc
+from meagan_lib.recordings.segments import EXPORT
 from meagan_lib.recordings.wavelets import WaveletSegment, wavelet_layout
 
 CHIP_ELECTRODES = 64
@@ -30,7 +31,6 @@ DEFAULT_PITCH_UM = 42.0
 """Pitch of the Arena and Prime chips of the BioCAM, also assumed where the file names no model (3.x never does)."""
 RATES_HZ = (100.0, 1e6)
 """Sampling rates outside are taken for damage of the header."""
-EXPORT = "export it as raw with BrainWave"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """The bytes with which an HDF5 file begins."""
 CUT_SHORT = "is cut short or still being written"
@@ -73,8 +73,8 @@ class BrwHeader:
     """Of events-based files: what lay between the ranges; and the blocks of each stretch."""
     blocks: list[list[Block]] | None = None
     level: int = 0
-    """Of wavelet-compressed files; and the chunk with which each stretch begins."""
-    first_chunks: np.ndarray | None = None
+    """Of wavelet-compressed files; and the chunks of each stretch."""
+    chunks: list[np.ndarray] | None = None
 
     @property
     def survives_hz(self) -> float | None:
@@ -146,10 +146,7 @@ def _segments(path: Path, header: BrwHeader) -> list[sc.BaseRecordingSegment]:
         ]
     if header.level:
         of = (path, header.dataset, header.level, header.frames_per_chunk, header.n_channels)
-        return [
-            WaveletSegment(*of, int(chunk), end - first, rate, time_s)
-            for chunk, (first, end), time_s in zip(header.first_chunks, stretches, begun_s)
-        ]
+        return [WaveletSegment(*of, chunks, rate, time_s) for chunks, time_s in zip(header.chunks, begun_s)]
     stored = np.cumsum([0, *(end - first for first, end in stretches)]).tolist()
     return [_BrwSegment(path, header, at, first, end) for at, (first, end) in zip(stored, stretches)]
 
@@ -197,8 +194,10 @@ def read_header(path: Path, well: str | None) -> BrwHeader:
                 return _with_events(file, header, path.name)
             samples = file[header.dataset]
             if header.coding == "wavelet-compressed":
-                layout = wavelet_layout(samples, header.stretches, header.n_channels, path.name)
-                return replace(header, **dict(zip(("level", "frames_per_chunk", "first_chunks"), layout)))
+                toc = _toc(file, path.name)
+                toc = toc[toc[:, 0] < toc[:, 1]] - toc[toc[:, 0] < toc[:, 1]][0, 0]
+                layout = wavelet_layout(samples.parent, toc, header.stretches, header.n_channels, path.name)
+                return replace(header, **dict(zip(("level", "frames_per_chunk", "chunks"), layout)))
             _require_fitting(header, samples, path.name)
             together = samples.chunks[0] // (header.n_channels if samples.ndim == 1 else 1) if samples.chunks else 1
             return replace(header, frames_per_chunk=max(together, 1))

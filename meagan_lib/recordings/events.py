@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from meagan_lib import InputError
-from meagan_lib.recordings.segments import FileSegment
+from meagan_lib.recordings.segments import EXPORT, FileSegment
 
 STORED_NOISE = "stored_noise"
 """Property of the channels of an events-based recording: the standard deviation of their noise, in steps."""
@@ -182,7 +182,7 @@ class Noise:
         if sizes or not n or len(begins) != len(toc) or (np.diff(begins, prepend=0) < 0).any() or begins[-1] > n:
             raise InputError(
                 f"{name} describes the noise that was not stored by tables that do not fit one another: copy it again, "
-                f"or export it as raw with BrainWave"
+                f"or {EXPORT}"
             )
         # A row without estimates of its own has those of the row before it, the first rows those that come first.
         starts = np.unique(begins[begins < n])
@@ -192,7 +192,7 @@ class Noise:
         chosen = np.unique(np.linspace(0, len(starts) - 1, SAMPLED).astype(int))
         sampled = np.stack([self._read(group.file, s) for s in chosen])  # (sets, 2, channels)
         if np.isnan(sampled).all():
-            raise InputError(f"{name} has no estimate of the noise of any stored channel: export it as raw")
+            raise InputError(f"{name} has no estimate of the noise of any stored channel: {EXPORT}")
         known = ~np.isnan(sampled[:, 0]).all(axis=0)
         self.base[:, known] = np.nanmedian(sampled[:, :, known], axis=0)
         self.base[:, ~known] = np.median(self.base[:, known], axis=1)[:, None]
@@ -329,7 +329,7 @@ class EventsSegment(FileSegment):
             if mistake:
                 raise InputError(
                     f"{self.path.name} is damaged, its {_MISTAKES[mistake]} (at byte {int(state[0])}): copy it again "
-                    f"or export it as raw with BrainWave"
+                    f"or {EXPORT}"
                 )
             parts.append(room[:n].copy())
         ranges = np.concatenate(parts)

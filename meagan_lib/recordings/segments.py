@@ -9,6 +9,8 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 
+EXPORT = "export it as raw with BrainWave"
+
 
 class FileSegment(sc.BaseRecordingSegment):
     """A segment with a file that is opened on first use, what was ``kept`` of it, and a ``lock`` for both."""

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from meagan_lib import InputError
-from meagan_lib.recordings.segments import FileSegment
+from meagan_lib.recordings.segments import EXPORT, FileSegment
 
 # fmt: off
 SYM7 = np.array([
@@ -71,63 +71,81 @@ def inverse(approximation: np.ndarray, detail: np.ndarray, level: int, start: in
 
 
 class WaveletSegment(FileSegment):
-    """One stretch of a wavelet file: ``n_frames`` from the first frame of chunk ``first_chunk`` on."""
+    """One stretch of a wavelet file: ``chunks`` int64 (n, 3) are first frame and end of each in it, and its number."""
 
     def __init__(
         self,
         path: Path,
         dataset: str,
         level: int,
-        chunk: int,
+        length: int,
         n_channels: int,
-        first_chunk: int,
-        n_frames: int,
+        chunks: np.ndarray,
         rate_hz: float,
         begun_s: float,
     ):
-        super().__init__(path, rate_hz, begun_s, n_frames)
-        self.dataset, self.level, self.chunk = dataset, level, chunk
-        self.n_channels, self.first_chunk = n_channels, first_chunk
+        super().__init__(path, rate_hz, begun_s, int(chunks[-1, 1]))
+        self.dataset, self.level, self.length, self.n_channels, self.chunks = dataset, level, length, n_channels, chunks
 
     def get_traces(self, start_frame=None, end_frame=None, channel_indices=None) -> np.ndarray:
         """Codes float32 (frames, channels): the transform gives no whole numbers."""
         start, end, _ = slice(start_frame, end_frame).indices(self.n_frames)
         parts = [np.empty((0, self.n_channels), np.float32)]
-        for number in range(start // self.chunk, -(-end // self.chunk) if end > start else 0):
-            first = number * self.chunk
-            low, high = max(start, first) - first, min(end, first + self.chunk) - first
-            parts.append(inverse(*self.guarded(self._coefficients, number), self.level, low, high))
+        wanted = slice(np.searchsorted(self.chunks[:, 1], start, "right"), np.searchsorted(self.chunks[:, 0], end))
+        for first, last, number in self.chunks[wanted].tolist() if start < end else ():
+            span = max(start, first) - first, min(end, last) - first
+            parts.append(inverse(*self.guarded(self._coefficients, number), self.level, *span))
         out = np.concatenate(parts) if len(parts) != 2 else parts[1]
         return out if channel_indices is None else out[:, channel_indices]
 
     def _coefficients(self, number: int) -> np.ndarray:
         """Read approximation and detail of a chunk, float32 (2, m, channels); the last one is kept."""
         if number not in self.kept:
-            m = -(-self.chunk // 2**self.level)
+            m = -(-self.length // 2**self.level)
             size = 2 * m * self.n_channels
-            start = (self.first_chunk + number) * size
-            read = self.file[self.dataset][start : start + size].reshape(self.n_channels, 2, m)
+            read = self.file[self.dataset][number * size : (number + 1) * size].reshape(self.n_channels, 2, m)
             self.kept.clear()
             self.kept[number] = np.ascontiguousarray(read.transpose(1, 2, 0), np.float32)
         return self.kept[number]
 
 
-def wavelet_layout(data: h5py.Dataset, stretches: np.ndarray, n_channels: int, name: str):
-    """Return level, frames of a chunk, and the chunk with which each of the ``stretches`` (n, 2) begins, int64 (n,).
+def wavelet_layout(group: h5py.Group, toc: np.ndarray, stretches: np.ndarray, n_channels: int, name: str):
+    """Return level, frames of a chunk, and the chunks of each of the ``stretches`` (n, 2) as a segment has them.
 
-    A stretch begins with a chunk of its own, and its last chunk may be used in part. ``InputError``: attributes that
-    cannot be, or another number of coefficients.
+    Chunks begin with a stretch, or with each row of ``toc`` int64 (rows, 2), counted as stretches are; the last of them
+    may be used in part. ``InputError``: attributes that cannot be, or another number of coefficients than either needs.
     """
-    level, chunk = (int(np.ravel(data.attrs[key])[0]) for key in ("CompressionLevel", "DataChunkLength"))
-    if not LEVELS[0] <= level <= LEVELS[1] or not 0 < 2 * -(-chunk // 2**level) * n_channels <= MOST_COEFFICIENTS:
+    data, table = group["WaveletBasedEncodedRaw"], group.get("WaveletBasedEncodedRawTOC")
+    of = data.attrs if "CompressionLevel" in data.attrs or table is None else table.attrs
+    level, length = (int(np.ravel(of[key])[0]) for key in ("CompressionLevel", "DataChunkLength"))
+    if not LEVELS[0] <= level <= LEVELS[1] or not 0 < 2 * -(-length // 2**level) * n_channels <= MOST_COEFFICIENTS:
         raise InputError(
-            f"{name} states a CompressionLevel of {level} and chunks of {chunk} frames, which cannot be: copy it again"
+            f"{name} states a CompressionLevel of {level} and chunks of {length} frames, which cannot be: copy it again"
         )
-    size = 2 * -(-chunk // 2**level) * n_channels
-    needed = -(-np.diff(stretches)[:, 0] // chunk)
-    if data.ndim != 1 or data.dtype.kind not in "iuf" or data.shape[0] != needed.sum() * size:
+    size = 2 * -(-length // 2**level) * n_channels
+    if data.ndim != 1 or data.dtype.kind not in "iuf":
+        raise InputError(f"{name} holds coefficients of type {data.dtype} and shape {data.shape}: {EXPORT}")
+    fitting = [r for r in (stretches, toc) if -(-np.diff(r) // length).sum() * size == data.shape[0]]
+    if not fitting:
+        needed = int(-(-np.diff(stretches) // length).sum())
         raise InputError(
-            f"{name} holds {data.shape} coefficients of type {data.dtype}, where its header states {int(needed.sum())} "
-            f"chunks of {size} numbers: it is cut short or still being written, or its header is damaged"
+            f"{name} holds {data.shape[0]} coefficients, where its header states {needed} chunks of {size} numbers: it "
+            f"is cut short or still being written, or its header is damaged"
         )
-    return level, chunk, np.cumsum(needed) - needed
+    layouts = [_chunks(runs, length) for runs in fitting]
+    if table is not None:
+        begins = table[: len(toc) + 1].ravel()
+        listed = [dict(zip(chunks[:, 0].tolist(), (chunks[:, 2] * size).tolist())) for chunks in layouts]
+        layouts = [c for c, at in zip(layouts, listed) if [at.get(f) for f in toc[:, 0].tolist()] == begins.tolist()]
+        if not layouts:
+            raise InputError(f"{name} lists its coefficients elsewhere than they should be: copy it again, or {EXPORT}")
+    chunks = layouts[0]
+    of_stretch = np.searchsorted(stretches[:, 0], chunks[:, 0], "right") - 1
+    return level, length, [chunks[of_stretch == i] - [a, a, 0] for i, (a, _) in enumerate(stretches)]
+
+
+def _chunks(runs: np.ndarray, length: int) -> np.ndarray:
+    """Return first frame, end and number int64 (chunks, 3) of the chunks into which ``runs`` (n, 2) are cut."""
+    first = np.concatenate([np.arange(a, b, length) for a, b in runs.tolist()])
+    last = np.concatenate([np.append(np.arange(a + length, b, length), b) for a, b in runs.tolist()])
+    return np.stack([first, last, np.arange(len(first))], axis=1)

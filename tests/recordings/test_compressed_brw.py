@@ -68,7 +68,7 @@ def files(draw) -> tuple[list, list]:
 
 
 @given(file=files(), block=st.sampled_from([1, 60, 10_000]), whole=st.sampled_from([17, 1000]), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_every_range_comes_out_and_everything_else_is_marked(tmp_path_factory, file, block, whole, data):
     (toc, rows), path = file, tmp_path_factory.mktemp("events") / "x.brw"
     write_events(path, toc, {"A1": (CHANNELS, rows, steady(rows=len(toc)))})
@@ -312,7 +312,7 @@ def test_the_inverse_transform_is_that_of_pywavelets():
     sizes=st.lists(st.integers(1, 200), min_size=1, max_size=3),
     data=st.data(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_chunks_of_wavelets_come_out_whatever_is_read(tmp_path_factory, level, chunk, sizes, data):
     rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("wavelets") / "x.brw"
     starts = np.cumsum([3, *(size + 40 for size in sizes[:-1])])
@@ -352,12 +352,36 @@ def test_what_lies_below_the_limit_survives_and_the_pass_band_ends_there(tmp_pat
         DetectionConfig((3000.0, 6000.0)).within(recording)
 
 
+def test_chunks_may_begin_with_each_row_and_a_table_of_them_must_agree(tmp_path):
+    toc, m = [[0, 17], [17, 50], [70, 90]], 4  # chunks of 16 frames: 2, 3 and 2; the stretches alone would need 4 and 2
+    coefficients = np.random.default_rng(0).normal(0, 100, (7, 3, 2, m)).astype(np.float32)
+    write_wavelets(tmp_path / "x.brw", toc, CHANNELS, coefficients, 2, 16)
+    recording = open_recording(tmp_path / "x.brw")
+    decoded = [inverse(*c.transpose(1, 2, 0), 2, 0, 16) for c in coefficients]
+    expected = np.concatenate([decoded[0], decoded[1][:1], *decoded[2:4], decoded[4][:1]])
+    np.testing.assert_allclose(recording.get_traces(0), expected, atol=1e-3)
+    np.testing.assert_allclose(recording.get_traces(0, 15, 19), expected[15:19], atol=1e-3)
+    for second in (2, 1):
+        path, size = tmp_path / f"{second}.brw", 3 * 2 * m
+        write_wavelets(path, toc, CHANNELS, coefficients, 2, 16)
+        with h5py.File(path, "r+") as file:
+            table = file.create_dataset("Well_A1/WaveletBasedEncodedRawTOC", data=[0, second * size, 5 * size])
+            for name, value in file["Well_A1/WaveletBasedEncodedRaw"].attrs.items():
+                table.attrs[name] = value  # as 3Brain's own description can be read, too
+            file["Well_A1/WaveletBasedEncodedRaw"].attrs.clear()
+        if second == 2:
+            np.testing.assert_allclose(open_recording(path).get_traces(0), expected, atol=1e-3)
+        else:
+            with pytest.raises(InputError, match="elsewhere than they should be"):
+                open_recording(path)
+
+
 @pytest.mark.parametrize(
     "attribute, value, complaint",
     [
         ("CompressionLevel", 0, "CompressionLevel of 0"),
         ("CompressionLevel", 40, "CompressionLevel of 40"),
-        ("CompressionLevel", 2, "chunks of 150 numbers"),
+        ("CompressionLevel", 2, "2 chunks of 150 numbers"),
         ("DataChunkLength", -4, "chunks of -4 frames"),
         ("DataChunkLength", 2**31 - 1, "which cannot be"),
         ("DataChunkLength", 50, "is cut short"),
