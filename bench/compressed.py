@@ -34,7 +34,7 @@ def write(folder: Path) -> None:
     write_events(folder / "events.brw", toc, {"A1": (np.arange(CHANNELS), rows, noise)})
     coefficients = rng.normal(0, 4, (SECONDS, CHANNELS, 2, RATE // 2**LEVEL)).astype(np.float32)
     coefficients[:, :, 0] += 2048 * 2 ** (LEVEL / 2)
-    write_wavelets(folder / "wavelets.brw", toc, np.arange(CHANNELS), coefficients, LEVEL, RATE)
+    write_wavelets(folder / "wavelets.brw", toc, np.arange(CHANNELS), np.rint(coefficients), LEVEL, RATE, np.int16)
 
 
 def ours(path: Path) -> dict:

@@ -91,6 +91,7 @@ def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     ``InputError``: A recording or windows that cannot be opened, or that lack the neighbours or the channel asked for.
     The simulated recording is not made, and None like windows. What must be known of a compressed file is printed.
     """
+    from meagan_lib.recordings import bxr
     from meagan_lib.recordings.opening import SIMULATED, holds_windows, open_recording
     from meagan_lib.windows.cutting import WindowConfig, footprint_electrodes
     from meagan_lib.windows.imported import require_readable
@@ -101,7 +102,10 @@ def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     if recording in SIMULATED:
         return None
     if holds_windows(recording):
-        return require_readable(recording, config)
+        require_readable(recording, config, first.get("well") or None)
+        if Path(recording).suffix.lower() == bxr.SUFFIX:
+            console.print(f"note: {Path(recording).name} {bxr.CAUTION}", soft_wrap=True)
+        return None
     source = open_recording(recording, **{choice: first.get(choice) or None for choice in ("well", "stream")})
     if config.channel != -1:
         config.require_channel(source.get_num_channels())

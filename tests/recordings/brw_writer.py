@@ -64,11 +64,13 @@ def write_events(path: Path, toc, wells: dict[str, tuple], *, header=HEADER) -> 
                 group[key] = np.concatenate([np.asarray(its[part], dtype) for its in sets])
 
 
-def write_wavelets(path: Path, toc, channels, coefficients: np.ndarray, level: int, chunk: int) -> None:
+def write_wavelets(
+    path: Path, toc, channels, coefficients: np.ndarray, level: int, chunk: int, dtype=np.float32
+) -> None:
     """Write a wavelet-compressed file: ``coefficients`` (chunks, channels, 2, ⌈chunk / 2^level⌉)."""
     with h5py.File(path, "w") as file:
         file["ExperimentSettings"] = [json.dumps(HEADER)]
         file["TOC"] = np.array(toc, np.int64)
         file["Well_A1/StoredChIdxs"] = np.array(channels, np.int32)
-        data = file.create_dataset("Well_A1/WaveletBasedEncodedRaw", data=coefficients.astype(np.float32).ravel())
+        data = file.create_dataset("Well_A1/WaveletBasedEncodedRaw", data=coefficients.astype(dtype).ravel())
         data.attrs["CompressionLevel"], data.attrs["DataChunkLength"] = np.int32(level), np.int32(chunk)
