@@ -419,13 +419,14 @@ def test_a_damaged_file_is_refused_in_a_sentence_or_read(tmp_path, kind):
             content = content[: rng.integers(len(content))]
         for position in rng.integers(len(content), size=rng.integers(1, 20)):
             content[position] ^= 1 << rng.integers(8)
-        (tmp_path / "damaged.brw").write_bytes(content)
+        damaged = tmp_path / f"damaged_{i}.brw"  # HDF5 takes a name that is still open for the file behind it
+        damaged.write_bytes(content)
         try:
-            recording = BrwRecording(tmp_path / "damaged.brw", None)
+            recording = BrwRecording(damaged, None)
             for segment in range(recording.get_num_segments()):
                 n = recording.get_num_samples(segment)
                 assert recording.get_traces(segment, max(n - 300, 0), n).shape[1] == recording.get_num_channels()
         except InputError as error:
             assert "\n" not in str(error)
             refused += 1
-    assert refused > 0
+    assert 0 < refused < 40
