@@ -34,6 +34,7 @@ lab: $(READY)
 
 bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py
+	@$(VENV)/bin/python bench/compressed.py
 	@$(VENV)/bin/python bench/training.py
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py

@@ -237,7 +237,9 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
             benchmark.require_trained(other, model)
     last = notebooks.get(NETWORK, {})  # it would refuse these at the end of the run
     if last.get("spikes"):
-        network.read_spikes(last["spikes"])
+        network.read_spikes(last["spikes"], last.get("well") or None)
+    elif last.get("well"):
+        raise InputError(f"parameter {NETWORK}.well is {last['well']}, and there is no file of spikes: leave it out")
     if last.get("treatment"):
         network.require_treated(last["treatment"])
     if parts:

@@ -12,6 +12,7 @@ from meagan_lib import InputError
 from meagan_lib.annotated.background import Quiet, footprints_at
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painting import Observation
+from meagan_lib.recordings.events import STORED_NOISE
 from meagan_lib.recordings.quality import channel_quality
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
@@ -88,8 +89,14 @@ class Chip:
         Raises
         ------
         InputError
-            No positions of the electrodes; too few spikes; no stretch without them.
+            An events-based recording; no positions of the electrodes; too few spikes; no stretch without them.
         """
+        if recording.get_property(STORED_NOISE) is not None:
+            raise InputError(
+                "most of the background of an events-based recording was not stored, and there is nothing to paint "
+                "spikes into or to learn noise from: take the threshold as detector, or a raw recording"
+            )
+        detection = detection.within(recording)
         n_channels, rng = recording.get_num_channels(), np.random.default_rng(seed)
         band_hz = detection.band_at(recording.get_sampling_frequency())
         usable = channel_quality(recording, recording.get_annotation("adc_range"), band_hz, seed).good

@@ -13,13 +13,15 @@ import scipy.io
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.network.spike_trains import SpikeTrains
+from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.formats import refuse_choice
 
 TICKS_HZ = 1e6
 """Times that a file gives in seconds are counted in microseconds: whole numbers, so that no window grows with time."""
 
 
-def read_spikes(path: str | Path) -> SpikeTrains:
+def read_spikes(path: str | Path, well: str | None = None) -> SpikeTrains:
     """Read the spike times of a file.
 
     - ``.csv``: a header with ``electrode`` (any name) and ``time_s``; optionally ``amplitude``, ``x_um`` and ``y_um``;
@@ -29,8 +31,11 @@ def read_spikes(path: str | Path) -> SpikeTrains:
     - ``.mat`` (any version): a cell array with the times in s of an electrode in each cell, in samples where they are
       whole numbers and ``fs`` in Hz is there; or ``events``, a cell for each electrode with columns of peak, time in s
       and sample, and ``rate`` in Hz.
+    - ``.bxr``: what BrainWave found, of all electrodes that were recorded; amplitudes where it kept waveforms, and gaps
+      of the recording; of several wells ``well`` picks one.
 
-    Only ``events`` with their matrix of spikes say how long the recording is; of the others the last spike is the end.
+    Only ``.bxr`` and ``events`` with their matrix of spikes say how long the recording is; of the others the last spike
+    is the end.
 
     ``InputError``: no such file, another format, unknown columns, several wells, or times that are no numbers from 0
     on.
@@ -41,8 +46,10 @@ def read_spikes(path: str | Path) -> SpikeTrains:
         raise InputError(f"no spike times at {path}: check the path")
     if path.suffix.lower() not in _READERS:
         raise InputError(f"{path.name} is in no format of spike times that is read: {', '.join(_READERS)}")
+    if path.suffix.lower() != bxr.SUFFIX:
+        refuse_choice(path.name, well=well)
     try:
-        return _READERS[path.suffix.lower()](path)
+        return _READERS[path.suffix.lower()](path, well)
     except InputError:
         raise
     except Exception as error:  # readers of other people's formats raise anything
@@ -218,12 +225,34 @@ def _read_matlab(path: Path) -> SpikeTrains:
     return _in_seconds(path.name, time_s, electrode, names, rate_hz, n_frames, amplitude=amplitude)
 
 
+def _read_brainwave(path: Path, well: str | None) -> SpikeTrains:
+    """Read the spikes of a BXR file, on all electrodes that were recorded; the depth of a waveform is its amplitude."""
+    results = bxr.read_results(path, well, section="05_organoid_network")
+    order = np.argsort(results.channels, kind="stable")
+    place = order[np.searchsorted(results.channels, results.channel, sorter=order)]
+    amplitude, positions = None, None
+    if results.waveforms is not None:
+        deepest = results.waveforms.min(axis=1) if results.gain_uv > 0 else results.waveforms.max(axis=1)
+        amplitude = results.gain_uv * (deepest - np.median(results.waveforms, axis=1))
+    if results.electrodes is not None:
+        positions = results.electrodes * results.pitch_um
+    names = [str(channel) for channel in results.channels]
+    end, rate_hz = int(results.stretches[-1, 1]), results.sampling_rate_hz
+    trains = SpikeTrains(results.frame, place, names, end, rate_hz, amplitude, positions, results.stretches)
+    return trains.without_repeats()
+
+
 def _is_train(cell: object) -> bool:
     """Return whether a cell can hold times: a vector of numbers, or nothing."""
     return getattr(cell, "dtype", np.dtype(object)).kind in "iuf" and sum(n > 1 for n in np.shape(cell)) < 2
 
 
-_READERS: dict[str, Callable[[Path], SpikeTrains]] = {".csv": _read_csv, ".nwb": _read_nwb, ".mat": _read_matlab}
+_READERS: dict[str, Callable[[Path, str | None], SpikeTrains]] = {
+    ".csv": lambda path, _: _read_csv(path),
+    ".nwb": lambda path, _: _read_nwb(path),
+    ".mat": lambda path, _: _read_matlab(path),
+    bxr.SUFFIX: _read_brainwave,
+}
 
 
 def require_treated(name: str) -> None:

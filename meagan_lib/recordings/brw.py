@@ -1,15 +1,16 @@
-"""3Brain recordings (BRW, HDF5), raw: lazily, with the electrodes where the chip has them.
+"""3Brain recordings (BRW, HDF5): lazily, with the electrodes where the chip has them.
 
 Two layouts are read: BRW 3.x (root group ``3BRecInfo``) and BRW 4.x (``ExperimentSettings`` or ``ExperimentInfo``,
-and a group ``Well_<name>`` for each well; BrainWave 5 and 6 write it). In both the samples are unsigned 16-bit codes,
-frame after frame, mostly as one flat dataset, in 3.x of ``Version`` 100 as (frames, channels). The reader of neo (0.14)
-is not used, because it takes the chip of a 4.x file for a square of as many electrodes as were stored: the positions of
-a subset are wrong, a number that is no square fails, and only the first well is seen.
+and a group ``Well_<name>`` for each well; BrainWave 5 and 6 write it). In both raw samples are unsigned 16-bit codes,
+frame after frame, mostly as one flat dataset, in 3.x of ``Version`` 100 as (frames, channels); what 4.x compresses is
+read by ``events.py`` and ``wavelets.py``. The reader of neo (0.14) is not used, because it takes the chip of a 4.x file
+for a square of as many electrodes as were stored: the positions of a subset are wrong, a number that is no square
+fails, and only the first well is seen.
 """
 
 import json
-import struct
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -17,6 +18,10 @@ import numpy as np
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
+from meagan_lib.recordings.events import STORED_NOISE, Block, EventsSegment, Noise, blocks_of, events_toc
+from meagan_lib.recordings.hdf5 import CUT_SHORT, contents, first_line, open_hdf5, small, text
+from meagan_lib.recordings.segments import EXPORT
+from meagan_lib.recordings.wavelets import WaveletSegment, wavelet_layout
 
 CHIP_ELECTRODES = 64
 """Electrodes along one side of a 3Brain chip."""
@@ -26,10 +31,11 @@ DEFAULT_PITCH_UM = 42.0
 """Pitch of the Arena and Prime chips of the BioCAM, also assumed where the file names no model (3.x never does)."""
 RATES_HZ = (100.0, 1e6)
 """Sampling rates outside are taken for damage of the header."""
-EXPORT = "export it as raw with BrainWave"
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""The bytes with which an HDF5 file begins."""
-CUT_SHORT = "is cut short or still being written"
+CODINGS = {"Raw": "raw", "EventsBasedSparseRaw": "events-based", "WaveletBasedEncodedRaw": "wavelet-compressed"}
+"""How the samples of a 4.x file are stored, by the name of their dataset."""
+UNTRIED = "no real file of this kind was at hand when its reader was written, so compare with BrainWave what comes out"
+MOST_CHANNELS = 2**20
+"""Indices of stored channels beyond are damage."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,55 @@ class BrwHeader:
     electrodes: np.ndarray | None
     pitch_um: float
     pitch_from: str
+    index: np.ndarray | None = None
+    """Indices of the stored channels, int (channels,): 4.x only."""
+    coding: str = "raw"
+    """A value of ``CODINGS``."""
     frames_per_chunk: int = 1
     """Frames that lie together in the file: who reads whole ones reads each once."""
+    noise: Noise | None = None
+    """Of events-based files: what lay between the ranges; and the blocks of each stretch."""
+    blocks: list[list[Block]] | None = None
+    level: int = 0
+    """Of wavelet-compressed files; with the frames of a chunk, and the chunks of each stretch."""
+    chunk_length: int = 0
+    chunks: list[np.ndarray] | None = None
+
+    @property
+    def survives_hz(self) -> float | None:
+        """Frequency above which compression has removed everything; None where it has not."""
+        return self.sampling_rate_hz / 2**self.level if self.level else None
+
+    @property
+    def cautions(self) -> list[str]:
+        """What whoever uses these samples must know, in sentences without the name of the file."""
+        if self.noise is not None:
+            return [
+                "is events-based: between the stored ranges there are only statistics of the noise, and samples drawn "
+                "from them; neither noise levels nor spikes are taken from these",
+                f"is events-based: {UNTRIED}",
+            ]
+        if self.level:
+            return [
+                f"is wavelet-compressed: only what lies below {self.survives_hz:g} Hz survives, the pass band ends "
+                "there, and spikes have lost their sharpest part",
+                f"is wavelet-compressed: {UNTRIED}",
+            ]
+        return []
 
 
 class BrwRecording(sc.BaseRecording):
-    """A raw BRW file as a SpikeInterface recording: uint16 codes (frames, channels), read when asked for.
+    """A BRW file as a SpikeInterface recording: codes (frames, channels), read when asked for.
+
+    They are uint16, but for the float32 that wavelets give.
 
     Each stretch of time is a segment, which states when it began (``get_start_time``). ``well``, such as ``"A1"``, may
     be None where there is but one.
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
-    taken from), ``frames_per_chunk``. Positions are (row, column) · pitch in µm, as SpikeInterface has them.
+    taken from), ``frames_per_chunk``, ``cautions`` (sentences), ``survives_hz``. Positions are (row, column) · pitch in
+    µm, as SpikeInterface has them. The channels of an events-based file have the property ``STORED_NOISE``.
 
     An InputError is raised for what :func:`read_header` refuses; on reading traces, for samples that the file does not
     give.
@@ -75,18 +117,36 @@ class BrwRecording(sc.BaseRecording):
     def __init__(self, file_path: str | Path, well: str | None):
         header = read_header(Path(file_path), well)
         ids = [str(i + 1) for i in range(header.n_channels)]
-        super().__init__(header.sampling_rate_hz, ids, np.dtype("uint16"))
-        stored = 0
-        for first, end in header.stretches.tolist():
-            self.add_recording_segment(_BrwSegment(Path(file_path), header, stored, first, end))
-            stored += end - first
+        super().__init__(header.sampling_rate_hz, ids, np.dtype("float32" if header.level else "uint16"))
+        for segment in _segments(Path(file_path), header):
+            self.add_recording_segment(segment)
         self.set_channel_gains(header.gain_uv)
         self.set_channel_offsets(header.offset_uv)
         if header.electrodes is not None:
             self.set_dummy_probe_from_locations(header.electrodes * header.pitch_um)
-        told = {name: getattr(header, name) for name in ("adc_range", "pitch_um", "pitch_from", "frames_per_chunk")}
-        self.annotate(files=[str(file_path)], hdf5_dataset=header.dataset, **told)
+        if header.noise is not None:
+            self.set_property(STORED_NOISE, header.noise.level)
+        told = ("adc_range", "pitch_um", "pitch_from", "frames_per_chunk", "survives_hz")
+        cautions = [f"{Path(file_path).name} {words}" for words in header.cautions]
+        self.annotate(files=[str(file_path)], hdf5_dataset=header.dataset, cautions=cautions)
+        self.annotate(**{name: getattr(header, name) for name in told})
         self._kwargs = {"file_path": str(file_path), "well": well}
+
+
+def _segments(path: Path, header: BrwHeader) -> list[sc.BaseRecordingSegment]:
+    """Make the segment of each stretch, by how its samples are stored."""
+    rate, stretches = header.sampling_rate_hz, header.stretches.tolist()
+    begun_s = [first / rate for first, _ in stretches]
+    if header.noise is not None:
+        return [
+            EventsSegment(path, header.dataset, header.noise, header.index, blocks, header.adc_range, rate, time_s)
+            for blocks, time_s in zip(header.blocks, begun_s)
+        ]
+    if header.level:
+        of = (path, header.dataset, header.level, header.chunk_length, header.n_channels)
+        return [WaveletSegment(*of, chunks, rate, time_s) for chunks, time_s in zip(header.chunks, begun_s)]
+    stored = np.cumsum([0, *(end - first for first, end in stretches)]).tolist()
+    return [_BrwSegment(path, header, at, first, end) for at, (first, end) in zip(stored, stretches)]
 
 
 class _BrwSegment(sc.BaseRecordingSegment):
@@ -119,16 +179,24 @@ class _BrwSegment(sc.BaseRecordingSegment):
 
 
 def read_header(path: Path, well: str | None) -> BrwHeader:
-    """Read the header of a raw BRW file and make sure that it fits the samples; these are not read.
+    """Read the header of a BRW file and make sure that it fits the samples; these are not read.
 
-    ``InputError``: no HDF5 file or no 3Brain header; compressed samples; several wells and none picked; stretches of
-    time that overlap or run backwards; anything missing, impossible or at odds with the number of samples.
+    ``InputError``: no HDF5 file or no 3Brain header; several wells and none picked; stretches of time that overlap or
+    run backwards; anything missing, impossible or at odds with the number of samples.
     """
     try:
         with open_hdf5(path) as file:
             header = _read_3(file, path.name, well) if "3BRecInfo" in file else _read_4(file, path.name, well)
+            _require_possible(header, path.name)
+            if header.coding == "events-based":
+                return _with_events(file, header, path.name)
             samples = file[header.dataset]
-            _require_consistent(header, samples, path.name)
+            if header.coding == "wavelet-compressed":
+                toc = read_toc(file, path.name)
+                toc = toc[toc[:, 0] < toc[:, 1]] - toc[toc[:, 0] < toc[:, 1]][0, 0]
+                layout = wavelet_layout(samples.parent, toc, header.stretches, header.n_channels, path.name)
+                return replace(header, **dict(zip(("level", "chunk_length", "chunks"), layout)))
+            _require_fitting(header, samples, path.name)
             together = samples.chunks[0] // (header.n_channels if samples.ndim == 1 else 1) if samples.chunks else 1
             return replace(header, frames_per_chunk=max(together, 1))
     except InputError:
@@ -143,43 +211,31 @@ def read_header(path: Path, well: str | None) -> BrwHeader:
         ) from error
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open a file for reading; an InputError says whether it is no HDF5, or cut short or still being written."""
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        with open(path, "rb") as file:
-            start = file.read(len(HDF5))
-        if HDF5.startswith(start):
-            raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished") from error
-        raise InputError(f"{path.name} is not an HDF5 file: check its name") from error
-
-
-def contents(file: h5py.File) -> str:
-    """Describe in words what lies at the root of an HDF5 file."""
-    there = [f"{name} {item.shape}" if isinstance(item, h5py.Dataset) else f"{name}/" for name, item in file.items()]
-    return ", ".join(there[:12] + ["…"] * (len(there) > 12)) or "nothing"
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, for a sentence."""
-    return next(iter(str(error).splitlines()), "no message")
-
-
-def _small(dataset: h5py.Dataset) -> np.ndarray:
-    """Return the values of a header dataset, which a damaged size must not turn into a read of gigabytes."""
-    if dataset.size > 2**22:
-        raise ValueError(f"{dataset.name} has {dataset.size} entries")
-    return dataset[()]
-
-
 def _read_3(file: h5py.File, name: str, well: str | None) -> BrwHeader:
     if well is not None:
         raise InputError(f"{name} is a BRW 3.x file, which has no wells: leave the well out")
     if "3BData/Raw" not in file:
         raise InputError(f"{name} is a BRW 3.x file without raw data: {EXPORT}")
+    gain, offset, rate, n_frames, highest = scale_3(file, name)
+    electrodes = electrodes_3(file["3BRecInfo/3BMeaStreams/Raw/Chs"], name)
+    return BrwHeader(
+        dataset="3BData/Raw",
+        stretches=np.array([[0, n_frames]]),
+        n_channels=len(electrodes),
+        sampling_rate_hz=rate,
+        gain_uv=gain,
+        offset_uv=offset,
+        adc_range=(0, highest),
+        electrodes=electrodes,
+        pitch_um=DEFAULT_PITCH_UM,
+        pitch_from="assumed: BRW 3.x names no model of the chip",
+    )
+
+
+def scale_3(file: h5py.File, name: str) -> tuple[float, float, float, int, int]:
+    """Read of a 3.x header the µV of a step and of code 0, the rate in Hz, the frames, and the highest code."""
     bits, high, low, n_frames, rate, inversion = (
-        _small(file[f"3BRecInfo/3BRecVars/{key}"]).ravel()[0].item()  # plain numbers: 2 ** uint8(12) would be 0
+        small(file[f"3BRecInfo/3BRecVars/{key}"]).ravel()[0].item()  # plain numbers: 2 ** uint8(12) would be 0
         for key in ("BitDepth", "MaxVolt", "MinVolt", "NRecFrames", "SamplingRate", "SignalInversion")
     )
     if not 1 <= bits <= 16 or inversion not in (1, -1):
@@ -187,45 +243,85 @@ def _read_3(file: h5py.File, name: str, well: str | None) -> BrwHeader:
             f"{name} has a BitDepth of {bits} and a SignalInversion of {inversion:g}, which cannot be: copy it again"
         )
     step = (high - low) / 2**bits
-    chs = _small(file["3BRecInfo/3BMeaStreams/Raw/Chs"])
+    return inversion * step, low if inversion == 1 else high, float(rate), n_frames, 2**bits - 1
+
+
+def electrodes_3(chs: h5py.Dataset, name: str) -> np.ndarray:
+    """Read rows and columns int (channels, 2), from 0, of a table of a 3.x file."""
+    chs = small(chs)
     electrodes = np.stack([chs["Row"], chs["Col"]], axis=1).astype(int) - 1
     if (electrodes < 0).any() or (electrodes >= CHIP_ELECTRODES).any():
         raise InputError(f"{name} names electrodes beyond a chip of 64 × 64: its header is damaged, copy it again")
-    return BrwHeader(
-        dataset="3BData/Raw",
-        stretches=np.array([[0, n_frames]]),
-        n_channels=len(chs),
-        sampling_rate_hz=float(rate),
-        gain_uv=inversion * step,
-        offset_uv=low if inversion == 1 else high,
-        adc_range=(0, 2**bits - 1),
-        electrodes=electrodes,
-        pitch_um=DEFAULT_PITCH_UM,
-        pitch_from="assumed: BRW 3.x names no model of the chip",
-    )
+    return electrodes
 
 
 def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
-    wells = sorted(key.removeprefix("Well_") for key in file if key.startswith("Well_"))
-    if not wells or not {"ExperimentSettings", "ExperimentInfo"} & set(file):
+    if not {"ExperimentSettings", "ExperimentInfo"} & set(file):
         raise InputError(
             f"{name} is an HDF5 file but no BRW recording: no 3Brain header was found in it, only {contents(file)}"
+        )
+    group = pick_well(file, name, well)
+    stored = next((dataset for dataset in CODINGS if dataset in group), None)
+    if stored is None:
+        raise InputError(f"{name} holds no samples of the well {group.name[6:]}: {EXPORT}")
+    settings, (low, high, low_code, high_code, scale, rate) = settings_4(file)
+    step = scale * (high - low) / (high_code - low_code)
+    index = stored_channels(group, settings, name)
+    pitch_um, pitch_from = pitch_4(settings)
+    return BrwHeader(
+        dataset=f"{group.name[1:]}/{stored}",
+        stretches=stretches_of(read_toc(file, name)),
+        n_channels=len(index),
+        sampling_rate_hz=float(rate),
+        gain_uv=step,
+        offset_uv=scale * low - low_code * step,
+        adc_range=(int(low_code), int(high_code)),
+        electrodes=electrodes_4(index),
+        pitch_um=pitch_um,
+        pitch_from=pitch_from,
+        index=index,
+        coding=CODINGS[stored],
+    )
+
+
+def pick_well(file: h5py.File, name: str, well: str | None, section: str = "01_preprocessing") -> h5py.Group:
+    """Return the group of a 4.x file's only well, or of the one that was picked by the parameter of a ``section``."""
+    wells = sorted(key.removeprefix("Well_") for key in file if key.startswith("Well_"))
+    if not wells:
+        raise InputError(
+            f"{name} is an HDF5 file but holds no wells: no 3Brain header was found in it, only {contents(file)}"
         )
     if len(wells) > 1 if well is None else well not in wells:
         raise InputError(
             f"{name} holds {f'{len(wells)} wells' if well is None else f'no well {well!r}'}: pick one of "
-            f"{', '.join(wells)} with --set 01_preprocessing.well=NAME"
+            f"{', '.join(wells)} with --set {section}.well=NAME"
         )
-    group = file[f"Well_{well or wells[0]}"]
-    if "Raw" not in group:
-        if "WaveletBasedEncodedRaw" in group:
-            raise InputError(f"{name} is wavelet-compressed, which cannot be read rightly: {EXPORT}")
-        if "EventsBasedSparseRaw" in group:
-            raise InputError(f"{name} is events-based, which cannot be read rightly: {EXPORT}")
-        raise InputError(f"{name} holds no raw data of the well {well or wells[0]}: {EXPORT}")
-    settings, (low, high, low_code, high_code, scale, rate) = _settings_4(file)
-    step = scale * (high - low) / (high_code - low_code)
-    toc = _small(file["TOC"])
+    return file[f"Well_{well or wells[0]}"]
+
+
+def stretches_of(toc: np.ndarray) -> np.ndarray:
+    """Join the rows of a table of contents that touch: int64 (stretches, 2), counted from the first frame on."""
+    toc = toc[toc[:, 0] < toc[:, 1]]
+    begins = np.r_[True, toc[1:, 0] != toc[:-1, 1]][: len(toc)]
+    return np.stack([toc[begins, 0], toc[np.roll(begins, -1), 1]], axis=1) - toc[:1, 0]
+
+
+def electrodes_4(index: np.ndarray) -> np.ndarray | None:
+    """Return rows and columns int (channels, 2) of stored channels; None where one lies beyond a 64 × 64 chip."""
+    on_chip = (index < CHIP_ELECTRODES**2).all()
+    return np.stack(divmod(index, CHIP_ELECTRODES), axis=1) if on_chip else None
+
+
+def pitch_4(settings: dict) -> tuple[float, str]:
+    """Return the pitch in µm of the model of the chip that the header names, and what it was taken from."""
+    model = str(settings.get("MeaPlate", {}).get("Model", ""))
+    pitch_um = next((pitch for start, pitch in PITCH_UM.items() if model.lower().startswith(start)), DEFAULT_PITCH_UM)
+    return pitch_um, f"model {model}" if model else "assumed: the file names no model of the chip"
+
+
+def read_toc(file: h5py.File, name: str) -> np.ndarray:
+    """Read the table of contents int64 (rows, 2), first frame and end of each; rows may be empty."""
+    toc = small(file["TOC"])
     if toc.ndim != 2 or toc.shape[1] != 2:
         raise InputError(f"{name} has a table of contents of shape {toc.shape} in place of (chunks, 2): copy it again")
     toc = toc.astype(np.int64)
@@ -235,81 +331,61 @@ def _read_4(file: h5py.File, name: str, well: str | None) -> BrwHeader:
             f"{name} has a table of contents whose stretches of time overlap or run backwards, at its row "
             f"{int(wrong.argmax())}: copy it again or {EXPORT}"
         )
-    toc = toc[toc[:, 0] < toc[:, 1]]
-    begins = np.r_[True, toc[1:, 0] != toc[:-1, 1]][: len(toc)]
-    stretches = np.stack([toc[begins, 0], toc[np.roll(begins, -1), 1]], axis=1) - toc[:1, 0]
-    index = _small(group["StoredChIdxs"]).ravel().astype(int)
+    return toc
+
+
+def stored_channels(group: h5py.Group, settings: dict, name: str) -> np.ndarray:
+    """Return the indices of the channels that were stored; BrainWave 6 may keep them in its header instead."""
+    if "StoredChIdxs" not in group and "StoredPlateElIdxs" in settings.get("CorePlateData", {}):
+        index = np.array(settings["CorePlateData"]["StoredPlateElIdxs"], int).ravel()
+    else:
+        index = small(group["StoredChIdxs"]).ravel().astype(int)
     if (index < 0).any():
         raise InputError(f"{name} names electrodes below 0: its header is damaged, copy it again")
-    on_chip = (index < CHIP_ELECTRODES**2).all()
-    model = str(settings.get("MeaPlate", {}).get("Model", ""))
-    known = next((pitch for start, pitch in PITCH_UM.items() if model.lower().startswith(start)), DEFAULT_PITCH_UM)
-    return BrwHeader(
-        dataset=f"{group.name[1:]}/Raw",
-        stretches=stretches,
-        n_channels=len(index),
-        sampling_rate_hz=float(rate),
-        gain_uv=step,
-        offset_uv=scale * low - low_code * step,
-        adc_range=(int(low_code), int(high_code)),
-        electrodes=np.stack(divmod(index, CHIP_ELECTRODES), axis=1) if on_chip else None,
-        pitch_um=known,
-        pitch_from=f"model {model}" if model else "assumed: the file names no model of the chip",
-    )
+    return index
 
 
-def _settings_4(file: h5py.File) -> tuple[dict, tuple[float, ...]]:
-    """Read the JSON header of a 4.x file; and lowest and highest µV, lowest and highest code, scale, rate in Hz."""
-    if "ExperimentSettings" in file:
-        settings = json.loads(_text(file["ExperimentSettings"]))
-        value, unit = settings["ValueConverter"], ""
-        scale, rate = value["ScaleFactor"], settings["TimeConverter"]["FrameRate"]
-    else:
-        settings = json.loads(_text(file["ExperimentInfo"]))
-        value, unit, scale = settings["SignalConverter"]["DigitalToAnalogConverter"], "MicroVolt", 1.0
+def _with_events(file: h5py.File, header: BrwHeader, name: str) -> BrwHeader:
+    """Add to the header where the events of each stretch lie, and the noise between them."""
+    group, toc = file[header.dataset].parent, read_toc(file, name)
+    if header.index.max() >= MOST_CHANNELS:
+        raise InputError(f"{name} names a channel {header.index.max()}: its header is damaged, copy it again")
+    columns = np.full(int(header.index.max()) + 1, -1, np.int32)
+    columns[header.index] = np.arange(header.n_channels)
+    begins, noise = events_toc(group, toc, name), Noise(group, toc, columns, (sum(header.adc_range) + 1) // 2, name)
+    empty = toc[:, 0] == toc[:, 1]
+    if (np.diff(begins)[empty] > 0).any():
+        raise InputError(f"{name} holds events in a stretch of no length: copy it again or {EXPORT}")
+    toc, ends = toc[~empty], begins[1:][~empty]
+    begins = np.append(begins[:-1][~empty], ends[-1])
+    first_rows = [*np.searchsorted(toc[:, 0], header.stretches[:, 0] + toc[0, 0]), len(toc)]
+    blocks = [blocks_of(toc[a:b], begins[a : b + 1]) for a, b in pairwise(first_rows)]
+    return replace(header, noise=noise, blocks=blocks)
+
+
+def settings_4(file: h5py.File) -> tuple[dict, tuple[float, ...]]:
+    """Read the JSON header of a 4.x file; and lowest and highest µV, lowest and highest code, scale, rate in Hz.
+
+    Where it does not hold these, they are attributes of the file.
+    """
+    header = next((part for part in ("ExperimentSettings", "ExperimentInfo") if part in file), None)
+    settings, scale, unit = json.loads(text(file[header]) or "{}") if header else {}, 1.0, ""
+    if "SignalConverter" in settings:
+        value, unit = settings["SignalConverter"]["DigitalToAnalogConverter"], "MicroVolt"
         rate = settings["SignalConverter"]["SampleToTimeConverter"]["FrameRateHertz"]
+    elif "ValueConverter" not in settings and "SamplingRate" in file.attrs:
+        value = {key: float(np.ravel(file.attrs[key])[0]) for key in file.attrs if key.endswith("Value")}
+        rate = float(np.ravel(file.attrs["SamplingRate"])[0])
+    else:
+        value, rate = settings["ValueConverter"], settings["TimeConverter"]["FrameRate"]
+        scale = value["ScaleFactor"]
     low, high = (value[f"{end}AnalogValue{unit}"] for end in ("Min", "Max"))
     return settings, (low, high, value["MinDigitalValue"], value["MaxDigitalValue"], scale, rate)
 
 
-def _text(dataset: h5py.Dataset) -> bytes:
-    """Read the one string of a dataset.
-
-    A string of variable length is stored as its length, the address of a heap and an index in it; the heap (``GCOL``)
-    is a row of objects (HDF5 file format specification, III.E). It is walked here, because the HDF5 library (2.0)
-    crashes on a damaged one, or never returns.
-    """
-    kind = h5py.check_string_dtype(dataset.dtype)
-    if kind is None or dataset.size != 1:
-        raise ValueError(f"{dataset.name} is not one string")
-    offset = dataset.id.get_offset()
-    if kind.length is not None or offset is None:
-        return bytes(np.ravel(dataset[()])[0])
-    with open(dataset.file.filename, "rb") as raw:
-        raw.seek(offset)
-        length, address, wanted = struct.unpack("<IQI", raw.read(16))
-        raw.seek(address + dataset.file.userblock_size)
-        signature, size = struct.unpack("<4s4xQ", raw.read(16))
-        heap = raw.read(min(max(size, 16), 2**26) - 16) if signature == b"GCOL" else b""
-    position = 0
-    while position + 16 <= len(heap):
-        index, size = struct.unpack_from("<H6xQ", heap, position)
-        if index == wanted and length <= size <= len(heap) - position - 16:
-            return heap[position + 16 : position + 16 + length]
-        if index == 0:  # free space, which ends the heap
-            break
-        position += 16 + -(-size // 8) * 8
-    raise ValueError(f"{dataset.name} is not where the file says")
-
-
-def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> None:
-    """Refuse a header that cannot be, or that does not fit the number of samples."""
+def _require_possible(header: BrwHeader, name: str) -> None:
+    """Refuse a header that cannot be."""
     n_channels, n_frames = header.n_channels, int(np.diff(header.stretches).sum())
-    if samples.dtype != np.uint16 or samples.ndim not in (1, 2):
-        raise InputError(
-            f"{name} holds samples of type {samples.dtype} and shape {samples.shape} in place of unsigned 16-bit "
-            f"codes: {EXPORT}"
-        )
     if not RATES_HZ[0] <= header.sampling_rate_hz <= RATES_HZ[1]:  # also refuses NaN
         raise InputError(
             f"{name} states a sampling rate of {header.sampling_rate_hz:g} Hz, which cannot be: copy it again"
@@ -324,6 +400,16 @@ def _require_consistent(header: BrwHeader, samples: h5py.Dataset, name: str) -> 
         raise InputError(f"{name} holds {n_channels} channels of {n_frames} frames: record it again")
     if header.electrodes is not None and len(np.unique(header.electrodes, axis=0)) < n_channels:
         raise InputError(f"{name} names an electrode twice: its header is damaged, copy it again")
+
+
+def _require_fitting(header: BrwHeader, samples: h5py.Dataset, name: str) -> None:
+    """Refuse raw samples of another type or number than the header says."""
+    n_channels, n_frames = header.n_channels, int(np.diff(header.stretches).sum())
+    if samples.dtype != np.uint16 or samples.ndim not in (1, 2):
+        raise InputError(
+            f"{name} holds samples of type {samples.dtype} and shape {samples.shape} in place of unsigned 16-bit "
+            f"codes: {EXPORT}"
+        )
     if samples.shape not in ((n_frames, n_channels), (n_frames * n_channels,)):
         raise InputError(
             f"{name} holds {samples.size} samples, where its header states {n_frames} frames of {n_channels} channels: "

@@ -22,7 +22,7 @@ from spikeinterface.core.zarrextractors import ZarrRecordingExtractor, super_zar
 from spikeinterface.extractors import extractor_classes as se
 
 from meagan_lib import InputError
-from meagan_lib.recordings.brw import CUT_SHORT, HDF5, contents, first_line, open_hdf5
+from meagan_lib.recordings.hdf5 import CUT_SHORT, HDF5, contents, first_line, open_hdf5
 
 Opened = tuple[sc.BaseRecording, list[Path]]
 """A recording, and the files that it is read from, that of the samples first."""

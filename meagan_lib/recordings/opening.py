@@ -14,9 +14,12 @@ import yaml
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.recordings.brw import CHIP_ELECTRODES, CUT_SHORT, BrwRecording, first_line
+from meagan_lib.recordings import bxr
+from meagan_lib.recordings.brw import CHIP_ELECTRODES, BrwRecording
 from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
+from meagan_lib.recordings.events import EventsSegment
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
+from meagan_lib.recordings.hdf5 import CUT_SHORT, first_line
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.workflow.files import sha256
 
@@ -98,20 +101,31 @@ def locate(recording: str | Path) -> Path | None:
 def holds_windows(recording: str | Path) -> bool:
     """Return whether this is a catalogue entry, or a file, of windows already cut; False for what does not exist.
 
-    An ``.npz`` can hold nothing else; opening it says what is wrong with it.
+    An ``.npz`` or BrainWave's ``.bxr`` can hold nothing else; opening it says what is wrong with it.
     """
     if (entry := catalogue().get(str(recording))) is not None:
         return entry["open"] == "windows"
     path = locate(recording)
-    if path is None or not path.is_file() or path.suffix.lower() not in (".npz", *HDF5_SUFFIXES):
+    if path is None or not path.is_file() or path.suffix.lower() not in (".npz", bxr.SUFFIX, *HDF5_SUFFIXES):
         return False
-    if path.suffix.lower() == ".npz":
+    if path.suffix.lower() in (".npz", bxr.SUFFIX):
         return True
     try:
         with h5py.File(path, "r") as file:
             return "windows" in file
     except Exception:  # h5py on a damaged file raises anything; opening it says what is wrong
         return False
+
+
+def stored_around(recording: sc.BaseRecording, segment: int, frame: np.ndarray, channel: np.ndarray) -> np.ndarray:
+    """Return first frame and end int64 (n, 2) of the stored samples around each; both the frame where it was invented.
+
+    Everything was stored, but for events-based files.
+    """
+    its = recording.segments[segment]
+    if isinstance(its, EventsSegment):
+        return its.stored_around(frame, channel)
+    return np.tile([0, recording.get_num_samples(segment)], (len(frame), 1))
 
 
 def amplitude_unit(recording: sc.BaseRecording) -> str:

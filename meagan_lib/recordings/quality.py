@@ -9,6 +9,7 @@ import scipy.fft
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
+from meagan_lib.recordings.events import STORED_NOISE
 
 N_BLOCKS, BLOCK_S = 20, 0.2
 """Blocks that are read, 4 s in all, in which a channel that is noisy now and then is noisy at least once; in a block
@@ -89,7 +90,8 @@ def channel_quality(
     The noise is measured in ``band_hz``, in which spikes are sought later. ``adc_range`` are the converter's lowest and
     highest code, its rails; by default each channel's own lowest and highest sampled value: a channel that is not
     clipped hardly ever touches them, one that is returns to them all the time. A recording without a sample raises an
-    InputError.
+    InputError. Of an events-based file the noise is what the file states of it, since samples between its ranges are
+    invented; its mains are not known.
     """
     blocks = _blocks(recording, seed)
     rate, n_channels = recording.get_sampling_frequency(), recording.get_num_channels()
@@ -113,6 +115,9 @@ def channel_quality(
     constant = extremes[:, 0] == extremes[:, 1]
     noise = steps = np.median(np.where(constant, 0, noise), axis=0)
     mains_db = np.median(np.where(constant, MAINS_FLOOR_DB, mains_db), axis=0)
+    if (stated := recording.get_property(STORED_NOISE)) is not None:
+        noise = steps = np.asarray(stated, np.float32)
+        mains_db = np.full(n_channels, MAINS_FLOOR_DB, np.float32)
     if recording.has_scaleable_traces():
         noise = noise * np.abs(recording.get_channel_gains()).astype(np.float32)
 

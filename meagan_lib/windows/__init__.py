@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "contamination": ["isolated", "contaminated", "contamination_curves"],
-        "cutting": ["Isolation", "WindowConfig", "cut_windows"],
+        "cutting": ["Isolation", "WindowConfig", "cut_windows", "stored_fraction"],
         "detection": ["DetectionConfig", "filtered_traces", "require_detector", "segment_spans", "score_detection"],
         "features": ["shape_features"],
         "footprints": ["amplitude_decay", "delays", "noise_correlation"],

@@ -15,7 +15,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.distance import cdist
 
 from meagan_lib import InputError, choose
-from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256
+from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256, stored_around
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering, streaming
 from meagan_lib.windows.detection import DetectionConfig, KnownPeaks, depths, nearest, segment_spans, true_peaks
@@ -221,7 +221,9 @@ def stretches(
             split, between = split_in_time(  # what was recorded is divided, without the gaps
                 frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
             )
+            around = stored_around(recording, segment, found.frame, found.channel)
             holds = {  # of several reasons the first counts
+                Reason.NOT_STORED: around[:, 0] == around[:, 1],
                 Reason.OTHER_CHANNEL: (found.channel != config.channel) & (config.channel >= 0),
                 Reason.BAD_CHANNEL: bad[found.channel],
                 Reason.EDGE_OF_RECORDING: (frame < first + reach) | (frame + reach > end),
@@ -293,6 +295,17 @@ def _with_neighbours(
         yield here, active_neighbours(frame, channel, skip, skip + len(here.frame), adjacent, search.dead, search.guard)
 
 
+def stored_fraction(recording: sc.BaseRecording, windows: SpikeWindows) -> float:
+    """Return the fraction of the samples of its ``windows`` that a recording holds: 1 where none is invented."""
+    n, half, spans = 0, windows.n_samples // 2, segment_spans(recording)
+    for segment, (first, end) in enumerate(spans):
+        own = (windows.frame >= first) & (windows.frame < end)
+        frame = windows.frame[own] - first
+        around = stored_around(recording, segment, frame, windows.channel[own])
+        n += int(np.abs(around - frame[:, None]).clip(max=half).sum())
+    return n / max(2 * half * len(windows), 1)
+
+
 def cut_windows(
     recording: sc.BaseRecording,
     detection: DetectionConfig,
@@ -319,6 +332,7 @@ def cut_windows(
     (:func:`require_enough`); a recording that repeats itself (:func:`require_apart`).
     """
     config.require_channel(recording.get_num_channels())
+    detection = detection.within(recording)
     rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
     samples, longest = 2 * config.half_window(rate), int(np.diff(spans).max())
     if longest < samples:

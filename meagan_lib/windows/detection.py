@@ -1,7 +1,8 @@
 """From voltage to spikes: band-pass, robust noise level, negative peaks; and how well that finds known spikes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import scipy.signal
@@ -29,6 +30,21 @@ class DetectionConfig:
     """Depth of a negative peak in noise levels."""
     dead_time_ms: float = 0.5
     """A peak is the lowest sample of its channel within this time on both sides."""
+
+    def within(self, recording: sc.BaseRecording) -> Self:
+        """Clip the pass band to what survives in a compressed recording.
+
+        ``InputError``: nothing of the band does.
+        """
+        limit = recording.get_annotation("survives_hz")
+        if limit is None or self.band_hz[1] <= limit:
+            return self
+        if self.band_hz[0] >= limit:
+            raise InputError(
+                f"only what lies below {limit:g} Hz survives in this recording, and the pass band begins at "
+                f"{self.band_hz[0]:g} Hz: lower band_low_hz"
+            )
+        return replace(self, band_hz=(self.band_hz[0], limit))
 
     def band_at(self, sampling_rate_hz: float) -> tuple[float, float]:
         """Return the pass band in Hz at a given sampling rate."""
@@ -67,7 +83,8 @@ def filtered_traces(
 ) -> np.ndarray:
     """Return band-passed frames start … stop of a segment, float32 (frames, channels), in µV where known."""
     steps = np.empty((recording.get_num_channels(), stop - start), np.float32)
-    Bandpass(Stored(recording, segment), config.filter(recording.get_sampling_frequency())).fill(steps, start)
+    filter = config.within(recording).filter(recording.get_sampling_frequency())
+    Bandpass(Stored(recording, segment), filter).fill(steps, start)
     steps *= signs_and_gains(recording)[1][:, None]
     return steps.T
 

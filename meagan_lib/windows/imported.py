@@ -9,7 +9,9 @@ import h5py
 import numpy as np
 
 from meagan_lib import InputError
+from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
+from meagan_lib.recordings.formats import refuse_choice
 from meagan_lib.recordings.opening import locate
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
@@ -23,13 +25,14 @@ AMPLITUDE_UNITS = ("uV", "ADU", "normalised")
 DEFAULT = WindowConfig()
 
 
-def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> SpikeWindows:
-    """Open windows that others cut: of the catalogue by name, or of a file (``.npz``, ``.h5``, ``.hdf5``) by path.
+def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT, well: str | None = None) -> SpikeWindows:
+    """Open windows that others cut: of the catalogue by name, or of a file by path (``.npz``, ``.h5``, ``.bxr``).
 
     The file holds ``windows`` (n, samples) and ``sampling_rate_hz``; it may hold ``label`` (n,) (unit) and ``channel``
     (n,), both −1 where unknown, ``time_s`` (n,), ``pre_samples`` (sample of the peak; otherwise where most windows are
     lowest) and ``amplitude_unit`` (``uV``, ``ADU`` or ``normalised``; otherwise ``ADU``), in HDF5 as datasets or
-    attributes.
+    attributes. A ``.bxr`` is what BrainWave found: waveforms in µV, with times, channels (row · 64 + column) and units;
+    of several wells ``well`` picks one.
 
     They are split as ``config`` says: by time where ``time_s`` is given, and windows near a block's edge are left out
     (:func:`split_in_time`); otherwise by :func:`split_in_order`, with ``frame`` −1. How they were filtered is not
@@ -43,6 +46,9 @@ def open_windows(recording: str | Path, *, config: WindowConfig = DEFAULT) -> Sp
     entry = catalogue().get(str(recording))
     if entry is None:
         path = _find(recording)
+        if path.suffix.lower() == bxr.SUFFIX:
+            return _windows_from(_read_brainwave(path, well), [path], config)
+        refuse_choice(path.name, well=well)
         return _windows_from(_read_arrays(path), [path], config)
     if entry["open"] != "windows":
         others = {"spikes": "spike times", "photographs": "photographs"}
@@ -68,12 +74,18 @@ def _refuse_electrodes(recording: str | Path, config: WindowConfig) -> None:
         )
 
 
-def require_readable(recording: str | Path, config: WindowConfig = DEFAULT) -> None:
-    """Raise as :func:`open_windows` when a file is damaged or lacks an array; only its table of contents is read."""
+def require_readable(recording: str | Path, config: WindowConfig = DEFAULT, well: str | None = None) -> None:
+    """Raise as :func:`open_windows` when a file is damaged or lacks an array; the windows themselves are not read."""
     _refuse_electrodes(recording, config)
-    if str(recording) not in catalogue():
-        with _contents(_find(recording)):
-            pass
+    if str(recording) in catalogue():
+        return
+    path = _find(recording)
+    if path.suffix.lower() == bxr.SUFFIX:
+        bxr.read_results(path, well, waveforms=False)
+        return
+    refuse_choice(path.name, well=well)
+    with _contents(path):
+        pass
 
 
 def _find(recording: str | Path) -> Path:
@@ -115,6 +127,26 @@ def _read_arrays(path: Path) -> dict:
     with _contents(path) as (file, there):
         names = [name for name in (*WINDOWS_REQUIRED, *WINDOWS_OPTIONAL) if name in there]
         return {name: file[name][()] if name in file else file.attrs[name] for name in names}
+
+
+def _read_brainwave(path: Path, well: str | None) -> dict:
+    """Read the waveforms of a BXR file as the arrays of windows already cut."""
+    results = bxr.read_results(path, well)
+    if results.waveforms is None:
+        raise InputError(
+            f"{path.name} holds spike times and no waveforms: give it to notebook 05 (05_organoid_network.spikes), and "
+            f"the recording to notebook 01"
+        )
+    windows = results.waveforms * np.float32(results.gain_uv) + np.float32(results.offset_uv)
+    about = {} if results.pre_samples is None else {"pre_samples": results.pre_samples}
+    return about | {
+        "windows": windows,
+        "sampling_rate_hz": results.sampling_rate_hz,
+        "time_s": results.frame / results.sampling_rate_hz,
+        "channel": results.channel,
+        "label": results.unit,
+        "amplitude_unit": "uV",
+    }
 
 
 def _read_herdingspikes(path: Path, sorted_path: Path, sampling_rate_hz: float) -> dict:

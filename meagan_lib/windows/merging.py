@@ -89,22 +89,29 @@ def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     """Open what notebook 01 would read, of which only the header is read, or look whether windows are readable.
 
     ``InputError``: A recording or windows that cannot be opened, or that lack the neighbours or the channel asked for.
-    The simulated recording is not made, and None like windows.
+    The simulated recording is not made, and None like windows. What must be known of a compressed file is printed.
     """
+    from meagan_lib.recordings import bxr
     from meagan_lib.recordings.opening import SIMULATED, holds_windows, open_recording
     from meagan_lib.windows.cutting import WindowConfig, footprint_electrodes
     from meagan_lib.windows.imported import require_readable
+    from meagan_lib.workflow.graph import console
 
     recording = first["recording"]
     config = WindowConfig(neighbours=int(first.get("neighbours", 0)), channel=int(first.get("channel", -1)))
     if recording in SIMULATED:
         return None
     if holds_windows(recording):
-        return require_readable(recording, config)
+        require_readable(recording, config, first.get("well") or None)
+        if Path(recording).suffix.lower() == bxr.SUFFIX:
+            console.print(f"note: {Path(recording).name} {bxr.CAUTION}", soft_wrap=True)
+        return None
     source = open_recording(recording, **{choice: first.get(choice) or None for choice in ("well", "stream")})
     if config.channel != -1:
         config.require_channel(source.get_num_channels())
     footprint_electrodes(source, config)
+    for caution in source.get_annotation("cautions") or ():
+        console.print(f"note: {caution}", soft_wrap=True)
     return source
 
 

@@ -37,12 +37,13 @@ class Reason(IntEnum):
     FOOTPRINT_INCOMPLETE = 10
     LARGER_BESIDE = 11
     OTHER_CHANNEL = 12
+    NOT_STORED = 13
 
 
 OF_FOOTPRINTS = (Reason.FOOTPRINT_INCOMPLETE, Reason.LARGER_BESIDE)
 """Reasons that only windows of several electrodes have."""
-WHERE_ASKED = (*OF_FOOTPRINTS, Reason.OTHER_CHANNEL)
-"""Reasons that a run has only if it asks for it: named where there are such peaks."""
+WHERE_ASKED = (*OF_FOOTPRINTS, Reason.OTHER_CHANNEL, Reason.NOT_STORED)
+"""Reasons that not every run has: named where there are such peaks."""
 
 
 @dataclass(frozen=True)

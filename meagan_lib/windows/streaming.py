@@ -235,7 +235,7 @@ def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: i
             parts.append((peaks[: counts[0]][mine], amplitude[: counts[0]][mine], windows[: counts[1]].copy(), kept))
         return parts
 
-    held = 2 if search.around is None else 6  # bytes of a sample: with footprints what is filtered is kept, too
+    held = stored.dtype.itemsize + (0 if search.around is None else 4)  # with footprints what is filtered is kept, too
     step = max(SLAB_BYTES // (held * n_channels), 1)
     slab = -(-step // SEGMENT) * SEGMENT
     per_tile = TILE // LANES

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
@@ -76,7 +77,8 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(building, "chapters", lambda run: [])
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     monkeypatch.setattr(opening, "holds_windows", lambda recording: False)
-    monkeypatch.setattr(opening, "open_recording", lambda *_, **__: asked.append("opened"))
+    nothing_to_note = SimpleNamespace(get_annotation=lambda name: None)
+    monkeypatch.setattr(opening, "open_recording", lambda *_, **__: asked.append("opened") or nothing_to_note)
     hybrid = ({"spikes": 0, "units": [{"unit": 0, "spikes": 0}]}, [tmp_path / "hybrid.brw"])
     monkeypatch.setattr(writing, "paint_file", lambda *_: hybrid)
     reached = pd.DataFrame({"sorter": ["a", "a"], "unit": [0, 1], "depth": 5.0, "accuracy": 0.5, "recall": 0.5})
@@ -84,7 +86,7 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(sorters, "performance", lambda outcomes: reached.assign(precision=0.5))
     monkeypatch.setattr(sorters, "costs", lambda outcomes: reached.set_index("sorter"))
     monkeypatch.setattr(benchmark, "require_trained", lambda run, model: asked.append("weights"))
-    monkeypatch.setattr(network, "read_spikes", lambda path: asked.append("read"))
+    monkeypatch.setattr(network, "read_spikes", lambda path, well: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
     bundle = bundles.Bundle({}, None)
     (tmp_path / "theirs").mkdir()

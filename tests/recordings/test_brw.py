@@ -264,12 +264,11 @@ def test_a_missing_part_is_named(tmp_path):
         open_recording(tmp_path / "x.brw")
 
 
-@pytest.mark.parametrize("dataset, kind", [("WaveletBasedEncodedRaw", "wavelet"), ("EventsBasedSparseRaw", "events")])
-def test_compressed_brw_names_the_remedy(tmp_path, dataset, kind):
-    with h5py.File(tmp_path / "x.brw", "w") as file:
-        file["ExperimentSettings"] = "{}"
-        file[f"Well_A1/{dataset}"] = [1]
-    with pytest.raises(InputError, match=f"{kind}.*export it as raw with BrainWave"):
+def test_a_well_without_samples_names_the_remedy(tmp_path):
+    write_4(tmp_path / "x.brw", {"A1": [0]})
+    with h5py.File(tmp_path / "x.brw", "r+") as file:
+        file.move("Well_A1/Raw", "Well_A1/Other")
+    with pytest.raises(InputError, match="holds no samples of the well A1: export it as raw with BrainWave"):
         open_recording(tmp_path / "x.brw")
 
 
