@@ -3,13 +3,14 @@
 import errno
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
 from rich.table import Table
 
-from meagan_lib import ROOT, InputError
+from meagan_lib import ROOT, InputError, choose
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_study, resolve
 from meagan_lib.windows import merging
@@ -181,11 +182,56 @@ def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) ->
     console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
 
 
-@app.command("book")
-def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")] = "quick") -> None:
-    """Make the HTML book of a run: results/NAME/book."""
-    from meagan_lib.book import building
+@app.command()
+def bundle(
+    name: Annotated[str, typer.Argument(help="name of a finished run")],
+    out: Annotated[str, typer.Option(help="file to write; results/NAME/NAME.zip unless given")] = "",
+) -> None:
+    """Pack a run into one file that draws its figures, and makes its book, without the recording."""
+    from meagan_lib.book import bundling
 
+    path = Path(out or RESULTS / run_name(name))
+    path = path / f"{name}.zip" if path.is_dir() or not out else path
+    about = bundling.pack(run_name(name), path)
+    console.print(f"{path}, {path.stat().st_size / 1e6:.1f} MB", soft_wrap=True)
+    for words, those in (("in it", about["inside"]), ("not in it", about["left_out"])):
+        console.print(f"{words}: {'; '.join(those)}", soft_wrap=True)
+
+
+@app.command()
+def redraw(
+    bundle: Annotated[str, typer.Argument(help="a file that meagan bundle has made")],
+    out: Annotated[str, typer.Option(help="folder to write; BUNDLE_figures beside the bundle unless given")] = "",
+) -> None:
+    """Draw all figures of a bundle again, as PNG, SVG and data, without the recording."""
+    from meagan_lib.workflow import bundles
+
+    source = Path(bundle)
+    target = Path(out or source.with_name(f"{source.stem}_figures"))
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target} is no folder: give another --out")
+    with bundles.opened(source) as opened:
+        told = bundles.redraw(opened, target)
+        made_with = opened.about.get("made_with")
+    console.print(f"{len(told)} figures drawn in {target}, {len(told.same)} of them bit for bit those of the run")
+    if told.as_pictures:
+        console.print(f"as pictures, for no drawing function made them: {', '.join(told.as_pictures)}", soft_wrap=True)
+    if told.other and made_with != bundles.made_with():
+        console.print(f"the run was drawn with {made_with}, here there are {bundles.made_with()}", soft_wrap=True)
+    if told.failed:
+        raise InputError(bundles.failure(told))
+
+
+@app.command("book")
+def make_book(
+    name: Annotated[str, typer.Argument(help="name of a finished run, or a file of meagan bundle")] = "quick",
+    as_: Annotated[str, typer.Option("--name", help="what the run of a bundle is called here")] = "",
+) -> None:
+    """Make the HTML book of a run, or of a bundle: results/NAME/book."""
+    from meagan_lib.book import building, bundling
+
+    if name.endswith(".zip") or Path(name).is_file():
+        name = bundling.restore(Path(name), as_ and run_name(as_))
     if not (RESULTS / run_name(name)).is_dir():
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     with exclusive(name):
@@ -196,6 +242,25 @@ def make_book(name: Annotated[str, typer.Argument(help="name of a finished run")
     if not any(chapter.run == building.CONCEPTS for chapter in building.chapters(name)):
         words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
         console.print(words, soft_wrap=True)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="name of a finished run")],
+    to: Annotated[str, typer.Option(help="latex: figures, captions, tables, and a command for every number")] = "latex",
+    lang: Annotated[str, typer.Option(help="en or it: of axes, legends, captions and tables")] = "en",
+    out: Annotated[str, typer.Option(help="folder to write; results/NAME/latex unless given")] = "",
+) -> None:
+    """Write what a paper or a thesis takes of a run: a folder that LaTeX and Overleaf compile as it is."""
+    from meagan_lib.book import paper
+
+    choose("the format", to, ["latex"])
+    folder = Path(out) if out else RESULTS / run_name(name) / "latex"
+    n, lacking = paper.export(run_name(name), folder, lang)
+    for sentence in lacking:
+        console.print(sentence, soft_wrap=True)
+    where = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    console.print(f"{n} figures of run '{name}' with captions, tables and numbers: {where}/main.tex", soft_wrap=True)
 
 
 @app.command("sorters")

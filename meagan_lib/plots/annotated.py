@@ -10,8 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 
 
+@drawing
 def sorters(units: pd.DataFrame, means: pd.DataFrame, costs: pd.DataFrame, well: float = 0.8) -> Figure:
     """Draw the accuracy of each sorter by depth of the spikes, a dot for each unit, and its time and memory.
 
@@ -80,6 +82,7 @@ PAINTERS = {
 """What paints spikes: name, colour and marker."""
 
 
+@drawing
 def architectures(electrodes: int, samples: int) -> Figure:
     """Draw the two ways to paint: from z alone to trace and mask, and from a background to the same with a spike."""
     fig, axes = style.panel_grid(2, 1, 2.9)
@@ -114,6 +117,7 @@ def architectures(electrodes: int, samples: int) -> Figure:
     return fig
 
 
+@drawing
 def kinds_of_spikes(
     time_ms: np.ndarray, means: np.ndarray, counts: np.ndarray, unit: str, names: Sequence[str]
 ) -> Figure:
@@ -128,6 +132,7 @@ def kinds_of_spikes(
     return fig
 
 
+@drawing
 def footprints(
     time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str, names: Sequence[str], shown: int = 40
 ) -> Figure:
@@ -149,6 +154,7 @@ def footprints(
     return fig
 
 
+@drawing
 def told_apart(scores: pd.DataFrame, floor: str) -> Figure:
     """Draw how well two classifiers tell painted from real spikes, with 95 % intervals; the ``floor`` is shaded.
 

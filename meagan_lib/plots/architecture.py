@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, WIDTH
 
 ARROW = dict(arrowstyle="-|>", color="0.35", linewidth=0.9, shrinkA=0, shrinkB=0, mutation_scale=8)
@@ -31,6 +32,7 @@ def _labelled_box(axis: Axes, x: float, y: float, label: str, shape: str, colour
     axis.text(x, y - HALF[1] - 0.06, shape, ha="center", va="top", fontsize=7, color="0.35")
 
 
+@drawing
 def architecture(shapes: Mapping[str, Sequence[tuple[str, str]]], bypass: Mapping[str, tuple[str, str, int]]) -> Figure:
     """Draw networks as rows of boxes, from left to right.
 
@@ -67,6 +69,7 @@ def _extent(words: str, size: float) -> tuple[float, float]:
     return max(TextPath((0, 0), line, size=size).get_extents().width for line in lines) / 72, size * len(lines) / 55
 
 
+@drawing
 def butterfly(layers: Sequence[tuple[str, str, int]], waist: int, discriminator: Sequence[tuple[str, str]]) -> Figure:
     """Draw an autoencoder as an hourglass, from left to right; the height of a bar grows with √(number of values).
 

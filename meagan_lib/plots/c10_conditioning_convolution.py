@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import ARROW, DATA, DISCRIMINATOR, GENERATED, OTHER, SMALL, lesson_figure, one_legend
 from meagan_lib.plots.style import UNIT_COLOURS, light_grid, panel_title, set_ticks
 
@@ -14,6 +15,7 @@ KINDS = (DISCRIMINATOR, OTHER, GENERATED)
 """Colours of three ways to make a signal longer."""
 
 
+@drawing
 def units(time_ms: np.ndarray, spikes: Mapping[str, np.ndarray], unit: str) -> Figure:
     """Draw spikes (n, samples) of each unit, by title, and their mean."""
     fig = lesson_figure(1.9)
@@ -26,6 +28,7 @@ def units(time_ms: np.ndarray, spikes: Mapping[str, np.ndarray], unit: str) -> F
     return fig
 
 
+@drawing
 def generated(
     time_ms: np.ndarray, windows: Mapping[str, Sequence[np.ndarray]], titles: Sequence[str], means: np.ndarray
 ) -> Figure:
@@ -51,6 +54,7 @@ def generated(
     return fig
 
 
+@drawing
 def obedience(scores: Mapping[str, Mapping[str, np.ndarray]], real: Mapping[str, float], chance: float) -> Figure:
     """Draw scores (trainings,) of each way, a panel for each, beside real spikes; ``chance`` of the first."""
     fig = lesson_figure(2.5)
@@ -72,6 +76,7 @@ def obedience(scores: Mapping[str, Mapping[str, np.ndarray]], real: Mapping[str,
     return fig
 
 
+@drawing
 def between(time_ms: np.ndarray, windows: np.ndarray, means: Mapping[str, np.ndarray], unit: str, title: str) -> Figure:
     """Draw windows (n, samples) generated for a mixture of two labels, between the means (samples,) of both units."""
     fig = Figure(figsize=(4.4, 2.6), layout="constrained")
@@ -139,6 +144,7 @@ def _strided(axis: Axes, length: int, kernel: int, stride: int, padding: int) ->
     axis.axis("off")
 
 
+@drawing
 def up_and_down(length: int, kernel: int, stride: int, padding: int) -> Figure:
     """Draw a transposed convolution of so many inputs, and the convolution that leads back."""
     fig = lesson_figure(2.8)
@@ -151,6 +157,7 @@ def up_and_down(length: int, kernel: int, stride: int, padding: int) -> Figure:
     return fig
 
 
+@drawing
 def network_shapes(
     up: Sequence[tuple[int, int]], down: Sequence[tuple[int, int]], words: Sequence[str], layers: Sequence[str]
 ) -> Figure:
@@ -175,6 +182,7 @@ def network_shapes(
     return fig
 
 
+@drawing
 def copies(length: int, kernel: int, stride: int) -> Figure:
     """Draw the copies of a kernel that a transposed convolution puts, and how many overlap at each output."""
     fig = Figure(figsize=(SMALL[0], 2.9), layout="constrained")
@@ -187,6 +195,7 @@ def copies(length: int, kernel: int, stride: int) -> Figure:
     return fig
 
 
+@drawing
 def checkerboards(
     predicted: Mapping[str, float],
     measured: Mapping[str, np.ndarray],
@@ -224,6 +233,7 @@ def checkerboards(
     return fig
 
 
+@drawing
 def confusions(tables: Mapping[str, np.ndarray], units: Sequence[str], xlabel: str) -> Figure:
     """Draw fractions (asked, classified) of windows of each unit that a classifier takes for each, by title."""
     fig = lesson_figure(2.6)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, OTHER, SMALL, lesson_figure, one_legend
 from meagan_lib.plots.style import SERIES, UNIT_COLOURS, light_grid, panel_title, set_rows
 
@@ -21,6 +22,7 @@ def _contours(axis: Axes, surface: Surface, minimum: Sequence[float]) -> None:
     axis.set(xlim=x[[0, -1]], ylim=y[[0, -1]], xlabel="$w_1$", ylabel="$w_2$")
 
 
+@drawing
 def patterns(
     surface: Surface, minimum: Sequence[float], paths: Mapping[str, np.ndarray], errors: Mapping[str, tuple]
 ) -> Figure:
@@ -37,6 +39,7 @@ def patterns(
     return fig
 
 
+@drawing
 def one_rate(surface: Surface, minimum: Sequence[float], path: np.ndarray, title: str) -> Figure:
     """Draw the path (steps, 2) that one learning rate takes over the error."""
     fig = Figure(figsize=(SMALL[0], 3), layout="constrained")
@@ -49,6 +52,7 @@ def one_rate(surface: Surface, minimum: Sequence[float], path: np.ndarray, title
     return fig
 
 
+@drawing
 def optimisers(
     surface: Surface, minimum: Sequence[float], paths: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]
 ) -> Figure:
@@ -69,6 +73,7 @@ def optimisers(
     return fig
 
 
+@drawing
 def schedules(
     rates: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray], predicted: Mapping[str, np.ndarray]
 ) -> Figure:
@@ -86,6 +91,7 @@ def schedules(
     return fig
 
 
+@drawing
 def early_stopping(
     step: np.ndarray, train: np.ndarray, validation: np.ndarray, stops: Mapping[int, Sequence[tuple[int, int]]]
 ) -> Figure:
@@ -116,6 +122,7 @@ def early_stopping(
     return fig
 
 
+@drawing
 def patience(step: np.ndarray, validation: np.ndarray, stop: int, kept: int, title: str) -> Figure:
     """Draw validation errors (steps,) up to the ``stop``, what would have followed, and which weights are kept."""
     fig = Figure(figsize=SMALL, layout="constrained")
@@ -129,6 +136,7 @@ def patience(step: np.ndarray, validation: np.ndarray, stop: int, kept: int, tit
     return fig
 
 
+@drawing
 def sweep(scores: Mapping[str, np.ndarray], base: str, reach: float, what: str) -> Figure:
     """Draw scores (seeds,) of cases, a row for each, beside the mean of the case ``base`` and the ``reach``."""
     fig = lesson_figure(0.23 * len(scores) + 1)

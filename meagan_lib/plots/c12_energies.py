@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, OTHER, lesson_figure, one_legend
 from meagan_lib.plots.style import panel_title
 
@@ -34,6 +35,7 @@ def _points(axis: Axes, points: np.ndarray, density: np.ndarray, extent: float, 
     axis.set(xlim=(-extent, extent), ylim=(-extent, extent))
 
 
+@drawing
 def landscape(energy: np.ndarray, densities: Mapping[str, np.ndarray], extent: float) -> Figure:
     """Draw an energy (side, side) and the Gibbs densities that it has at some temperatures, by title."""
     fig = lesson_figure(2.2)
@@ -48,6 +50,7 @@ def landscape(energy: np.ndarray, densities: Mapping[str, np.ndarray], extent: f
     return fig
 
 
+@drawing
 def chains(points: np.ndarray, density: np.ndarray, extent: float, title: str) -> Figure:
     """Draw points (n, 2) that Langevin steps reached, over the density (side, side) that they should have."""
     fig = Figure(figsize=(4.2, 3.2), layout="constrained")
@@ -59,6 +62,7 @@ def chains(points: np.ndarray, density: np.ndarray, extent: float, title: str) -
     return fig
 
 
+@drawing
 def langevin(
     shown: Mapping[str, np.ndarray],
     density: np.ndarray,
@@ -94,6 +98,7 @@ def langevin(
     return fig
 
 
+@drawing
 def learned(
     true: np.ndarray,
     densities: Mapping[str, np.ndarray],
@@ -118,6 +123,7 @@ def learned(
     return fig
 
 
+@drawing
 def discriminators(
     energies: Mapping[str, np.ndarray], extent: float, x: np.ndarray, cuts: Mapping[str, np.ndarray]
 ) -> Figure:
@@ -136,6 +142,7 @@ def discriminators(
     return fig
 
 
+@drawing
 def accepted(shown: Mapping[str, np.ndarray], density: np.ndarray, extent: float) -> Figure:
     """Draw points (n, 2) by title over the density (side, side) of the data."""
     fig = lesson_figure(3.0)
@@ -145,6 +152,7 @@ def accepted(shown: Mapping[str, np.ndarray], density: np.ndarray, extent: float
     return fig
 
 
+@drawing
 def windows(
     time_ms: np.ndarray, examples: Mapping[str, np.ndarray], energies: Mapping[str, Sequence[np.ndarray]], unit: str
 ) -> Figure:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import ARROW, DATA, DISCRIMINATOR, GENERATED, SMALL, lesson_figure, one_legend
 from meagan_lib.plots.style import SERIES, panel_title
 
@@ -33,6 +34,7 @@ def _network(axis: Axes, layers: Sequence[int], off: Sequence[tuple[int, int]] =
     axis.axis("off")
 
 
+@drawing
 def deep_network(layers: Sequence[int]) -> Figure:
     """Draw a fully connected network with so many neurons in each layer (figure 1.1 of the thesis)."""
     fig = lesson_figure(3.4)
@@ -45,6 +47,7 @@ def deep_network(layers: Sequence[int]) -> Figure:
     return fig
 
 
+@drawing
 def neuron_sketch() -> Figure:
     """Draw a neuron with three inputs: weights, sum, threshold, activation function (figure 1.2 of the thesis)."""
     fig = lesson_figure(2.2)
@@ -78,6 +81,7 @@ def neuron_sketch() -> Figure:
     return fig
 
 
+@drawing
 def activations(h: np.ndarray, values: Mapping[str, np.ndarray], slopes: Mapping[str, np.ndarray]) -> Figure:
     """Draw activation functions, at most eleven, and their derivatives at ``h`` (n,) (figure 1.3 of the thesis)."""
     fig = lesson_figure(3.4)
@@ -95,6 +99,7 @@ def activations(h: np.ndarray, values: Mapping[str, np.ndarray], slopes: Mapping
     return fig
 
 
+@drawing
 def neuron(x: np.ndarray, output: np.ndarray, weight: float, threshold: float, activation: str) -> Figure:
     """Draw the ``output`` (n,) of a neuron with one input ``x`` (n,), and where the weighted input is the threshold."""
     fig = Figure(figsize=SMALL, layout="constrained")
@@ -107,6 +112,7 @@ def neuron(x: np.ndarray, output: np.ndarray, weight: float, threshold: float, a
     return fig
 
 
+@drawing
 def xor(maps: Mapping[str, np.ndarray], x: np.ndarray, target: np.ndarray, solved: Mapping[int, float]) -> Figure:
     """Draw what two networks answer all over the plane, and the fraction of trainings that solve XOR.
 
@@ -171,6 +177,7 @@ def _convolution(axis: Axes, n: int, layers: Sequence[Layer]) -> None:
     axis.spines["left"].set_visible(False)
 
 
+@drawing
 def convolutions(n: int, nets: Mapping[str, Sequence[Layer]]) -> Figure:
     """Draw what one output of each of two convolutional networks sees of ``n`` inputs."""
     fig = lesson_figure(2.5)
@@ -180,6 +187,7 @@ def convolutions(n: int, nets: Mapping[str, Sequence[Layer]]) -> Figure:
     return fig
 
 
+@drawing
 def convolution(n: int, layers: Sequence[Layer]) -> Figure:
     """Draw what one output of a convolutional network sees of ``n`` inputs."""
     fig = lesson_figure(2.4, 4)
@@ -189,6 +197,7 @@ def convolution(n: int, layers: Sequence[Layer]) -> Figure:
     return fig
 
 
+@drawing
 def recurrence(recalled: Mapping[int, np.ndarray]) -> Figure:
     """Draw a recurrent layer unrolled in time, and which bits of the past it remembers.
 
@@ -218,6 +227,7 @@ def recurrence(recalled: Mapping[int, np.ndarray]) -> Figure:
     return fig
 
 
+@drawing
 def dropout(
     layers: Sequence[int], off: Sequence[tuple[int, int]], p: float, sums: np.ndarray, without: float
 ) -> Figure:
@@ -240,6 +250,7 @@ def dropout(
     return fig
 
 
+@drawing
 def batch_norm(gains: Sequence[float], spreads: Mapping[str, np.ndarray]) -> Figure:
     """Draw the standard deviation of activations layer by layer, (gains, layers) by title, a line for each gain."""
     fig = lesson_figure(2.3)
@@ -255,6 +266,7 @@ def batch_norm(gains: Sequence[float], spreads: Mapping[str, np.ndarray]) -> Fig
     return fig
 
 
+@drawing
 def logits_of_two_networks(is_real: np.ndarray, logits: Mapping[str, np.ndarray], auc: Mapping[str, float]) -> Figure:
     """Draw histograms of the ``logits`` (n,) of real and of other windows, for each network."""
     fig = lesson_figure(2.2)

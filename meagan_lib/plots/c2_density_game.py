@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from scipy.stats import gaussian_kde
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import (
     ARROW,
     DATA,
@@ -22,6 +23,7 @@ from meagan_lib.plots.lessons import (
 from meagan_lib.plots.style import WIDTH, panel_title
 
 
+@drawing
 def gan_sketch() -> Figure:
     """Draw generator, data and discriminator, and the gradient between them (figure 1.4 of the thesis)."""
     fig = lesson_figure(2.3)
@@ -55,6 +57,7 @@ def gan_sketch() -> Figure:
     return fig
 
 
+@drawing
 def towards_the_best(x: np.ndarray, p: np.ndarray, q: np.ndarray, steps: Sequence[int], logits: np.ndarray) -> Figure:
     """Draw a discriminator at several steps of its training beside the best one.
 
@@ -75,6 +78,7 @@ def towards_the_best(x: np.ndarray, p: np.ndarray, q: np.ndarray, steps: Sequenc
     return fig
 
 
+@drawing
 def value_of_game(
     x: np.ndarray, p: np.ndarray, q: np.ndarray, distances: np.ndarray, values: np.ndarray, distance: float, title: str
 ) -> Figure:
@@ -94,6 +98,7 @@ def value_of_game(
     return fig
 
 
+@drawing
 def phases(
     grid: np.ndarray,
     p: np.ndarray,
@@ -128,6 +133,7 @@ def phases(
     return fig
 
 
+@drawing
 def transform(
     x: np.ndarray,
     cdf: np.ndarray,
@@ -189,6 +195,7 @@ def _plane(axis: Axes, limit: float, title: str) -> None:
     panel_title(axis, title)
 
 
+@drawing
 def circles(paths: Mapping[str, np.ndarray], limit: float) -> Figure:
     """Draw the game V = θψ by order of the steps, each (steps, 2) a path in the plane, and the radius over the steps.
 
@@ -207,6 +214,7 @@ def circles(paths: Mapping[str, np.ndarray], limit: float) -> Figure:
     return fig
 
 
+@drawing
 def remedies(
     paths: Mapping[str, Mapping[str, np.ndarray]], distances: Mapping[str, Mapping[str, np.ndarray]], limit: float
 ) -> Figure:
@@ -229,6 +237,7 @@ def remedies(
     return fig
 
 
+@drawing
 def bilinear(paths: Mapping[str, np.ndarray], limit: float, titles: Mapping[str, str]) -> Figure:
     """Draw both orders of the game V = θψ for some rates: paths (steps, 2), with a title for each."""
     fig = Figure(figsize=(4.4, 3.1), layout="constrained")
@@ -240,6 +249,7 @@ def bilinear(paths: Mapping[str, np.ndarray], limit: float, titles: Mapping[str,
     return fig
 
 
+@drawing
 def trained_circles(games: Mapping[str, np.ndarray], colours: Sequence[str] = (OTHER, GENERATED, "0.35")) -> Figure:
     """Draw trained GANs in the plane of two players, by title: (steps, 2, trainings), a colour for each training.
 
@@ -259,6 +269,7 @@ def trained_circles(games: Mapping[str, np.ndarray], colours: Sequence[str] = (O
     return fig
 
 
+@drawing
 def troughs(real: np.ndarray, gaussian: np.ndarray, edges: np.ndarray, logit: np.ndarray, unit: str) -> Figure:
     """Draw histograms of the troughs of real windows and of draws, and the log-ratio of the two.
 

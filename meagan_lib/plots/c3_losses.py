@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, OTHER, lesson_figure, one_legend, two_densities
 from meagan_lib.plots.style import panel_title
 
@@ -15,6 +16,7 @@ LOSS_COLOURS = {"minimax": OTHER, "non_saturating": DATA}
 LOSS_WORDS = {"minimax": "$\\log(1 - D)$", "non_saturating": "$-\\log D$"}
 
 
+@drawing
 def two_losses(d: np.ndarray, values: Mapping[str, np.ndarray], slopes: Mapping[str, np.ndarray]) -> Figure:
     """Draw the losses of a generator and their slopes with respect to the logit, (n,) each, against D(G(z))."""
     fig = lesson_figure(2.5)
@@ -31,6 +33,7 @@ def two_losses(d: np.ndarray, values: Mapping[str, np.ndarray], slopes: Mapping[
     return fig
 
 
+@drawing
 def gradients_while_d_learns(
     by_logit: Mapping[str, Sequence[float]], by_weights: Mapping[str, Sequence[float]]
 ) -> Figure:
@@ -46,6 +49,7 @@ def gradients_while_d_learns(
     return fig
 
 
+@drawing
 def six_losses(logit: np.ndarray, curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Draw losses against the logit (n,): by title, what D pays for a real and a generated window, and what G pays."""
     fig = lesson_figure(3.6)
@@ -61,6 +65,7 @@ def six_losses(logit: np.ndarray, curves: Mapping[str, Mapping[str, np.ndarray]]
     return fig
 
 
+@drawing
 def soft_label(logit: np.ndarray, loss: np.ndarray, label: float) -> Figure:
     """Draw the discriminator's ``loss`` (n,) for one label against the ``logit``, and where it is lowest."""
     fig = Figure(figsize=(4.4, 2.4), layout="constrained")
@@ -74,6 +79,7 @@ def soft_label(logit: np.ndarray, loss: np.ndarray, label: float) -> Figure:
     return fig
 
 
+@drawing
 def soft_labels(
     x: np.ndarray, p: np.ndarray, q: np.ndarray, trained: Mapping[str, np.ndarray], best: Mapping[str, np.ndarray]
 ) -> Figure:
@@ -90,6 +96,7 @@ def soft_labels(
     return fig
 
 
+@drawing
 def gradients_for_two_generators(d: Mapping[str, np.ndarray]) -> Figure:
     """Draw the slopes of both losses while D learns, from its mean output D(G(z)) (steps,) for each generator."""
     fig = lesson_figure(2.7)

@@ -8,6 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, lesson_figure, one_legend
 from meagan_lib.plots.style import panel_title
 
@@ -36,6 +37,7 @@ def _game(axis: Axes, points: np.ndarray, logits: np.ndarray, centres: np.ndarra
     _points(axis, points, centres, radius, title)
 
 
+@drawing
 def point_sets(sets: Mapping[str, np.ndarray], centres: np.ndarray, radius: float) -> Figure:
     """Draw sets of points (n, 2), by title, over the modes: circles of the ``radius`` around ``centres`` (modes, 2)."""
     fig = lesson_figure(2.35)
@@ -47,6 +49,7 @@ def point_sets(sets: Mapping[str, np.ndarray], centres: np.ndarray, radius: floa
     return fig
 
 
+@drawing
 def games(shown: Mapping[str, tuple[np.ndarray, np.ndarray]], centres: np.ndarray, radius: float) -> Figure:
     """Draw several games side by side, by title: generated points (n, 2), over the logits (side, side) of D."""
     fig = lesson_figure(1.9)
@@ -56,6 +59,7 @@ def games(shown: Mapping[str, tuple[np.ndarray, np.ndarray]], centres: np.ndarra
     return fig
 
 
+@drawing
 def one_game(points: np.ndarray, logits: np.ndarray, centres: np.ndarray, radius: float, title: str) -> Figure:
     """Draw one game: generated points (n, 2), over the logits (side, side) of D."""
     fig = Figure(figsize=(4.4, 3.2), layout="constrained")
@@ -68,6 +72,7 @@ def one_game(points: np.ndarray, logits: np.ndarray, centres: np.ndarray, radius
     return fig
 
 
+@drawing
 def histories(shown: Mapping[str, tuple[np.ndarray, ...]], n_modes: int) -> Figure:
     """Draw modes covered, quality and loss of D over the steps, a column for each game and a line for each training.
 
@@ -90,6 +95,7 @@ def histories(shown: Mapping[str, tuple[np.ndarray, ...]], n_modes: int) -> Figu
     return fig
 
 
+@drawing
 def clusters(
     time_ms: np.ndarray, waveforms: np.ndarray, held_out: np.ndarray, generated: Mapping[str, np.ndarray]
 ) -> Figure:

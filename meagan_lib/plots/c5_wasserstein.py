@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, OTHER, lesson_figure, one_legend, two_densities
 from meagan_lib.plots.style import panel_title
 
 
+@drawing
 def parallel_lines(
     theta: np.ndarray,
     theory: Mapping[str, np.ndarray],
@@ -47,6 +49,7 @@ def parallel_lines(
     return fig
 
 
+@drawing
 def two_lines_blurred(x: np.ndarray, p: np.ndarray, q: np.ndarray, title: str) -> Figure:
     """Draw the densities ``p`` and ``q`` (n,) of two blurred lines, seen from their end."""
     fig = Figure(figsize=(4.4, 2.4), layout="constrained")
@@ -58,6 +61,7 @@ def two_lines_blurred(x: np.ndarray, p: np.ndarray, q: np.ndarray, title: str) -
     return fig
 
 
+@drawing
 def critics(
     x: np.ndarray,
     p: np.ndarray,
@@ -100,6 +104,7 @@ def critics(
     return fig
 
 
+@drawing
 def gains(
     real: np.ndarray,
     scaled: Mapping[str, np.ndarray],

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, GENERATED, OTHER, lesson_figure
 from meagan_lib.plots.style import panel_title
 
@@ -17,6 +18,7 @@ GANS = (OTHER, GENERATED)
 PI_TICKS = dict(ticks=[0, np.pi / 2, np.pi], labels=["0", "π/2", "π"])
 
 
+@drawing
 def sinusoid_data(
     x: np.ndarray,
     curves: np.ndarray,
@@ -51,6 +53,7 @@ def _stack(axis: Axes, x: np.ndarray, curves: np.ndarray, colour: str) -> None:
     axis.axis("off")
 
 
+@drawing
 def generated_curves(x: np.ndarray, gans: Mapping[str, np.ndarray], epochs: np.ndarray, real: np.ndarray) -> Figure:
     """Draw curves (epochs, n, 64) that each of two GANs generates at some ``epochs``, beside ``real`` ones (n, 64)."""
     fig = lesson_figure(4.4)
@@ -65,6 +68,7 @@ def generated_curves(x: np.ndarray, gans: Mapping[str, np.ndarray], epochs: np.n
     return fig
 
 
+@drawing
 def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, quality: Sequence[float]) -> Figure:
     """Draw one frame of an animation: curves (n, 64) of each of two GANs at an epoch, with their ``quality``."""
     fig = lesson_figure(3.2, 4.6)
@@ -75,6 +79,7 @@ def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, 
     return fig
 
 
+@drawing
 def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Draw accuracies, quality and coverage of two GANs in training, a line for each training.
 
@@ -111,6 +116,7 @@ def gan_history(gans: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     return fig
 
 
+@drawing
 def curve_fits(x: np.ndarray, curves: np.ndarray, explained: np.ndarray, title: str, second: bool) -> Figure:
     """Draw six curves (n, 64) of one generator, and how much of each curve's variance its sinusoid explains (n,)."""
     fig = lesson_figure(3, 4)
@@ -124,6 +130,7 @@ def curve_fits(x: np.ndarray, curves: np.ndarray, explained: np.ndarray, title: 
     return fig
 
 
+@drawing
 def frequency_phase(b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]) -> Figure:
     """Draw frequencies b and phases c of sinusoids: of the data, then of two GANs; histograms below.
 
@@ -158,6 +165,7 @@ def frequency_phase(b: Mapping[str, np.ndarray], c: Mapping[str, np.ndarray]) ->
     return fig
 
 
+@drawing
 def mean_waveform(x: np.ndarray, expected: np.ndarray, mean: np.ndarray, label: str) -> Figure:
     """Draw the mean (64,) of what a generator gives over the ``expected`` one of the data."""
     fig = lesson_figure(1.8, 4)
@@ -169,6 +177,7 @@ def mean_waveform(x: np.ndarray, expected: np.ndarray, mean: np.ndarray, label: 
     return fig
 
 
+@drawing
 def planted_collapse(
     time_ms: np.ndarray,
     mean: Mapping[str, np.ndarray],

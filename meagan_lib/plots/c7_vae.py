@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, lesson_figure
 from meagan_lib.plots.style import SERIES, panel_title
 
 
+@drawing
 def latent_spaces(
     time_ms: np.ndarray,
     factors: np.ndarray,
@@ -53,6 +55,7 @@ def latent_spaces(
     return fig
 
 
+@drawing
 def latent_walk(time_ms: np.ndarray, mu: np.ndarray, z: tuple[float, float], curve: np.ndarray) -> Figure:
     """Draw where ``z`` lies among the ``mu`` (n, 2) of curves, and the curve (samples,) that is decoded from it."""
     fig = lesson_figure(2.2, 4)
@@ -66,6 +69,7 @@ def latent_walk(time_ms: np.ndarray, mu: np.ndarray, z: tuple[float, float], cur
     return fig
 
 
+@drawing
 def gradient_errors(draws: np.ndarray, error: Mapping[str, np.ndarray]) -> Figure:
     """Draw the relative error (sizes,) of estimates of a gradient, by how many ``draws`` (sizes,) they use."""
     fig = lesson_figure(2.6)
@@ -83,6 +87,7 @@ def gradient_errors(draws: np.ndarray, error: Mapping[str, np.ndarray]) -> Figur
     return fig
 
 
+@drawing
 def latent_paths(
     fraction: np.ndarray,
     length: Mapping[str, np.ndarray],
@@ -118,6 +123,7 @@ def latent_paths(
     return fig
 
 
+@drawing
 def rate_distortion(
     beta: np.ndarray,
     kl: np.ndarray,
@@ -158,6 +164,7 @@ def rate_distortion(
     return fig
 
 
+@drawing
 def denoising_fields(
     points: np.ndarray, at: np.ndarray, learned: Mapping[float, np.ndarray], exact: Mapping[float, np.ndarray]
 ) -> Figure:
@@ -186,6 +193,7 @@ def denoising_fields(
     return fig
 
 
+@drawing
 def moved_points(points: np.ndarray, moved: np.ndarray, title: str) -> Figure:
     """Draw points (n, 2) where they have been ``moved`` to, over the data (m, 2)."""
     fig = lesson_figure(2.8, 4)
@@ -198,6 +206,7 @@ def moved_points(points: np.ndarray, moved: np.ndarray, title: str) -> Figure:
     return fig
 
 
+@drawing
 def sparse_codes(
     weight: np.ndarray,
     active: np.ndarray,
@@ -238,6 +247,7 @@ def sparse_codes(
     return fig
 
 
+@drawing
 def mean_and_median(
     x: np.ndarray,
     y: np.ndarray,

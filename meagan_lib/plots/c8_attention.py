@@ -7,10 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import ARROW, DATA, DISCRIMINATOR, GENERATED, OTHER, lesson_figure
 from meagan_lib.plots.style import BLANK, SERIES, panel_title
 
 
+@drawing
 def effective_keys(widths: np.ndarray, number: Mapping[str, Sequence[float]], keys: int) -> Figure:
     """Draw the effective number of ``keys`` that a query attends to, by the width (n,) of queries and keys."""
     fig = lesson_figure(2.3)
@@ -26,6 +28,7 @@ def effective_keys(widths: np.ndarray, number: Mapping[str, Sequence[float]], ke
     return fig
 
 
+@drawing
 def position_products(encoding: np.ndarray, products: np.ndarray) -> Figure:
     """Draw a positional encoding (positions, width), and products (positions, positions) of positions by their lag."""
     fig = lesson_figure(2.5)
@@ -41,6 +44,7 @@ def position_products(encoding: np.ndarray, products: np.ndarray) -> Figure:
     return fig
 
 
+@drawing
 def products_with(products: np.ndarray, position: int) -> Figure:
     """Draw products (positions,) of one position with all, as a fraction of the largest."""
     fig = lesson_figure(2.4, 4)
@@ -59,6 +63,7 @@ def _counts(axis: Axes, counts: np.ndarray, colour: str) -> Axes:
     return axis.twinx()
 
 
+@drawing
 def burst_attention(
     counts: np.ndarray,
     onset: int,
@@ -102,6 +107,7 @@ def burst_attention(
     return fig
 
 
+@drawing
 def bin_attention(counts: np.ndarray, query: int, weights: np.ndarray, largest: float) -> Figure:
     """Draw what one bin attends to: weights (bins,) over spike counts (bins,), on a scale up to ``largest``."""
     fig = lesson_figure(2.4, 4)
@@ -115,6 +121,7 @@ def bin_attention(counts: np.ndarray, query: int, weights: np.ndarray, largest: 
     return fig
 
 
+@drawing
 def onsets_found(found: Mapping[str, Sequence[float]], cases: int, best: float, chance: float) -> Figure:
     """Draw the fraction of onsets found by each network among ``cases``, in order and shuffled, with 95 % intervals."""
     fig = lesson_figure(2.2)
@@ -132,6 +139,7 @@ def onsets_found(found: Mapping[str, Sequence[float]], cases: int, best: float, 
     return fig
 
 
+@drawing
 def two_kinds_of_positions(lags: np.ndarray, starts: Sequence[int], by_lag: Mapping[str, np.ndarray]) -> Figure:
     """Draw the product of one query at each of ``starts`` with one key by its lag: (starts, lags) for each kind."""
     fig = lesson_figure(2.4)
@@ -147,6 +155,7 @@ def two_kinds_of_positions(lags: np.ndarray, starts: Sequence[int], by_lag: Mapp
     return fig
 
 
+@drawing
 def turned_pair(query: np.ndarray, key: np.ndarray, positions: tuple[int, int], title: str) -> Figure:
     """Draw a pair of components of a query (2,) and of a key (2,), each at its position, as arrows."""
     fig = lesson_figure(2.8, 4)
@@ -164,6 +173,7 @@ def turned_pair(query: np.ndarray, key: np.ndarray, positions: tuple[int, int], 
     return fig
 
 
+@drawing
 def late_clock(first: np.ndarray, found: Mapping[str, np.ndarray], cases: int, chance: float, bins: int) -> Figure:
     """Draw the fraction of onsets found, by the position (n,) of the first bin, with 95 % intervals of ``cases``."""
     fig = lesson_figure(2.2)
@@ -180,6 +190,7 @@ def late_clock(first: np.ndarray, found: Mapping[str, np.ndarray], cases: int, c
     return fig
 
 
+@drawing
 def causal_mask(maps: Mapping[str, np.ndarray], moves: Mapping[str, np.ndarray], changed_from: int) -> Figure:
     """Draw mean weights (queries, keys) of two networks, and how far a changed future moves their logits (bins,)."""
     fig = lesson_figure(2.6)
@@ -200,6 +211,7 @@ def causal_mask(maps: Mapping[str, np.ndarray], moves: Mapping[str, np.ndarray],
     return fig
 
 
+@drawing
 def residual_connections(depths: np.ndarray, measured: Mapping[str, np.ndarray]) -> Figure:
     """Draw gradient at the input and likeness of tokens by the number of blocks.
 

@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.lessons import DATA, DISCRIMINATOR, GENERATED, lesson_figure
 from meagan_lib.plots.style import SERIES, panel_title
 
 
+@drawing
 def flow_paths(paths: Mapping[str, np.ndarray], curvature: Mapping[str, float]) -> Figure:
     """Draw paths (times, n, 2) of points from t = 0 to t = 1, and how curved they are."""
     fig = lesson_figure(2.6)
@@ -30,6 +32,7 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str = GENERATED, size: float 
     axis.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
 
 
+@drawing
 def flow_snapshots(paths: Mapping[str, np.ndarray]) -> Figure:
     """Draw points on paths (times, n, 2) at five times, a row for each flow."""
     fig = lesson_figure(3.2)
@@ -43,6 +46,7 @@ def flow_snapshots(paths: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
+@drawing
 def flow_frame(paths: Mapping[str, np.ndarray], k: int) -> Figure:
     """Draw one frame of an animation: points on paths (times, n, 2) at the k-th time, and the way of some of them."""
     fig = lesson_figure(3.5)
@@ -56,6 +60,7 @@ def flow_frame(paths: Mapping[str, np.ndarray], k: int) -> Figure:
     return fig
 
 
+@drawing
 def few_steps(path: np.ndarray, title: str) -> Figure:
     """Draw where points end after the steps of ``path`` (steps + 1, n, 2), and the way of 25 of them."""
     fig = lesson_figure(3, 4)
@@ -69,6 +74,7 @@ def few_steps(path: np.ndarray, title: str) -> Figure:
     return fig
 
 
+@drawing
 def schedules(alpha_bar: Mapping[str, np.ndarray], clouds: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Draw what is left of the data after each step of a diffusion, and points at some of them.
 
@@ -104,6 +110,7 @@ def _distances(axis: Axes, steps: np.ndarray, distance: Mapping[str, np.ndarray]
     axis.xaxis.minorticks_off()
 
 
+@drawing
 def steps_distances(
     steps: np.ndarray, distance: Mapping[str, np.ndarray], levels: Mapping[str, float], clouds: Mapping[str, np.ndarray]
 ) -> Figure:
@@ -134,6 +141,7 @@ def steps_distances(
     return fig
 
 
+@drawing
 def guidance(
     weights: np.ndarray, measured: Mapping[str, np.ndarray], clouds: Mapping[str, Mapping[str, np.ndarray]]
 ) -> Figure:
@@ -171,6 +179,7 @@ def guided_points(axis: Axes, clouds: Mapping[str, np.ndarray], size: float = 2.
     axis.set(aspect="equal", xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
 
 
+@drawing
 def one_weight(clouds: Mapping[str, np.ndarray], title: str) -> Figure:
     """Draw points (·, 2) of two shapes, drawn with one weight of guidance."""
     fig = lesson_figure(3.2, 4)
@@ -182,6 +191,7 @@ def one_weight(clouds: Mapping[str, np.ndarray], title: str) -> Figure:
     return fig
 
 
+@drawing
 def window_steps(
     steps: np.ndarray,
     distance: Mapping[str, np.ndarray],

@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
 from meagan_lib.plots.annotated import PAINTERS
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, SERIES, Source
 
 DETECTORS = {"threshold": Source("threshold", COLOURS["real"], "D")} | PAINTERS
 """The threshold, and what the training spikes of a detector were painted by: name, colour and marker."""
 
 
+@drawing
 def recall_curves(
     rates: np.ndarray,
     curves: Mapping[str, Mapping[str, np.ndarray]],
@@ -53,6 +55,7 @@ def recall_curves(
     return fig
 
 
+@drawing
 def recall_by_depth(table: pd.DataFrame) -> Figure:
     """Draw recall by depth for each painter: a row of panels for each recording, one for each number of cut spikes.
 
@@ -92,6 +95,7 @@ def recall_by_depth(table: pd.DataFrame) -> Figure:
     return fig
 
 
+@drawing
 def agreement(depths: Mapping[str, np.ndarray], threshold: float, scores: pd.DataFrame | None = None) -> Figure:
     """Draw how deep the spikes are that threshold and detector found, both or either alone; and what is true of it.
 
@@ -129,6 +133,7 @@ def agreement(depths: Mapping[str, np.ndarray], threshold: float, scores: pd.Dat
     return fig
 
 
+@drawing
 def missed(time_ms: np.ndarray, footprints: np.ndarray, names: Sequence[str], threshold: float) -> Figure:
     """Draw spikes (n, electrodes, samples) in noise levels that a threshold missed, and their mean: a panel each.
 

@@ -8,9 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, LABELS, SOURCES, UNITS, WIDTH, Arrays, Measured
 
 
+@drawing
 def distance_to_train(distances: Arrays) -> Figure:
     """Draw the distribution of the distances (n,) of each source to the nearest training window."""
     fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
@@ -27,6 +29,7 @@ def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(values), (np.arange(len(values)) + 0.5) / len(values)
 
 
+@drawing
 def feature_marginals(features: Mapping[str, Arrays], unit: str) -> Figure:
     """Draw histograms of shape features (n,): source → feature (of ``features.shape_features``) → values."""
     names = {
@@ -58,6 +61,7 @@ def feature_marginals(features: Mapping[str, Arrays], unit: str) -> Figure:
     return fig
 
 
+@drawing
 def spectra(frequency_hz: np.ndarray, power: Arrays, middle: np.ndarray, floor: np.ndarray, unit: str) -> Figure:
     """Draw the mean power (frequencies,) by source, and its log-ratio to the real one.
 
@@ -94,11 +98,13 @@ def _over_real(places: Arrays, x: str, y: str, **options) -> Figure:
     return fig
 
 
+@drawing
 def pca(scores: Arrays, explained: np.ndarray) -> Figure:
     """Draw the first two principal components (n, 2) of each source, a panel for each model over the real windows."""
     return _over_real(scores, f"component 1 ({explained[0]:.0%} of variance)", f"component 2 ({explained[1]:.0%})")
 
 
+@drawing
 def embedding(places: Arrays) -> Figure:
     """Draw places (n, 2) of the windows of each source on one map of neighbours; its axes have no unit."""
     return _over_real(places, "t-SNE 1 (no unit)", "t-SNE 2 (no unit)", xticks=[], yticks=[])
@@ -108,6 +114,7 @@ BETTER, WORST = -3.0, 300.0
 """Where the axis of an excess ends; what lies beyond stands on the end, hollow."""
 
 
+@drawing
 def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, Mapping[str, str]]) -> Figure:
     """Draw how far each model lies over the floor on each metric, with its interval (a forest plot).
 
@@ -151,6 +158,7 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
     return fig
 
 
+@drawing
 def planted_failures(
     excess: np.ndarray, flagged: np.ndarray, failures: Sequence[str], metrics: Sequence[str]
 ) -> Figure:
@@ -180,6 +188,7 @@ def planted_failures(
     return fig
 
 
+@drawing
 def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
     """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals."""
     fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
@@ -199,6 +208,7 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
     return fig
 
 
+@drawing
 def footprints_in_place(
     time_ms: np.ndarray, groups: Arrays, unit: str, places_um: np.ndarray, shown: int = 40
 ) -> Figure:
@@ -242,6 +252,7 @@ def _scale_bars(axis: mpl.axes.Axes, corner: np.ndarray, wide: float, high: floa
     style.annotate(axis, f"{voltage:g} {UNITS[unit]}", (left, low + high * voltage), (0, 2), "data", fontsize=7)
 
 
+@drawing
 def memorisation(distances: Arrays) -> Figure:
     """Draw distances (n,) to the nearest training window of each source, of which ``real`` is what new windows have.
 
@@ -269,6 +280,7 @@ def memorisation(distances: Arrays) -> Figure:
     return fig
 
 
+@drawing
 def moment_matching(
     ends: Mapping[str, Mapping[str, tuple[Measured, Measured]]], floors: Mapping[str, Measured]
 ) -> Figure:
@@ -297,6 +309,7 @@ def moment_matching(
     return fig
 
 
+@drawing
 def among_real(
     time_ms: np.ndarray, real: np.ndarray, window: np.ndarray, model: str, unit: str, encoded: np.ndarray | None = None
 ) -> Figure:

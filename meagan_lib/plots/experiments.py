@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, DROPPED, LABELS, SOURCES, Measured
 
 
+@drawing
 def ablation(table: pd.DataFrame, verdicts: Mapping[tuple[str, str], str]) -> Figure:
     """Draw scores of every variant of an ablation: a row for each, two panels for each recording, a dot for each seed.
 
@@ -58,6 +60,7 @@ def ablation(table: pd.DataFrame, verdicts: Mapping[tuple[str, str], str]) -> Fi
     return fig
 
 
+@drawing
 def seed_by_seed(
     differences: Mapping[str, Sequence[float]],
     means: Mapping[str, Measured],
@@ -95,6 +98,7 @@ def seed_by_seed(
     return fig
 
 
+@drawing
 def cost_quality(
     cost: Mapping[str, float], quality: Mapping[str, Measured], floor: Measured, reach: float, label: str
 ) -> Figure:
@@ -128,6 +132,7 @@ ADDED = {name: (colour, "-", marker) for name, (_, colour, marker) in SOURCES.it
 """Colour, line and marker of what is added to real windows."""
 
 
+@drawing
 def augmentation(
     table: pd.DataFrame, verdicts: Mapping[tuple[str, str, int], str], labels: Mapping[str, str]
 ) -> Figure:
@@ -182,6 +187,7 @@ def augmentation(
     return fig
 
 
+@drawing
 def transfer(table: pd.DataFrame, sizes: Sequence[int], labels: Mapping[str, str]) -> Figure:
     """Draw macro-F1 of classifiers that go between real and generated windows: a dot for each seed.
 

@@ -7,12 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, LABELS
 
 STARTS = {"scratch": ("#3C3C3C", "D"), "one": ("#E69F00", "s"), "all others": ("#56B4E9", "^")}
 """Colour and marker of what a training begins with: untrained networks, those of another recording, those of all."""
 
 
+@drawing
 def transfer_saving(table: pd.DataFrame, few_steps: int) -> Figure:
     """Draw C2ST AUC against the steps of a training, a panel for each target; below, against its training windows.
 

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from meagan_lib.plots import style
 from meagan_lib.plots.annotated import PAINTERS
 from meagan_lib.plots.architecture import ARROW, box_around
+from meagan_lib.plots.drawing import drawing
 
 OUTLINE, FOUND = style.DROPPED, "#56B4E9"
 ARMS = {
@@ -48,6 +49,7 @@ def white_of(images: Iterable[np.ndarray]) -> float:
     return float(np.quantile(np.concatenate([image.ravel() for image in images]), 0.998))
 
 
+@drawing
 def photographs(
     groups: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]], width: int = 2200, gap: int = 16
 ) -> Figure:
@@ -86,6 +88,7 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
+@drawing
 def gain_by_annotation(
     table: pd.DataFrame, verdicts: Mapping[tuple[str, int, str], str], score: str = "dice", label: str = "Dice"
 ) -> Figure:
@@ -138,6 +141,7 @@ def _means(axis: Axes, place: np.ndarray, scores: pd.DataFrame, arm: str, filled
         axis.plot(x, y, look.marker, color=look.colour, markersize=4.5, markerfacecolor=face, zorder=3)
 
 
+@drawing
 def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
     """Draw precision against recall of pixels, a panel for each title, a line for each arm.
 
@@ -163,6 +167,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndar
     return fig
 
 
+@drawing
 def found(images: np.ndarray, masks: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> Figure:
     """Draw what networks find: a column for each image (n, size, size), a row for each arm of probabilities.
 
@@ -181,6 +186,7 @@ def found(images: np.ndarray, masks: np.ndarray, probabilities: Mapping[str, np.
     return fig
 
 
+@drawing
 def crops_with_masks(rows: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: int = 10) -> Figure:
     """Draw the first crops of each source in two rows: with the outlines of their masks, and without.
 
@@ -207,6 +213,7 @@ def crops_with_masks(rows: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: i
     return fig
 
 
+@drawing
 def painted_crop(background: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> Figure:
     """Draw a background (size, size), where the mask is on it, and what is painted there."""
     fig = Figure(figsize=(4.2, 1.6), layout="constrained")
@@ -226,6 +233,7 @@ def side_by_side(crops: np.ndarray, between: float, gap: int = 2) -> np.ndarray:
     return np.concatenate(np.pad(crops, ((0, 0), (0, gap), (0, gap)), constant_values=between), axis=1)
 
 
+@drawing
 def image_architectures(size: int, latent: int, width: int) -> Figure:
     """Draw both generators of a ``width`` with the shapes that pass between their parts, and what is judged."""
     w = width

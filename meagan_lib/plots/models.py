@@ -7,9 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, UNIT_COLOURS, UNITS, WIDTH, Arrays
 
 
+@drawing
 def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model: str, unit: str) -> Figure:
     """Overlay windows (n, samples), and draw single ones below: real to the left, generated to the right."""
     fig = Figure(figsize=(WIDTH, 4.4), layout="constrained")
@@ -27,6 +29,7 @@ def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model:
     return fig
 
 
+@drawing
 def positional_encoding(encoding: np.ndarray) -> Figure:
     """Show the positional encoding (tokens, width), and the cosine between any two of its rows."""
     fig, (axes,) = style.panel_grid(1, 2, 2.4, width_ratios=[2.2, 1])
@@ -44,6 +47,7 @@ def positional_encoding(encoding: np.ndarray) -> Figure:
     return fig
 
 
+@drawing
 def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_time_ms: np.ndarray) -> Figure:
     """Show the attention of each head (columns) in each block (rows), a mean window above each column.
 
@@ -82,6 +86,7 @@ def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_
     return fig
 
 
+@drawing
 def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
     """Draw windows (steps, samples) on the way from one z to another, light to dark; the first one again in grey."""
     steps = len(windows)
@@ -97,6 +102,7 @@ def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: st
     return fig
 
 
+@drawing
 def snapshots(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str) -> Figure:
     """Show what the same z become over training: windows (frames, n_z, samples) at ``steps`` (frames,), in 8 panels.
 
@@ -111,6 +117,7 @@ def snapshots(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit:
     return fig
 
 
+@drawing
 def snapshots_animation(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndarray, unit: str, model: str) -> bytes:
     """Make a GIF of :func:`snapshots`: every frame in its turn, the first in grey behind it; the last stands longer."""
     fig, ((axis,),) = style.panel_grid(1, 1, 3.0)
@@ -130,6 +137,7 @@ def snapshots_animation(time_ms: np.ndarray, steps: np.ndarray, windows: np.ndar
     return style.gif(pictures, [len(pictures) - 1], [*[160] * (len(pictures) - 1), 1600])
 
 
+@drawing
 def latent_usage(kl: Arrays, active: Mapping[str, int]) -> Figure:
     """Draw the KL (latent,) of each latent number in nats, from most to least, for each moment of the training.
 
@@ -151,6 +159,7 @@ def latent_usage(kl: Arrays, active: Mapping[str, int]) -> Figure:
     return fig
 
 
+@drawing
 def latent_space(
     before: np.ndarray, after: np.ndarray, amplitude: np.ndarray, labels: np.ndarray | None, unit: str
 ) -> Figure:
@@ -202,6 +211,7 @@ def latent_space(
     return fig
 
 
+@drawing
 def traversals(time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, names: Sequence[str], unit: str) -> Figure:
     """Show what a latent number does: windows (k, steps, samples) as it takes ``values`` (steps,), light to dark.
 
@@ -223,6 +233,7 @@ def traversals(time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, nam
     return fig
 
 
+@drawing
 def reconstructions(
     time_ms: np.ndarray, real: np.ndarray, reconstructed: np.ndarray, noise: float | None, unit: str
 ) -> Figure:

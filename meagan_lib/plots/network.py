@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, WIDTH, Arrays
 
 GROUPS = ("#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#3C3C3C")
@@ -29,6 +30,7 @@ def _colour_ticks(axis: Axes, n_groups: int) -> None:
         tick.set(color=_group_colours(g), fontweight="bold")
 
 
+@drawing
 def raster(
     time_s: np.ndarray,
     electrode: np.ndarray,
@@ -76,6 +78,7 @@ def raster(
     return fig
 
 
+@drawing
 def log_intervals(
     edges_ms: np.ndarray,
     share: np.ndarray,
@@ -123,6 +126,7 @@ def log_intervals(
     return fig
 
 
+@drawing
 def connectivity_matrix(
     coefficients: np.ndarray, connected: np.ndarray, community: np.ndarray, observed: np.ndarray, jittered: np.ndarray
 ) -> Figure:
@@ -159,6 +163,7 @@ def connectivity_matrix(
     return fig
 
 
+@drawing
 def network_graph(
     positions_um: np.ndarray | None,
     edges: np.ndarray,
@@ -220,6 +225,7 @@ def network_graph(
     return fig
 
 
+@drawing
 def memberships(membership: np.ndarray, n_groups: np.ndarray, indices: Arrays, votes: Mapping[str, int]) -> Figure:
     """Draw the indices for the number of groups, and how much each electrode belongs to each.
 
@@ -250,6 +256,7 @@ def memberships(membership: np.ndarray, n_groups: np.ndarray, indices: Arrays, v
     return fig
 
 
+@drawing
 def channel_groups(
     plane: np.ndarray,
     explained: np.ndarray,
@@ -287,6 +294,7 @@ def channel_groups(
     return fig
 
 
+@drawing
 def treatment(plane: Arrays, rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]]) -> Figure:
     """Draw cultures between pathological and healthy, and how far treatments move them, beside the null.
 
@@ -322,6 +330,7 @@ def treatment(plane: Arrays, rescues: Mapping[str, tuple[float, tuple[float, flo
     return fig
 
 
+@drawing
 def treatment_distances(
     rows: Sequence[tuple[str, str]], value: np.ndarray, null: np.ndarray, drift: np.ndarray, q: np.ndarray
 ) -> Figure:
@@ -347,6 +356,7 @@ def treatment_distances(
     return fig
 
 
+@drawing
 def synthetic_groups(planes: Arrays, labels: Arrays, shares: Arrays, errors: Arrays) -> Figure:
     """Draw synthetic and real spikes in the groups of the real ones, and the fraction in each.
 

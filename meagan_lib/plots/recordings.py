@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, UNITS, WIDTH, voltage_label
 
 WELLS = (2, 3)
@@ -22,6 +23,7 @@ ROW = 32
 """Electrodes to a row where their positions are not known."""
 
 
+@drawing
 def trace_detections(
     time_s: np.ndarray,
     raw: np.ndarray,
@@ -90,6 +92,7 @@ def _pitch(positions: np.ndarray) -> float:
     return float(distance[distance > 0].min()) if (distance > 0).any() else 1.0
 
 
+@drawing
 def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.ndarray, unit: str) -> Figure:
     """Map noise level and spike rate (channels,) at the electrodes' positions (channels, 2); in rows without any."""
     in_a_row = positions_um is None
@@ -105,6 +108,7 @@ def chip_map(positions_um: np.ndarray | None, noise: np.ndarray, rate_hz: np.nda
     return fig
 
 
+@drawing
 def quality_map(
     positions_um: np.ndarray | None, verdict: np.ndarray, noise: np.ndarray, names: Sequence[str], unit: str
 ) -> Figure:
@@ -141,6 +145,7 @@ def quality_map(
     return fig
 
 
+@drawing
 def activity_frame(
     positions_um: np.ndarray | None,
     activity: np.ndarray,
@@ -202,6 +207,7 @@ def activity_frame(
     return fig
 
 
+@drawing
 def activity_animation(positions_um: np.ndarray | None, activity: np.ndarray, shown_s: np.ndarray, **shared) -> bytes:
     """Make a GIF of :func:`activity_frame` for each row of ``activity`` (frames, channels) at ``shown_s`` (frames,).
 
@@ -226,6 +232,7 @@ def activity_animation(positions_um: np.ndarray | None, activity: np.ndarray, sh
     return style.gif(pictures, np.argsort(-np.abs(activity).sum(axis=1), kind="stable")[:4], 120)
 
 
+@drawing
 def mea_plate(
     positions_um: np.ndarray,
     chip_um: tuple[float, float],

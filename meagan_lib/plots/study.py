@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import BLANK, COLOURS, LABELS, SERIES, SOURCES, UNIT_COLOURS
 
 
@@ -22,6 +23,7 @@ def _condition_legend(fig: Figure, styles: Mapping[str, tuple[str, str]]) -> Non
     fig.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
 
 
+@drawing
 def measures_by_day(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """Draw measures over days: a thin line for each culture, a thick one for the mean of a condition's cultures.
 
@@ -64,6 +66,7 @@ def measures_by_day(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     return fig
 
 
+@drawing
 def false_positives(found: pd.DataFrame, n: int, level: float = 0.05) -> Figure:
     """Draw how often tests find an effect where there is none, beside how often they may.
 
@@ -85,6 +88,7 @@ def false_positives(found: pd.DataFrame, n: int, level: float = 0.05) -> Figure:
     return fig
 
 
+@drawing
 def effects(
     found: Mapping[str, pd.DataFrame], labels: Mapping[str, str], control: str, words: str, level: float = 0.05
 ) -> Figure:
@@ -127,6 +131,7 @@ def effects(
     return fig
 
 
+@drawing
 def generators(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """Draw the scores of generators across recordings: a dot for each recording, beside floor and reach.
 

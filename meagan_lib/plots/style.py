@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from meagan_lib.plots.drawing import drawing
+
 
 class Source(NamedTuple):
     """Where windows come from: its name in words, its colour and its marker in every figure."""
@@ -211,6 +213,7 @@ def moving_canvas(fig: Figure) -> FigureCanvasAgg:
     return canvas
 
 
+@drawing
 def animation(figures: Sequence[Figure], frame_ms: int, loop: int = 0) -> bytes:
     """Show figures of one size, one after another, as a GIF; the last one stands ten times as long.
 

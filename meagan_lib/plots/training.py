@@ -4,9 +4,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, DROPPED, Arrays
 
 
+@drawing
 def training_curves(history: Arrays, validation: np.ndarray, best_step: int, model: str) -> Figure:
     """Draw losses, the discriminator's answers, learning rates and ``validation`` (n, 2: step, score) over steps.
 
@@ -41,6 +43,7 @@ def training_curves(history: Arrays, validation: np.ndarray, best_step: int, mod
     return fig
 
 
+@drawing
 def elbo(history: Arrays, per_epoch: float) -> Figure:
     """Draw stage 1 over epochs: the two terms of −ELBO, their sum, and the learned noise scale s.
 

@@ -7,9 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, DROPPED, LABELS, SERIES, Arrays
 
 
+@drawing
 def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mapping[str, int]) -> Figure:
     """Draw a histogram of the intervals (n,) between peaks of a channel, and a bar for what became of the peaks."""
     fig, (axes,) = style.panel_grid(1, 2, 2.6, width_ratios=[1.5, 1])
@@ -28,6 +30,7 @@ def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mappi
     return fig
 
 
+@drawing
 def windows_by_channel(time_ms: np.ndarray, by_channel: Arrays, unit: str) -> Figure:
     """Draw windows (n, samples) of some channels, one panel each, and their mean; all panels share their axes."""
     columns = min(4, len(by_channel))
@@ -43,6 +46,7 @@ def windows_by_channel(time_ms: np.ndarray, by_channel: Arrays, unit: str) -> Fi
     return fig
 
 
+@drawing
 def contamination(curves: Mapping[str, Arrays], default: tuple[str, float] | None) -> Figure:
     """Show what isolation costs and buys: contaminated windows against windows kept, a curve for each rule.
 
@@ -70,6 +74,7 @@ def contamination(curves: Mapping[str, Arrays], default: tuple[str, float] | Non
     return fig
 
 
+@drawing
 def window_density(time_ms: np.ndarray, groups: Arrays, unit: str) -> Figure:
     """Show how often windows (n, samples) pass through a voltage at a time (samples,): a panel for each of ``groups``.
 
@@ -95,6 +100,7 @@ def window_density(time_ms: np.ndarray, groups: Arrays, unit: str) -> Figure:
     return fig
 
 
+@drawing
 def mean_sd(time_ms: np.ndarray, sources: Mapping[str, Arrays], unit: str) -> Figure:
     """Draw mean ± standard deviation of the windows (n, samples) by source and group, a panel for each group.
 

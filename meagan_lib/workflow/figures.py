@@ -1,7 +1,7 @@
 """The registry of figures: every figure has an id, a chapter, a notebook and a caption in ``figures/registry.yaml``.
 
-``save_figure`` writes ``figures/<run>/<id>.png`` and ``.svg``, the plotted arrays as ``<id>.npz``, and a line in
-``figures/<run>/manifest.json``.
+``save_figure`` writes ``figures/<run>/<id>.png`` and ``.svg``, the plotted arrays as ``<id>.npz``, what draws it again
+as ``drawings/<id>.npz``, and a line in ``figures/<run>/manifest.json``.
 """
 
 import base64
@@ -11,7 +11,7 @@ import html
 import io
 import os
 import shutil
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib.workflow import drawings
 from meagan_lib.workflow.files import atomic, read_json, sha256, write_json
 
 if TYPE_CHECKING:  # the command and the jobs of a run, which draw nothing, need not wait for it
@@ -101,6 +102,11 @@ def files(of: Path, id: str) -> list[Path]:
     return [path for suffix in (*PICTURES, ".npz") if (path := of / f"{id}{suffix}").is_file()]
 
 
+def files_with_drawing(of: Path, id: str) -> list[Path]:
+    """Return the files of a figure in a folder, and what draws it again, where that is known."""
+    return files(of, id) + [path for path in [drawings.place(of, id)] if path.is_file()]
+
+
 def save_figure(
     fig: "Figure", id: str, *, run: str, data: dict[str, np.ndarray], stamp: str = "", animation: bytes | None = None
 ) -> SavedFigure:
@@ -111,10 +117,23 @@ def save_figure(
     """
     e = entry(id)
     target = Path(os.environ.get(STAGING) or folder(run))
-    if stamp:
-        if engine := fig.get_layout_engine():
-            engine.set(rect=(0, 0.03, 1, 0.97))
-        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+    hashes = write(fig, id, target, data, stamp, animation)
+    line = {"chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run} | hashes
+    with _changing_manifest(target) as lines:
+        lines[id] = line
+    return SavedFigure(target / f"{id}.png", e.caption)
+
+
+def write(
+    fig: "Figure",
+    id: str,
+    target: Path,
+    data: Mapping[str, np.ndarray],
+    stamp: str = "",
+    animation: bytes | None = None,
+) -> dict[str, str]:
+    """Write the files of a figure, and what draws it again, to a folder; return the hashes for its manifest."""
+    put_stamp(fig, stamp)
     settle_layout(fig)
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic(target / f"{id}{suffix}") as temporary:
@@ -124,14 +143,17 @@ def save_figure(
     if animation is not None:
         with atomic(target / f"{id}.gif") as temporary:
             temporary.write_bytes(animation)
-    line = {"chapter": e.chapter, "notebook": e.notebook, "caption": e.caption, "run": run}
-    line["data_sha256"] = data_sha256(data)
-    for suffix in PICTURES:
-        if suffix != ".gif" or animation is not None:
-            line[f"{suffix[1:]}_sha256"] = sha256(target / f"{id}{suffix}")
-    with _changing_manifest(target) as lines:
-        lines[id] = line
-    return SavedFigure(target / f"{id}.png", e.caption)
+    drawings.keep(drawings.place(target, id), fig, data, stamp, animation)
+    pictures = [suffix for suffix in PICTURES if suffix != ".gif" or animation is not None]
+    return {"data_sha256": data_sha256(data)} | {f"{s[1:]}_sha256": sha256(target / f"{id}{s}") for s in pictures}
+
+
+def put_stamp(fig: "Figure", stamp: str) -> None:
+    """Write a few words, if any, into the lower right corner of a figure, below everything else."""
+    if stamp:
+        if engine := fig.get_layout_engine():
+            engine.set(rect=(0, 0.03, 1, 0.97))
+        fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
 
 
 def settle_layout(fig: "Figure") -> None:
@@ -162,7 +184,7 @@ def png(fig: "Figure", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def data_sha256(data: dict[str, np.ndarray]) -> str:
+def data_sha256(data: Mapping[str, np.ndarray]) -> str:
     """Hash named arrays: their names, shapes, types and values."""
     digest = hashlib.sha256()
     for name in sorted(data):
@@ -191,8 +213,8 @@ def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[st
         )
     withdraw(run, notebook, keep=made)
     for id in made:
-        for file in files(staging, id):
-            with atomic(folder(run) / file.name) as temporary:
+        for file in files_with_drawing(staging, id):
+            with atomic(folder(run) / file.relative_to(staging)) as temporary:
                 shutil.copyfile(file, temporary)
     with _changing_manifest(folder(run)) as lines:
         lines.update({id: line | provenance for id, line in made.items()})
@@ -218,7 +240,7 @@ def withdraw(run: str, notebook: str, keep: Container[str] = ()) -> None:
     with _changing_manifest(folder(run)) as lines:
         for id in stale:
             lines.pop(id, None)
-    for file in [file for id in stale for file in files(folder(run), id)]:
+    for file in [file for id in stale for file in files_with_drawing(folder(run), id)]:
         file.unlink(missing_ok=True)
 
 

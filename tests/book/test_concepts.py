@@ -16,7 +16,7 @@ from meagan_lib.book import teaching
 from meagan_lib.book.teaching import SOLUTIONS, Animated, Interactive, for_students, spike_windows, students_path
 from meagan_lib.parameters import check, of_preset, resolve
 from meagan_lib.windows.spike_windows import Split
-from meagan_lib.workflow import figures
+from meagan_lib.workflow import drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, declared_parameters, find_notebook
 from meagan_lib.workflow.figures import STAGING
 from meagan_lib.workflow.files import write_if_changed
@@ -232,6 +232,8 @@ def test_the_concepts_make_all_their_figures(lessons):
     made = json.loads((lessons[1] / "manifest.json").read_text())
     assert set(made) == {id for id, entry in figures.registry().items() if entry.notebook in NAMES}
     assert {path.name for path in lessons[1].glob("*.npz")} == {f"{id}.npz" for id in made}
+    for id in made:
+        drawings.read(drawings.place(lessons[1], id))
 
 
 @pytest.mark.parametrize("name", NAMES)

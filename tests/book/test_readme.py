@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import nbformat
@@ -19,12 +20,12 @@ from PIL import Image
 
 from meagan_lib import ROOT, book, cli, network, parameters
 from meagan_lib.annotated import sorters, writing
-from meagan_lib.book import building, companion
+from meagan_lib.book import building, bundling, companion
 from meagan_lib.experiments import benchmark
 from meagan_lib.recordings import opening
 from meagan_lib.studies import jobs, watching
 from meagan_lib.windows import merging
-from meagan_lib.workflow import cluster, figures, graph
+from meagan_lib.workflow import bundles, cluster, figures, graph
 from meagan_lib.workflow.execution import NOTEBOOKS, check_parameters
 
 BOOK = ROOT / "book" / "pages"
@@ -85,6 +86,12 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "require_trained", lambda run, model: asked.append("weights"))
     monkeypatch.setattr(network, "read_spikes", lambda path: asked.append("read"))
     monkeypatch.setattr(merging, "refuse_early", lambda parts, by: asked.append(f"{len(parts)} recordings"))
+    bundle = bundles.Bundle({}, None)
+    (tmp_path / "theirs").mkdir()
+    monkeypatch.setattr(bundling, "pack", lambda run, out: bundles.write(out, {}, {}) or {"inside": [], "left_out": []})
+    monkeypatch.setattr(bundling, "restore", lambda path, name: name)
+    monkeypatch.setattr(bundles, "opened", lambda path: nullcontext(bundle))
+    monkeypatch.setattr(bundles, "redraw", lambda bundle, out: bundles.Redrawn())
     return asked
 
 

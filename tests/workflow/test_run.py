@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 
 from meagan_lib import ROOT, InputError, cli
+from meagan_lib.book import bundling
 from meagan_lib.experiments import benchmark
 from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
-from meagan_lib.workflow import figures
+from meagan_lib.workflow import bundles, figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import sha256
 from meagan_lib.workflow.graph import remove_stale
 from tests.cheaper import start_kernels_cheaper
 from tests.conftest import FIGURE_FILES, forget, graph, meagan, without_home
+from tests.translated import untranslated
 
 RUN = "test-run"
 pytestmark = pytest.mark.usefixtures("warm_kernels")
@@ -60,6 +62,10 @@ def test_every_figure_is_made_and_the_closing_table_shows_the_floor(smoke):
     assert set(scores) == {"reach", "transformer_gan", "vae_gan", "gaussian", "vae"}
 
 
+def test_every_text_of_its_figures_has_an_italian_translation(smoke):
+    assert not untranslated(figures.folder(RUN))
+
+
 def test_a_second_run_does_nothing(smoke):
     receipts = sorted([*(RESULTS / RUN).glob("receipts/*.json"), *(RESULTS / RUN).glob("benchmark/*/*/receipt.json")])
     before = [path.stat().st_mtime_ns for path in receipts]
@@ -78,6 +84,21 @@ def test_every_model_takes_part_in_the_benchmark_with_its_cost(smoke):
     back = Standardiser.fit(SpikeWindows.load(RESULTS / RUN / "windows.h5").of(Split.TRAIN)).inverse
     vae = benchmark.model_class("vae").load(benchmark.place(RUN, "vae", 0))
     np.testing.assert_array_equal(back(vae.sample(n, 2)), found["vae"][0].windows[:n])
+
+
+DRAWN_AGAIN = ("activity_frame", "transformer_gan_ablation", "vae_gan_samples", "seed_by_seed", "annotated_c2st")
+"""Figures of all sorts: in motion, of tables, of windows, of numbers."""
+
+
+def test_a_bundle_of_the_run_is_small_and_draws_every_figure_again_with_the_same_bits(smoke, tmp_path):
+    bundling.pack(RUN, tmp_path / "run.zip")
+    assert (tmp_path / "run.zip").stat().st_size < 4e6
+    with bundles.opened(tmp_path / "run.zip") as bundle:
+        kept = {id: bundle.drawing("", id) for id in FIGURES}
+    assert None not in kept.values()
+    for id in DRAWN_AGAIN:
+        hashes = figures.write(id=id, target=tmp_path, **bundles.draw(kept[id], id))
+        assert figures.manifest(RUN)[id] | hashes == figures.manifest(RUN)[id]
 
 
 def checked_outputs(notebook: Path) -> list[str]:

@@ -1,0 +1,132 @@
+"""Figures for print: PDF at the widths of a page and of a column, with embedded fonts, in any language of the table."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.transforms import Bbox
+
+from meagan_lib import InputError
+from meagan_lib.workflow import drawings, figures
+from meagan_lib.workflow.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from meagan_lib.book.translation import Translator
+
+INCH = 25.4
+WIDTHS = {"page": 178 / INCH, "column": 86 / INCH}
+"""Inches: the width of a page with two columns, and of one of them."""
+REDUCED = (1.0, 1.4)
+"""By how much a figure may be reduced to fit into a column: at the most, its text of 7 points has 5 in print."""
+LOWER = 0.72
+"""Height of a figure in a column, as a fraction of its height on a page."""
+NARROWEST = 0.75
+"""Inches: width of the narrowest panel of a figure that goes into a column, before it is reduced."""
+AIR = (1.0, -1.5)
+"""Points that a text needs to its left and right, and above and below, where its box has some already."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The files of a figure, by width."""
+
+    page: Path
+    column: Path | None
+    """None: in a column its texts would not have room."""
+
+
+def print_figure(run: str, id: str, folder: Path, name: str, translator: "Translator") -> Printed:
+    """Write a figure of a run to ``folder`` as ``<name>.pdf`` and, where it can be read so, ``<name>_column.pdf``.
+
+    The second is as wide as a column, or up to 1.4 times as wide, to be reduced.
+
+    ``InputError``: nothing is kept that draws it again.
+    """
+    kept = drawings.read(drawings.place(figures.folder(run), id))
+    page = drawn(kept, translator)
+    column = in_column(kept, page, translator)
+    return Printed(
+        saved(page, folder / f"{name}.pdf"), saved(column, folder / f"{name}_column.pdf") if column else None
+    )
+
+
+def drawn(kept: drawings.Kept, translator: "Translator", width: float = WIDTHS["page"], lower: float = 1) -> "Figure":
+    """Draw a figure again in the translator's language, in at most so many inches, its height times ``lower``.
+
+    ``InputError``: its function does not take what was kept.
+    """
+    try:
+        fig = kept.figure()
+    except Exception as error:  # whatever a function says of arguments that another version has kept
+        raise InputError(f"{kept.figure.function} cannot draw what was kept: {error}") from error
+    translator.figure(fig)
+    before, height = fig.get_size_inches()
+    fig.set_size_inches(min(before, width), height * (lower if before > width else 1))
+    figures.put_stamp(fig, translator(kept.stamp))
+    figures.settle_layout(fig)
+    return fig
+
+
+def in_column(kept: drawings.Kept, page: "Figure", translator: "Translator") -> "Figure | None":
+    """Draw a figure for a column; None where it would not be as easy to read there as on the ``page``."""
+    if any(not axes.axison and axes.texts for axes in page.axes):
+        return None  # a diagram: words do not become narrower with the boxes that they stand in
+    for reduced in REDUCED:
+        if narrowest(page) * WIDTHS["column"] * reduced < NARROWEST * page.get_size_inches()[0]:
+            continue  # words stay as wide, so that panels shrink at least as much as the figure
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of panels without any room
+            try:
+                column = drawn(kept, translator, WIDTHS["column"] * reduced, LOWER ** (1 / reduced))
+            except UserWarning:
+                continue
+        if narrowest(column) >= NARROWEST and crowded(column) <= crowded(page):
+            return column
+    return None
+
+
+def saved(fig: "Figure", path: Path) -> Path:
+    """Write a figure as PDF with its fonts (TrueType, of what is used), and without a date; return the path."""
+    with atomic(path) as temporary, mpl.rc_context({"pdf.fonttype": 42}):
+        fig.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    return path
+
+
+def narrowest(fig: "Figure") -> float:
+    """Return the width of the narrowest panel, in inches; colour bars are none."""
+    panels = [axes for axes in fig.axes if axes.get_visible() and axes.axison and not hasattr(axes, "_colorbar")]
+    return min((axes.get_position().width * fig.get_size_inches()[0] for axes in panels), default=0)
+
+
+def crowded(fig: "Figure") -> int:
+    """Count pairs of texts that lie on each other, and texts that leave the figure."""
+    boxes = list(text_boxes(fig))
+    whole = Bbox.from_bounds(0, 0, *(fig.get_size_inches() * 72)).padded(AIR[0])
+    outside = sum(not (whole.x0 <= b.x0 and b.x1 <= whole.x1 and whole.y0 <= b.y0 and b.y1 <= whole.y1) for b in boxes)
+    return outside + sum(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def text_boxes(fig: "Figure") -> Iterator[Bbox]:
+    """Yield the box of every text that is drawn, line by line, in points, with ``AIR``."""
+
+    class Recorder(RendererAgg):
+        def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
+            width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
+            box = Bbox.from_bounds(0, -descent, width, height)
+            turned = mpl.transforms.Affine2D().rotate_deg(angle).translate(x, whole - y)
+            boxes.append(box.transformed(turned))
+
+    boxes: list[Bbox] = []
+    size = fig.get_size_inches() * 72
+    whole = size[1]
+    before = fig.dpi
+    fig.set_dpi(72)
+    fig.draw(Recorder(*map(round, size), 72))
+    fig.set_dpi(before)
+    yield from (box.padded(*AIR) for box in boxes if box.height > 3)
