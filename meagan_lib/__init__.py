@@ -28,8 +28,8 @@ def caches(folder: Path) -> dict[str, str]:
 
 
 # In the checkout: a home may be missing, read-only or full, and what it holds, such as a matplotlibrc or another kernel
-# called python3, must not change a run.
-for _variable, _folder in caches(ROOT / ".cache").items():
+# called python3, must not change a run. A library that was installed without its checkout runs no notebook.
+for _variable, _folder in caches(ROOT / ".cache").items() if (ROOT / "notebooks").is_dir() else ():
     os.environ.setdefault(_variable, _folder)
 # A user who is a number alone, as in containers, has neither a name nor a home, and libraries stop for want of them.
 os.environ.setdefault("USERNAME", "meagan")  # getpass looks here last

@@ -81,7 +81,7 @@ class SpikeGenerator:
         if labels is None or not self.classes:
             return self.draw_labels(n, seed)
         number = {name: i for i, name in enumerate(self.classes)}
-        flat = [labels] if isinstance(labels, (str, int)) else list(labels)
+        flat = [labels] if np.ndim(labels) == 0 else list(labels)
         for label in (label for label in flat if isinstance(label, str)):
             choose("the label", label, self.classes)
         numbers = np.array([number[label] if isinstance(label, str) else label for label in flat])
