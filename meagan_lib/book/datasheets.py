@@ -6,7 +6,8 @@ of the generators that come with the library anew.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
+
+import numpy as np
 
 from meagan_lib import ROOT, plots
 from meagan_lib.book.building import scores as scores_of
@@ -14,7 +15,12 @@ from meagan_lib.book.tables import heading
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.experiments.portable import PRETRAINED, SpikeGenerator, open_generator
 from meagan_lib.recordings.catalogue import catalogue, files
-from meagan_lib.workflow.files import read_json, write_if_changed
+from meagan_lib.recordings.opening import open_recording
+from meagan_lib.windows.cutting import WindowConfig, cut_windows
+from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.spike_windows import Split
+from meagan_lib.workflow import figures
+from meagan_lib.workflow.files import atomic, read_json, write_if_changed
 
 KEPT_AS = {"simulated": "baselines"}
 """Generators that come with the library: the kept run, ``figures/<run>/reference.json``, that trained each."""
@@ -174,12 +180,16 @@ That of the project, BSD 3-Clause.
 """
 
 
-def write_cards() -> list[Path]:
-    """Write the card of every generator that comes with the library, ``card.md``."""
-    paths = [PRETRAINED / name / "card.md" for name in KEPT_AS]
-    for path in paths:
-        write_if_changed(path, card(path.parent.name))
-    return paths
+def write_cards() -> None:
+    """Write the card of every generator that comes with the library, ``card.md``, and draw its windows."""
+    for name in KEPT_AS:
+        write_if_changed(PRETRAINED / name / "card.md", card(name))
+        drawn_by = open_generator(name)
+        windows = cut_windows(open_recording(name), DetectionConfig(), WindowConfig())
+        real = np.random.default_rng(0).permutation(windows.of(Split.TEST))[:60]
+        fig = plots.samples(windows.time_ms, real, drawn_by.sample(60), drawn_by.name, windows.amplitude_unit)
+        with atomic(ROOT / "figures" / "pretrained" / f"{name}.png") as temporary:
+            temporary.write_bytes(figures.png(fig))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str
     """Export a network as an ONNX file, for ``inputs`` of these shapes, called ``names``; it gives ``output``.
 
     With ``any_number`` the first dimension of all inputs may be any number of rows, otherwise it is that of the
-    ``inputs``. The file holds operations and weights, and nothing of the machine: PyTorch notes for each operation the
-    files, with their folders, that it comes from.
+    ``inputs``; the network takes them as ``forward(first, *others)``. The file holds operations and weights, and
+    nothing of the machine: PyTorch notes for each operation the files, with their folders, that it comes from.
     """
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
@@ -34,7 +34,8 @@ def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if any_number:
-                rows = tuple({0: torch.export.Dim("n", min=1)} for _ in inputs)
+                row = {0: torch.export.Dim("n", min=1)}
+                rows = (row, tuple(row for _ in inputs[1:])) if inputs[1:] else (row,)
                 # strict: it reads Python's own code, in which len(z) is a number that may differ
                 network = torch.export.export(network, tuple(inputs), dynamic_shapes=rows, strict=True)
             program = torch.onnx.export(network, () if any_number else tuple(inputs), **options)
@@ -86,7 +87,7 @@ class Drawn(WindowNetwork):
             samples, taps = self.generator.samples, np.array(model.about["lowpass"])
             self.electrodes, self.trace = self.generator.electrodes, samples // self.generator.electrodes
             kernel = convolution_matrix((taps / np.linalg.norm(taps)).tolist(), self.trace)
-            self.register_buffer("kernel", float(model.network.log_noise.exp()) * kernel)
+            self.register_buffer("kernel", model.network.log_noise.exp().item() * kernel)
             self.inputs = self.inputs | {"noise": self.electrodes * len(kernel)}
 
     def forward(self, z: Tensor, *others: Tensor) -> Tensor:
