@@ -36,8 +36,7 @@ def onnx_bytes(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str
             if any_number:
                 row = {0: torch.export.Dim("n", min=1)}
                 rows = (row, tuple(row for _ in inputs[1:])) if inputs[1:] else (row,)
-                # strict: it reads Python's own code, in which len(z) is a number that may differ
-                network = torch.export.export(network, tuple(inputs), dynamic_shapes=rows, strict=True)
+                network = torch.export.export(network, tuple(inputs), dynamic_shapes=rows)
             program = torch.onnx.export(network, () if any_number else tuple(inputs), **options)
     finally:
         quiet.setLevel(level)
