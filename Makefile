@@ -38,6 +38,7 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py
 	@$(VENV)/bin/python bench/annotated.py
+	@PYTHONPATH=. $(VENV)/bin/python bench/playground.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,8 +1,12 @@
 """Sphinx' configuration of the book. ``meagan_lib.book.building`` assembles the pages and starts Sphinx."""
 
 import inspect
+from pathlib import Path
+
+from sphinx import addnodes
 
 from meagan_lib import ROOT
+from meagan_lib.book import finishing
 
 project = "MEAGAN"
 author = "the MEAGAN project"
@@ -13,8 +17,7 @@ exclude_patterns = ["included"]
 extensions = [
     "myst_nb",  # Markdown and executed notebooks
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",  # the library, from its docstrings
+    "sphinx.ext.napoleon",  # the library, from its docstrings
     "sphinx.ext.mathjax",
 ]
 
@@ -40,6 +43,9 @@ html_theme = "furo"
 html_title = "MEAGAN"
 html_baseurl = ""
 html_show_sphinx = False
+html_show_search_summary = False  # it would fetch the pages; search.js has their text
+html_search_scorer = str(ROOT / "book" / "scorer.js")
+templates_path = ["templates"]
 html_copy_source = False
 html_static_path = ["static", "vendor/mathjax"]
 html_css_files = ["book.css"]
@@ -56,9 +62,41 @@ pygments_dark_style = "a11y-dark"
 
 
 def page_language(app, pagename, templatename, context, doctree) -> None:
-    """A page that begins with ``language: it`` tells browsers and screen readers so."""
-    if meta := context.get("meta"):
-        context["language"] = meta.get("language", context["language"])
+    """A page that begins with ``language: it`` tells browsers and screen readers so, and has Italian around it."""
+    if (context.get("meta") or {}).get("language") != "it":
+        return
+    words = finishing.italian()["words"]
+    context["language"] = "it"
+    context["furo_navigation_tree"] = finishing.in_italian(context["furo_navigation_tree"], pagename)
+    context["_"] = context["gettext"] = lambda text: words.get(text, text)
+    for side in filter(None, (context.get("prev"), context.get("next"))):
+        side["title"] = finishing.title(side["link"].removeprefix("../").removesuffix(".html")) or side["title"]
+
+
+def finished(app, pagename, templatename, context, doctree) -> None:
+    """What :mod:`meagan_lib.book.finishing` adds to a page."""
+    context["furo_navigation_tree"] = finishing.with_levels(context.get("furo_navigation_tree", ""))
+    if "body" in context:
+        pictures = {name: Path(app.srcdir) / path for path, name in app.builder.images.items()}
+        context["body"] = finishing.accessible(finishing.with_sizes(context["body"], pictures))
+    if pagename == "search":
+        for script in ("excerpts.js", "search.js"):
+            app.add_js_file(script, loading_method="defer")
+
+
+def exact(app, doctree) -> None:
+    """Look for the types of signatures, which have their whole names, under these alone: half the time of the library.
+
+    Sphinx would look through all names of all modules for one that ends so, and complain of two.
+    """
+    for reference in doctree.findall(addnodes.pending_xref):
+        reference.attributes.pop("refspecific", None)
+
+
+def excerpts(app, exception) -> None:
+    """What a search shows of each page, and its words in Italian."""
+    if not exception:
+        finishing.write_excerpts(app.env, Path(app.outdir) / "_static" / "excerpts.js")
 
 
 def plain_bars(app, what, name, object, options, lines) -> None:
@@ -75,4 +113,7 @@ def foreign(app, what, name, object, skip, options) -> bool | None:
 def setup(app) -> None:
     app.connect("autodoc-skip-member", foreign)
     app.connect("autodoc-process-docstring", plain_bars)
-    app.connect("html-page-context", page_language)
+    app.connect("doctree-read", exact)
+    app.connect("html-page-context", page_language, priority=900)  # after the theme
+    app.connect("html-page-context", finished, priority=910)
+    app.connect("build-finished", excerpts)

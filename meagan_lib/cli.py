@@ -240,8 +240,8 @@ def make_book(
     size = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file()) / 1e6
     where = f"{page.relative_to(ROOT)}, for any browser and any web host"
     console.print(f"book of run '{name}', {size:.0f} MB: {where}", soft_wrap=True)
-    if not any(chapter.run == building.CONCEPTS for chapter in building.chapters(name)):
-        words = "the concepts of chapter 1 are not in it: make concepts executes them, then make book again"
+    if not all(chapter.executed for chapter in building.chapters(name)):
+        words = "its lessons were not executed: make concepts does, then make book has their tables and sliders, too"
         console.print(words, soft_wrap=True)
 
 

@@ -86,7 +86,7 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press a key such as ``Tab`` or ``ArrowRight``."""
-        codes = {"Tab": 9, "Enter": 13, "ArrowRight": 39, "ArrowLeft": 37, " ": 32}
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39, "ArrowLeft": 37, " ": 32}
         for kind in ("keyDown", "keyUp"):
             text = {"Enter": "\r", " ": " "}.get(key, "") if kind == "keyDown" else ""
             self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=codes[key], text=text)

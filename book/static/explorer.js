@@ -53,14 +53,18 @@ function realWindows() {
 
 class Plot {
   constructor(real) {
-    const sorted = real.flat().sort((a, b) => a - b);
-    const [low, high] = [sorted[0], sorted.at(-1)];
+    const all_but_few = (values) => values.sort((a, b) => a - b)[Math.floor(0.97 * values.length)];
+    const low = -all_but_few(real.map((window) => -Math.min(...window)));  // a single giant would squeeze the rest
+    const high = all_but_few(real.map((window) => Math.max(...window)));
     const margin = 0.15 * (high - low);
     this.low = low - margin;
     this.high = high + margin;
     this.svg = element("svg", {
       viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img", "aria-labelledby": "explorer-words",
     });
+    const [left, bottom] = [SIZE.left, SIZE.height - SIZE.bottom];
+    const frame = { x: left, y: SIZE.top, width: SIZE.width - SIZE.right - left, height: bottom - SIZE.top };
+    this.svg.append(element("clipPath", { id: "explorer-frame" }, element("rect", frame)));
     this.axes();
     for (const window of real.slice(0, SHOWN)) this.line(window, "#8a8a8a", 0.6, { opacity: 0.35 });
     this.nearest = this.line(real[0], "#3c3c3c", 1.2);
@@ -94,6 +98,7 @@ class Plot {
 
   line(window, stroke, width, more = {}) {
     const style = { fill: "none", stroke, "stroke-width": width, "stroke-linejoin": "round", ...more };
+    style["clip-path"] = "url(#explorer-frame)";
     const made = element("path", { d: this.path(window), ...style });
     this.svg.append(made);
     return made;
@@ -113,11 +118,19 @@ function ticks(low, high) {
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => round((first + i) * step));
 }
 
+// A line of the plot as the legend shows it, with its words.
+function key(stroke, width, words, dashes = "") {
+  const line = element("path", { d: "M1 6H27", stroke, "stroke-width": width, "stroke-dasharray": dashes });
+  const svg = element("svg", { viewBox: "0 0 28 12", "aria-hidden": true }, line);
+  return element("span", {}, svg, ` ${words}`);
+}
+
 class Explorer {
   constructor(ort) {
     this.real = realWindows();
     this.models = data.models.map((described) => new Model(ort, described));
     this.plot = new Plot(this.real);
+    this.legend = element("p", { class: "key" });
     this.words = element("p", { id: "explorer-words", class: "readout", "aria-live": "polite" });
     this.actions = element("fieldset");
     this.sliders = element("div", { class: "sliders", role: "group", "aria-label": "Latent directions" });
@@ -127,7 +140,7 @@ class Explorer {
       radio.addEventListener("change", () => this.choose(model));
       choice.append(element("label", {}, radio, ` ${model.name}`));
     }
-    root.replaceChildren(choice, this.actions, this.plot.svg, this.words, this.sliders);
+    root.replaceChildren(choice, this.actions, this.plot.svg, this.legend, this.words, this.sliders);
     choice.querySelector("input").checked = true;
   }
 
@@ -137,8 +150,14 @@ class Explorer {
     this.actions.replaceChildren(
       button("New spike", () => this.from(draw(model.prior, model.latent))),
       button("Typical spike", () => this.from(new Array(model.latent).fill(0))),
+      button("Reset", () => this.from(this.start, this.window)),
     );
-    if (model.encoder) this.actions.append(button("Encode a real spike", () => this.encode()));
+    if (model.encoder) this.actions.lastChild.before(button("Encode a real spike", () => this.encode()));
+    this.legend.replaceChildren(
+      key("#8a8a8a", 1.5, "real spikes that no model has seen"), key("#3c3c3c", 1.5, "the nearest of them"),
+      key(model.colour, 3, `synthetic, ${model.name}`),
+    );
+    if (model.encoder) this.legend.append(key("#3c3c3c", 2, "the real spike that was encoded", "6 4"));
     if (model.classes.length) this.actions.append(this.classes());
     this.sliders.replaceChildren(...model.directions.map((_, i) => this.slider(i)));
     await this.from(draw(model.prior, model.latent));
@@ -151,7 +170,7 @@ class Explorer {
   }
 
   slider(i) {
-    const words = `direction ${i + 1} (${Math.round(100 * this.model.fractions[i])} % of the change)`;
+    const words = this.model.titles[i];
     const input = element("input", {
       type: "range", min: -REACH, max: REACH, step: 0.05, "data-direction": i, "aria-label": words,
     });
@@ -165,7 +184,8 @@ class Explorer {
   }
 
   async from(z, encoded = null) {
-    this.z = z;
+    this.z = this.start = z;
+    this.window = encoded;
     this.plot.show(this.plot.encoded, encoded);
     await this.update();
   }
@@ -187,6 +207,7 @@ class Explorer {
     if (asked !== this.z) return;  // moved on while the network was at work
     const distance = (other) => Math.sqrt(window.reduce((sum, v, i) => sum + (v - other[i]) ** 2, 0) / window.length);
     const distances = this.real.map(distance);
+    const encoded = this.window ? `; ${formatted(distance(this.window))} ${data.unit} from the one that was encoded` : "";
     const least = Math.min(...distances);
     this.plot.synthetic.setAttribute("stroke", this.model.colour);
     this.plot.show(this.plot.synthetic, window);
@@ -196,7 +217,7 @@ class Explorer {
     this.words.textContent =
       `Synthetic spike of the ${this.model.name}: trough ${formatted(trough)} ${data.unit} at ${formatted(at)} ms, ` +
       `peak ${formatted(Math.max(...window))} ${data.unit}; ` +
-      `${formatted(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows.`;
+      `${formatted(least)} ${data.unit} (root mean square) from the nearest of ${this.real.length} real windows${encoded}.`;
   }
 }
 

@@ -192,7 +192,7 @@ class Side {
     };
     this.canvas = element("canvas", { role: "img" });
     this.curves = [0, 1, 2].map(() => element("canvas", { role: "img" }));
-    this.heading = element("h3");
+    this.heading = element("h2");
     this.summary = element("p", { class: "summary", role: "status", "aria-live": "polite" });
     this.settings = element("div", { class: "settings" });
     this.box = element("section", { class: "side" }, this.heading, this.canvas, this.summary,
@@ -430,7 +430,7 @@ const board = {
     root.replaceChildren(this.transport, this.phase, this.formula, this.nextButton, this.message, this.room,
       group(words.show, ...layers), group(words.provoke, ...provoke, this.cureButton),
       group(words.players, this.twinButton, button(words.link, () => this.share()), this.trialButton),
-      this.thumbs, this.pen, element("h3", {}, words.missions), this.missions);
+      this.thumbs, this.pen, element("h2", {}, words.missions), this.missions);
     this.listMissions();
   },
 

@@ -6,7 +6,7 @@ const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
 function element(name, attributes = {}, ...children) {
-  const svg = ["svg", "g", "path", "line", "text", "title"].includes(name);
+  const svg = ["svg", "g", "path", "line", "text", "title", "clipPath", "rect"].includes(name);
   const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.append(...children);

@@ -1,8 +1,8 @@
 """The book: executed notebooks, figures and scores of a run as HTML pages, readable from a folder without a server.
 
-Chapters are the notebooks of ``results/<run>/notebooks`` and, where they have been run, the concepts; figures are those
-of the manifests; the other pages are the templates of ``book/pages`` (Markdown with Jinja). Sphinx makes HTML of them
-and executes nothing.
+Chapters are the notebooks of ``results/<run>/notebooks`` and the lessons, executed or as git has them; figures are
+those of the manifests; the other pages are the templates of ``book/pages`` (Markdown with Jinja). Sphinx makes HTML of
+them and executes nothing.
 """
 
 import html
@@ -11,9 +11,10 @@ import pkgutil
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import jinja2
@@ -23,7 +24,7 @@ import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
-from meagan_lib.book import companion, explorer, painting, playground, scripts, tables
+from meagan_lib.book import companion, explorer, finishing, lessons, painting, playground, scripts, tables
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -31,7 +32,7 @@ from meagan_lib.workflow.files import read_json, write_if_changed
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
-"""The run of the concept notebooks, which every book takes in."""
+"""The run of the lessons, which every book takes in."""
 SHOWN = re.compile(r"SavedFigure\(png=\w+\('(?:.*/)?([^/']+)\.png'\)")
 """How a figure that a notebook shows presents itself in text, with its id."""
 TEMPLATES = jinja2.Environment(
@@ -46,11 +47,12 @@ TEMPLATES = jinja2.Environment(
 
 @dataclass(frozen=True)
 class Chapter:
-    """An executed notebook: the document's name, its file, and the run whose figures it shows."""
+    """A notebook, ``executed`` or not: the document's name, its file, and the run whose figures it shows."""
 
     document: str
     path: Path
     run: str
+    executed: bool = True
 
     @cached_property
     def title(self) -> str:
@@ -81,8 +83,8 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """The id in words."""
-        words = self.id
+        """The id in words; of a lesson's figure with the lesson last."""
+        words = re.sub(r"^(c\d+)_(.+)", r"\2 · \1", self.id)
         for model, label in plots.LABELS.items():
             words = words.replace(model, label)
         words = words.replace("_", " ")
@@ -151,21 +153,28 @@ def export_networks(run: str, folder: Path) -> None:
         scripts.export_runtime(folder / "runtime-data.js")
 
 
-def by_number(path: Path) -> list[str | int]:
+def by_number(chapter: Chapter) -> list[str | int]:
     """Return by what names that hold numbers are sorted, c9 before c10."""
-    return [int(each) if each.isdigit() else each for each in re.split(r"(\d+)", path.stem)]
+    return [int(each) if each.isdigit() else each for each in re.split(r"(\d+)", chapter.path.stem)]
+
+
+def executed(run: str) -> list[Chapter]:
+    """Return the executed notebooks of a run, in the order of their numbers."""
+    found = []
+    for path in (RESULTS / run / "notebooks").glob("*.ipynb"):
+        notebook, _, label = path.stem.partition(".")
+        of = part(run, label) if label else run
+        if (RESULTS / of / "receipts" / f"{notebook}.json").is_file():  # neither failed nor of an earlier run
+            found.append(Chapter("-".join(filter(None, (notebook, label))), path, of))
+    return sorted(found, key=by_number)
 
 
 def chapters(run: str) -> list[Chapter]:
-    """Return the executed notebooks of a run, then those of the concepts, each in the order of their numbers."""
-    found = []
-    for owner in dict.fromkeys((run, CONCEPTS)):
-        for path in sorted((RESULTS / owner / "notebooks").glob("*.ipynb"), key=by_number):
-            notebook, _, label = path.stem.partition(".")
-            of = part(owner, label) if label else owner
-            if (RESULTS / of / "receipts" / f"{notebook}.json").is_file():  # neither failed nor of an earlier run
-                found.append(Chapter("-".join(filter(None, (notebook, label))), path, of))
-    return found
+    """Return the executed notebooks of a run, then the lessons, executed or as git has them."""
+    found = {path.stem: Chapter(path.stem, path, CONCEPTS, executed=False) for path in lessons.sources()}
+    found |= {chapter.document: chapter for chapter in executed(CONCEPTS)}
+    own = executed(run) if run != CONCEPTS else []
+    return own + sorted(found.values(), key=by_number)
 
 
 def assemble(run: str, found: list[Chapter], pages: Path) -> None:
@@ -180,7 +189,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         target = pages / "pictures" / picture.name
         target.mkdir(parents=True)
         for file in figures.files(figures.folder(picture.chapter.run), picture.id):
-            shutil.copyfile(file, target / file.name)
+            finishing.pack(file, target)
     if scores(run):
         shutil.copyfile(RESULTS / run / "scores.json", pages / "scores.json")
     data = companion.without_markers((ROOT / "data" / "README.md").read_text())
@@ -196,17 +205,19 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "matched": scores(run, "moment_matching.json"),
         "tables": tables,
         "receipts": receipts(RESULTS / run),
-        "modules": modules(),
+        "wings": {wing: list(its) for wing, its in groupby(modules(), wing)},
         "explorable": explorer.available(run),
         "paintable": painting.available(run),
         "n_real": explorer.REAL,
         "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
+        "italian": italian,
         "code": code,
         "literal": literal,
     }
     for name in TEMPLATES.list_templates():
         if not name.startswith("_"):
-            write_if_changed(pages / name, within(linked(filled(name, **context), found), pages))
+            own = by_name if name == "thesis.md" else {}
+            write_if_changed(pages / name, within(linked(filled(name, **context), found), pages, own))
     for picture in pictures:
         write_if_changed(pages / "figures" / f"{picture.name}.md", filled("_figure.md", **context, figure=picture))
     for module in modules():
@@ -218,16 +229,19 @@ def filled(template: str, **context: object) -> str:
     return companion.without_markers(TEMPLATES.get_template(template).render(context))
 
 
-def within(source: str, pages: Path) -> str:
+def within(source: str, pages: Path, own: Container[str] = ()) -> str:
     """Return Markdown of ``book/pages`` as a book can hold it: kept pictures are copied into the folder ``pages``.
 
-    Links to other files of the project, right where the page lies, become their words.
+    A link to one that the book has of its ``own``, by id, leads to that one's page. Links to other files of the
+    project, right where the page lies, become their words.
     """
 
     def copied(match: re.Match) -> str:
         words, path = match.groups()
         if not path.startswith("figures/"):
             return words
+        if Path(path).stem in own:
+            return f"[{words}](/figures/{Path(path).stem}.md)"
         target = pages / "kept" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, target)
@@ -255,13 +269,15 @@ def without_folders(text: str, run: str) -> str:
 
 
 def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat.NotebookNode, list[Picture]]:
-    """Return an executed notebook as the book of ``run`` shows it, and its figures.
+    """Return a notebook as the book of ``run`` shows it, and its figures.
 
     Figures become files with a number, a caption and a page of their own; the code of cells that draw or import is
     folded; the cell of parameters has the values that the run used; other notebooks are linked; equations are numbered.
     """
     notebook = nbformat.reads(without_folders(chapter.path.read_text(), run), as_version=4)
     manifest, pictures, equations = public(figures.manifest(chapter.run), run), [], 0
+    if not chapter.executed:
+        lessons.illustrate(notebook, manifest)
     injected = [cell for cell in notebook.cells if "injected-parameters" in cell.metadata.get("tags", [])]
     used = dict(line.split(" = ", 1) for cell in injected for line in cell.source.splitlines() if " = " in line)
     notebook.cells = [cell for cell in notebook.cells if cell not in injected]
@@ -276,6 +292,8 @@ def for_book(chapter: Chapter, among: list[Chapter], run: str) -> tuple[nbformat
         folded = cell.cell_type == "code" and re.match("(import|from) ", cell.source) is not None
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            if "text/html" in data:
+                data["text/html"] = finishing.lighter(data["text/html"])
             id = SHOWN.match(data.get("text/plain", ""))
             if id and id[1] in manifest:
                 pictures.append(Picture(id[1], chapter, manifest[id[1]], cell.source))
@@ -379,4 +397,16 @@ def in_order(content: Mapping[str, object], known: Iterable[str]) -> dict[str, o
 def modules() -> list[str]:
     """Return the names of all modules of the library."""
     found = pkgutil.walk_packages(meagan_lib.__path__, "meagan_lib.")
-    return sorted(module.name for module in found if not module.ispkg)
+    return sorted((module.name for module in found if not module.ispkg), key=lambda name: (name.count(".") == 1, name))
+
+
+def italian(chapter: Chapter) -> str:
+    """Return the Italian title of a chapter; its own where there is none."""
+    title = finishing.title(chapter.path.stem.partition(".")[0])
+    return " · ".join(filter(None, (title, escaped(chapter.label)))) if title else chapter.title
+
+
+def wing(module: str) -> str:
+    """Return the wing of a module, ``meagan_lib.<wing>.<name>``, or what stands beside the wings."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 2 else "beside the wings"

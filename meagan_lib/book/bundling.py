@@ -48,23 +48,26 @@ def pack(run: str, out: Path) -> dict:
         raise InputError(f"there is nothing of a run '{run}' yet: make it with meagan run")
     folders = {"": run} | {of.removeprefix(f"{run}/"): of for of in figures.parts(run)}
     drawn = {where: figures.manifest(of) for where, of in folders.items()}
-    if not any(drawn.values()):
+    drawn = {where: lines for where, lines in drawn.items() if lines}
+    if not drawn:
         raise InputError(f"run '{run}' has no figures: a bundle is of one whose notebooks have drawn some")
     found = {name: content for path in _of_results(run) for name, content in _packed(run, path)}
     pictures = []
-    for where, of in folders.items():
-        found[bundles.member("figures", where, "manifest.json")] = _public(figures.folder(of) / "manifest.json", run)
-        for id in drawn[where]:
-            path = drawings.place(figures.folder(of), id)
+    for where, lines in drawn.items():
+        folder = figures.folder(folders[where])
+        found[bundles.member("figures", where, "manifest.json")] = _public(folder / "manifest.json", run)
+        for id in lines:
+            path = drawings.place(folder, id)
             if path.is_file():
                 found[bundles.member("figures", where, "drawings", path.name)] = path.read_bytes()
                 continue
             pictures.append(id)
-            kept = [path for path in figures.files(figures.folder(of), id) if path.suffix in (".png", ".gif")]
+            kept = [path for path in figures.files(folder, id) if path.suffix in (".png", ".gif")]
             found |= {bundles.member("figures", where, path.name): path.read_bytes() for path in kept}
     n = sum(map(len, drawn.values()))
     inside = [f"what draws {n - len(pictures)} of {n} figures, with the arrays that they show"]
-    inside += [f"{len(pictures)} figures as pictures: {', '.join(pictures)}"] * bool(pictures)
+    if pictures:
+        inside.append(f"{len(pictures)} figures as pictures, for nothing draws them: {', '.join(pictures)}")
     inside += ["parameters, receipts, scores, executed notebooks"]
     left_out = ["the recording", "the lessons (a book takes those of the checkout in which it is made)"]
     networks = _networks(run)

@@ -5,7 +5,7 @@ scripts from beside itself and asks no server for anything.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import ipywidgets
@@ -25,6 +25,7 @@ from meagan_lib.models.generators import WindowGenerator, build_generator
 from meagan_lib.models.vae_gan import Encoder, VAEGANConfig, build_vae
 from meagan_lib.training import priors
 from meagan_lib.training.trainer import build_config
+from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
@@ -34,6 +35,14 @@ REAL = 200
 """Held-out real windows that go with an explorer."""
 DIRECTIONS = 6
 """Latent directions that have a slider."""
+CHANGES = {
+    "trough": ("shallower", "deeper"),
+    "half_width_ms": ("wider", "narrower"),
+    "trough_to_peak_ms": ("slower to recover", "faster to recover"),
+    "afterwards": ("higher afterwards", "lower afterwards"),
+    "at": ("later", "earlier"),
+}
+"""What it is called when a feature of the shape grows, and when it shrinks."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Explorable:
     ``generator``: z (1, latent) → window (1, samples), with a label where it was trained with ``classes``, which say
     what each label stands for. ``encoder``: window → μ, log σ²; None for a model without, and for one of footprints, of
     which the own electrode is shown and only all together can be encoded. The networks see x' of
-    x = ``centre`` + ``scale`` · x'. ``directions`` and ``fractions`` are :func:`leading_directions`.
+    x = ``centre`` + ``scale`` · x'. ``directions`` and ``fractions`` are :func:`leading_directions`, and ``meanings``
+    says in words what each changes.
     """
 
     model: str
@@ -55,6 +65,12 @@ class Explorable:
     classes: list[str]
     directions: np.ndarray
     fractions: np.ndarray
+    meanings: list[str] = field(default_factory=list)
+
+    def title(self, i: int) -> str:
+        """Return what the slider of direction ``i`` is called."""
+        meaning = self.meanings[i] if self.meanings else f"direction {i + 1}"
+        return f"{i + 1} · {meaning} ({self.fractions[i]:.0%} of the change)".replace("%", " %")
 
     def label(self, of: int) -> tuple[Tensor, ...]:
         """Return the label as an argument of the networks, where there are classes."""
@@ -104,7 +120,30 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
     zero, one = (float(np.mean(normaliser.inverse(np.full((1000, 1), x, np.float32)))) for x in (0, 1))
     directions, fractions = leading_directions(generator, fields["prior"], data.labels)
     classes = windows.class_names(condition) if condition else []
-    return Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, fractions)
+    found = Explorable(model, generator, encoder, zero, one - zero, fields["prior"], classes, directions, fractions)
+    return replace(found, meanings=meanings(found, windows))
+
+
+def meanings(e: Explorable, windows: SpikeWindows) -> list[str]:
+    """Say of each direction in which two ways a window changes most along it: "deeper, wider".
+
+    Between two standard deviations back and forth; features of the shape are counted in their standard deviations among
+    held-out real windows.
+    """
+
+    def measured(of: np.ndarray) -> dict[str, np.ndarray]:
+        shape = shape_features(of, windows.sampling_rate_hz)
+        return shape | {"afterwards": shape["peak_to_peak"] + shape["trough"], "at": of.argmin(axis=1).astype(float)}
+
+    spread = {name: values.std() or 1.0 for name, values in measured(held_out(windows)).items()}
+    found = []
+    for direction in e.directions:
+        of = measured(np.stack([e.window(way * direction) for way in (-2, 2)]))
+        change = {name: (of[name][1] - of[name][0]) / spread[name] for name in CHANGES}
+        first, second = sorted(CHANGES, key=lambda name: -abs(change[name]))[:2]
+        shown = [first, second] if abs(change[second]) > 0.5 * abs(change[first]) else [first]
+        found.append(", ".join(CHANGES[name][int(change[name] < 0)] for name in shown))
+    return found
 
 
 @torch.no_grad()
@@ -190,7 +229,7 @@ def _described(e: Explorable) -> dict:
         "scale": e.scale,
         "classes": e.classes,
         "directions": e.directions.tolist(),
-        "fractions": e.fractions.tolist(),
+        "titles": [e.title(i) for i in range(len(e.directions))],
         "generator": as_text(to_onnx(generator, e.generator.latent, label)),
         "encoder": as_text(to_onnx(_Mean(e.encoder), e.generator.samples, label)) if e.encoder else None,
     }
@@ -241,8 +280,8 @@ class Widget:
         self.classes.options = [(name, i) for i, name in enumerate(self.model.classes)]
         self.classes.layout.display = None if self.model.classes else "none"
         self.buttons[2].layout.display = None if self.model.encoder else "none"
-        for i, (slider, fraction) in enumerate(zip(self.sliders, self.model.fractions)):
-            slider.description = f"direction {i + 1} ({fraction:.0%} of the change)"
+        for i, slider in enumerate(self.sliders):
+            slider.description = self.model.title(i)
         self.draw()
 
     def draw(self, _=None) -> None:

@@ -12,7 +12,8 @@ from meagan_lib import InputError
 from meagan_lib.book.datasheets import datasheet, label_of_folder
 from meagan_lib.experiments.benchmark import MATCHED, SECTION, SYNTHETIC
 from meagan_lib.experiments.portable import SpikeGenerator, open_generator
-from meagan_lib.models.exporting import WindowNetwork, as_network, onnx_bytes
+from meagan_lib.models.exporting import onnx_bytes
+from meagan_lib.models.window_networks import WindowNetwork, as_network
 from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic, write_if_changed

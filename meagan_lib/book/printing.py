@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Affine2D, Bbox
 
 from meagan_lib import InputError
 from meagan_lib.workflow import drawings, figures
@@ -24,9 +24,9 @@ WIDTHS = {"page": 178 / INCH, "column": 86 / INCH}
 """Inches: the width of a page with two columns, and of one of them."""
 REDUCED = (1.0, 1.4)
 """By how much a figure may be reduced to fit into a column: at the most, its text of 7 points has 5 in print."""
-LOWER = 0.72
+LOWER = 0.85
 """Height of a figure in a column, as a fraction of its height on a page."""
-NARROWEST = 0.75
+NARROWEST = 0.9
 """Inches: width of the narrowest panel of a figure that goes into a column, before it is reduced."""
 AIR = (1.0, -1.5)
 """Points that a text needs to its left and right, and above and below, where its box has some already."""
@@ -104,29 +104,30 @@ def narrowest(fig: "Figure") -> float:
     return min((axes.get_position().width * fig.get_size_inches()[0] for axes in panels), default=0)
 
 
-def crowded(fig: "Figure") -> int:
-    """Count pairs of texts that lie on each other, and texts that leave the figure."""
-    boxes = list(text_boxes(fig))
+def crowded(fig: "Figure") -> set[tuple[str, ...]]:
+    """Return pairs of texts that lie on each other, and texts that leave the figure."""
+    texts = list(text_boxes(fig))
     whole = Bbox.from_bounds(0, 0, *(fig.get_size_inches() * 72)).padded(AIR[0])
-    outside = sum(not (whole.x0 <= b.x0 and b.x1 <= whole.x1 and whole.y0 <= b.y0 and b.y1 <= whole.y1) for b in boxes)
-    return outside + sum(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    outside = {(words,) for words, box in texts if not (whole.containsx(box.x0) and whole.containsx(box.x1))}
+    outside |= {(words,) for words, box in texts if not (whole.containsy(box.y0) and whole.containsy(box.y1))}
+    pairs = ((one, other) for i, one in enumerate(texts) for other in texts[:i])
+    return outside | {(one[0], other[0]) for one, other in pairs if one[1].overlaps(other[1])}
 
 
-def text_boxes(fig: "Figure") -> Iterator[Bbox]:
-    """Yield the box of every text that is drawn, line by line, in points, with ``AIR``."""
+def text_boxes(fig: "Figure") -> Iterator[tuple[str, Bbox]]:
+    """Yield every text that is drawn, line by line, with its box in points and some ``AIR``."""
 
     class Recorder(RendererAgg):
         def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
             width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
-            box = Bbox.from_bounds(0, -descent, width, height)
-            turned = mpl.transforms.Affine2D().rotate_deg(angle).translate(x, whole - y)
-            boxes.append(box.transformed(turned))
+            box = Bbox.from_bounds(0, -descent, width, height).padded(*AIR)
+            corners = Affine2D().rotate_deg(angle).translate(x, whole - y).transform(box.corners())
+            boxes.append((s, Bbox([corners.min(axis=0), corners.max(axis=0)])))
 
-    boxes: list[Bbox] = []
-    size = fig.get_size_inches() * 72
-    whole = size[1]
+    boxes: list[tuple[str, Bbox]] = []
+    whole = fig.get_size_inches()[1] * 72
     before = fig.dpi
     fig.set_dpi(72)
-    fig.draw(Recorder(*map(round, size), 72))
+    fig.draw(Recorder(*map(round, fig.get_size_inches() * 72), 72))
     fig.set_dpi(before)
-    yield from (box.padded(*AIR) for box in boxes if box.height > 3)
+    yield from boxes

@@ -160,10 +160,24 @@ def _taken_apart(value: object, arrays: dict[str, np.ndarray]) -> tuple[str, obj
     if is_dataclass(value) and not isinstance(value, type):
         return "record", inner({field.name: getattr(value, field.name) for field in fields(value)})
     if hasattr(value, "__array__"):
-        return "array", _stored(np.asarray(value), arrays)
+        array = np.asarray(value)
+        grey = _as_grey(array)
+        return ("array", _stored(array, arrays)) if grey is None else ("grey", _stored(grey, arrays))
     if isinstance(value, Collection) and not isinstance(value, (bytes, bytearray)):  # sets, ranges, views
         return "list", inner(list(value))
     raise TypeError(f"a drawing cannot hold a {type(value).__name__}")
+
+
+def _as_grey(array: np.ndarray) -> np.ndarray | None:
+    """Return the bytes (…) of an image float32 whose values are bytes over 255, a quarter of its size; else None."""
+    if array.dtype != np.float32 or array.ndim < 2 or not (array.size and array.min() >= 0 and array.max() <= 1):
+        return None
+    grey = np.rint(array * 255).astype(np.uint8)
+    return grey if _of_grey(grey).tobytes() == array.tobytes() else None
+
+
+def _of_grey(grey: np.ndarray) -> np.ndarray:
+    return grey.astype(np.float32) / 255
 
 
 def _stored(array: np.ndarray, arrays: dict[str, np.ndarray]) -> list:
@@ -264,6 +278,7 @@ PUT_TOGETHER = {
     "array": _array,
     "drawing": _drawing,
     "frame": _frame,
+    "grey": lambda inner, arrays: _of_grey(_array(inner, arrays)),
     "list": decoded,
     "mapping": _mapping,
     "number": _number,

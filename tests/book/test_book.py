@@ -10,6 +10,7 @@ import json
 import os
 import re
 import threading
+import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -26,7 +27,7 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.torch import save_file
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.book import building, explorer, painting
+from meagan_lib.book import building, explorer, finishing, lessons, painting
 from meagan_lib.images.gan import Painter
 from meagan_lib.images.geometry import placed
 from meagan_lib.models.contract import TrainingData
@@ -110,6 +111,16 @@ def executed(
     receipt.write_text(json.dumps(content))
 
 
+def kept_lesson(path: Path) -> None:
+    """A lesson as git has it, without outputs; its figure is kept."""
+    saved("c4_ring", "concepts")
+    text = "# c4 · Mode collapse\n\nA generator, at $k = 5$, repeats one output, $\\sqrt{2}$.\n\n$$\\frac{a}{b}$$"
+    sources = ["import numpy", 'save_figure(ring("x"), "c4_ring", run=name)', "Interactive(see, z=[1, 2])"]
+    cells = [nbformat.v4.new_markdown_cell(text), *map(nbformat.v4.new_code_cell, sources)]
+    path.parent.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}}), path)
+
+
 def trained(results: Path) -> None:
     """Windows and two models that were never trained, but are not the Gaussian either."""
     w = windows()
@@ -156,6 +167,8 @@ def results(tmp_path_factory, painter):
         executed(results, RUN, "02_transformer_gan", "2 · A GAN", [("film | play", film)])
         executed(results, RUN, "04_results_comparison", "4 · Scores", [("compare()", saved("scores", RUN))])
         executed(results, "concepts", "c1_networks", "c1 · Networks", [("learn()", saved("pca", "concepts"))])
+        patch.setattr(lessons, "CONCEPTS", home / "lessons")
+        kept_lesson(home / "lessons" / "c4_mode_collapse.ipynb")
         failed = results / RUN / "notebooks" / "03_vae_gan.failed.ipynb"
         failed.write_text("no notebook")
         given = {"name": RUN, "seed": 7, "recording": RECORDING}
@@ -208,10 +221,33 @@ def test_chapters_are_what_a_run_has_executed_in_order_and_the_concepts(results)
         ("02_transformer_gan", "2 · A GAN"),
         ("04_results_comparison", "4 · Scores"),
         ("c1_networks", "c1 · Networks"),
+        ("c4_mode_collapse", "c4 · Mode collapse"),
     ]
     (results / "empty" / "notebooks").mkdir(parents=True)
     with pytest.raises(InputError, match="run 'empty' has no executed notebooks"):
         building.build("empty")
+
+
+def test_a_lesson_that_was_not_executed_has_its_kept_figures_and_says_so(made):
+    lesson = page(made, "chapters/c4_mode_collapse.html")
+    assert "it was not executed with this run" in lesson.get_text()
+    assert "it was not executed" not in page(made, "chapters/c1_networks.html").get_text()
+    assert lesson.select_one("figure a[href$='figures/c4_ring.html'] img")
+    assert "Here the notebook has sliders: make lab" in lesson.get_text()
+    assert page(made, "index.html").select_one("article a[href='chapters/c4_mode_collapse.html']")
+    assert "numpy.load" in page(made, "figures/c4_ring.html").get_text()
+
+
+def test_files_of_a_figure_are_smaller_in_the_book_and_the_same(made, tmp_path):
+    folder = figures.folder(RUN)
+    finishing.pack(folder / "scores.svg", tmp_path)
+    with zipfile.ZipFile(tmp_path / "scores.svg.zip") as packed:
+        assert packed.read("scores.svg") == (folder / "scores.svg").read_bytes()
+    finishing.pack(folder / "scores.npz", tmp_path)
+    with np.load(tmp_path / "scores.npz") as there:
+        assert figures.data_sha256(dict(there)) == figures.manifest(RUN)["scores"]["data_sha256"]
+    twice = {"pca.png", "transformer_gan_snapshots.png"} & {path.name for path in (made / "_downloads").rglob("*.png")}
+    assert twice == set(), "a picture that is shown need not be there once more to be downloaded"
 
 
 def test_every_figure_has_a_number_its_caption_and_a_page_with_cell_data_and_provenance(made):
@@ -231,7 +267,7 @@ def test_every_figure_has_a_number_its_caption_and_a_page_with_cell_data_and_pro
     np.testing.assert_array_equal(np.load(made / "figures" / data)["y"], np.arange(3))
     assert "one number, float64" in told
     gallery = page(made, "figures.html").select(".gallery img")
-    assert len(gallery) == 5 and all(image["alt"] for image in gallery)
+    assert len(gallery) == 6 and all(image["alt"] and image["loading"] == "lazy" for image in gallery)
     assert "papermill notebooks/concepts/" in page(made, "figures/pca.html").get_text()
     assert (made / "figures" / "chip_map-north.html").is_file()
 
@@ -300,6 +336,21 @@ def test_italian_pages_say_so_and_terms_stand_in_both_languages(made):
     assert len(rows) > 40 and terms == sorted(terms) and all(all(row) for row in rows)
 
 
+def test_what_stands_around_an_italian_page_is_italian(made):
+    for name in ("it/index.html", "glossary.html"):
+        sidebar = page(made, name).select_one(".sidebar-drawer")
+        captions = [caption.get_text() for caption in sidebar.select(".caption-text")]
+        assert captions == ["Capitoli", "Lezioni", "Guardare e provare", "Da consultare"]
+        assert sidebar.select_one("input.sidebar-search")["placeholder"] == "Cerca"
+        titles = {a["href"].rpartition("/")[2]: a.get_text() for a in sidebar.select("a.internal")}
+        assert titles["02_transformer_gan.html"] == "2 · La GAN con Transformer" and titles["scores.html"] == "Punteggi"
+        assert "Vai al contenuto" in page(made, name).get_text()
+    assert "Lezioni" not in page(made, "index.html").select_one(".sidebar-drawer").get_text()
+    known = {path.stem for path in (ROOT / "notebooks").rglob("*.ipynb") if not path.stem.endswith("_solution")}
+    known |= {path.stem for path in (ROOT / "book" / "pages").glob("[a-z]*.md")} - {"glossary"}
+    assert sorted(name for name in known if not finishing.title(name)) == []
+
+
 def pages(made: Path) -> list[str]:
     return sorted(str(path.relative_to(made)) for path in made.rglob("*.html"))
 
@@ -352,6 +403,7 @@ def test_chapters_are_in_the_order_of_their_numbers(tmp_path, monkeypatch):
         for name in names:
             (tmp_path / "concepts" / folder / f"{name}.{suffix}").touch()
     monkeypatch.setattr(building, "RESULTS", tmp_path)
+    monkeypatch.setattr(lessons, "CONCEPTS", tmp_path)
     assert [chapter.path.stem for chapter in building.chapters("concepts")] == names
 
 
@@ -375,15 +427,38 @@ def test_pages_link_copies_of_kept_pictures_and_leave_links_to_other_files_as_wo
     assert sha256(tmp_path / "kept/figures/full/scores.png") == sha256(ROOT / "figures/full/scores.png")
 
 
+@pytest.mark.parametrize(
+    "formula, text",
+    [("k = 5", "k = 5"), (r"\sigma_1", "σ₁"), (r"W_{12}", "W₁₂"), (r"\sqrt{d}", "…"), (r"G(z)", "G(z)"), ("x_i", "…")],
+)
+def test_an_excerpt_has_no_tex(formula, text):
+    assert finishing.plain(formula) == text
+
+
+def test_pictures_know_their_size_and_wide_ones_scroll_on_a_phone(tmp_path):
+    names = {"wide.png": (1200, 400), "small.png": (300, 200)}
+    for name, (width, height) in names.items():
+        head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+        (tmp_path / name).write_bytes(head)
+    body = "".join(f'<img alt="a" src="../_images/{name}" />' for name in names)
+    sized = finishing.with_sizes(body, {name: tmp_path / name for name in names})
+    assert sized == (
+        '<img loading="lazy" width="1200" height="400" class="wide" alt="a" src="../_images/wide.png" />'
+        '<img loading="lazy" width="300" height="200" alt="a" src="../_images/small.png" />'
+    )
+
+
 def test_what_a_caption_says_is_not_taken_for_markup():
     assert building.escaped("*a* [b](c) <d> $x_1$ |e|") == r"\*a\* \[b\](c) \<d\> \$x\_1\$ \|e\|"
 
 
-def test_files_of_others_are_as_they_were_published():
-    vendor = ROOT / "book" / "vendor"
+@pytest.mark.parametrize("of", ["book", "tests"])
+def test_files_of_others_are_those_that_are_listed(of):
+    vendor = ROOT / of / "vendor"
     listed = [line.split() for line in (vendor / "SHA256SUMS").read_text().splitlines()]
     assert [sha256(vendor / name) for _, name in listed] == [hash for hash, _ in listed]
-    there = {p.relative_to(vendor).as_posix() for kind in ("js", "mjs", "gz") for p in vendor.rglob(f"*.{kind}")}
+    kinds = (".js", ".mjs", ".gz", ".patch")
+    there = {p.relative_to(vendor).as_posix() for p in vendor.rglob("*") if p.suffix in kinds}
     assert {name for _, name in listed} == there
     assert all(path.stat().st_size < 5e6 for path in vendor.rglob("*"))
 
@@ -427,6 +502,89 @@ def served(folder):
 def tab():
     with browser() as page:
         yield page
+
+
+def found_by(tab, made: Path, query: str) -> list[dict]:
+    """What a search of the book, opened as a file, finds: address and excerpt, the first first."""
+    tab.open(f"{(made / 'search.html').as_uri()}?q={query.replace(' ', '+')}")
+    tab.until("document.querySelector('.search-summary')?.textContent")
+    items = "[...document.querySelectorAll('ul.search li')]"
+    return tab.run(
+        f"{items}.map((li) => ({{to: li.querySelector('a').getAttribute('href').split('#')[0], "
+        "words: li.querySelector('.context')?.textContent ?? ''}))"
+    )
+
+
+@needs_chromium
+def test_a_search_in_a_book_that_is_opened_as_a_file_shows_words_and_puts_chapters_first(made, tab):
+    tab.screen(1280, 900)
+    found = found_by(tab, made, "mode collapse")
+    assert found[0]["to"] == "chapters/c4_mode_collapse.html"
+    assert "at k = 5, repeats one output" in found[0]["words"] and "\\" not in found[0]["words"]
+    assert not tab.complaints()
+    caption = figures.registry()["c4_ring"].caption
+    assert "figures/c4_ring.html" in [item["to"] for item in found_by(tab, made, " ".join(caption.split()[:4]))]
+    found = [item["to"] for item in found_by(tab, made, "discriminator")]
+    assert found[-1].startswith("api/") and not found[0].startswith("api/")
+    assert found == sorted(found, key=lambda to: 2 - to.startswith("chapters/") * 2 - (not to.startswith("api/")))
+
+
+@needs_chromium
+def test_on_a_phone_the_tab_key_enters_the_sidebar_only_when_it_is_open(served, tab):
+    tab.screen(390, 844, still=True)
+    tab.open(f"{served[1]}/chapters/02_transformer_gan.html")
+    inside = "Boolean(document.activeElement.closest('.sidebar-drawer'))"
+    way = []
+    for _ in range(4):
+        tab.press("Tab")
+        way.append(tab.run(inside))
+    assert way == [False] * 4
+    tab.run("document.querySelector('button.nav-overlay-icon').focus()")
+    tab.press("Enter")
+    tab.until(inside)
+    tab.press("Escape")
+    tab.until("document.activeElement.matches('button.nav-overlay-icon')")
+    assert tab.run("document.activeElement.getAttribute('aria-expanded')") == "false"
+
+
+KINDS = ["index", "chapters/02_transformer_gan", "chapters/c4_mode_collapse", "figures/pca", "figures", "scores"]
+KINDS += ["explorer", "painting", "glossary", "it/index", "api/meagan_lib.training.losses", "run"]
+"""A page of each kind."""
+SCREENS = [(1280, False), (1280, True), (390, False), (390, True)] if "MEAGAN_BOOK" in os.environ else [(390, True)]
+
+
+@needs_chromium
+@pytest.mark.parametrize("width, dark", SCREENS)
+def test_axe_finds_nothing_to_complain_of_on_any_kind_of_page(served, tab, width, dark):
+    folder, address = served
+    axe = (ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js").read_text()
+    computing, words = "document.querySelector('#explorer, #painting')", "'#explorer-words, #painting-words'"
+    kinds = pages(folder) if "MEAGAN_BOOK" in os.environ else [f"{name}.html" for name in KINDS]
+    found = {}
+    tab.screen(width, 900, dark=dark)
+    for name in [*kinds, "search.html?q=window"]:
+        tab.open(f"{address}/{name}")
+        tab.until(f"!{computing} || document.querySelector({words})?.textContent")
+        tab.run(f"{axe}; 0")
+        violations = tab.run("axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes[0].html.slice(0, 200)]))")
+        found |= {name: violations} if violations else {}
+    assert found == {}
+
+
+@needs_chromium
+def test_what_is_printed_is_the_text(served, tab):
+    tab.screen(1280, 900, dark=True)
+    tab.open(f"{served[1]}/chapters/02_transformer_gan.html")
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        hidden = [".sidebar-drawer", ".toc-drawer", ".mobile-header", "details.hide", "button.snapshots"]
+        shown = (
+            f"{json.dumps(hidden)}.filter((s) => [...document.querySelectorAll(s)].some((e) => e.checkVisibility()))"
+        )
+        assert tab.run(shown) == []
+        assert tab.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    finally:
+        tab.send("Emulation.setEmulatedMedia", media="")
 
 
 LOOK = """(() => {
@@ -503,9 +661,13 @@ def test_a_screen_reader_hears_the_title_first_and_the_name_of_every_control(ser
     assert next(name for role, name in text if role == "heading").startswith("The latent explorer")
     controls = [(role, name) for role, name in text if role in ("radio", "button", "slider")]
     assert [c for c in controls if c[0] == "radio"] == [("radio", "Transformer-GAN"), ("radio", "VAE-GAN")]
-    assert [c for c in controls if c[0] == "button"][:2] == [("button", "New spike"), ("button", "Typical spike")]
+    buttons = ["New spike", "Typical spike", "Reset"]
+    assert [name for role, name in controls if role == "button"][: len(buttons)] == buttons
     sliders = [name for role, name in controls if role == "slider"]
-    assert [name.split(" (")[0] for name in sliders] == [f"direction {i + 1}" for i in range(explorer.DIRECTIONS)]
+    ways = {way for both in explorer.CHANGES.values() for way in both}
+    named = [re.fullmatch(r"(\d) · (.+) \(\d+ % of the change\)", name) for name in sliders]
+    assert [match[1] for match in named] == [str(i + 1) for i in range(explorer.DIRECTIONS)]
+    assert {way for match in named for way in match[2].split(", ")} <= ways
     picture = next(name for role, name in text if role == "image")
     assert picture.startswith("Synthetic spike of the Transformer-GAN: trough")
 
@@ -551,10 +713,19 @@ def test_the_explorer_computes_in_the_page_what_pytorch_computes(served, tab, wa
         tab.press("ArrowRight")
     tab.until(f"document.querySelector('.readout').textContent !== {json.dumps(before)}")
     tab.run("document.querySelector('input[value=vae_gan]').click()")
-    tab.until("document.querySelectorAll('.explorer button').length === 3")
+    tab.until("document.querySelectorAll('.explorer button').length === 4")
     tab.run("document.querySelectorAll('.explorer button')[2].click()")
-    tab.until("document.querySelector('path[stroke-dasharray]').getAttribute('visibility') === 'visible'")
-    assert tab.run("document.querySelector('.readout').textContent").startswith("Synthetic spike of the VAE-GAN")
+    dashed = "document.querySelector('path[stroke-dasharray=\"6 4\"]').getAttribute('visibility')"
+    tab.until(f"{dashed} === 'visible'")
+    words = "document.querySelector('.readout').textContent"
+    assert tab.run(words).startswith("Synthetic spike of the VAE-GAN")
+    tab.until(f"{words}.endsWith('from the one that was encoded.')")
+    encoded = tab.run(words)
+    tab.run("document.querySelector('.sliders input').focus()")
+    tab.press("ArrowRight")
+    tab.until(f"{words} !== {json.dumps(encoded)}")
+    tab.run("document.querySelectorAll('.explorer button')[3].click()")
+    tab.until(f"{words} === {json.dumps(encoded)}")
     assert not tab.complaints()
 
 
@@ -643,6 +814,6 @@ def test_a_book_without_painters_has_no_script_of_theirs(made, results, tmp_path
     assert (made / "_static" / "runtime-data.js").is_file()
     (results / "bare").mkdir()
     building.export_networks("bare", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["playground-data.js"]
     told = building.filled("painting.md", run="bare", paintable=painting.available("bare"))
     assert "This run has no painters" in told and "<script" not in told

@@ -95,6 +95,16 @@ def test_a_bundle_draws_a_run_again_with_the_same_bits_and_without_its_folders(h
     assert json.loads((out / "manifest.json").read_text()) == figures.manifest(RUN)
 
 
+def test_figures_of_each_of_several_recordings_go_along(home):
+    part = f"{RUN}/recordings/north"
+    figures.save_figure(plots.distance_to_train({"real": np.arange(9.0)}), "chip_map", run=part, data={})
+    with bundles.opened(packed(home)) as bundle:
+        told = bundles.redraw(bundle, home / "again")
+    assert set(told.same) == {"intervals_isolation", "recordings/north/chip_map"}
+    again = home / "again" / "recordings" / "north" / "chip_map.svg"
+    assert again.read_bytes() == (figures.folder(part) / "chip_map.svg").read_bytes()
+
+
 def test_the_same_run_gives_the_same_bytes(home):
     first = packed(home).read_bytes()
     for path in (home / "results").rglob("*.json"):

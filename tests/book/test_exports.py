@@ -99,7 +99,7 @@ def test_an_onnx_file_of_a_gaussian_has_its_mean_and_covariance(name, tmp_path):
 
 @pytest.mark.parametrize("prior", ["uniform", "correlated"])
 def test_standard_normal_numbers_become_those_of_any_prior(prior):
-    from meagan_lib.models.exporting import standard_normal_to
+    from meagan_lib.models.window_networks import standard_normal_to
     from meagan_lib.training import priors
 
     z = torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0))

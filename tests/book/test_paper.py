@@ -142,12 +142,22 @@ def test_a_column_takes_a_figure_whose_words_have_room(italian):
     assert files == {"vae_gan_latent_usage", "vae_gan_latent_usage_column", "vae_gan_elbo"}
 
 
-@pytest.mark.parametrize(("x", "count"), [(0.3, 1), (0.9, 0), (1.2, 1)])
-def test_words_that_lie_on_others_or_leave_the_figure_are_counted(x, count):
-    fig = Figure(figsize=(4, 1))
+@pytest.mark.parametrize(
+    ("x", "angle", "found"),
+    [(0.3, 0, {("below", "some words here")}), (0.5, 0, set()), (1.2, 0, {("below",)}), (0.3, 90, set())],
+)
+def test_words_that_lie_on_others_or_leave_the_figure_are_found(x, angle, found):
+    fig = Figure(figsize=(4, 2))
     fig.text(0.1, 0.5, "some words here")
-    fig.text(x, 0.5, "w")
-    assert printing.crowded(fig) == count
+    fig.text(x, 0.5 if not angle else 0.6, "below", rotation=angle)
+    assert printing.crowded(fig) == found
+
+
+def test_labels_one_above_the_other_are_found_where_they_meet():
+    fig = Figure(figsize=(2, 2))
+    fig.text(0.1, 0.5, "of the upper panel", rotation=90, va="center")
+    fig.text(0.1, 0.1, "of the lower panel", rotation=90, va="center")
+    assert ("of the lower panel", "of the upper panel") in printing.crowded(fig)
 
 
 def test_captions_and_tables_have_no_character_that_latex_lacks():

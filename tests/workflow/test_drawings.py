@@ -84,6 +84,15 @@ def test_the_same_array_is_held_once():
     assert len(arrays) == 2
 
 
+def test_an_image_of_8_bits_is_held_in_bytes_and_any_other_as_it_is():
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16).astype(np.float32) / 255
+    for array, kind in ((image, np.uint8), (image.T, np.uint8), (image + np.float32(1e-7), np.float32)):
+        arrays: dict[str, np.ndarray] = {}
+        again = drawings.decoded(drawings.encoded(array, arrays), arrays)
+        assert next(iter(arrays.values())).dtype == kind and again.dtype == np.float32
+        assert again.tobytes() == array.tobytes() and again.strides == array.strides
+
+
 def test_tables_numbers_and_missing_values_come_back():
     table = pd.DataFrame(
         {"n": [1, 2], "auc": [0.5, np.nan], "who": ["a", None], "kind": pd.Categorical(["x", "y"], ["y", "x"])},
