@@ -1,8 +1,8 @@
 """What generated windows are, in words: the datasheet of a data set, and the card of a generator.
 
 What it is, what it was trained on, how close it comes, what it may not be used for: after Gebru et al. 2021,
-doi:10.1145/3458723, and Mitchell et al. 2019, doi:10.1145/3287560. ``python -m meagan_lib.book.datasheets`` writes the cards
-of the generators that come with the library anew.
+doi:10.1145/3458723, and Mitchell et al. 2019, doi:10.1145/3287560. ``python -m meagan_lib.book.datasheets`` writes the
+cards of the generators that come with the library anew.
 """
 
 from collections.abc import Mapping
