@@ -153,6 +153,7 @@ def card(name: str) -> str:
 
 ```python
 from meagan_lib import load
+
 windows = load("{name}").sample(1000, seed=0)  # float32 (1000, {generator.n_samples}), in {unit(generator)}
 ```
 

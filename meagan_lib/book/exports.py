@@ -10,25 +10,13 @@ from torch import Tensor, nn
 
 from meagan_lib import InputError
 from meagan_lib.book.datasheets import datasheet, label_of_folder
-from meagan_lib.experiments.benchmark import MATCHED, SECTION, SYNTHETIC
-from meagan_lib.experiments.portable import SpikeGenerator, open_generator
+from meagan_lib.book.nwb import to_nwb
+from meagan_lib.experiments.benchmark import MATCHED, SYNTHETIC
+from meagan_lib.experiments.portable import SpikeGenerator, folders, open_generator
 from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.window_networks import WindowNetwork, as_network
 from meagan_lib.windows.spike_windows import SpikeWindows
-from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic, write_if_changed
-
-
-def folders(run: str) -> dict[str, Path]:
-    """Return the generators that a run has left, by the name of their files: those of the notebooks first.
-
-    ``InputError``: none that can be opened.
-    """
-    own = sorted(path.parent for path in (RESULTS / run).glob("*/model.json"))
-    others = sorted(path.parent for path in (RESULTS / run / SECTION).glob("*/*/model.json"))
-    if not own and not others:
-        raise InputError(f"run '{run}' has no generators that can be opened: make them with meagan run")
-    return {folder.name: folder for folder in own} | {f"{f.parent.name}_{f.name}": f for f in others}
 
 
 class Footprints(nn.Module):
@@ -118,5 +106,5 @@ def to_dataset(run: str, folder: Path) -> list[str]:
     return [f"{n} generated windows of run '{run}' ({names}), with datasheet.md"]
 
 
-EXPORTS = {"onnx": to_onnx, "dataset": to_dataset}
+EXPORTS = {"onnx": to_onnx, "dataset": to_dataset, "nwb": to_nwb}
 """What ``meagan export --to`` writes, beside ``latex``."""

@@ -14,10 +14,11 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from meagan_lib import ROOT, InputError, choose, did_you_mean
-from meagan_lib.experiments.benchmark import MODELS, model_class
+from meagan_lib.experiments.benchmark import MODELS, SECTION, SYNTHETIC, model_class
 from meagan_lib.models.contract import Model
 from meagan_lib.windows.normalisation import Standardiser, WindowStandardiser, fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic, read_json, write_json
 
 FORMAT = 1
@@ -181,6 +182,27 @@ def open_generator(source: str | Path) -> SpikeGenerator:
     if drawn.size != 2 * generator.n_samples * generator.electrodes or not np.isfinite(drawn).all():
         raise _damaged(folder, "it draws no windows of the length that model.json says")
     return generator
+
+
+def folders(run: str) -> dict[str, Path]:
+    """Return the generators that a run has left, by the name of their files: those of the notebooks first.
+
+    ``InputError``: none that can be opened.
+    """
+    own = sorted(path.parent for path in (RESULTS / run).glob("*/model.json"))
+    others = sorted(path.parent for path in (RESULTS / run / SECTION).glob("*/*/model.json"))
+    if not own and not others:
+        raise InputError(f"run '{run}' has no generators that can be opened: make them with meagan run")
+    return {folder.name: folder for folder in own} | {f"{f.parent.name}_{f.name}": f for f in others}
+
+
+def drawn(run: str) -> dict[str, SpikeWindows]:
+    """Return the generated windows of a run, by the name of their model; none where it has none."""
+    try:
+        sources = folders(run)
+    except InputError:
+        return {}
+    return {name: SpikeWindows.load(f / SYNTHETIC) for name, f in sources.items() if (f / SYNTHETIC).is_file()}
 
 
 def _find(source: str | Path) -> Path:

@@ -14,7 +14,8 @@ from onnx.reference import ReferenceEvaluator
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, cli
-from meagan_lib.book import building, datasheets, exports
+from meagan_lib.book import building, datasheets, exports, nwb
+from meagan_lib.experiments import portable
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.experiments.generation import draw_synthetic
 from meagan_lib.experiments.portable import PRETRAINED, keep_generator
@@ -124,7 +125,7 @@ def run(tmp_path_factory):
     kept = json.loads((ROOT / "figures" / "baselines" / "reference.json").read_text())
     (home / "x" / "scores.json").write_text(json.dumps(kept["scores"]))
     with pytest.MonkeyPatch.context() as patch:
-        for module in (cli, exports, building):
+        for module in (cli, portable, nwb, building):
             patch.setattr(module, "RESULTS", home)
         yield home / "x"
 
@@ -187,3 +188,36 @@ def test_the_licence_of_a_public_recording_is_said(tmp_path):
     generator.trained_on["source_sha256"] = [digest]
     assert "`locust`: Antennal lobe" in datasheets.trained_on(generator)
     assert "Licence: open access (Zenodo record 21589)" in datasheets.trained_on(generator)
+
+
+def test_an_nwb_file_gives_back_every_bit_and_keeps_generated_windows_apart(run, windows, tmp_path):
+    pynwb = pytest.importorskip("pynwb", reason="an extra: pip install .[nwb]")
+    windows.save(run / "windows.h5")
+    told = ("--subject", "species=Homo sapiens", "--subject", "age=P120D")
+    assert "NWB" in command("x", "--to", "nwb", "--out", str(tmp_path), *told)
+    (name,) = windows.recordings
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["generated.nwb", f"{name}.nwb"])
+    with pynwb.NWBHDF5IO(str(tmp_path / f"{name}.nwb"), "r") as file:
+        recorded = file.read()
+        table = recorded.processing["ecephys"]["windows"]
+        np.testing.assert_array_equal(table["window"][:], windows.windows)
+        np.testing.assert_array_equal(table["electrodes"].data[:], windows.channel)
+        np.testing.assert_array_equal(np.rint(table["time"][:] * windows.sampling_rate_hz), windows.frame)
+        found = [np.rint(np.asarray(t) * windows.sampling_rate_hz) for t in recorded.units["spike_times"][:]]
+        assert sum(map(len, found)) == len(windows.ledger.frame)
+        assert len(recorded.electrodes) == len(windows.noise_mad)
+        assert (recorded.subject.species, recorded.subject.age) == ("Homo sapiens", "P120D")
+        assert json.loads(recorded.notes)["source_sha256"] == windows.source_sha256
+    with pynwb.NWBHDF5IO(str(tmp_path / "generated.nwb"), "r") as file:
+        made = file.read()
+        assert made.units is None and made.electrodes is None and "no recording" in made.session_description
+        drawn = SpikeWindows.load(run / "transformer_gan" / "synthetic.h5")
+        np.testing.assert_array_equal(made.processing["generated"]["transformer_gan"]["window"][:], drawn.windows)
+
+
+def test_without_pynwb_one_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynwb", None)
+    with pytest.raises(InputError, match="pip install pynwb"):
+        nwb.library()
+    with pytest.raises(InputError, match="did you mean 'species'"):
+        nwb.subject_of(["specie=Homo sapiens"])
