@@ -4,6 +4,10 @@ import difflib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meagan_lib.experiments.portable import SpikeGenerator
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: notebooks, params, data, figures and results lie under it."""
@@ -24,8 +28,8 @@ def caches(folder: Path) -> dict[str, str]:
 
 
 # In the checkout: a home may be missing, read-only or full, and what it holds, such as a matplotlibrc or another kernel
-# called python3, must not change a run.
-for _variable, _folder in caches(ROOT / ".cache").items():
+# called python3, must not change a run. A library that was installed without its checkout runs no notebook.
+for _variable, _folder in caches(ROOT / ".cache").items() if (ROOT / "notebooks").is_dir() else ():
     os.environ.setdefault(_variable, _folder)
 # A user who is a number alone, as in containers, has neither a name nor a home, and libraries stop for want of them.
 os.environ.setdefault("USERNAME", "meagan")  # getpass looks here last
@@ -68,3 +72,14 @@ def choose(what: str, name: str, known: Collection[str]) -> None:
     """Refuse a ``name`` that is not among those ``known``; ``what`` it names begins the sentence."""
     if name not in known:
         raise InputError(f"{what} '{name}' is not known{did_you_mean(name, known)}; choose one of {', '.join(known)}")
+
+
+def load(source: "str | Path") -> "SpikeGenerator":
+    """Open a trained generator: ``load("results/quick/transformer_gan").sample(1000, seed=0)``.
+
+    ``source`` is the folder of a model that a run has left, or ``simulated``, which comes with the library.
+    ``InputError``: no generator, a newer or a damaged one.
+    """
+    from meagan_lib.experiments.portable import open_generator  # torch takes a second, which who only imports is spared
+
+    return open_generator(source)

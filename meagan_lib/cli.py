@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAINTERS = "gaussian_spikes, copy_paste, template, painting_gan, transformer_gan, vae_gan, flow_matching or gaussian"
 Cores = Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)]
 Profile = Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")]
+EXPORTS = ("latex", "onnx", "dataset", "nwb")
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -247,20 +248,38 @@ def make_book(
 @app.command()
 def export(
     name: Annotated[str, typer.Argument(help="name of a finished run")],
-    to: Annotated[str, typer.Option(help="latex: figures, captions, tables, and a command for every number")] = "latex",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="latex: figures, captions, tables, and a command for every number; onnx: each generator as a file; "
+            "dataset: generated windows, with a datasheet; nwb: electrodes, spikes, windows"
+        ),
+    ] = "latex",
     lang: Annotated[str, typer.Option(help="en or it: of axes, legends, captions and tables")] = "en",
-    out: Annotated[str, typer.Option(help="folder to write; results/NAME/latex unless given")] = "",
+    out: Annotated[str, typer.Option(help="folder to write; results/NAME/TO unless given")] = "",
+    subject: Annotated[
+        list[str], typer.Option(help="of nwb: species='Homo sapiens', age=P120D, sex=U; again for each")
+    ] = (),
 ) -> None:
-    """Write what a paper or a thesis takes of a run: a folder that LaTeX and Overleaf compile as it is."""
-    from meagan_lib.book import paper
-
-    choose("the format", to, ["latex"])
-    folder = Path(out) if out else RESULTS / run_name(name) / "latex"
-    n, lacking = paper.export(run_name(name), folder, lang)
-    for sentence in lacking:
-        console.print(sentence, soft_wrap=True)
+    """Write what a paper, or another tool, takes of a run: a folder that LaTeX compiles as it is, networks, windows."""
+    choose("the format", to, EXPORTS)
+    if subject and to != "nwb":
+        raise InputError(f"--subject is said of NWB files, and {to} has none: leave it out, or give --to nwb")
+    folder = Path(out) if out else RESULTS / run_name(name) / to
     where = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
-    console.print(f"{n} figures of run '{name}' with captions, tables and numbers: {where}/main.tex", soft_wrap=True)
+    if to == "latex":
+        from meagan_lib.book import paper
+
+        n, told = paper.export(run_name(name), folder, lang)
+        told = [*told, f"{n} figures of run '{name}' with captions, tables and numbers"]
+        where = f"{where}/main.tex"
+    else:
+        from meagan_lib.book import exports
+
+        told = exports.EXPORTS[to](run_name(name), folder, **({"subject": subject} if subject else {}))
+    for sentence in told[:-1]:
+        console.print(sentence, soft_wrap=True)
+    console.print(f"{told[-1]}: {where}", soft_wrap=True)
 
 
 @app.command("sorters")

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "fitting": ["sizes", "training_data", "weights_of"],
         "generation": ["draw_synthetic", "draw_by_class", "moment_matching", "matching_parameters"],
+        "portable": ["keep_generator"],
         "sweep": ["counted"],
     },
 )

@@ -212,6 +212,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
 
     from meagan_lib.experiments.fitting import fit_options, training_data, weights_of
     from meagan_lib.experiments.generation import draw_synthetic
+    from meagan_lib.experiments.portable import keep_generator
     from meagan_lib.windows.spike_windows import SpikeWindows
 
     started, folder, kind = time.monotonic(), place(run, model, seed), model_class(model)
@@ -230,7 +231,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
         clock = time.process_time()
         fitted = kind.fit(data, seed, folder, **options)
         seconds = round(time.process_time() - clock, 1)
-        fitted.save(folder)
+        keep_generator(fitted, model, folder, windows, *fitted_with)
         draw_synthetic(fitted, windows, *fitted_with, seed + 2).save(folder / SYNTHETIC)
         if is_network:
             draw_synthetic(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)

@@ -94,18 +94,18 @@ class Flow(nn.Module):
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))  # (batch, width)
         if label is not None:
             time = time + self.classes(label)
-        trace, n = self.samples // self.electrodes, len(x)
+        trace = self.samples // self.electrodes
         margin, length = (self.uncut - trace) // 2, self.tokens // self.electrodes * self.patch
         x = nn.functional.pad(x.view(-1, trace), (margin, length - trace - margin))
-        tokens = self.embed(x.view(n, self.tokens, self.patch)) + time[:, None]  # (batch, tokens, width)
-        signal = self.head(self.encoder(tokens)).reshape(n * self.electrodes, -1)[:, : self.uncut]
-        return (signal @ self.lowpass).view(n, self.samples)
+        tokens = self.embed(x.view(-1, self.tokens, self.patch)) + time[:, None]  # (batch, tokens, width)
+        signal = self.head(self.encoder(tokens)).reshape(-1, length)[:, : self.uncut]
+        return (signal @ self.lowpass).view(-1, self.samples)
 
     def follow(self, x: Tensor, label: Tensor | None, solver: str, steps: int) -> Tensor:
         """Return where points x (batch, samples) of t = 0 are at t = 1: dx/dt = v(x, t), in ``steps`` of ``solver``."""
         h = 1 / steps
         for i in range(steps):
-            t = torch.full((len(x), 1), i * h, device=x.device)
+            t = torch.full_like(x[:, :1], i * h)
             v = self.velocity(x, t, label)
             if solver == "midpoint":
                 v = self.velocity(x + 0.5 * h * v, t + 0.5 * h, label)

@@ -101,7 +101,7 @@ class WindowGenerator(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch, samples)."""
-        x = (self.signal(z, label) @ self.lowpass).view(len(z), self.samples)
+        x = (self.signal(z, label) @ self.lowpass).view(-1, self.samples)
         if self.on_gaussian:
             x = x + (self.mean[label] if self.n_classes else self.mean[0]) + z @ self.colouring.T
         return x.tanh() if self.bounded else x
@@ -155,6 +155,7 @@ class Generator(WindowGenerator):
         super().__init__(config, data)
         c, self.width = config, config.width
         self.tokens = self.electrodes * math.ceil(self.uncut / config.patch)
+        self.length = self.tokens // self.electrodes * config.patch
         self.embed = nn.Linear(c.latent + self.concatenated, self.tokens * c.width)
         self.classes = self.learned_vectors(c.width)
         options = dict(heads=c.heads, expansion=self.EXPANSION, dropout=c.g_dropout)
@@ -164,10 +165,10 @@ class Generator(WindowGenerator):
 
     def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch · electrodes, trace + taps − 1)."""
-        tokens = self.embed(self.with_label(z, label)).view(len(z), self.tokens, self.width)
+        tokens = self.embed(self.with_label(z, label)).view(-1, self.tokens, self.width)
         if self.classes is not None:
             tokens = tokens + self.classes(label)[:, None]
-        return self.head(self.encoder(tokens)).reshape(len(z) * self.electrodes, -1)[:, : self.uncut]
+        return self.head(self.encoder(tokens)).reshape(-1, self.length)[:, : self.uncut]
 
     def steps(self) -> list[tuple[str, str]]:
         """Return what each step of the network does before the low-pass, and the shape of what it gives."""
@@ -203,7 +204,7 @@ class ConvolutionalGenerator(WindowGenerator):
 
     def signal(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """(batch, latent), and labels (batch,) where there are classes → (batch · electrodes, trace + taps − 1)."""
-        x = self.embed(self.with_label(z, label)).view(len(z), self.CHANNELS[0], self.length)
+        x = self.embed(self.with_label(z, label)).view(-1, self.CHANNELS[0], self.length)
         if self.classes is not None:
             x = x + self.classes(label)[:, :, None]
         return self.head(self.trunk(x)).flatten(0, 1)[:, : self.uncut]

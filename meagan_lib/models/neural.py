@@ -94,13 +94,17 @@ class NeuralModel(Model):
         **options: object,
     ) -> Self:
         """Train on ``data``; ``options`` are those of :meth:`configure`, such as ``steps``."""
-        config = cls.configure(seed, **options)
-        trainer = cls.trainer(config, data, folder, start_from)
+        trainer = cls.trainer(cls.configure(seed, **options), data, folder, start_from)
         trainer.train(by_step())
+        return cls.of(trainer, data)
+
+    @classmethod
+    def of(cls, trainer: Trainer, data: TrainingData) -> Self:
+        """Return the model that a trainer has trained on ``data``, with the weights that validation chose."""
         about = {"samples": data.samples, "classes": data.n_classes, "bounded": data.bounded}
         if data.electrodes > 1:
             about["electrodes"] = data.electrodes
-        return cls(trainer.best_generator(), config, about | {"lowpass": [float(tap) for tap in data.lowpass]})
+        return cls(trainer.best_generator(), trainer.config, about | {"lowpass": [float(tap) for tap in data.lowpass]})
 
     @property
     def generator(self) -> nn.Module:
@@ -129,12 +133,20 @@ class NeuralModel(Model):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote. ``InputError``: weights that do not fit their config.
+
+        A config may ask for networks that fill the memory: their shapes are told by one without numbers.
+        """
         about = json.loads((Path(folder) / "model.json").read_text())
         config = build_config(cls.Config, **about.pop("config"))
         labels = np.array([0, about["classes"] - 1]) if about["classes"] else None
         windows = np.zeros((2, about["samples"]), np.float32)
         like = TrainingData(windows, about["lowpass"], None, labels, about["bounded"], about.get("electrodes", 1))
+        weights = load_file(Path(folder) / "model.safetensors")
+        with torch.device("meta"):
+            expected = {name: tensor.shape for name, tensor in cls.build(config, like).state_dict().items()}
+        if expected != {name: tensor.shape for name, tensor in weights.items()}:
+            raise InputError(f"the weights in {folder} do not fit its model.json: train the model again")
         network = cls.build(config, like)
-        network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+        network.load_state_dict(weights)
         return cls(network, config, about)

@@ -143,7 +143,7 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
                     axis.plot(ends, [at, at], color=colour, linewidth=1)
                     face = colour if value == excess[model][metric][0] else "white"
                     options = dict(markersize=3.5, markeredgewidth=0.7, markerfacecolor=face, clip_on=False)
-                    axis.plot(value, at, marker, color=colour, **options)
+                    axis.plot(value, at, marker=marker, linestyle="none", color=colour, **options)
                 y += row
         axis.set(yticks=list(ticks.values()), yticklabels=list(ticks), ylim=(tallest, 0))
         style.set_rows(axis)

@@ -1,0 +1,201 @@
+"""A run as NWB: electrodes, detected spikes and cut windows of each recording; generated windows in their own file.
+
+Neurodata Without Borders, Rübel et al. 2022, doi:10.7554/eLife.78362, by its own library. Samples are written as they
+are, float32 in the unit of the windows, which each column names: a round trip changes no bit. What was recorded and
+what was generated never share a file.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import yaml
+
+from meagan_lib import InputError, choose
+from meagan_lib.experiments.portable import drawn
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.files import together
+
+UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
+"""What stands where NWB asks when a recording began, which windows do not know."""
+UNITS = {"uV": "µV", "ADU": "steps of the converter", "normalised": "normalised, without a unit"}
+
+
+def library() -> ModuleType:
+    """Return pynwb. ``InputError``: it is not installed."""
+    try:
+        import pynwb
+    except ImportError as error:
+        raise InputError('NWB needs pynwb: pip install "meagan[nwb]", or pip install pynwb') from error
+    return pynwb
+
+
+def parameters(run: str) -> dict[str, dict]:
+    """Return the parameters of a run, by notebook."""
+    paths = sorted((RESULTS / run / "params").glob("*.yaml"))
+    return {path.stem: yaml.safe_load(path.read_text()) for path in paths}
+
+
+SUBJECT = ("subject_id", "species", "age", "sex", "description")
+"""What can be said of the subject: species in Latin, age as ISO 8601 (P120D), sex M, F, O or U."""
+
+
+def subject_of(told: Sequence[str]) -> dict[str, str]:
+    """Return what ``key=value`` words say of the subject. ``InputError``: another word, or a key that NWB lacks."""
+    found = {}
+    for word in told:
+        key, equals, value = word.partition("=")
+        if not equals or not value:
+            raise InputError(f"'{word}' says nothing of the subject: give it as species='Homo sapiens'")
+        choose("what is said of the subject,", key, SUBJECT)
+        found[key] = value
+    return found
+
+
+def new_file(
+    run: str, identifier: str, description: str, about: Mapping[str, object], subject: Mapping[str, str] | None = None
+):
+    """Return an empty NWB file, whose notes hold parameters and provenance as JSON."""
+    notes = {"parameters": parameters(run), "meagan": version("meagan")} | dict(about)
+    pynwb = library()
+    known = {"subject_id": identifier.replace("/", "-"), "sex": "U", "description": "Not known to MEAGAN."}
+    return pynwb.NWBFile(
+        subject=pynwb.file.Subject(**known | dict(subject or {})),
+        experiment_description="Spikes and generated spikes of a recording by microelectrode array.",
+        session_description=f"{description} When the recording began is not known: 1970 stands for it.",
+        identifier=identifier,
+        session_start_time=UNKNOWN,
+        notes=json.dumps(notes, indent=1, sort_keys=True),
+        keywords=["spikes", "high-density microelectrode array"],
+    )
+
+
+def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, str] | None = None):
+    """Return electrodes, detected spikes and cut windows of one recording of a run as an NWB file.
+
+    ``units`` has the peaks that were detected on each electrode, not sorted; ``windows`` in the module ``ecephys`` the
+    isolated ones that were cut, with the unit that a sorting or a simulation gave, −1 where none did.
+    """
+    pynwb = library()
+    from hdmf.common import DynamicTable, DynamicTableRegion, VectorData
+
+    name, rate = windows.recordings[index], windows.sampling_rate_hz
+    about = {"source_sha256": windows.source_sha256, "detection": windows.detection}
+    file = new_file(run, f"{run}/{name}", f"Spike windows of the recording {name}, as MEAGAN cut them.", about, subject)
+    device = file.create_device("array", description="Microelectrode array of the recording.")
+    group = file.create_electrode_group("array", "All electrodes of the recording.", "unknown", device)
+    own = np.flatnonzero(windows.noise_recording == index)
+    for column, words in (("rel_x", "x in µm"), ("rel_y", "y in µm")):
+        file.add_electrode_column(column, f"Place of the electrode on the array, {words}; NaN: not known.")
+    file.add_electrode_column("noise", f"Noise level, 1.4826 × the MAD of the filtered trace, in {unit(windows)}.")
+    channels = own if len(own) else np.arange(max(int(windows.channel.max(initial=0)), 0) + 1)
+    for row in channels:
+        x, y = windows.positions_um[row] if len(own) else (np.nan, np.nan)
+        noise = float(windows.noise_mad[row]) if len(own) else np.nan
+        file.add_electrode(location="unknown", group=group, rel_x=float(x), rel_y=float(y), noise=noise)
+
+    if windows.ledger is not None:
+        peaks = windows.ledger
+        here = peaks.recording == index
+        words = "All peaks that were detected on each electrode: not sorted, no single cells."
+        file.units = pynwb.misc.Units(name="units", description=words, resolution=1 / rate)
+        frame, channel = peaks.frame[here], peaks.channel[here]
+        for electrode in np.unique(channel):
+            file.add_unit(spike_times=np.sort(frame[channel == electrode]) / rate, electrodes=[int(electrode)])
+
+    mine = windows.recording == index
+    time = np.where(windows.frame[mine] >= 0, windows.frame[mine] / rate, np.nan)
+    columns = [
+        VectorData(name="time", description="Of the peak, in s from the start; NaN: not known.", data=time),
+        DynamicTableRegion(
+            name="electrodes",
+            description="The electrode of each window.",
+            data=windows.channel[mine].clip(0),
+            table=file.electrodes,
+        ),
+        VectorData(name="unit", description="The unit; -1: not known.", data=windows.label[mine]),
+        VectorData(name="split", description="What the window is for.", data=split_names(windows.split[mine])),
+        *samples_of(windows, mine),
+    ]
+    module = file.create_processing_module("ecephys", "Windows cut around isolated spikes.")
+    module.add(DynamicTable(name="windows", description=shape_of(windows), columns=columns))
+    return file
+
+
+def generated(run: str, found: Mapping[str, SpikeWindows], subject: Mapping[str, str] | None = None):
+    """Return the generated windows of a run, a table for each model, as an NWB file that has nothing recorded."""
+    from hdmf.common import DynamicTable, VectorData
+
+    words = "Windows that models drew. No cell fired these spikes: they are no recording and must not be used as one."
+    about = dict(subject or {}) | {"description": "Nobody was recorded: models were trained on windows of the subject."}
+    file = new_file(run, f"{run}/generated", words, {"generated": True}, about)
+    module = file.create_processing_module("generated", words)
+    for name, windows in found.items():
+        whole = np.ones(len(windows), bool)
+        passes = VectorData(
+            name="passes", description="Whether it fulfils what was asked of recorded windows.", data=windows.passes
+        )
+        asked = VectorData(name="unit", description="The unit that was asked for; -1: none.", data=windows.label)
+        columns = [passes, asked, *samples_of(windows, whole)]
+        told = f"Drawn by the model {name}, not recorded. {shape_of(windows)}"
+        module.add(DynamicTable(name=name, description=told, columns=columns))
+    return file
+
+
+def unit(windows: SpikeWindows) -> str:
+    """Return the amplitude unit in words."""
+    return UNITS[windows.amplitude_unit]
+
+
+def shape_of(windows: SpikeWindows) -> str:
+    """Say where the peak of a window stands, and at which rate."""
+    return (
+        f"Windows of {windows.n_samples} samples at {windows.sampling_rate_hz:g} Hz, the peak at sample "
+        f"{windows.pre_samples}, counted from 0."
+    )
+
+
+def split_names(split: np.ndarray) -> list[str]:
+    """Return the splits (n,) in words."""
+    return [Split(int(one)).name.lower() for one in split]
+
+
+def samples_of(windows: SpikeWindows, mine: np.ndarray) -> list:
+    """Return the samples of the windows ``mine`` (n,) as columns: on their own electrode, and their footprints."""
+    from hdmf.backends.hdf5 import H5DataIO
+    from hdmf.common import VectorData
+
+    named = {"window": windows.windows} | ({} if windows.footprints is None else {"footprint": windows.footprints})
+    told = {"window": "samples", "footprint": "electrodes × samples, its own first"}
+    words = {name: f"In {unit(windows)}: {told[name]}." for name in named}
+    return [
+        VectorData(name=name, description=words[name], data=H5DataIO(data[mine], compression="gzip"))
+        for name, data in named.items()
+    ]
+
+
+def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
+    """Write each recording of a run as ``<recording>.nwb``, its generated windows as ``generated.nwb``; say what.
+
+    ``subject`` says ``key=value`` of who was recorded, which windows do not know. ``InputError``: another key, no
+    windows, or no pynwb.
+    """
+    path = RESULTS / run / "windows.h5"
+    if not path.is_file():
+        raise InputError(f"run '{run}' has no windows: make them with meagan run")
+    library()
+    about = subject_of(subject)
+    windows, told = SpikeWindows.load(path), []
+    files = {name: (lambda i=i: recorded(run, windows, i, about)) for i, name in enumerate(windows.recordings)}
+    if found := drawn(run):
+        files["generated"] = lambda: generated(run, found, about)
+    for name, made in files.items():
+        with together([folder / f"{name}.nwb"]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
+            file.write(made())
+        told.append(f"{name}.nwb")
+    return [f"run '{run}' as NWB, {', '.join(told)}"]
