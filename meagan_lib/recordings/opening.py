@@ -153,8 +153,8 @@ def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
         recording = parts[0] if len(parts) == 1 else sc.append_recordings(parts)
     except ValueError as error:
         raise InputError(f"{paths[0].name} and its fellows do not belong together: {error}") from error
-    if recording.get_dtype().kind == "f":
-        recording = _FiniteRecording(recording)
+    if not isinstance(recording, BrwRecording):
+        recording = _CheckedRecording(recording, paths[0].name)
     recording.annotate(files=[str(path) for path in paths])
     return recording
 
@@ -170,20 +170,32 @@ def _require_sound(recording: sc.BaseRecording, name: str) -> None:
         raise InputError(f"{name} states a scale that is zero or not a number: correct its header")
 
 
-class _FiniteRecording(BasePreprocessor):
-    """A recording of floats that refuses what is not a number, when it is read."""
+class _CheckedRecording(BasePreprocessor):
+    """A recording of another library, which refuses samples that cannot be read, or that are not a number."""
 
-    def __init__(self, recording: sc.BaseRecording):
+    def __init__(self, recording: sc.BaseRecording, name: str):
         super().__init__(recording)
         for parent in recording.segments:
-            self.add_recording_segment(_FiniteSegment(parent))
-        self._kwargs = {"recording": recording}
+            self.add_recording_segment(_CheckedSegment(parent, name))
+        self._kwargs = {"recording": recording, "name": name}
 
 
-class _FiniteSegment(BasePreprocessorSegment):
+class _CheckedSegment(BasePreprocessorSegment):
+    def __init__(self, parent: sc.BaseRecordingSegment, name: str):
+        super().__init__(parent)
+        self.name = name
+
     def get_traces(self, start_frame, end_frame, channel_indices):
-        traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
-        if not np.isfinite(traces).all():
+        try:
+            traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
+        except InputError:
+            raise
+        except Exception as error:  # readers of other people's formats raise anything
+            raise InputError(
+                f"{self.name} is damaged, its frames {start_frame} to {end_frame} cannot be read "
+                f"({type(error).__name__}: {first_line(error)}): copy it again"
+            ) from error
+        if traces.dtype.kind == "f" and not np.isfinite(traces).all():
             first = (start_frame or 0) + int(np.argmin(np.isfinite(traces).all(axis=1)))
             raise InputError(
                 f"the recording holds a value that is no finite number at frame {first}: cut that stretch out"
