@@ -13,6 +13,7 @@ import scipy.io
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.network.spike_trains import SpikeTrains
+from meagan_lib.recordings.brw import first_line, open_hdf5
 from meagan_lib.recordings.catalogue import catalogue, fetch
 
 TICKS_HZ = 1e6
@@ -47,7 +48,8 @@ def read_spikes(path: str | Path) -> SpikeTrains:
         raise
     except Exception as error:  # readers of other people's formats raise anything
         raise InputError(
-            f"{path.name} could not be read as spike times ({type(error).__name__}: {error}): is it complete?"
+            f"{path.name} could not be read as spike times ({type(error).__name__}: {first_line(error)}): is it "
+            f"complete?"
         ) from error
 
 
@@ -147,7 +149,7 @@ def _read_csv(path: Path) -> SpikeTrains:
 
 
 def _read_nwb(path: Path) -> SpikeTrains:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if "units/spike_times" not in file:
             raise InputError(f"{path.name} has no table of units: give a file with spike times, or the recording to 01")
         units = file["units"]
@@ -186,7 +188,7 @@ def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
             return np.array("")
         return np.zeros((0, 0)) if "MATLAB_empty" in stored.attrs else np.atleast_2d(stored[()]).T
 
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return {name: read(stored) for name, stored in file.items() if not name.startswith("#")}
 
 

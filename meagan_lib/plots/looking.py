@@ -46,7 +46,7 @@ def at_a_glance(
     axis.axhline(threshold, color=DROPPED, linewidth=1, linestyle="--", label="threshold")
     axis.set(xlabel="time (s)", ylabel=f"band-passed ({UNITS[unit]})", xmargin=0)
     axis.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    style.panel_title(axis, f"electrode {electrode}, the busiest")
+    style.panel_title(axis, f"electrode {electrode[:40]}, the busiest", parse_math=False)
     return fig
 
 

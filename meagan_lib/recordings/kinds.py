@@ -156,6 +156,9 @@ def _hdf5(file: h5py.File, suffix: str) -> Described:
         return Described(KINDS["brw3"], f"layout {version}" if version else "", compression)
     if wells := tuple(key.removeprefix("Well_") for key in file if key.startswith("Well_")):
         version = _text(file.attrs.get("Version", ""))
+        codings = {"EventsBasedSparseRaw": "events-based", "WaveletBasedEncodedRaw": "wavelets"}
+        own = [words for name, words in codings.items() if name in file[f"Well_{wells[0]}"]]
+        compression = ", ".join([*own, *filter(None, [compression])])
         return Described(KINDS["brw4"], f"layout {version}" if version else "", compression, wells)
     if "version" in file and ("wells" in file or "sig" in file):
         kind = KINDS["maxwell" if "wells" in file else "maxwell_old"]

@@ -14,7 +14,7 @@ import yaml
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import ROOT, InputError
-from meagan_lib.recordings.brw import CHIP_ELECTRODES, CUT_SHORT, BrwRecording, first_line
+from meagan_lib.recordings.brw import CHIP_ELECTRODES, CUT_SHORT, RATES_HZ, BrwRecording, first_line
 from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
@@ -85,6 +85,7 @@ def open_recording(
             f"no recording '{recording}': it is neither a file nor a name of the catalogue "
             f"({', '.join([*SIMULATED, *entries])}); check the path"
         )
+    _require_files(path)
     opened, files = _open_file(path.resolve(), well, stream)
     return _join([opened], files)
 
@@ -93,6 +94,16 @@ def locate(recording: str | Path) -> Path | None:
     """Find a file by its path, relative to the working directory or to the checkout; None where there is none."""
     path = Path(os.path.expanduser(recording))
     return next((candidate for candidate in (path, ROOT / path) if candidate.exists()), None)
+
+
+def _require_files(path: Path) -> None:
+    """Refuse what is neither a file nor a folder of such: devices and pipes have no end, a link to nothing no byte."""
+    below = path.rglob("*") if path.is_dir() else path.parent.glob("*.dat") if path.name == "info.rhd" else ()
+    for each in (path, *below):
+        if not (each.is_file() or each.is_dir()):
+            raise InputError(
+                f"{each.name} is neither a file nor a folder, or a link to none: name one that holds samples"
+            )
 
 
 def holds_windows(recording: str | Path) -> bool:
@@ -161,8 +172,8 @@ def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
 
 def _require_sound(recording: sc.BaseRecording, name: str) -> None:
     rate = recording.get_sampling_frequency()
-    if not (np.isfinite(rate) and rate > 0):
-        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:  # also refuses NaN
+        raise InputError(f"{name} states a sampling rate of {rate:g} Hz, which cannot be: correct its header")
     if recording.get_num_channels() == 0 or 0 in [s.get_num_samples() for s in recording.segments]:
         raise InputError(f"{name} holds no samples: record it again")
     gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
@@ -188,6 +199,9 @@ class _CheckedSegment(BasePreprocessorSegment):
     def get_traces(self, start_frame, end_frame, channel_indices):
         try:
             traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
+            frames = len(range(*slice(start_frame, end_frame).indices(self.get_num_samples())))
+            if traces.ndim != 2 or len(traces) != frames:
+                raise ValueError(f"{frames} were asked for, and what came has the shape {traces.shape}")
         except InputError:
             raise
         except Exception as error:  # readers of other people's formats raise anything
@@ -206,6 +220,8 @@ class _CheckedSegment(BasePreprocessorSegment):
 def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """Open a file by its suffix, by the YAML beside it or by its content; with all files that were read."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
+    if suffix in (".brw", ".wav") and not path.is_file():
+        raise InputError(f"{path.name} is a folder, and a recording of that name is a file: name the file in it")
     if suffix == ".brw":
         refuse_choice(path.name, stream=stream)
         return BrwRecording(path, well), [path]

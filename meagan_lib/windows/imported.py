@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from meagan_lib import InputError
+from meagan_lib.recordings.brw import open_hdf5
 from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.opening import locate
 from meagan_lib.windows.cutting import WindowConfig
@@ -93,7 +94,7 @@ def _contents(path: Path):
         state = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
         raise InputError(f"{path.name} cannot be read as windows, for it is {state}")
     try:
-        with np.load(path, allow_pickle=False) if npz else h5py.File(path, "r") as file:
+        with np.load(path, allow_pickle=False) if npz else open_hdf5(path) as file:
             there = [*file, *getattr(file, "attrs", ())]
             if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
                 raise InputError(

@@ -127,6 +127,8 @@ def _facts(source: sc.BaseRecording) -> dict[str, str]:
         facts["wells"] = ", ".join(told.wells)
     if streams := source.get_annotation("streams"):
         facts["streams"] = ", ".join(f"{s} (taken)" if s == source.get_annotation("stream") else s for s in streams)
+    for caution in source.get_annotation("cautions") or ():
+        facts["mind"] = f"{facts['mind']}; {caution}" if "mind" in facts else caution
     return facts
 
 

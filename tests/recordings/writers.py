@@ -193,7 +193,7 @@ def planted(n_frames: int = 12_800, n_channels: int = 2, seed: int = 0) -> np.nd
 
 def _brw3(folder: Path, codes: np.ndarray) -> Path:
     with h5py.File(folder / "x.brw", "w") as file:
-        raw = create_brw(file, np.divmod(np.arange(codes.shape[1]), 64), 20_000, len(codes))
+        raw = create_brw(file, np.divmod(np.arange(codes.shape[1]), 64), 20_000, len(codes), 2_000)
         raw[:] = (codes + 2048).astype(np.uint16).ravel()
     return folder / "x.brw"
 
