@@ -38,6 +38,7 @@ from tests.recordings.writers import WHOLE, planted, write_whole  # noqa: E402
 
 LIMIT_S = 20.0
 MEMORY = 4 * 2**30
+"""Address space that a case may take, beyond what the process has."""
 SECRET = b"nobody asked for this file"
 STATE, TABLE = ROOT / ".cache" / "fuzz.jsonl", ROOT / "bench" / "HARDENING.md"
 NO_LENGTH = ("binary", "spikeinterface")
@@ -265,8 +266,8 @@ def write(kind: str, folder: Path, codes: np.ndarray) -> Path:
     return OTHERS[kind](folder, codes) if kind in OTHERS else write_whole(kind, folder, codes)
 
 
-def attempt(kind: str, path: Path) -> str:
-    """Read what a run would read; return how much that is, in words.
+def attempt(kind: str, path: Path, search: bool) -> str:
+    """Read what a run would read, and ``search`` the first seconds; return how much that is, in words.
 
     ``InputError``: refused. ``AssertionError``: read, though it should not have been.
     """
@@ -288,7 +289,8 @@ def attempt(kind: str, path: Path) -> str:
             traces = recording.get_traces(segment, a, b)
             assert traces.shape == (b - a, recording.get_num_channels()), f"frames of shape {traces.shape}"
             assert SECRET not in traces.tobytes(), "another file was read"
-    look(path, None, None, 20, 100)
+    if search:
+        look(path, None, None, 20, 100)
     held = sum(file.stat().st_size for file in _below(path))
     stated = recording.get_total_samples() * recording.get_num_channels() * recording.get_dtype().itemsize
     assert stated <= 50 * held + 2**16, f"{stated} bytes of samples in a file of {held}"  # 50: it may be compressed
@@ -304,7 +306,7 @@ def _listing(folder: Path) -> list[str]:
     return sorted(f"{file.relative_to(folder)} {file.lstat().st_size}" for file in folder.rglob("*"))
 
 
-def one_case(number: int, whole: Path, seed: int = 0) -> tuple[str, str, str, str]:
+def one_case(number: int, whole: Path, search: bool = True, seed: int = 0) -> tuple[str, str, str, str]:
     """Damage a copy of a file as its number says, and read it; kind, damage, outcome and words."""
     rng = np.random.default_rng([seed, number])
     kind = KINDS[number % len(KINDS)]
@@ -324,7 +326,7 @@ def one_case(number: int, whole: Path, seed: int = 0) -> tuple[str, str, str, st
             del error
         before = _listing(Path(place))
         try:
-            words, outcome = attempt(kind, path), "read"
+            words, outcome = attempt(kind, path, search), "read"
             if damage is cut and kind not in NO_LENGTH and kind != "csv":
                 outcome, words = "wrong success", f"{words} of a file that was cut"
         except InputError as error:
@@ -351,7 +353,7 @@ def prepare(whole: Path) -> None:
 
 
 def campaign(
-    numbers: list[int], whole: Path, limit_s: float = LIMIT_S
+    numbers: list[int], whole: Path, limit_s: float = LIMIT_S, search: bool = True
 ) -> Iterator[tuple[int, tuple[str, str, str, str]]]:
     """Yield number and result of each case; a process that hangs or dies is replaced, and its case told."""
     todo = list(numbers)
@@ -359,7 +361,7 @@ def campaign(
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            _serve(todo, whole, reading, writing)
+            _serve(todo, whole, search, reading, writing)
         os.close(writing)
         with os.fdopen(reading, "rb", buffering=0) as pipe:
             buffer = b""
@@ -380,17 +382,18 @@ def campaign(
             os.waitpid(child, 0)
 
 
-def _serve(numbers: list[int], whole: Path, reading: int, writing: int) -> None:
+def _serve(numbers: list[int], whole: Path, search: bool, reading: int, writing: int) -> None:
     """Do cases in a process of its own, and leave it."""
     os.close(reading)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    most = MEMORY + resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     try:
         for number in numbers:
-            os.write(writing, json.dumps(one_case(number, whole)).encode() + b"\n")
+            os.write(writing, json.dumps(one_case(number, whole, search)).encode() + b"\n")
     finally:
         os._exit(0)
 
