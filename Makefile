@@ -38,6 +38,8 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py
 	@$(VENV)/bin/python bench/annotated.py
+	@$(VENV)/bin/python bench/fuzz.py 5000
+	@$(VENV)/bin/python bench/killed.py 50
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -9,6 +9,7 @@ read though samples are missing, or write anything. ``bench/HARDENING.md`` has t
 import argparse
 import json
 import os
+import re
 import resource
 import select
 import shutil
@@ -41,6 +42,7 @@ MEMORY = 4 * 2**30
 """Address space that a case may take, beyond what the process has."""
 SECRET = b"nobody asked for this file"
 STATE, TABLE = ROOT / ".cache" / "fuzz.jsonl", ROOT / "bench" / "HARDENING.md"
+HEADING = "## Damaged and hostile files"
 NO_LENGTH = ("binary", "spikeinterface")
 """Kinds that state no length: a cut at a whole frame cannot be seen."""
 BAD = ("error", "slow", "killed", "wrong success", "wrote")
@@ -437,7 +439,9 @@ def main() -> None:
     results = [result for result, _ in done.values()]
     text = table(results, sum(took for _, took in done.values()))
     print(text)
-    TABLE.write_text(f"# Hardening, measured\n\n## Damaged and hostile files\n\n{text}")
+    before = TABLE.read_text() if TABLE.is_file() else "# Hardening, measured\n"
+    kept = re.sub(rf"\n{HEADING}\n.*?(?=\n## |\Z)", "", before, flags=re.DOTALL).rstrip("\n")
+    TABLE.write_text(f"{kept}\n\n{HEADING}\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from meagan_lib.windows import filtering
 from meagan_lib.windows.cutting import WindowConfig, cut_windows, footprint_electrodes, require_window, stretches
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.imported import open_windows
-from meagan_lib.windows.spike_windows import Reason
+from meagan_lib.windows.spike_windows import Ledger, Reason
 from meagan_lib.workflow.measured import bench
 
 LOOKED_S, LOOKED_SAMPLES = 10.0, 2**26
@@ -165,70 +165,83 @@ def first_seconds(source: sc.BaseRecording) -> sc.BaseRecording:
 
 def _glance(source: sc.BaseRecording, found: Look, min_train: int) -> None:
     """Pass over the first seconds, and try what the run would refuse later."""
-    rate, config, windows = source.get_sampling_frequency(), DetectionConfig(), WindowConfig()
-    refused = len(found.refusals)
-    found.attempt(require_window, source, windows)
-    filter = found.attempt(config.filter, rate)
+    rate, detection, config = source.get_sampling_frequency(), DetectionConfig(), WindowConfig()
     if electrode_positions_um(source) is None:
         found.attempt(footprint_electrodes, source, WindowConfig(neighbours=4))
         found.attempt(footprint_electrodes, source, WindowConfig(footprint_um=60.0))
-    if filter is None or (part := found.attempt(first_seconds, source)) is None:
+    fits, filter = found.attempt(require_window, source, config), found.attempt(detection.filter, rate)
+    if fits is None or filter is None:
         return
+    part = first_seconds(source)
     noise = found.attempt(filtering.noise_levels, part, filter, 0)
-    if noise is None or any("less than one window" in sentence for sentence in found.refusals[refused:]):
+    quality = found.attempt(channel_quality, part, source.get_annotation("adc_range"), detection.band_at(rate))
+    if noise is None or quality is None:
         return
-    quality = found.attempt(channel_quality, part, source.get_annotation("adc_range"), config.band_at(rate))
-    if quality is None:
+    passed = found.attempt(lambda: list(stretches(part, detection, config, noise, ~quality.good)))
+    if passed is None:
         return
-    parts = found.attempt(lambda: list(stretches(part, config, windows, noise, ~quality.good)))
-    if parts is None:
-        return
-    channel, amplitude, reason = (
-        np.concatenate([getattr(p.peaks, name) for p in parts]) for name in ("channel", "amplitude", "reason")
-    )
-    looked_s = part.get_num_samples() / rate
-    rate_hz = np.bincount(channel, minlength=len(noise)).astype(np.float32) / looked_s
+    peaks = Ledger.join([stretch.peaks for stretch in passed])
+    rate_hz = np.bincount(peaks.channel, minlength=len(noise)).astype(np.float32) * rate / part.get_num_samples()
     level = noise * filtering.signs_and_gains(source)[1]
-    facts, unit, kept = found.facts, amplitude_unit(source), int((reason == Reason.KEPT).sum())
-    facts["looked at"] = f"the first {looked_s:.3g} s" + ("" if source.get_num_segments() == 1 else " without a gap")
-    word = {"uV": "µV", "ADU": "steps"}[unit]
-    low, middle, high = np.percentile(level, [5, 50, 95])
-    facts["noise"] = f"{middle:.3g} {word} (5 to 95 % of the electrodes: {low:.3g} to {high:.3g})"
+    active = int((quality.good & (rate_hz >= ACTIVE_HZ)).sum())
+    found.facts["looked at"] = f"the first {part.get_num_samples() / rate:.3g} s"
+    found.facts["noise"] = _spread(level, amplitude_unit(source))
     wrong = {name: n for name, n in quality.counts().items() if n and name != "good"}
-    told = ", ".join(f"{n} {name}" for name, n in wrong.items()) or "none"
-    facts["electrodes not to be trusted"] = told
-    active = quality.good & (rate_hz >= ACTIVE_HZ)
-    facts["spikes"] = (
-        f"{len(channel)} deeper than {config.threshold_mad:g} noise levels, on {int(active.sum())} electrodes"
-    )
-    whole = source.get_total_samples() / part.get_num_samples()
-    facts["windows"] = f"{kept} isolated spikes; about {kept * whole:,.0f} in the whole recording"
-    if whole == 1:
-        kept_windows = found.attempt(cut_windows, source, config, windows, bad=~quality.good, min_train=min_train)
-        if kept_windows is not None:
-            facts["windows"] = f"{len(kept_windows)} isolated spikes"
-    elif (expected := kept * whole * windows.split_fractions[0]) < min_train:
+    found.facts["not to be trusted"] = ", ".join(f"{n} electrodes {name}" for name, n in wrong.items()) or "none"
+    deeper = f"deeper than {detection.threshold_mad:g} noise levels"
+    found.facts["spikes"] = f"{len(peaks.frame)} {deeper}, {active} electrodes active"
+    found.facts["windows"] = _expected(source, part, peaks, found, quality.good, min_train)
+    found.glance = _shown(part, detection, peaks, rate_hz, level, quality.good)
+
+
+def _spread(level: np.ndarray, unit: str) -> str:
+    low, middle, high = np.percentile(level, [5, 50, 95])
+    word = {"uV": "µV", "ADU": "steps"}[unit]
+    return f"{middle:.3g} {word} (5 to 95 % of the electrodes: {low:.3g} to {high:.3g})"
+
+
+def _expected(
+    source: sc.BaseRecording, part: sc.BaseRecording, peaks: Ledger, found: Look, good: np.ndarray, min_train: int
+) -> str:
+    """Count the windows: all, where all was looked at, by the run's own function; otherwise what is to be expected."""
+    kept, times = int((peaks.reason == Reason.KEPT).sum()), source.get_total_samples() / part.get_num_samples()
+    config = WindowConfig()
+    if times == 1:
+        cut = found.attempt(cut_windows, source, DetectionConfig(), config, bad=~good, min_train=min_train)
+        return f"{kept if cut is None else len(cut)} isolated spikes"
+    if (to_train := kept * times * config.split_fractions[0]) < min_train:
         found.refusals.append(
-            f"too few isolated spikes are to be expected: some {expected:,.0f} windows to train, and {min_train} are "
+            f"too few isolated spikes are to be expected: some {to_train:,.0f} windows to train, and {min_train} are "
             f"needed: relax threshold_mad, guard_ms or window_ms, or lower min_train_windows"
         )
-    busiest = int(np.argmax(np.where(quality.good, rate_hz, -1)))
-    mine = [(p.peaks.frame[p.peaks.channel == busiest]) for p in parts]
-    first = int(np.concatenate(mine)[0]) if rate_hz[busiest] else 0
-    begin = int(np.clip(first - 0.1 * SHOWN_S * rate, 0, max(part.get_num_samples() - SHOWN_S * rate, 0)))
-    end = min(begin + round(SHOWN_S * rate), part.get_num_samples())
+    return f"{kept} isolated spikes; about {kept * times:,.0f} in the whole recording"
+
+
+def _shown(
+    part: sc.BaseRecording,
+    detection: DetectionConfig,
+    peaks: Ledger,
+    rate_hz: np.ndarray,
+    level: np.ndarray,
+    good: np.ndarray,
+) -> Glance:
+    """Gather what the picture shows: of the busiest electrode the trace around its first spike."""
+    rate, n_frames = part.get_sampling_frequency(), part.get_num_samples()
+    busiest, length = int(np.argmax(np.where(good, rate_hz, -1))), min(round(SHOWN_S * rate), n_frames)
+    own = peaks.frame[peaks.channel == busiest]
+    begin = int(np.clip(own[0] - length // 10 if len(own) else 0, 0, n_frames - length))
     one = part.select_channels(part.channel_ids[[busiest]])
-    found.glance = Glance(
-        positions_um=electrode_positions_um(source),
+    return Glance(
+        positions_um=electrode_positions_um(part),
         rate_hz=rate_hz,
         noise=level,
-        good=quality.good,
-        amplitude=amplitude[quality.good[channel]],
-        time_s=np.arange(begin, end) / rate,
-        trace=filtered_traces(one, config, begin, end)[:, 0],
+        good=good,
+        amplitude=peaks.amplitude[good[peaks.channel]],
+        time_s=np.arange(begin, begin + length) / rate,
+        trace=filtered_traces(one, detection, begin, begin + length)[:, 0],
         electrode=str(part.channel_ids[busiest]),
-        threshold=-config.threshold_mad * float(level[busiest]),
-        unit=unit,
+        threshold=-detection.threshold_mad * float(level[busiest]),
+        unit=amplitude_unit(part),
     )
 
 
