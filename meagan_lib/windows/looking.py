@@ -187,7 +187,7 @@ def _glance(source: sc.BaseRecording, found: Look, min_train: int) -> None:
     found.facts["looked at"] = f"the first {part.get_num_samples() / rate:.3g} s"
     found.facts["noise"] = _spread(level, amplitude_unit(source))
     wrong = {name: n for name, n in quality.counts().items() if n and name != "good"}
-    found.facts["not to be trusted"] = ", ".join(f"{n} electrodes {name}" for name, n in wrong.items()) or "none"
+    found.facts["not to be trusted"] = ", ".join(f"{n} {name}" for name, n in wrong.items()) or "none"
     deeper = f"deeper than {detection.threshold_mad:g} noise levels"
     found.facts["spikes"] = f"{len(peaks.frame)} {deeper}, {active} electrodes active"
     found.facts["windows"] = _expected(source, part, peaks, found, quality.good, min_train)
