@@ -40,6 +40,8 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/intervals.py
 	@$(VENV)/bin/python bench/annotated.py
 	@PYTHONPATH=. $(VENV)/bin/python bench/playground.py
+	@$(VENV)/bin/python bench/fuzz.py 5000
+	@$(VENV)/bin/python bench/killed.py 50
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

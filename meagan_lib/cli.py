@@ -12,7 +12,7 @@ from rich.table import Table
 
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.experiments import benchmark, sweep
-from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_study, resolve
+from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_preset, of_study, resolve
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
@@ -21,6 +21,8 @@ from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_grap
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from meagan_lib.windows.looking import Look
 
 PAINTERS = "gaussian_spikes, copy_paste, template, painting_gan, transformer_gan, vae_gan, flow_matching or gaussian"
 Cores = Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)]
@@ -59,6 +61,31 @@ def run(
     if not sweep.section_in(parameters):
         book = f"make book NAME={name} makes pages of it, " if merging.FIRST in parameters else ""
         console.print(f"Next: {book}make lab opens the notebooks", soft_wrap=True)
+
+
+@app.command()
+def look(
+    recording: Annotated[str, typer.Argument(help="a file, a name of data/catalogue.yaml, or 'simulated'")],
+    well: Annotated[str, typer.Option(help="of several wells, which")] = "",
+    stream: Annotated[str, typer.Option(help="of several streams, which")] = "",
+    picture: Annotated[str, typer.Option(help="PNG to write; figures/look/NAME.png unless given")] = "",
+) -> None:
+    """Look at a recording before anything runs: what is in it, how long a run takes, what will not work."""
+    from meagan_lib import plots
+    from meagan_lib.workflow.files import atomic
+
+    found = glance_at(recording, well or None, stream or None)
+    for name, words in found.facts.items():
+        console.print(f"{name:<12} {printable(words)}", soft_wrap=True)
+    for sentence in found.refusals:
+        console.print(f"will not work: {printable(sentence)}", soft_wrap=True)
+    if found.glance:
+        label = merging.labels([recording])[0]
+        target = Path(picture or ROOT / "figures" / "look" / f"{label}.png")
+        fig = plots.at_a_glance(**found.glance.shown(), title=f"{label}: {found.facts['looked at']}")
+        with atomic(target) as temporary:
+            fig.savefig(temporary, format="png")
+        console.print(f"picture: {target}", soft_wrap=True)
 
 
 @app.command()
@@ -304,6 +331,33 @@ def compare_sorters(
     say(sorter_scores.verdict(units))
 
 
+def glance_at(recording: str, well: str | None, stream: str | None) -> "Look":
+    """Look at a recording, at windows or, where it is neither, at spike times.
+
+    ``InputError``: none of them.
+    """
+    from meagan_lib import network
+    from meagan_lib.windows.looking import Look, look
+
+    quick = of_preset("quick")
+    transformer, vae = (quick[notebook] for notebook in benchmark.THESIS.values())
+    steps = transformer["steps"] + vae["vae_steps"] + vae["steps"]
+    try:
+        return look(recording, well, stream, quick[merging.FIRST]["min_train_windows"], steps)
+    except InputError as error:
+        refused, suffix = error, Path(recording).suffix.lower()
+    if suffix not in (".csv", ".mat", ".nwb"):
+        raise refused
+    try:
+        trains = network.read_spikes(recording)
+    except InputError:
+        if suffix == ".nwb":
+            raise refused from None
+        raise
+    told = f"{len(trains.frame)} of {trains.n_electrodes} electrodes within {trains.duration_s:.4g} s"
+    return Look({"spike times": told, "read by": "05_organoid_network.spikes"}, [str(refused)])
+
+
 def run_name(name: str) -> str:
     """Check that ``name`` can name a run, and return it: it goes into paths and into command lines.
 
@@ -413,6 +467,11 @@ def print_scores(name: str) -> None:
     console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 
 
+def printable(words: str) -> str:
+    """Return a line in which nothing moves the cursor of a terminal: names in a file may hold any characters."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+
+
 def main() -> None:
     """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130, a wrong option in 2."""
     try:
@@ -429,7 +488,7 @@ def main() -> None:
         place = error.filename or "a file of the run"
         refused = f"no right to use {place}: change its permissions, or work in a folder of your own"
         words = DISK_FULL if error.errno == errno.ENOSPC else refused
-    print(f"meagan: {words}", file=sys.stderr)
+    print(f"meagan: {printable(words)}", file=sys.stderr)
     sys.exit(1)
 
 

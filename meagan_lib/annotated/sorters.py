@@ -24,7 +24,7 @@ import spikeinterface.core as sc
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.annotated.hybrid import unit_depths
 from meagan_lib.annotated.writing import sorting_of
-from meagan_lib.recordings.brw import first_line
+from meagan_lib.recordings.hdf5 import first_line
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import truth_path
 from meagan_lib.windows.detection import DetectionConfig

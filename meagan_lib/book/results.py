@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from meagan_lib import ROOT, InputError, parameters
+from meagan_lib import parameters
 from meagan_lib.book.conclusions import ALIKE, SCALE, kept, listed
 from meagan_lib.evaluation import REACH
 from meagan_lib.evaluation.scores import LEADING, Lead
@@ -21,7 +21,9 @@ from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.experiments import augmentation, benchmark, matching_parameters, segmentation
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.plots import LABELS
+from meagan_lib.recordings.kinds import table as formats
 from meagan_lib.windows.detection import DetectionConfig, window_lowpass
+from meagan_lib.workflow.measured import bench
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 COPIES = "bootstrap"
@@ -234,20 +236,6 @@ def segmentation_cases() -> str:
     return f"{', '.join(said)}, each with {spelled(fewest)}{f' to {spelled(most)}' if most > fewest else ''} seeds"
 
 
-def bench(page: str, row: str, column: str) -> str:
-    """Return a cell of ``bench/<page>.md``: of the first row that begins with ``row``, in a table with that column.
-
-    ``InputError``: there is none.
-    """
-    columns = []
-    for line in (ROOT / "bench" / f"{page}.md").read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        columns = cells if column in cells else columns if line.startswith("|") else []
-        if columns and cells[0] == row:
-            return cells[columns.index(column)]
-    raise InputError(f"bench/{page}.md has no row '{row}' with a column '{column}'")
-
-
 @cache
 def fitted(model: str) -> int:
     """Count the numbers of a model, with its default sizes, of windows of 64 samples at 20 kHz."""
@@ -279,7 +267,7 @@ def steps(model: str) -> str:
     return " + ".join(grouped(own[name]) for name in stages.get(model, [f"{model}_steps"]))
 
 
-RESULTS = {
+RESULTS = {"formats": formats} | {
     made.__name__: made
     for made in (
         readme_scores,

@@ -16,6 +16,7 @@ from meagan_lib.network.spike_trains import SpikeTrains
 from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.formats import refuse_choice
+from meagan_lib.recordings.hdf5 import first_line, open_hdf5
 
 TICKS_HZ = 1e6
 """Times that a file gives in seconds are counted in microseconds: whole numbers, so that no window grows with time."""
@@ -54,7 +55,8 @@ def read_spikes(path: str | Path, well: str | None = None) -> SpikeTrains:
         raise
     except Exception as error:  # readers of other people's formats raise anything
         raise InputError(
-            f"{path.name} could not be read as spike times ({type(error).__name__}: {error}): is it complete?"
+            f"{path.name} could not be read as spike times ({type(error).__name__}: {first_line(error)}): is it "
+            f"complete?"
         ) from error
 
 
@@ -154,7 +156,7 @@ def _read_csv(path: Path) -> SpikeTrains:
 
 
 def _read_nwb(path: Path) -> SpikeTrains:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if "units/spike_times" not in file:
             raise InputError(f"{path.name} has no table of units: give a file with spike times, or the recording to 01")
         units = file["units"]
@@ -193,7 +195,7 @@ def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
             return np.array("")
         return np.zeros((0, 0)) if "MATLAB_empty" in stored.attrs else np.atleast_2d(stored[()]).T
 
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return {name: read(stored) for name, stored in file.items() if not name.startswith("#")}
 
 

@@ -28,6 +28,7 @@ from meagan_lib.plots.images import (
     photographs,
     precision_recall,
 )
+from meagan_lib.plots.looking import at_a_glance
 from meagan_lib.plots.models import (
     attention,
     interpolation,

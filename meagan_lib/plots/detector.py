@@ -47,7 +47,7 @@ def recall_curves(
         axes[-1].plot(rates, its, color=DETECTORS[name].colour, linestyle="--")
     style.panel_title(axes[-1], "F1, all depths", fontweight="bold")
     for axis in axes:
-        axis.set(xscale="log", ylim=(-0.02, 1.02))
+        axis.set(xscale="log", xlim=(0.7 * rates.min(), rates.max() / 0.7), ylim=(-0.02, 1.02))
         style.light_grid(axis, "y")
     axes[0].set_ylabel("recall, by depth in noise levels")
     fig.supxlabel("false positives per second and electrode")

@@ -1,6 +1,7 @@
 """Public data by name: ``data/catalogue.yaml``, downloaded once and checked by their SHA-256."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pooch
@@ -15,7 +16,13 @@ DATA = ROOT / "data"
 
 def catalogue() -> dict[str, dict]:
     """Read the public recordings and photographs of ``data/catalogue.yaml``, by name."""
-    return yaml.safe_load((DATA / "catalogue.yaml").read_text())
+    return _parsed((DATA / "catalogue.yaml").read_text())
+
+
+@cache
+def _parsed(text: str) -> dict[str, dict]:
+    """Parse the catalogue once: it takes longer than to open a recording."""
+    return yaml.safe_load(text)
 
 
 def files(name: str) -> dict[str, tuple[str, str]]:

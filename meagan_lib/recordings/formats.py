@@ -80,7 +80,9 @@ def _neo(extractor: type, path: Path, stream: str | None) -> Opened:
     names, ids = extractor.get_streams(path)
     chosen = _pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
     index = names.index(chosen) if chosen in names else ids.index(chosen)
-    return extractor(path, stream_id=ids[index]), [path]
+    recording = extractor(path, stream_id=ids[index])
+    recording.annotate(streams=[str(n) for n in names], stream=chosen)
+    return recording, [path]
 
 
 def _at_breaks(
@@ -143,6 +145,7 @@ def _open_nwb(path: Path, stream: str | None) -> Opened:
         )
     chosen = _pick_stream(path.name, series, stream)
     recording = se.NwbRecordingExtractor(path, electrical_series_path=chosen)
+    recording.annotate(streams=series, stream=chosen)
     if (times := recording._reader.file[chosen].get("timestamps")) is None:
         return recording, [path]
     times_s = times[:]
@@ -199,9 +202,11 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> Opened:
         words = [group.attrs.get(name, b"") for name in ("Label", "DataSubType")]
         words = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
         streams[f"{key} {', '.join(filter(None, words))}".strip()] = int(key.removeprefix("Stream_"))
-    number = streams[_pick_stream(path.name, list(streams), stream)]
+    chosen = _pick_stream(path.name, list(streams), stream)
+    number = streams[chosen]
     time_us, begins, _ = file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelDataTimeStamps"][()].T
     recording = se.MCSH5RecordingExtractor(path, stream_id=number)
+    recording.annotate(streams=list(streams), stream=chosen)
     return _at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
 
 

@@ -14,15 +14,39 @@ CUT_SHORT = "is cut short or still being written"
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open a file for reading; an InputError says whether it is no HDF5, or cut short or still being written."""
+    """Open a file for reading; an InputError says whether it is no HDF5, or cut short or still being written.
+
+    One that takes anything from other files is refused: they were not named, and nobody hashes them.
+    """
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
+        if elsewhere := _taken_from_elsewhere(file):
+            file.close()
+            raise InputError(
+                f"{path.name} takes {elsewhere} from another file: copy all into one file, as h5repack does"
+            )
+        return file
     except OSError as error:
         with open(path, "rb") as file:
             start = file.read(len(HDF5))
         if HDF5.startswith(start):
             raise InputError(f"{path.name} {CUT_SHORT}: copy it again when it is finished") from error
         raise InputError(f"{path.name} is not an HDF5 file: check its name") from error
+
+
+def _taken_from_elsewhere(file: h5py.File) -> str:
+    """Name what lies in another file, by a link, as external storage or as a virtual dataset; "" for nothing."""
+    found: list[str] = []
+
+    def look(name: bytes, info: h5py.h5l.LinkInfo) -> bool | None:
+        if info.type == h5py.h5l.TYPE_EXTERNAL:
+            found.append(name.decode(errors="replace"))
+        elif isinstance(item := file.get(name), h5py.Dataset) and (item.external or item.is_virtual):
+            found.append(item.name)
+        return True if found else None
+
+    file.id.links.visit(look, info=True)
+    return found[0] if found else ""
 
 
 def contents(file: h5py.File) -> str:
@@ -32,8 +56,9 @@ def contents(file: h5py.File) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, for a sentence."""
-    return next(iter(str(error).splitlines()), "no message")
+    """Return the first line of an error's message, for a sentence; of a long one the beginning."""
+    line = next(iter(str(error).splitlines()), "no message")
+    return line if len(line) <= 160 else f"{line[:160]}…"
 
 
 def small(dataset: h5py.Dataset) -> np.ndarray:

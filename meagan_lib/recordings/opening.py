@@ -15,7 +15,7 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.recordings import bxr
-from meagan_lib.recordings.brw import CHIP_ELECTRODES, BrwRecording
+from meagan_lib.recordings.brw import CHIP_ELECTRODES, RATES_HZ, BrwRecording
 from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
 from meagan_lib.recordings.events import EventsSegment
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
@@ -88,6 +88,7 @@ def open_recording(
             f"no recording '{recording}': it is neither a file nor a name of the catalogue "
             f"({', '.join([*SIMULATED, *entries])}); check the path"
         )
+    _require_files(path)
     opened, files = _open_file(path.resolve(), well, stream)
     return _join([opened], files)
 
@@ -96,6 +97,16 @@ def locate(recording: str | Path) -> Path | None:
     """Find a file by its path, relative to the working directory or to the checkout; None where there is none."""
     path = Path(os.path.expanduser(recording))
     return next((candidate for candidate in (path, ROOT / path) if candidate.exists()), None)
+
+
+def _require_files(path: Path) -> None:
+    """Refuse what is neither a file nor a folder of such: devices and pipes have no end, a link to nothing no byte."""
+    below = path.rglob("*") if path.is_dir() else path.parent.glob("*.dat") if path.name == "info.rhd" else ()
+    for each in (path, *below):
+        if not (each.is_file() or each.is_dir()):
+            raise InputError(
+                f"{each.name} is neither a file nor a folder, or a link to none: name one that holds samples"
+            )
 
 
 def holds_windows(recording: str | Path) -> bool:
@@ -167,16 +178,16 @@ def _join(parts: list[sc.BaseRecording], paths: list[Path]) -> sc.BaseRecording:
         recording = parts[0] if len(parts) == 1 else sc.append_recordings(parts)
     except ValueError as error:
         raise InputError(f"{paths[0].name} and its fellows do not belong together: {error}") from error
-    if recording.get_dtype().kind == "f":
-        recording = _FiniteRecording(recording)
+    if not isinstance(recording, BrwRecording):
+        recording = _CheckedRecording(recording, paths[0].name)
     recording.annotate(files=[str(path) for path in paths])
     return recording
 
 
 def _require_sound(recording: sc.BaseRecording, name: str) -> None:
     rate = recording.get_sampling_frequency()
-    if not (np.isfinite(rate) and rate > 0):
-        raise InputError(f"{name} states a sampling rate of {rate:g} Hz: it must be above zero")
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:  # also refuses NaN
+        raise InputError(f"{name} states a sampling rate of {rate:g} Hz, which cannot be: correct its header")
     if recording.get_num_channels() == 0 or 0 in [s.get_num_samples() for s in recording.segments]:
         raise InputError(f"{name} holds no samples: record it again")
     gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
@@ -184,20 +195,35 @@ def _require_sound(recording: sc.BaseRecording, name: str) -> None:
         raise InputError(f"{name} states a scale that is zero or not a number: correct its header")
 
 
-class _FiniteRecording(BasePreprocessor):
-    """A recording of floats that refuses what is not a number, when it is read."""
+class _CheckedRecording(BasePreprocessor):
+    """A recording of another library, which refuses samples that cannot be read, or that are not a number."""
 
-    def __init__(self, recording: sc.BaseRecording):
+    def __init__(self, recording: sc.BaseRecording, name: str):
         super().__init__(recording)
         for parent in recording.segments:
-            self.add_recording_segment(_FiniteSegment(parent))
-        self._kwargs = {"recording": recording}
+            self.add_recording_segment(_CheckedSegment(parent, name))
+        self._kwargs = {"recording": recording, "name": name}
 
 
-class _FiniteSegment(BasePreprocessorSegment):
+class _CheckedSegment(BasePreprocessorSegment):
+    def __init__(self, parent: sc.BaseRecordingSegment, name: str):
+        super().__init__(parent)
+        self.name = name
+
     def get_traces(self, start_frame, end_frame, channel_indices):
-        traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
-        if not np.isfinite(traces).all():
+        try:
+            traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
+            frames = len(range(*slice(start_frame, end_frame).indices(self.get_num_samples())))
+            if traces.ndim != 2 or len(traces) != frames:
+                raise ValueError(f"{frames} were asked for, and what came has the shape {traces.shape}")
+        except InputError:
+            raise
+        except Exception as error:  # readers of other people's formats raise anything
+            raise InputError(
+                f"{self.name} is damaged, its frames {start_frame} to {end_frame} cannot be read "
+                f"({type(error).__name__}: {first_line(error)}): copy it again"
+            ) from error
+        if traces.dtype.kind == "f" and not np.isfinite(traces).all():
             first = (start_frame or 0) + int(np.argmin(np.isfinite(traces).all(axis=1)))
             raise InputError(
                 f"the recording holds a value that is no finite number at frame {first}: cut that stretch out"
@@ -208,6 +234,8 @@ class _FiniteSegment(BasePreprocessorSegment):
 def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.BaseRecording, list[Path]]:
     """Open a file by its suffix, by the YAML beside it or by its content; with all files that were read."""
     suffix, beside = path.suffix.lower(), path.with_suffix(".yaml")
+    if suffix in (".brw", ".wav") and not path.is_file():
+        raise InputError(f"{path.name} is a folder, and a recording of that name is a file: name the file in it")
     if suffix == ".brw":
         refuse_choice(path.name, stream=stream)
         return BrwRecording(path, well), [path]

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "footprints": ["amplitude_decay", "delays", "noise_correlation"],
         "gate": ["Gate"],
         "imported": ["open_windows"],
+        "looking": ["look"],
         "normalisation": ["Standardiser", "fit_normalisation"],
         "spike_windows": ["Split", "SpikeWindows", "intervals_ms", "spike_counts"],
         "splits": ["require_enough"],

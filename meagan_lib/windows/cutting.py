@@ -306,6 +306,15 @@ def stored_fraction(recording: sc.BaseRecording, windows: SpikeWindows) -> float
     return n / max(2 * half * len(windows), 1)
 
 
+def require_window(recording: sc.BaseRecording, config: WindowConfig) -> int:
+    """Return the samples of a window, or raise where the recording has none without a break that is as long."""
+    samples = 2 * config.half_window(recording.get_sampling_frequency())
+    longest = int(np.diff(segment_spans(recording)).max())
+    if longest < samples:
+        raise InputError(f"the recording has {longest} samples, less than one window ({samples}): lower window_ms")
+    return samples
+
+
 def cut_windows(
     recording: sc.BaseRecording,
     detection: DetectionConfig,
@@ -334,9 +343,7 @@ def cut_windows(
     config.require_channel(recording.get_num_channels())
     detection = detection.within(recording)
     rate, spans = recording.get_sampling_frequency(), segment_spans(recording)
-    samples, longest = 2 * config.half_window(rate), int(np.diff(spans).max())
-    if longest < samples:
-        raise InputError(f"the recording has {longest} samples, less than one window ({samples}): lower window_ms")
+    samples = require_window(recording, config)
     noise = filtering.noise_levels(recording, detection.filter(rate), seed)
     noise_mad, positions = noise * filtering.signs_and_gains(recording)[1], electrode_positions_um(recording)
     bad = np.zeros(len(noise), bool) if bad is None else bad

@@ -12,6 +12,7 @@ from meagan_lib import InputError
 from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.formats import refuse_choice
+from meagan_lib.recordings.hdf5 import open_hdf5
 from meagan_lib.recordings.opening import locate
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
@@ -105,7 +106,7 @@ def _contents(path: Path):
         state = "cut short or still being written: wait, or copy it again" if begun else "none: write it by numpy.savez"
         raise InputError(f"{path.name} cannot be read as windows, for it is {state}")
     try:
-        with np.load(path, allow_pickle=False) if npz else h5py.File(path, "r") as file:
+        with np.load(path, allow_pickle=False) if npz else open_hdf5(path) as file:
             there = [*file, *getattr(file, "attrs", ())]
             if missing := [key for key in WINDOWS_REQUIRED if key not in there]:
                 raise InputError(

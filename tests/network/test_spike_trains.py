@@ -215,7 +215,7 @@ def test_a_table_of_spike_times_is_read_whatever_its_electrodes_are_called(tmp_p
         ("a.csv", "electrode,time_s\n1,2\n1,-2\n1,nan\n", "2 spike times that are no number from 0 on"),
         ("a.csv", "electrode,time_s\n", "holds no spike"),
         ("a.txt", "1 2", "no format of spike times that is read: .csv, .nwb, .mat"),
-        ("a.nwb", "damaged", "could not be read as spike times"),
+        ("a.nwb", "damaged", "is not an HDF5 file"),
         ("a.mat", "damaged", "could not be read as spike times"),
         (None, "", "no spike times at .*: check the path"),
     ],

@@ -22,6 +22,14 @@ def test_recall_curves_have_a_line_for_each_detector_in_each_depth():
     np.testing.assert_array_equal(fig.axes[0].lines[1].get_ydata(), curves["copy_paste"]["3–4"])
 
 
+def test_a_depth_without_true_spikes_leaves_its_panel_empty():
+    rates = np.geomspace(0.05, 10, 7)
+    none = {"threshold": {"3–4": np.full(7, np.nan)}}
+    fig = plots.recall_curves(rates, none, {"3–4": 0}, {"threshold": np.full(7, np.nan)})
+    draw(fig)
+    assert "3–4  (n = 0)" in texts(fig)
+
+
 def test_recall_by_depth_has_a_panel_for_each_recording_and_number_and_a_dot_for_each_seed():
     about = {"low": 0.1, "high": 0.9, "depth": "3–4"}
     rows = [{"data": "a", "painter": "threshold", "n_cut": 0, "seed": 0, "recall": 0.5} | about]

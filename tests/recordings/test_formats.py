@@ -1,8 +1,6 @@
 """Files of other makers open as themselves, by the electrodes' own stream; the files are written here."""
 
-import json
 import os
-import struct
 from pathlib import Path
 
 import h5py
@@ -14,42 +12,20 @@ import zarr
 from meagan_lib import InputError
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording, source_sha256
 from meagan_lib.workflow.files import sha256
-
-
-def samples(n_frames: int, n_channels: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-500, 500, (n_frames, n_channels), dtype=np.int16)
+from tests.recordings.writers import (
+    samples,
+    write_blackrock,
+    write_intan,
+    write_maxtwo,
+    write_mcs,
+    write_nwb,
+    write_openephys,
+    write_spikeglx,
+)
 
 
 def names_of(recording) -> list[str]:
     return [Path(file).name for file in recording.get_annotation("files")]
-
-
-def write_spikeglx(folder: Path, name: str, *, seed: int = 0, n_frames: int = 200, stated: int | None = None):
-    """``name`` as SpikeGLX gives it: ``run_g0_t0.imec0.ap``, ``….nidq`` or ``….obx0.obx``; all with four channels."""
-    folder.mkdir(exist_ok=True)
-    device = name.split(".")[-1]
-    if device in ("ap", "lf"):
-        ap = "4,0,1" if device == "ap" else "0,4,1"
-        imro = "".join(f"({c} 0 0 500 250 1)" for c in range(384))
-        labels = [f"{device.upper()}{c}" for c in range(4)] + ["SY0"]
-        own = f"typeThis=imec\nimSampRate=30000\nimAiRangeMax=0.6\nimDatPrb_pn=NP1010\nsnsApLfSy={ap}\n"
-        own += f"snsSaveChanSubset=0:3,384\n~imroTbl=(0,384){imro}\n"
-    elif device == "nidq":
-        mn = 2 if "neural" in name else 0
-        labels = [f"M{c}" for c in range(mn)] + [f"XA{c}" for c in range(4 - mn)]
-        own = "typeThis=nidq\nniSampRate=25000\nniAiRangeMax=5\nniMNGain=200\nniMAGain=1\n"
-        own += f"snsMnMaXaDw={mn},0,{4 - mn},0\n"
-    else:
-        labels = [f"XA{c}" for c in range(4)]
-        own = "typeThis=obx\nobSampRate=30000\nobMaxInt=32768\nobAiRangeMax=5\nsnsXaDwSy=4,0,0\n"
-    data = samples(n_frames, len(labels), seed)
-    data.tofile(folder / f"{name}.bin")
-    channels = "".join(f"({label};{i}:{i})" for i, label in enumerate(labels))
-    (folder / f"{name}.meta").write_text(
-        f"fileName=D:/data/{name}.bin\nnSavedChans={len(labels)}\nfileSizeBytes={stated or data.nbytes}\n"
-        f"firstSample=0\n{own}~snsChanMap=(384,384,1){channels}\n"
-    )
-    return folder / f"{name}.bin", data
 
 
 @pytest.mark.parametrize(
@@ -124,34 +100,6 @@ def test_a_stream_is_not_picked_where_there_is_one(tmp_path):
         open_recording(path, stream="imec0.lf")
 
 
-INTAN = {"A-000": 0, "A-001": 0, "B-000": 0, "A-AUX1": 1, "A-VDD1": 2, "ANALOG-IN-0": 3}
-"""Channels of an Intan file and their kinds: amplifier, auxiliary, supply voltage, analog input."""
-
-
-def write_intan(path: Path, channels: dict[str, int] = INTAN, n_blocks: int = 5) -> np.ndarray:
-    """RHD 2.0, header and blocks of 128 frames; returns the amplifier's codes (frames, channels)."""
-
-    def text(of: str) -> bytes:
-        return struct.pack("<I", 2 * len(of)) + of.encode("utf-16-le")
-
-    def channel(name: str, kind: int) -> bytes:
-        return text(name) + text(name) + struct.pack("<6h4h2f", 0, 0, kind, 1, 0, 0, 0, 0, 0, 0, 0, 0)
-
-    header = struct.pack("<Ihh", 0xC6912702, 2, 0) + struct.pack("<fh6fh2f", 20_000, 0, *[1.0] * 6, 0, 1, 1)
-    header += text("") * 3 + struct.pack("<hh", 0, 0) + text("n/a") + struct.pack("<h", 1)
-    header += text("Port A") + text("A") + struct.pack("<hhh", 1, len(channels), 0)
-    kinds = np.array(list(channels.values()))
-    codes = samples(128 * n_blocks, int((kinds == 0).sum())).astype(np.int32) + 32768
-    blocks = b""
-    for block in range(n_blocks):
-        own = codes[128 * block : 128 * (block + 1)]
-        blocks += (np.arange(128, dtype="<i4") + 128 * block).tobytes() + own.T.astype("<u2").tobytes()
-        for kind, n in ((1, 32), (2, 1), (3, 128)):
-            blocks += np.full(n * (kinds == kind).sum(), 7, "<u2").tobytes()
-    path.write_bytes(header + b"".join(channel(*c) for c in channels.items()) + blocks)
-    return codes
-
-
 def test_of_an_intan_file_with_auxiliary_inputs_the_amplifier_is_taken(tmp_path):
     codes = write_intan(tmp_path / "x.rhd")
     for stream in (None, "amplifier", "RHD2000 amplifier channel"):
@@ -193,32 +141,6 @@ def test_an_intan_file_that_ends_within_a_block_is_refused(tmp_path):
         (tmp_path / "cut.rhd").write_bytes(content[:size])
         with pytest.raises(InputError, match="is cut short or still being written"):
             open_recording(tmp_path / "cut.rhd")
-
-
-OPEN_EPHYS = {"Acquisition_Board-100.Rhythm Data": ["CH1", "CH2", "CH3"]}
-
-
-def write_openephys(folder: Path, streams: dict[str, list[str]] = OPEN_EPHYS, *, n_frames=300, start=0, seed=0):
-    """A recording's folder in Open Ephys' binary format; returns the samples by stream."""
-    (folder / "events").mkdir(parents=True)
-    written, described = {}, []
-    for stream, channels in streams.items():
-        own = folder / "continuous" / stream
-        own.mkdir(parents=True)
-        written[stream] = samples(n_frames, len(channels), seed)
-        written[stream].tofile(own / "continuous.dat")
-        np.save(own / "sample_numbers.npy", start + np.arange(n_frames))
-        np.save(own / "timestamps.npy", (start + np.arange(n_frames)) / 30_000)
-        described.append(
-            {
-                "folder_name": f"{stream}/",
-                "sample_rate": 30_000.0,
-                "source_processor_name": "source",
-                "channels": [{"channel_name": c, "bit_volts": 0.195, "units": ""} for c in channels],
-            }
-        )
-    (folder / "structure.oebin").write_text(json.dumps({"continuous": described, "events": []}))
-    return written
 
 
 def test_a_folder_of_open_ephys_is_its_electrodes_and_names_their_files(tmp_path):
@@ -288,37 +210,6 @@ def test_a_folder_that_is_no_recording_is_refused(tmp_path):
         open_recording(tmp_path)
 
 
-def write_mcs(
-    path: Path, streams: list[tuple[str, str, int]], n_frames: int = 100, times: list | None = None
-) -> list[np.ndarray]:
-    """MultiChannel Systems' HDF5 with streams of a label, a subtype and a number of channels.
-
-    ``times`` are its rows of first time in µs, first and last sample.
-    """
-    info = np.dtype(
-        [
-            ("ChannelID", "i4"),
-            ("Label", "S8"),
-            ("Unit", "S2"),
-            ("Exponent", "i4"),
-            ("ADZero", "i4"),
-            ("Tick", "i8"),
-            ("ConversionFactor", "i8"),
-        ]
-    )
-    written = []
-    with h5py.File(path, "w") as file:
-        for i, (label, subtype, n) in enumerate(streams):
-            group = file.create_group(f"Data/Recording_0/AnalogStream/Stream_{i}")
-            group.attrs["StreamType"] = "Analog"
-            group.attrs["Label"], group.attrs["DataSubType"] = label, subtype
-            written.append(samples(n_frames, n, i).astype(np.int32))
-            group["ChannelData"] = written[-1].T
-            group["ChannelDataTimeStamps"] = np.array(times or [[0, 0, n_frames - 1]])
-            group["InfoChannel"] = np.array([(c, b"E%d" % c, b"V", -12, 0, 50, 59605) for c in range(n)], info)
-    return written
-
-
 @pytest.mark.parametrize(
     "streams, taken",
     [
@@ -348,26 +239,6 @@ def test_of_several_streams_of_multichannel_systems_one_is_picked(tmp_path):
     write_mcs(tmp_path / "y.h5", [("Analog Data", "Auxiliary", 2)])
     with pytest.raises(InputError, match="holds no stream of electrodes, only Stream_0 Analog Data"):
         open_recording(tmp_path / "y.h5")
-
-
-def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[str, np.ndarray]:
-    """NWB (HDF5) with series of electrodes, by path and number of channels."""
-    written = {}
-    with h5py.File(path, "w") as file:
-        table = file.create_group("general/extracellular_ephys/electrodes")
-        table.attrs["colnames"] = ["location"]
-        table["id"], table["location"] = np.arange(8), [b"slice"] * 8
-        for i, (name, n) in enumerate(series.items()):
-            group = file.create_group(name)
-            group.attrs["neurodata_type"] = "ElectricalSeries"
-            written[name] = samples(n_frames, n, i)
-            group["data"] = written[name]
-            group["data"].attrs["conversion"] = 1e-6
-            group["electrodes"] = np.arange(n)
-            group["electrodes"].attrs["table"] = table.ref
-            group["starting_time"] = 0.0
-            group["starting_time"].attrs["rate"] = 20_000.0
-    return written
 
 
 def test_gaps_of_other_makers_begin_segments_at_their_times(tmp_path):
@@ -414,23 +285,6 @@ def test_of_the_series_of_an_nwb_file_the_raw_one_is_taken_and_others_are_picked
     write_nwb(tmp_path / "none.nwb", {})
     with pytest.raises(InputError, match="holds no ElectricalSeries, .*; it has general/"):
         open_recording(tmp_path / "none.nwb")
-
-
-def write_maxtwo(path: Path, wells: dict[str, list[str]], *, filters: dict | None = None) -> dict[str, np.ndarray]:
-    """MaxWell's format since 2017, with the recordings of each well."""
-    written = {}
-    with h5py.File(path, "w") as file:
-        file["version"] = [b"20190530"]
-        for i, (well, parts) in enumerate(wells.items()):
-            mapping = np.zeros(i + 2, [("channel", "i4"), ("electrode", "i4"), ("x", "f8"), ("y", "f8")])
-            mapping["channel"], mapping["x"], mapping["y"] = 7 * np.arange(i + 2), 17.5 * np.arange(i + 2), 35.0
-            for part in parts:
-                group = file.create_group(f"wells/{well}/{part}")
-                group["settings/sampling"], group["settings/lsb"] = [20_000.0], [6.29e-6]
-                group["settings/mapping"] = mapping
-                written[f"{well}/{part}"] = samples(60, i + 2, len(written)).astype(np.uint16)
-                group.create_dataset("groups/routed/raw", data=written[f"{well}/{part}"].T, **filters or {})
-    return written
 
 
 @pytest.fixture
@@ -513,19 +367,6 @@ def test_an_hdf5_file_that_is_cut_short_is_refused(tmp_path, write):
         path.write_bytes(content[:size])
         with pytest.raises(InputError, match="is cut short or still being written"):
             open_recording(path)
-
-
-def write_blackrock(path: Path, channels: list[str], blocks: list[tuple[int, int]], seed: int = 0) -> list[np.ndarray]:
-    """Blackrock 2.3 with blocks of a first time stamp and a number of frames, at 30 kHz."""
-    n, size = len(channels), 314 + 66 * len(channels)
-    header = struct.pack("<8sBBI16s256sII8HI", b"NEURALCD", 2, 3, size, b"", b"", 1, 30_000, *[1] * 8, n)
-    for i, name in enumerate(channels):
-        scale = (-8000, 8000, -8000, 8000, b"uV")
-        header += struct.pack("<2sH16sBB4h16sIIHIIH", b"CC", i + 1, name.encode(), 1, i, *scale, *[0] * 6)
-    data = [samples(n, len(channels), seed + i) for i, (_, n) in enumerate(blocks)]
-    body = [struct.pack("<BII", 1, first, n) + d.tobytes() for (first, n), d in zip(blocks, data)]
-    path.write_bytes(header + b"".join(body))
-    return data
 
 
 def test_a_blackrock_file_opens_without_its_neighbours_and_without_analog_inputs(tmp_path):
