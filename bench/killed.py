@@ -99,8 +99,8 @@ def main() -> None:
             raise SystemExit(f"{name} differs from {reference} in {wrong}, and left {leftovers(name)}")
     sentence = (
         f"A smoke run was killed (SIGKILL, all its processes) {done} times at random moments and went on each time; "
-        f"what it ended with ({finished + 1} in all) are the {len(products(reference))} products of one that was not killed, bit "
-        f"by bit, and left nothing half written.\n"
+        f"what it ended with ({finished + 1} in all) are the {len(products(reference))} products of one that was not "
+        f"killed, bit by bit, and left nothing half written.\n"
     )
     print(sentence)
     before = TABLE.read_text() if TABLE.is_file() else "# Hardening, measured\n"
