@@ -411,7 +411,10 @@ def table(results: list[tuple[str, str, str, str]], seconds: float) -> str:
     row = [sum(counts[d.__name__, o] for d in DAMAGES) for o in outcomes]
     lines.append(f"| all | {sum(row)} | {' | '.join(map(str, row))} |")
     kinds = len({kind for kind, *_ in results})
-    head = f"{len(results)} cases of {kinds} kinds of files, {seconds:.0f} s; at most {LIMIT_S:.0f} s a case."
+    head = (
+        f"{len(results)} cases of {kinds} kinds of files, {seconds:.0f} s; at most {LIMIT_S:.0f} s a case. Read whole "
+    )
+    head += "are files whose damage changes no more than values or what nothing needs, or that state no length."
     return f"{head}\n\n" + "\n".join(lines) + "\n"
 
 

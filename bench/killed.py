@@ -74,14 +74,15 @@ def main() -> None:
     parser.add_argument("kills", type=int, nargs="?", default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reference", default="", help="a finished smoke run of the same parameters")
-    parser.add_argument("more", nargs="*", help="after --: more for meagan run")
+    parser.add_argument("--recording", default="simulated")
     a = parser.parse_args()
+    more = ["--recording", a.recording] if a.recording != "simulated" else []
     rng, reference = np.random.default_rng(a.seed), a.reference or "unkilled"
     if not a.reference:
-        finish(reference, a.more)
+        finish(reference, more)
     done, finished = 0, 0
     while done < a.kills:
-        run, name = start(f"killed-{finished}", a.more), f"killed-{finished}"
+        run, name = start(f"killed-{finished}", more), f"killed-{finished}"
         try:
             run.wait(float(rng.uniform(1.0, LONGEST_S)))
         except subprocess.TimeoutExpired:
@@ -92,14 +93,14 @@ def main() -> None:
         finished += 1  # it ended before it could be killed: the next one begins anew
     for number in range(finished + 1):
         name = f"killed-{number}"
-        finish(name, a.more)
+        finish(name, more)
         wrong = [file for file, digest in products(reference).items() if products(name).get(file) != digest]
         if wrong or leftovers(name):
             raise SystemExit(f"{name} differs from {reference} in {wrong}, and left {leftovers(name)}")
     sentence = (
         f"A smoke run was killed (SIGKILL, all its processes) {done} times at random moments and went on each time; "
-        f"{finished + 1} such runs ended with the {len(products(reference))} products of one that was not killed, bit "
-        f"by bit, and left nothing half written.\n"
+        f"what it ended with ({finished + 1} in all) are the {len(products(reference))} products of one that was not "
+        f"killed, bit by bit, and left nothing half written.\n"
     )
     print(sentence)
     before = TABLE.read_text() if TABLE.is_file() else "# Hardening, measured\n"

@@ -18,6 +18,8 @@ from meagan_lib.recordings.catalogue import catalogue, fetch
 from meagan_lib.recordings.formats import refuse_choice
 from meagan_lib.recordings.hdf5 import first_line, open_hdf5
 
+MOST_FRAMES = 2.0**53
+"""Beyond, a time is no whole number of frames any more."""
 TICKS_HZ = 1e6
 """Times that a file gives in seconds are counted in microseconds: whole numbers, so that no window grows with time."""
 
@@ -79,6 +81,10 @@ def _in_seconds(
         )
     if not len(time_s):
         raise InputError(f"{name} holds no spike: is it the right file?")
+    if (latest := time_s.max()) * rate_hz > MOST_FRAMES:
+        raise InputError(
+            f"{name} has a spike at {latest:.3g} s, which cannot be: count in s, or state the unit of time"
+        )
     frame = np.rint(time_s * rate_hz).astype(np.int64)
     n_frames = max(n_frames, int(frame.max()) + 1)
     return SpikeTrains(frame, electrode, [str(name) for name in names], n_frames, rate_hz, **columns).without_repeats()

@@ -6,6 +6,7 @@ electrode never is.
 """
 
 import importlib.util
+import math
 import re
 import struct
 import tempfile
@@ -107,6 +108,16 @@ def _at_breaks(
     return divided
 
 
+def _require_stored(samples: h5py.Dataset, name: str) -> None:
+    """Refuse samples of which parts were never written: HDF5 gives zeros for them, of whatever size they are stated."""
+    wanted = math.prod(-(-n // chunk) for n, chunk in zip(samples.shape, samples.chunks)) if samples.chunks else 0
+    there = samples.id.get_num_chunks() if samples.chunks else samples.id.get_storage_size()
+    if there < wanted or (samples.size and not there):
+        raise InputError(
+            f"{name} {CUT_SHORT}: it states samples that it does not hold; copy it again when it is finished"
+        )
+
+
 def _open_intan(path: Path, stream: str | None) -> Opened:
     """Open a file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
     recording, files = _neo(se.IntanRecordingExtractor, path, stream)
@@ -146,6 +157,8 @@ def _open_nwb(path: Path, stream: str | None) -> Opened:
     chosen = _pick_stream(path.name, series, stream)
     recording = se.NwbRecordingExtractor(path, electrical_series_path=chosen)
     recording.annotate(streams=series, stream=chosen)
+    if isinstance(samples := recording._reader.file[chosen]["data"], h5py.Dataset):  # it may be Zarr
+        _require_stored(samples, path.name)
     if (times := recording._reader.file[chosen].get("timestamps")) is None:
         return recording, [path]
     times_s = times[:]
@@ -204,6 +217,7 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> Opened:
         streams[f"{key} {', '.join(filter(None, words))}".strip()] = int(key.removeprefix("Stream_"))
     chosen = _pick_stream(path.name, list(streams), stream)
     number = streams[chosen]
+    _require_stored(file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelData"], path.name)
     time_us, begins, _ = file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelDataTimeStamps"][()].T
     recording = se.MCSH5RecordingExtractor(path, stream_id=number)
     recording.annotate(streams=list(streams), stream=chosen)
@@ -230,6 +244,7 @@ def _open_maxwell(path: Path, file: h5py.File, stream: str | None, well: str | N
     chosen, part = recordings[wanted or next(iter(recordings))]
     old = "wells" not in file
     samples = file["sig" if old else f"wells/{chosen}/{part}/groups/routed/raw"]
+    _require_stored(samples, path.name)
     plist = samples.id.get_create_plist()
     if missing := [f for f in range(plist.get_nfilters()) if not h5py.h5z.filter_avail(plist.get_filter(f)[0])]:
         raise InputError(

@@ -188,11 +188,18 @@ def _require_sound(recording: sc.BaseRecording, name: str) -> None:
     rate = recording.get_sampling_frequency()
     if not RATES_HZ[0] <= rate <= RATES_HZ[1]:  # also refuses NaN
         raise InputError(f"{name} states a sampling rate of {rate:g} Hz, which cannot be: correct its header")
-    if recording.get_num_channels() == 0 or 0 in [s.get_num_samples() for s in recording.segments]:
+    if not (
+        recording.get_num_channels() and recording.segments and all(s.get_num_samples() for s in recording.segments)
+    ):
         raise InputError(f"{name} holds no samples: record it again")
     gains, offsets = recording.get_channel_gains(), recording.get_channel_offsets()
-    if gains is not None and not (np.isfinite(gains).all() and np.isfinite(offsets).all() and (gains != 0).all()):
+    if gains is not None and not (_numbers(gains) and _numbers(offsets) and (gains != 0).all()):
         raise InputError(f"{name} states a scale that is zero or not a number: correct its header")
+
+
+def _numbers(values: np.ndarray) -> bool:
+    """Return whether these are finite numbers: of a damaged file they may be anything."""
+    return np.asarray(values).dtype.kind in "iuf" and bool(np.isfinite(values).all())
 
 
 class _CheckedRecording(BasePreprocessor):

@@ -214,6 +214,7 @@ def test_a_table_of_spike_times_is_read_whatever_its_electrodes_are_called(tmp_p
         ("a.csv", "electrode,time_s\n1,2\n3,soon\n", "something else than numbers in line 3"),
         ("a.csv", "electrode,time_s\n1,2\n1,-2\n1,nan\n", "2 spike times that are no number from 0 on"),
         ("a.csv", "electrode,time_s\n", "holds no spike"),
+        ("a.csv", "electrode,time_s\n1,1e300\n", "a spike at 1e.300 s, which cannot be"),
         ("a.txt", "1 2", "no format of spike times that is read: .csv, .nwb, .mat"),
         ("a.nwb", "damaged", "is not an HDF5 file"),
         ("a.mat", "damaged", "could not be read as spike times"),

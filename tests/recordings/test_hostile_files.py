@@ -7,9 +7,12 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import spikeinterface.core as sc
+import zarr
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.network import read_spikes
+from meagan_lib.recordings import opening
 from meagan_lib.recordings.opening import open_recording
 from meagan_lib.windows import open_windows
 from tests.recordings.writers import planted, write_whole
@@ -100,3 +103,39 @@ def test_samples_of_another_shape_than_was_asked_for_are_refused(tmp_path):
         file.create_dataset("wells/well000/rec0000/groups/routed/raw", (2, 2_560, 0), np.uint16)
     with pytest.raises(InputError):
         open_recording(path).get_traces()
+
+
+@pytest.mark.parametrize(
+    ("kind", "dataset"),
+    [
+        ("maxwell", "wells/well000/rec0000/groups/routed/raw"),
+        ("maxwell_old", "sig"),
+        ("mcs", "Data/Recording_0/AnalogStream/Stream_1/ChannelData"),
+        ("nwb", "acquisition/ElectricalSeries/data"),
+    ],
+)
+def test_samples_that_are_stated_and_were_never_written_are_refused(tmp_path, kind, dataset):
+    path = write_whole(kind, tmp_path, planted(2_560))
+    with h5py.File(path, "r+") as file:
+        shape, dtype, attrs = file[dataset].shape, file[dataset].dtype, dict(file[dataset].attrs)
+        longer = tuple(2**32 if n == 2_560 else n for n in shape)
+        del file[dataset]
+        samples = file.create_dataset(dataset, longer, dtype, chunks=tuple(min(n, 1024) for n in longer))
+        samples.attrs.update(attrs)
+    with pytest.raises(InputError, match="is cut short or still being written: it states samples"):
+        open_recording(path)
+
+
+def test_a_scale_that_is_no_number_is_refused(tmp_path):
+    path = write_whole(".zarr", tmp_path, planted(2_560))
+    folder = zarr.open(str(path), mode="a")
+    folder["properties"].create_dataset("gain_to_uV", data=np.array(["a", "b"]), overwrite=True)
+    (path / ".zmetadata").unlink(missing_ok=True)
+    with pytest.raises(InputError, match=r"^[^\n]+$"):
+        open_recording(path)
+
+
+def test_a_recording_without_a_segment_is_refused(tmp_path):
+    """Blackrock's reader gives none where the blocks of a file contradict one another."""
+    with pytest.raises(InputError, match="holds no samples"):
+        opening._join([sc.BaseRecording(20_000, ["1"], "int16")], [tmp_path / "x.ns6"])
