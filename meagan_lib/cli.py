@@ -1,4 +1,7 @@
-"""The ``meagan`` command: run the notebooks of a run, look at one, check one."""
+"""The ``meagan`` command: run the notebooks of a run, look at one, check one.
+
+Long because each command states its options and what they mean, and does nothing else.
+"""
 
 import errno
 import re
