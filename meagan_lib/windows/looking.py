@@ -169,9 +169,11 @@ def _glance(source: sc.BaseRecording, found: Look, min_train: int) -> None:
     if electrode_positions_um(source) is None:
         found.attempt(footprint_electrodes, source, WindowConfig(neighbours=4))
         found.attempt(footprint_electrodes, source, WindowConfig(footprint_um=60.0))
-    fits, filter = found.attempt(require_window, source, config), found.attempt(detection.filter, rate)
+    fits = found.attempt(require_window, source, config)
+    filter = found.attempt(lambda: detection.within(source).filter(rate))
     if fits is None or filter is None:
         return
+    detection = detection.within(source)
     part = first_seconds(source)
     noise = found.attempt(filtering.noise_levels, part, filter, 0)
     quality = found.attempt(channel_quality, part, source.get_annotation("adc_range"), detection.band_at(rate))
