@@ -93,10 +93,17 @@ def exact(app, doctree) -> None:
         reference.attributes.pop("refspecific", None)
 
 
+def excerpt(app, doctree) -> None:
+    """What a search shows of a page, made where the page is read: Sphinx reads in several processes."""
+    name = app.env.docname
+    app.env.metadata[name]["excerpt"] = finishing.excerpt(doctree, name.startswith("figures/"))
+
+
 def excerpts(app, exception) -> None:
     """What a search shows of each page, and its words in Italian."""
     if not exception:
-        finishing.write_excerpts(app.env, Path(app.outdir) / "_static" / "excerpts.js")
+        found = {name: its["excerpt"] for name, its in app.env.metadata.items() if "excerpt" in its}
+        finishing.write_excerpts(found, Path(app.outdir) / "_static" / "excerpts.js")
 
 
 def plain_bars(app, what, name, object, options, lines) -> None:
@@ -114,6 +121,7 @@ def setup(app) -> None:
     app.connect("autodoc-skip-member", foreign)
     app.connect("autodoc-process-docstring", plain_bars)
     app.connect("doctree-read", exact)
+    app.connect("doctree-read", excerpt)
     app.connect("html-page-context", page_language, priority=900)  # after the theme
     app.connect("html-page-context", finished, priority=910)
     app.connect("build-finished", excerpts)

@@ -12,14 +12,17 @@ import re
 import shutil
 import sys
 from collections.abc import Container, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from multiprocessing import get_context
 from pathlib import Path
 
 import jinja2
 import nbformat
 import numpy as np
+import torch
 import yaml
 
 import meagan_lib
@@ -133,9 +136,13 @@ def build(run: str, strict: bool = False) -> Path:
     pages = work / "pages"
     assemble(run, found, pages)
     options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
-    if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
-        raise InputError("Sphinx could not make the book: its words stand above")
-    export_networks(run, work / "html" / "_static")
+    # Networks are exported while Sphinx' own two processes take turns.
+    with ProcessPoolExecutor(1, get_context("fork"), torch.set_num_threads, (1,)) as beside:
+        exported = beside.submit(export_networks, run, work / "networks")
+        if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
+            raise InputError("Sphinx could not make the book: its words stand above")
+        exported.result()
+    shutil.copytree(work / "networks", work / "html" / "_static", dirs_exist_ok=True)
     for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value
         page.write_text(without_folders(page.read_text(), run))
     book = RESULTS / run / "book"

@@ -158,11 +158,7 @@ def excerpt(doctree: nodes.document, short: bool) -> str:
     return " ".join(doctree.astext().split())
 
 
-def write_excerpts(environment, path: Path) -> None:
+def write_excerpts(excerpts: Mapping[str, str], path: Path) -> None:
     """Write the script ``path`` with the excerpt of every page, by document: a page of a folder may fetch nothing."""
-    found = {
-        name: excerpt(environment.get_doctree(name), name.startswith("figures/"))
-        for name in sorted(environment.found_docs)
-    }
-    content = {"meaganExcerpts": found, "meaganItalian": italian()["words"]}
+    content = {"meaganExcerpts": dict(sorted(excerpts.items())), "meaganItalian": italian()["words"]}
     path.write_text("".join(f"window.{key} = {json.dumps(its, ensure_ascii=False)};\n" for key, its in content.items()))

@@ -5,10 +5,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from meagan_lib.plots import style
+from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.recordings import ROW, electrode_places, electrode_squares
 from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, UNITS, WIDTH
 
 
+@drawing
 def at_a_glance(
     positions_um: np.ndarray | None,
     rate_hz: np.ndarray,
