@@ -20,7 +20,7 @@ WebAssembly.Instance = function (module, imports) {
 const EVALUATED = 512;  // generated points that are measured and drawn
 const ARROWS = 64;  // of these, how many show their gradient
 const SPAN = 96;  // steps kept to go back to, at most
-const PAUSE = 200;  // milliseconds between two measurements while a game runs
+const PAUSE = 400;  // milliseconds between two measurements while a game runs
 const BETA2 = 0.99;
 
 // ---- losses: the logits of real and of generated points, (batch,) → a number to be minimised ----

@@ -130,15 +130,16 @@ def build(run: str, strict: bool = False) -> Path:
     found = chapters(run)
     if not any(chapter.run != CONCEPTS for chapter in found):
         raise InputError(f"run '{run}' has no executed notebooks: make them with meagan run, then the book")
-    companion.refuse()
     work = RESULTS / run / ".book"
     shutil.rmtree(work, ignore_errors=True)
     pages = work / "pages"
-    assemble(run, found, pages)
     options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
-    # Networks are exported while Sphinx' own two processes take turns.
+    # In a process beside this one, for Sphinx' own two often wait for one another.
     with ProcessPoolExecutor(1, get_context("fork"), torch.set_num_threads, (1,)) as beside:
+        true = beside.submit(companion.refuse)
         exported = beside.submit(export_networks, run, work / "networks")
+        assemble(run, found, pages)
+        true.result()
         if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
             raise InputError("Sphinx could not make the book: its words stand above")
         exported.result()

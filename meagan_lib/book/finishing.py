@@ -87,7 +87,7 @@ def lighter(output: str) -> str:
     def reduced(match: re.Match) -> str:
         buffer = io.BytesIO()
         picture = Image.open(io.BytesIO(base64.b64decode(match[2]))).convert("RGB")
-        picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG")
+        picture.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, "PNG")
         return match[1] + base64.b64encode(buffer.getvalue()).decode()
 
     return re.sub(r"(data:image/png;base64,)([A-Za-z0-9+/=]+)", reduced, output)
