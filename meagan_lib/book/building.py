@@ -136,10 +136,9 @@ def build(run: str, strict: bool = False) -> Path:
     options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
     # In a process beside this one, for Sphinx' own two often wait for one another.
     with ProcessPoolExecutor(1, get_context("fork"), torch.set_num_threads, (1,)) as beside:
-        true = beside.submit(companion.refuse)
         exported = beside.submit(export_networks, run, work / "networks")
+        companion.refuse()
         assemble(run, found, pages)
-        true.result()
         if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
             raise InputError("Sphinx could not make the book: its words stand above")
         exported.result()

@@ -29,7 +29,7 @@ from tests.conftest import forget, meagan, without_home
         (["run", "concepts", "--set", "benchmark.models=[]"], "run concepts has no 'benchmark'; it has c1_networks"),
         (["run", "smoke", "--set", "01_preprocessing.seed=null"], "None is nothing"),
         (["book", "no-such-run"], "nothing of a run"),
-        (["book", "../x"], "cannot name a run"),
+        (["book", "../no-such-run"], "cannot name a run"),
         (["status", "../x"], "cannot name a run"),
         (["verify", ""], "cannot name a run"),
         (["keep", "../x"], "cannot name a run"),
