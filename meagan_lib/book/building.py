@@ -5,6 +5,7 @@ those of the manifests; the other pages are the templates of ``book/pages`` (Mar
 them and executes nothing.
 """
 
+import gc
 import html
 import json
 import pkgutil
@@ -139,8 +140,13 @@ def build(run: str, strict: bool = False) -> Path:
         exported = beside.submit(export_networks, run, work / "networks")
         companion.refuse()
         assemble(run, found, pages)
-        if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
-            raise InputError("Sphinx could not make the book: its words stand above")
+        usual = gc.get_threshold()
+        gc.set_threshold(100_000)  # of the millions of nodes that Sphinx holds, few are garbage
+        try:
+            if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
+                raise InputError("Sphinx could not make the book: its words stand above")
+        finally:
+            gc.set_threshold(*usual)
         exported.result()
     shutil.copytree(work / "networks", work / "html" / "_static", dirs_exist_ok=True)
     for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value
