@@ -418,6 +418,13 @@ def table(results: list[tuple[str, str, str, str]], seconds: float) -> str:
     return f"{head}\n\n" + "\n".join(lines) + "\n"
 
 
+def write_section(heading: str, text: str) -> None:
+    """Replace what stands under a heading of the table of hardening, or add it at the end."""
+    before = TABLE.read_text() if TABLE.is_file() else "# Hardening, measured\n"
+    kept = re.sub(rf"\n{heading}\n.*?(?=\n## |\Z)", "", before, flags=re.DOTALL).rstrip("\n")
+    TABLE.write_text(f"{kept}\n\n{heading}\n\n{text}")
+
+
 def main() -> None:
     """Run cases that have not run, up to a number; print what may not be; write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -442,9 +449,7 @@ def main() -> None:
     results = [result for result, _ in done.values()]
     text = table(results, sum(took for _, took in done.values()))
     print(text)
-    before = TABLE.read_text() if TABLE.is_file() else "# Hardening, measured\n"
-    kept = re.sub(rf"\n{HEADING}\n.*?(?=\n## |\Z)", "", before, flags=re.DOTALL).rstrip("\n")
-    TABLE.write_text(f"{kept}\n\n{HEADING}\n\n{text}")
+    write_section(HEADING, text)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ its products must be those of a run that nobody killed. ``bench/HARDENING.md`` g
 
 import argparse
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from fuzz import write_section
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from meagan_lib.workflow.execution import RESULTS, receipts  # noqa: E402
 
-TABLE = ROOT / "bench" / "HARDENING.md"
 HEADING = "## Killed runs"
 LONGEST_S = 60.0
 """A kill comes at most so long after a start: sooner than a smoke run ends, later than a job begins."""
@@ -103,9 +102,7 @@ def main() -> None:
         f"killed, bit by bit, and left nothing half written.\n"
     )
     print(sentence)
-    before = TABLE.read_text() if TABLE.is_file() else "# Hardening, measured\n"
-    kept = re.sub(rf"\n{HEADING}\n.*?(?=\n## |\Z)", "", before, flags=re.DOTALL).rstrip("\n")
-    TABLE.write_text(f"{kept}\n\n{HEADING}\n\n{sentence}")
+    write_section(HEADING, sentence)
 
 
 if __name__ == "__main__":

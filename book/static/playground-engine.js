@@ -277,7 +277,7 @@ class Play {
     this.game = { ...game, m: game.points.length / game.n };
     this.points = np.array(Float32Array.from(game.points)).reshape([this.game.m, game.n]);
     this.settings = settings;
-    this.restart();
+    this.begin();
     const seed = 12345;  // what is measured does not change with the seed of the training
     const inOrder = Float32Array.from({ length: EVALUATED }, (_, i) => 2 * (i + 0.5) / EVALUATED - 1);
     this.z = game.g.prior === "uniform"
@@ -298,16 +298,21 @@ class Play {
     this.floor = this.measured(rows(held(5).dataSync(), game.n));
   }
 
-  restart() {
+  begin() {
     const { seed } = this.settings;
-    for (const old of [this.d, this.g, this.dOpt, this.gOpt]) if (old) tree.dispose(old);
-    this.kept?.forEach(({ arrays }) => tree.dispose(arrays));
     this.d = firstWeights(this.game.d.sizes, mixed(seed, 1));
     this.g = firstWeights(this.game.g.sizes, mixed(seed, 2));
     const zeros = (weights) => tree.map((w) => np.zeros(w.shape), tree.ref(weights));
     [this.dOpt, this.gOpt] = [this.d, this.g].map((w) => ({ m: zeros(w), v: zeros(w) }));
     Object.assign(this, { step: 0, nD: 0, nG: 0, losses: [], every: 1, kept: [], dLoss: NaN, gLoss: NaN });
     this.keep();
+  }
+
+  // Gives its arrays back: nobody else does.
+  end() {
+    this.kept.forEach(({ arrays }) => tree.dispose(arrays));
+    tree.dispose([this.d, this.g, this.dOpt, this.gOpt, this.points, this.z, this.shownReal]);
+    this.surface?.dispose();
   }
 
   moments(rate, t) {
@@ -438,9 +443,9 @@ let answered = true;  // the page has drawn the last frame
 let measuredAt = 0;
 
 const ASKED = {
-  start: ({ game, settings, step = 0 }) => {
+  start: ({ game, settings }) => {
+    play?.end();
     play = new Play(game, settings);
-    play.goTo(step);
     return { floor: play.floor, real: play.shownReal.ref.dataSync(), ...play.frame() };
   },
   settings: ({ settings }) => {
@@ -468,6 +473,7 @@ const ASKED = {
   drawn: () => { answered = true; },
   compare,
   memory: () => memory.buffer.byteLength,
+  measured: () => play.real,  // the real points that generated ones are measured against
 };
 
 function turn() {

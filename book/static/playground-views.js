@@ -133,11 +133,11 @@ function drawDensities(canvas, game, frame, layers, lit) {
   for (const t of [-1, 0, 1]) text(c, number(t), z(t), deep + 15, { align: "center" });
   text(c, "z", z(1) + 14, deep + 4);
   text(c, "x", right + 8, bottom + 24);
-  if (layers.arrows) drawArrows(c, frame, 1, (p) => [x(p[0]), bottom + 20], (right - left) / (grid.at(-1) - grid[0]), lit);
+  if (layers.arrows) drawArrows(c, frame, 1, (p) => [x(p[0]), bottom + 20], lit);
 }
 
-// Gradients as arrows, the longest 36 pixels; below a hundredth of it they are left out.
-function drawArrows(c, frame, n, place, scale, lit) {
+// Gradients as arrows: 36 pixels are a length of 1, or the longest where that is above 1; half a pixel is left out.
+function drawArrows(c, frame, n, place, lit) {
   const { from, arrows } = frame;
   const lengths = [];
   for (let i = 0; i < arrows.length; i += n) lengths.push(Math.hypot(...arrows.subarray(i, i + n)));
@@ -210,7 +210,7 @@ function drawPoints(canvas, game, frame, layers, lit, real) {
   }
   if (layers.real) dots(c, real, place, COLOUR.real, lit === 0 ? 2.2 : 1.2, lit === 1 ? frame.onReal : null);
   if (layers.generated) dots(c, frame.points, place, COLOUR.generated, lit === 0 || lit === 3 ? 3 : 2, lit === 1 ? frame.onPoints : null);
-  if (layers.arrows) drawArrows(c, frame, 2, place, 1, lit);
+  if (layers.arrows) drawArrows(c, frame, 2, place, lit);
   c.restore();
   line(c, [left, left + size, left + size, left, left], [top, top, top + size, top + size, top], COLOUR.faint, { width: 1 });
 }
@@ -274,7 +274,7 @@ function drawSpikes(canvas, game, frame, layers, lit, real, spikes) {
     const project = (v) => [0, 1].map((j) => v.reduce((s, w, k) => s + w * spikes.components[j * n + k], 0));
     const moved = { from: flat(frame.from), arrows: new Float32Array(frame.arrows.length / n * 2) };
     for (let i = 0; i < frame.arrows.length / n; i++) moved.arrows.set(project(frame.arrows.subarray(i * n, (i + 1) * n)), 2 * i);
-    drawArrows(c, moved, 2, place, 1, lit);
+    drawArrows(c, moved, 2, place, lit);
   }
   c.restore();
   line(c, [left, right, right, left, left], [from, from, to, to, from], COLOUR.faint, { width: 1 });
@@ -287,7 +287,7 @@ function drawSpikes(canvas, game, frame, layers, lit, real, spikes) {
 }
 
 // Curves over steps: [words, colour, [[step, value]], kind of line]; a floor is one value.
-function drawCurves(canvas, title, curves, floors, range = null) {
+function drawCurves(canvas, curves, floors, range = null) {
   const [c, width, height] = prepared(canvas, 130);
   const top = legend(c, width, curves.map(([words, colour, , kind]) => [words, colour, kind ?? "line"])
     .concat(floors.length ? [[words.floor, COLOUR.faint, "dots"]] : [])) + 2;

@@ -58,8 +58,7 @@ const WORDS = {
     turn: { d: "D's turn", g: "G's turn" },
     draw: "Draw here: press and move. By keyboard: the arrows move the pen, the space bar sets a point.",
     drawn: "Train on this drawing", clear: "Clear", few: "A drawing needs at least {0} points: it has {1}.",
-    picture: "{0}: {1}", noSpikes: "this run has no windows",
-    lower: "falls towards", changed: "changed at step {0}: {1}",
+    picture: "{0}: {1}",
   },
   it: {
     loading: "Si preparano le reti …",
@@ -119,8 +118,7 @@ const WORDS = {
     turn: { d: "tocca a D", g: "tocca a G" },
     draw: "Disegnare qui: premere e muovere. Da tastiera: le frecce muovono la penna, la barra spaziatrice segna un punto.",
     drawn: "Addestra su questo disegno", clear: "Cancella", few: "Un disegno deve avere almeno {0} punti: ne ha {1}.",
-    picture: "{0}: {1}", noSpikes: "questa esecuzione non ha finestre",
-    lower: "scende verso", changed: "cambiato al passo {0}: {1}",
+    picture: "{0}: {1}",
   },
 };
 

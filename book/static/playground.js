@@ -150,7 +150,7 @@ function written(states) {
 
 class Engine {
   constructor() {
-    this.url ??= URL.createObjectURL(new Blob([data.library, "\n", data.engine], { type: "text/javascript" }));
+    this.url = URL.createObjectURL(new Blob([data.library, "\n", data.engine], { type: "text/javascript" }));
     this.worker = new Worker(this.url);
     this.waiting = new Map();
     this.number = 0;
@@ -255,6 +255,7 @@ class Side {
     if (AT_START.includes(name)) {
       const base = name === "game" ? { ...DEFAULTS[value], game: value, seed: this.now.seed } : this.now;
       this.state = { ...base, [name]: value, step: 0, events: [] };
+      board.cureButton.disabled = true;  // it belonged to the game that was
       await this.start();
     } else {
       if (this.frame.nD) this.state.events.push([this.frame.step, name, value]);
@@ -325,17 +326,17 @@ class Side {
     if (game.n === 1) drawDensities(canvas, game, frame, layers, lit);
     else if (game.n === 2) drawPoints(canvas, game, frame, layers, lit, this.real);
     else drawSpikes(canvas, game, frame, layers, lit, this.real, spikes);
-    drawCurves(curves[0], words.losses_curve, [
+    drawCurves(curves[0], [
       [`${words.losses_curve}: ${words.of_d}`, COLOUR.d, this.losses.map(([s, d]) => [s, d])],
       [words.of_g, COLOUR.generated, this.losses.map(([s, , g]) => [s, g]), "dash"],
     ], []);
     const modes = game.centres ? game.centres.length / game.n : 1;
     const covered = (m) => (game.centres ? m.covered / modes : m.coverage);
-    drawCurves(curves[1], words.coverage, [
+    drawCurves(curves[1], [
       [words.coverage, COLOUR.other, this.measures.map(([s, m]) => [s, covered(m)])],
       [words.quality, COLOUR.generated, this.measures.map(([s, m]) => [s, m.quality]), "dash"],
     ], [this.floor.quality], [0, Math.max(1, this.floor.quality)]);
-    drawCurves(curves[2], words.w1, [[words.w1, COLOUR.real, this.measures.map(([s, m]) => [s, m.w1])]], [this.floor.w1]);
+    drawCurves(curves[2], [[words.w1, COLOUR.real, this.measures.map(([s, m]) => [s, m.w1])]], [this.floor.w1]);
     this.summary.textContent = this.told();
     const name = `${words.games[this.state.game]}, ${words.datasets[this.state.data]}`;
     canvas.setAttribute("aria-label", filled(words.picture, name, this.told()));
@@ -674,7 +675,8 @@ const board = {
       }
       if (this.collapsed && measures.covered === 8 && measures.quality > 0.6) {
         const now = settingsOf(state);
-        if (Object.keys(now).filter((name) => now[name] !== this.collapsed[name]).length === 1) this.solve("cure");
+        const changes = Object.keys(now).filter((name) => now[name] !== this.collapsed[name]);
+        if (changes.length === 1 && changes[0] !== "seed") this.solve("cure");  // another seed is no cure
       }
     }
     if (state.game === "densities") {

@@ -179,8 +179,18 @@ def test_measures_are_those_of_other_libraries(page, site):
     assert found["measures"]["quality"] == pytest.approx(reference["density"], abs=0.01)
     opened(page, site, "game=densities&step=40")
     found = frame(page)
-    fresh = np.random.default_rng(0).normal(1.5, 0.5, 200_000)
-    assert found["measures"]["w1"] == pytest.approx(wasserstein_distance(found["points"], fresh), abs=0.05)
+    real = page.run("playground.board.sides[0].engine.ask('measured').then((real) => [...real])")
+    assert np.mean(real) == pytest.approx(1.5, abs=0.1) and np.std(real) == pytest.approx(0.5, abs=0.1)
+    assert found["measures"]["w1"] == pytest.approx(wasserstein_distance(found["points"], real), rel=1e-5)
+
+
+def test_games_that_are_begun_anew_give_their_memory_back(page, site):
+    opened(page, site, "game=densities&step=60")
+    used = "playground.board.sides[0].engine.ask('memory')"
+    before = page.run(used)
+    for _ in range(6):
+        page.run("playground.board.restart().then(() => playground.board.go(60))")
+    assert page.run(used) <= 1.2 * before
 
 
 ILLNESSES = {
