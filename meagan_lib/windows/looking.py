@@ -21,6 +21,8 @@ from meagan_lib.windows.imported import open_windows
 from meagan_lib.windows.spike_windows import Ledger, Reason
 from meagan_lib.workflow.measured import bench
 
+FOOTPRINT = 4
+"""Neighbours of a footprint that is tried."""
 LOOKED_S, LOOKED_SAMPLES = 10.0, 2**26
 """At most so many seconds, and samples of all electrodes together, are read."""
 SHOWN_S = 0.5
@@ -167,8 +169,7 @@ def _glance(source: sc.BaseRecording, found: Look, min_train: int) -> None:
     """Pass over the first seconds, and try what the run would refuse later."""
     rate, detection, config = source.get_sampling_frequency(), DetectionConfig(), WindowConfig()
     if electrode_positions_um(source) is None:
-        found.attempt(footprint_electrodes, source, WindowConfig(neighbours=4))
-        found.attempt(footprint_electrodes, source, WindowConfig(footprint_um=60.0))
+        found.facts["footprints"] = _footprints(source)
     fits = found.attempt(require_window, source, config)
     filter = found.attempt(lambda: detection.within(source).filter(rate))
     if fits is None or filter is None:
@@ -194,6 +195,17 @@ def _glance(source: sc.BaseRecording, found: Look, min_train: int) -> None:
     found.facts["spikes"] = f"{len(peaks.frame)} {deeper}, {active} electrodes active"
     found.facts["windows"] = _expected(source, part, peaks, found, quality.good, min_train)
     found.glance = _shown(part, detection, peaks, rate_hz, level, quality.good)
+
+
+def _footprints(source: sc.BaseRecording) -> str:
+    """Say of how many electrodes windows can be, for a run that asks for neighbours, where places are not known."""
+    neighbours = min(FOOTPRINT, source.get_num_channels() - 1)
+    try:
+        if neighbours:
+            footprint_electrodes(source, WindowConfig(neighbours=neighbours))
+    except InputError as error:
+        return f"of one electrode alone: {error}"
+    return f"of {neighbours + 1} electrodes" if neighbours else "of one electrode alone"
 
 
 def _spread(level: np.ndarray, unit: str) -> str:

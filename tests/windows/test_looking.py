@@ -65,11 +65,13 @@ def test_what_will_not_work_has_the_sentence_of_the_run(tmp_path, n_frames, min_
     assert str(refused.value) in look(tmp_path / "x.brw", min_train).refusals
 
 
-def test_neighbours_without_positions_are_refused_as_in_the_run(tmp_path):
-    np.zeros((RATE, 40), np.int16).tofile(tmp_path / "x.raw")
-    (tmp_path / "x.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 40, dtype: int16}")
-    refusals = look(tmp_path / "x.raw").refusals
-    assert any("positions" in sentence for sentence in refusals)
+@pytest.mark.parametrize(("n_channels", "told"), [(40, "positions"), (4, "of 4 electrodes"), (1, "of one electrode")])
+def test_what_neighbours_would_need_is_told_and_refuses_no_run_that_asks_for_none(tmp_path, n_channels, told):
+    np.zeros((RATE, n_channels), np.int16).tofile(tmp_path / "x.raw")
+    (tmp_path / "x.yaml").write_text(f"{{sampling_rate_hz: 10000, n_channels: {n_channels}, dtype: int16}}")
+    found = look(tmp_path / "x.raw")
+    assert told in found.facts["footprints"]
+    assert not any("neighbours" in sentence for sentence in found.refusals)
 
 
 def command(monkeypatch, capsys, *arguments: str) -> tuple[str, str]:
