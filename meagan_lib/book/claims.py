@@ -4,6 +4,8 @@
 not, ``python -m meagan_lib.book.companion``, ``meagan book`` and the tests fail with the sentence.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from meagan_lib.book import conclusions, results
@@ -17,6 +19,16 @@ BASELINES = ("vae", "dcgan", "tts_gan", "gaussian", "pca_gaussian", "gmm")
 """Baselines at thesis scale, flow matching left out."""
 
 
+CLAIMS: dict[str, Callable[[], bool]] = {}
+"""What a page or a lesson can claim."""
+
+
+def claim(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Let pages and lessons claim a condition by its name."""
+    CLAIMS[condition.__name__] = condition
+    return condition
+
+
 def signs(run: str) -> dict[tuple[str, str, str], int]:
     """Compare both models of the thesis with all others: (one, other, metric) → 1 if significantly better, -1 if worse.
 
@@ -26,12 +38,14 @@ def signs(run: str) -> dict[tuple[str, str, str], int]:
     return {each: int(np.sign(lead.margin)) * lead.significant for each, lead in found.items()}
 
 
+@claim
 def flow_matching_leads() -> bool:
     """By the trees flow matching is significantly ahead of every other model, on both recordings."""
     found = [results.ahead_of_all(run, "flow_matching", TREES).values() for run in ALIKE]
     return all(lead.significant and lead.margin > 0 for leads in found for lead in leads)
 
 
+@claim
 def flow_matching_not_behind_by_cnn() -> bool:
     """By the CNN other models than flow matching have the lowest AUC, and are not significantly ahead of it."""
     named = [(run, results.best(run, CNN)) for run in ALIKE]
@@ -41,17 +55,20 @@ def flow_matching_not_behind_by_cnn() -> bool:
     )
 
 
+@claim
 def mixture_before_gans() -> bool:
     """By the trees the mixture has a lower AUC than both models of the thesis, on both recordings."""
     scores = [conclusions.kept(run)["scores"] for run in ALIKE]
     return all(by["gmm"][TREES]["value"] < by[model][TREES]["value"] for by in scores for model in benchmark.THESIS)
 
 
+@claim
 def all_pass_the_gate() -> bool:
     """Every window of the retina passes, of every model."""
     return all(by["passes"]["value"] == 1 for by in conclusions.kept("baselines_retina_hdmea")["scores"].values())
 
 
+@claim
 def thesis_models_alike() -> bool:
     """No leading score of the two models of the thesis differs significantly over their seeds."""
     for run in SCALE:
@@ -62,11 +79,13 @@ def thesis_models_alike() -> bool:
     return True
 
 
+@claim
 def flow_matching_closest_at_scale() -> bool:
     """By the trees flow matching has the lowest AUC on both recordings."""
     return all(results.best(run, TREES) == "flow_matching" for run in SCALE)
 
 
+@claim
 def flow_matching_ahead_at_scale() -> bool:
     """Flow matching is ahead of both models of the thesis on the simulation, of the VAE-GAN alone on the retina."""
     found = [signs(run) for run in SCALE]
@@ -74,12 +93,14 @@ def flow_matching_ahead_at_scale() -> bool:
     return behind == [list(benchmark.THESIS), ["vae_gan"]]
 
 
+@claim
 def cnn_undecided_at_scale() -> bool:
     """By the CNN neither flow matching nor the mixture differs significantly from the models of the thesis."""
     found = [signs(run) for run in SCALE]
     return not any(of[m, other, CNN] for of in found for m in benchmark.THESIS for other in ("flow_matching", "gmm"))
 
 
+@claim
 def baselines_behind_at_scale() -> bool:
     """All other baselines are behind both models by both classifiers, the mixture by the trees alone."""
     asked = {(other, metric) for other in BASELINES for metric in (TREES, CNN)} - {("gmm", CNN)}
@@ -87,6 +108,7 @@ def baselines_behind_at_scale() -> bool:
     return all(of[m, *each] == 1 for of in found for m in benchmark.THESIS for each in asked)
 
 
+@claim
 def coverage_at_scale() -> bool:
     """On coverage both models are ahead of those baselines, but for the mixture and DCGAN on the simulation.
 
@@ -102,12 +124,14 @@ def coverage_at_scale() -> bool:
     )
 
 
+@claim
 def dense_at_scale() -> bool:
     """Windows of DCGAN have more neighbours than real ones have."""
     by = [conclusions.kept(run)["scores"]["dcgan"]["density"] for run in SCALE]
     return all(score["value"] > score["floor"] for score in by)
 
 
+@claim
 def locust_before_gaussian() -> bool:
     """On the locust both models beat a Gaussian on all leading scores, all but one of them significantly."""
     leads = results.leads("locust", [(model, "gaussian") for model in benchmark.THESIS], LEADING)
@@ -115,22 +139,26 @@ def locust_before_gaussian() -> bool:
     return all(lead.margin > 0 for lead in leads.values()) and even == [("transformer_gan", CNN)]
 
 
+@claim
 def no_gain_shown() -> bool:
     """No gain and no loss of a classifier by synthetic windows is significant."""
     return not (results.gains()["q"] < SIGNIFICANT).any()
 
 
+@claim
 def gains_hold_together() -> bool:
     """With the pre-trained VAE-GAN there is a gain for every number of labelled windows but the least and the most."""
     return sorted(results.steady_gains()["n"]) == sorted(results.gains()["n"].unique())[1:-1]
 
 
+@claim
 def most_labelled_lose() -> bool:
     """With the most labelled windows every addition lowers the score."""
     found = results.gains()
     return (found[found["n"] == found["n"].max()]["difference"] < 0).all()
 
 
+@claim
 def planted_treatment_found() -> bool:
     """In simulated cultures the planted rescue is found, and the treatment that does nothing is not."""
     with np.load(conclusions.FIGURES / "locust" / "organoid_treatment.npz", allow_pickle=False) as arrays:
@@ -138,12 +166,14 @@ def planted_treatment_found() -> bool:
     return found["half rescued"][3] < SIGNIFICANT <= found["treated in vain"][3] and found["half rescued"][1] > 0
 
 
+@claim
 def no_treatment_beyond_drift() -> bool:
     """In the recorded culture no distance between conditions exceeds the drift within its recordings."""
     with np.load(conclusions.FIGURES / "locust" / "organoid_treatment_recorded.npz", allow_pickle=False) as arrays:
         return bool((arrays["value"] < arrays["drift"]).all())
 
 
+@claim
 def transfer_saves_on_some() -> bool:
     """Fine-tuning saves steps on all targets but the one with the fewest windows; no difference is significant."""
     table = transfer.load(transfer.TABLE)
@@ -153,41 +183,15 @@ def transfer_saves_on_some() -> bool:
     return bool(saved[fewest] <= 0 and (saved.drop(fewest) > 0).all() and not clear)
 
 
+@claim
 def no_source_passes() -> bool:
     """Without fine-tuning a generator scores worse on another recording than one that is trained there from scratch."""
     found = transfer.effects(transfer.load(transfer.TABLE))
     return bool((found[found["n"] == 0]["difference"] > 0).all())
 
 
+@claim
 def sources_cost_more() -> bool:
     """To train a source takes longer than what it saves."""
     found = transfer.savings(transfer.load(transfer.TABLE))
     return bool((found["source_seconds"] > found["saved_seconds"]).all())
-
-
-CLAIMS = {
-    claim.__name__: claim
-    for claim in (
-        flow_matching_leads,
-        flow_matching_not_behind_by_cnn,
-        mixture_before_gans,
-        all_pass_the_gate,
-        thesis_models_alike,
-        flow_matching_closest_at_scale,
-        flow_matching_ahead_at_scale,
-        cnn_undecided_at_scale,
-        baselines_behind_at_scale,
-        coverage_at_scale,
-        dense_at_scale,
-        locust_before_gaussian,
-        no_gain_shown,
-        gains_hold_together,
-        most_labelled_lose,
-        planted_treatment_found,
-        no_treatment_beyond_drift,
-        transfer_saves_on_some,
-        no_source_passes,
-        sources_cost_more,
-    )
-}
-"""What a page can claim."""

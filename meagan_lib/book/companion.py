@@ -17,12 +17,13 @@ from urllib.parse import quote
 import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib.book import lesson_claims  # noqa: F401  its conditions are among CLAIMS
 from meagan_lib.book.claims import CLAIMS
 from meagan_lib.book.conclusions import conclusions
 from meagan_lib.book.results import RESULTS
 from meagan_lib.studies.measures import COLUMNS, OF_SCORES, SCORES
 from meagan_lib.workflow import figures
-from meagan_lib.workflow.execution import find_notebook
+from meagan_lib.workflow.execution import NOTEBOOKS, find_notebook
 from meagan_lib.workflow.files import write_if_changed
 
 PAGES = ROOT / "book" / "pages"
@@ -50,6 +51,13 @@ RESULT = re.compile(
     rf"|\babout (?:half|\d|(?:{WORDS})\b)|\b(?:{WORDS}) (?:third|quarter|fifth|tenth)s\b"
 )
 """What looks like the number of a result in a notebook."""
+WHOLE = re.compile(r"(?<![\w.,])[−-]?\d[\d.,  ]*(?![^\W\d])")
+"""A number in digits, but in a name such as C2ST or 3Brain."""
+COUNT = re.compile(
+    rf"{WHOLE.pattern}|\b(?:{WORDS.removeprefix('one|')}|half|third|quarter|twice|hundreds|thousands?)\b"
+)
+"""A number in digits or as a word; *one* is too often none."""
+ANSWER = re.compile(r"<details><summary>Answer</summary>(.*?)</details>", re.DOTALL)
 RUNS = ("concepts", "locust", "images", "study", "full")
 """Runs whose figures are kept; a figure is shown as the first of them has it, unless another run is named."""
 
@@ -149,6 +157,19 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", ROOT / "data" / "README.md", *sorted(PAGES.glob("**/*.md"))]
 
 
+def lessons() -> list[Path]:
+    """Return the notebooks that are written by hand: chapters, and lessons with the solutions of their exercises."""
+    return [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted((NOTEBOOKS / "concepts" / "solutions").glob("*.ipynb"))]
+
+
+def written(page: Path) -> str:
+    """Return the Markdown of a page or notebook."""
+    if page.suffix != ".ipynb":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 def part(place: re.Match) -> str:
     """Return a part as it should be, between its comments. ``InputError``: no such part."""
     name, *given = shlex.split(place[2])
@@ -183,11 +204,11 @@ def claimed(text: str) -> list[tuple[str, str]]:
 
 
 def false_sentences(page: Path) -> list[str]:
-    """Return the sentences of a page whose claims do not hold, or are unknown."""
+    """Return the sentences of a page or notebook whose claims do not hold, or are unknown."""
     told = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
     return [
         f'{told}: "{sentence}" is no longer true ({name})' if name in CLAIMS else f"{told}: no claim '{name}'"
-        for name, sentence in claimed(page.read_text())
+        for name, sentence in claimed(written(page))
         if name not in CLAIMS or not CLAIMS[name]()
     ]
 
@@ -211,18 +232,24 @@ def typed_numbers(text: str) -> list[str]:
     What is part of a name, such as C2ST and 3Brain, is no number.
     """
     left = prose(text, "pages")
-    found = re.finditer(r"(?<![\w.,])[−-]?\d[\d.,  ]*(?![^\W\d])", left)
-    return [f'{number[0].strip(" .,")} in "{around(left, number)}"' for number in found]
+    return [f'{number[0].strip(" .,")} in "{around(left, number)}"' for number in WHOLE.finditer(left)]
 
 
 def typed_results(text: str) -> list[str]:
-    """Return decimals, percentages and proportions in the prose of a notebook, each with the words around it.
+    """Return the numbers in the prose of a notebook that are typed, each with the words around it.
 
-    Numbers of its own sections are none. Whole numbers are not looked at: of a method there are too many.
+    Decimals, percentages and proportions anywhere; whole numbers in a chapter and in the answers of a lesson, in
+    these also such as are words. Numbers of its own sections are none, nor is what a claim stands behind.
     """
-    left, own = prose(text, "notebooks"), re.findall(r"^#+ (\d+\.\d+)", text, re.MULTILINE)
-    found = [each for each in RESULT.finditer(left) if each[0] not in own]
-    return [f'{each[0].strip()} in "{around(left, each)}"' for each in found]
+    for name, sentence in claimed(text):
+        text = text.replace(f"{sentence}<!-- holds: {name} -->", " ")
+    own = re.findall(r"^#+ (\d+\.\d+)", text, re.MULTILINE)
+    answers = [prose(answer, "notebooks") for answer in ANSWER.findall(text)]
+    left = prose(text, "notebooks")
+    answers = [RESULT.sub(" ", prose(answer, "notebooks")) for answer in ANSWER.findall(text)]
+    looked_at = [(left, RESULT), *([(answer, COUNT) for answer in answers] or [(RESULT.sub(" ", left), WHOLE)])]
+    found = [(part, each) for part, pattern in looked_at for each in pattern.finditer(part)]
+    return [f'{each[0].strip()} in "{around(part, each)}"' for part, each in found if each[0].strip(" .,)") not in own]
 
 
 def around(text: str, match: re.Match) -> str:
@@ -240,7 +267,7 @@ def refuse() -> None:
 
     ``InputError``: a sentence whose claim does not hold, or a part that is older than its results.
     """
-    if found := [sentence for page in pages() for sentence in false_sentences(page)]:
+    if found := [sentence for page in [*pages(), *lessons()] for sentence in false_sentences(page)]:
         raise InputError("results have changed, and a sentence must follow: " + "; ".join(found))
     if old := [str(page.relative_to(ROOT)) for page in kept_pages() if page.read_text() != made_anew(page)]:
         raise InputError(f"{', '.join(old)}: older than the results; write anew: python -m meagan_lib.book.companion")

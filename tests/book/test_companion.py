@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from meagan_lib import ROOT, InputError
@@ -53,17 +54,25 @@ def test_no_number_of_a_result_is_typed(page):
     assert found == [], f"{page.relative_to(ROOT)}: make them, or say in book/constants.yaml why they are none"
 
 
-def prose(notebook: Path) -> str:
-    cells = json.loads(notebook.read_text())["cells"]
-    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+@pytest.mark.parametrize("lesson", companion.lessons(), ids=lambda lesson: lesson.stem)
+def test_no_number_of_a_result_is_typed_in_a_notebook_and_what_it_claims_holds(lesson):
+    text = companion.written(lesson)
+    assert companion.typed_results(text) == [], "print it, claim it, or say it without the number"
+    assert companion.false_sentences(lesson) == []
 
 
-LESSONS = [path for path in sorted(NOTEBOOKS.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
-
-
-def test_no_decimal_percentage_or_proportion_of_a_result_is_typed_in_a_notebook():
-    found = {path.name: companion.typed_results(prose(path)) for path in LESSONS}
-    assert {name: typed for name, typed in found.items() if typed} == {}, "print it, or say it without the number"
+def test_a_changed_array_makes_the_sentence_of_a_lesson_false(tmp_path, monkeypatch):
+    shutil.copytree(
+        ROOT / "figures" / "concepts", tmp_path / "concepts", ignore=shutil.ignore_patterns("*.png", "*.svg")
+    )
+    path = tmp_path / "concepts" / "c4_scores.npz"
+    arrays = dict(np.load(path))
+    arrays["relativistic, R1R2: covered"][-1, 0] = 5
+    np.savez(path, **arrays)
+    monkeypatch.setattr(conclusions, "FIGURES", tmp_path)
+    lesson = next(lesson for lesson in companion.lessons() if lesson.stem.startswith("c4"))
+    [said] = companion.false_sentences(lesson)
+    assert "the relativistic game cover seven or eight modes" in said and "three_games_cover" in said
 
 
 def test_a_typed_number_is_found_wherever_it_stands():
@@ -76,21 +85,27 @@ def test_a_typed_number_is_found_wherever_it_stands():
     assert companion.typed_results(f"## 4.1 What\n\nAs in 4.1, {fine}") == []
     for typed in ("a quality of 0.31", "12 % of them", "right nine times in ten", "one curve in five", "about half"):
         assert len(companion.typed_results(f"{fine} {typed}.")) == 1, typed
+    assert len(companion.typed_results(f"{fine} It takes 37 epochs.")) == 1
+    answer = "{}\n<details><summary>Answer</summary>\n\nIt covers {} modes.{}\n</details>"
+    assert companion.typed_results(answer.format("It has 37 epochs.", "the", "")) == []
+    assert len(companion.typed_results(answer.format(fine, "seven", ""))) == 1
+    assert companion.typed_results(answer.format(fine, "seven", "<!-- holds: three_games_cover -->")) == []
 
 
 def test_every_claim_result_and_constant_has_its_place():
     pages = [page.read_text() for page in companion.pages()]
-    assert {name for page in pages for name, _ in companion.claimed(page)} == set(CLAIMS)
+    notebooks = [companion.written(lesson) for lesson in companion.lessons()]
+    assert {name for page in [*pages, *notebooks] for name, _ in companion.claimed(page)} == set(CLAIMS)
     assert {place[2].split()[0] for page in pages for place in companion.PLACE.finditer(page)} == set(companion.PARTS)
-    for kind, texts in {"pages": pages, "notebooks": map(prose, LESSONS)}.items():
+    for kind, texts in {"pages": pages, "notebooks": notebooks}.items():
         shown = re.sub(r"\]\([^)]*\)", "]", "\n\n".join(texts))
         for each in companion.constants(kind):
             assert each["why"] and re.search(each["what"], shown, re.MULTILINE), each["what"]
 
 
 def test_no_line_begins_with_a_comment_that_would_make_it_html():
-    for page in companion.pages():
-        assert not re.findall(r"^\W*<!-- (?:made|holds).*-->.+", page.read_text(), re.MULTILINE), page
+    for page in [*companion.pages(), *companion.lessons()]:
+        assert not re.findall(r"^\W*<!-- (?:made|holds).*-->.+", companion.written(page), re.MULTILINE), page
 
 
 def test_the_table_of_the_readme_has_the_scores_of_the_references():
@@ -110,6 +125,7 @@ def worse(tmp_path, monkeypatch):
         shutil.copytree(
             ROOT / "figures" / run, tmp_path / "figures" / run, ignore=shutil.ignore_patterns("*.png", "*.svg")
         )
+    (tmp_path / "figures" / "concepts").symlink_to(ROOT / "figures" / "concepts")
     path = tmp_path / "figures" / "baselines" / reference.FILE
     kept = json.loads(path.read_text())
     kept["scores"]["flow_matching"]["c2st_auc"] |= {"value": 0.9, "interval": [0.88, 0.92]}
