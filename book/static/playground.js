@@ -338,6 +338,7 @@ class Side {
     ], [this.floor.quality], [0, Math.max(1, this.floor.quality)]);
     drawCurves(curves[2], [[words.w1, COLOUR.real, this.measures.map(([s, m]) => [s, m.w1])]], [this.floor.w1]);
     this.summary.textContent = this.told();
+    board.clock();
     const name = `${words.games[this.state.game]}, ${words.datasets[this.state.data]}`;
     canvas.setAttribute("aria-label", filled(words.picture, name, this.told()));
     const said = [
@@ -394,8 +395,8 @@ const board = {
     this.slowButton.setAttribute("aria-pressed", "false");
     this.time = element("input", { type: "range", min: 0, max: 100, value: 0, name: "time" });
     this.timeValue = element("output");
-    this.time.addEventListener("input", () => { this.timeValue.value = this.time.value; });
-    this.time.addEventListener("change", () => this.go(Number(this.time.value)).catch(fail));
+    this.time.addEventListener("input", () => { this.held = true; this.timeValue.value = this.time.value; });
+    this.time.addEventListener("change", () => { this.held = false; this.go(Number(this.time.value)).catch(fail); });
     const speed = element("select", { name: "speed" }, ...SPEEDS.map((s) => element("option", { value: s }, s === 1000 ? words.fastest : s)));
     speed.value = this.speed;
     speed.addEventListener("change", () => {
@@ -520,6 +521,12 @@ const board = {
       const { layer } = label.dataset;
       label.hidden = Boolean(only[layer]) && !games.includes(only[layer]);
     }
+    this.clock();
+  },
+
+  // The slider goes with the games, but not from under the hand that moves it.
+  clock() {
+    if (this.held) return;
     const step = Math.max(0, ...this.sides.map((side) => side.frame?.step ?? 0));
     this.time.max = Math.max(100, step, Number(this.time.max));
     this.time.value = step;

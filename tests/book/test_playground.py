@@ -224,6 +224,20 @@ def test_slow_motion_lights_the_part_that_acts_and_takes_one_step_of_each(page, 
     page.screen(800, 900)
 
 
+def test_the_slider_goes_with_a_game_that_plays_but_not_from_under_the_hand(page, site):
+    opened(page, site, "game=densities")
+    later = "const wait = () => playground.board.sides[0].frame.step > {} ? on() : setTimeout(wait, 20); wait();"
+    shown = "[Number(playground.board.time.value), playground.board.sides[0].frame.step]"
+    page.run(f"new Promise((on) => {{ playground.board.play(); {later.format(5)} }})")
+    value, step = page.run(shown)
+    assert 0 < value <= step
+    page.run("playground.board.time.value = 2; playground.board.time.dispatchEvent(new Event('input'))")
+    page.run(f"new Promise((on) => {{ {later.format(step + 5)} }})")
+    assert page.run(shown)[0] == 2
+    page.run("playground.board.held = false; playground.board.pause()")
+    assert len(set(page.run(f"playground.board.queued(() => {shown})"))) == 1
+
+
 def test_both_languages_have_the_same_words_and_nothing_is_asked_of_a_server(page, site):
     complaints = opened(page, site, language="it")
     paths = """(() => { const f = (o, p) => typeof o === 'object' ? Object.keys(o).flatMap((k) => f(o[k], p + '.' + k))
