@@ -7,6 +7,8 @@ RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
+TORCH := $(shell grep '^torch==' constraints.txt)
+CPU_WHEELS := https://download.pytorch.org/whl/cpu
 # Each job of a run would compile the library again.
 unexport PYTHONDONTWRITEBYTECODE
 # A path with spaces in it is one recording when it exists.
@@ -45,5 +47,9 @@ bench: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@# On Linux pip's own PyTorch brings gigabytes for NVIDIA cards: without one, PyTorch's build for the CPU.
+	@[ "$$(uname)" != Linux ] || command -v nvidia-smi >/dev/null || \
+		$(VENV)/bin/python -m pip install --quiet --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
+		2>/dev/null || echo "$(CPU_WHEELS) cannot be reached: what pip finds of PyTorch is taken"
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
 	@touch $@

@@ -156,22 +156,43 @@ def test_licence_and_citation_agree():
     assert "BSD 3-Clause" in (ROOT / "LICENSE").read_text() and "reconstruction" in cite["abstract"]
 
 
-def test_binder_takes_every_pin_but_that_of_pytorch(tmp_path):
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+
+
+def fake(path: Path, does: str) -> Path:
+    """Write a program that does ``does``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_binder_takes_every_pin_and_pytorch_for_the_cpu(tmp_path):
     wanted = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())["dependencies"]
-    assert "python=3.11" in wanted and any(w.startswith("pytorch-cpu") for w in wanted)
-    pip = tmp_path / "python"
-    pip.write_text('#!/bin/sh\necho "$@"\n')
-    pip.chmod(0o755)
-    done = subprocess.run(
-        ["bash", ROOT / "binder" / "postBuild"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
-    )
-    assert done.returncode == 0 and "--editable .[book]" in done.stdout
-    pins = Path(re.search(r"--constraint (\S+)", done.stdout)[1]).read_text()
-    assert "torch==" not in re.sub(r"\S+torch==", "", pins) and "numpy==" in pins
+    assert wanted == ["python=3.11", "pip"]
+    fake(tmp_path / "python", 'echo "$@"')
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    command = ["bash", ROOT / "binder" / "postBuild"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path}).stdout
+    assert f"--extra-index-url {CPU_WHEELS} --constraint constraints.txt --editable .[book]" in said
+
+
+@pytest.mark.parametrize("card", [True, False])
+@pytest.mark.parametrize("reached", [True, False])
+def test_without_an_nvidia_card_pytorch_for_the_cpu_is_asked_for_first(tmp_path, card, reached):
+    venv, tools = tmp_path / "venv", tmp_path / "tools"
+    pip = f'echo "$@" >> {tmp_path}/said; case "$*" in *{CPU_WHEELS}*) exit {int(not reached)};; esac'
+    fake(tools / "uname", "echo Linux")
+    fake(tools / "its_python", f"mkdir -p {venv}/bin && cp {fake(tools / 'python', pip)} {venv}/bin/python")
+    if card:
+        fake(tools / "nvidia-smi", "true")
+    variables = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
+    make = ["make", f"VENV={venv}", f"PYTHON={tools / 'its_python'}", str(venv / "ready")]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, env=variables)
+    asked = (tmp_path / "said").read_text().splitlines()
+    assert done.returncode == 0 and asked[-1].endswith("--constraint constraints.txt --editable .[book,test]")
+    assert [CPU_WHEELS in line and "torch==" in line for line in asked] == ([False] if card else [True, False])
+    assert ("cannot be reached" in done.stdout) == (not card and not reached)
 
 
 def test_colab_clones_installs_runs_and_shows(tmp_path):
@@ -179,16 +200,14 @@ def test_colab_clones_installs_runs_and_shows(tmp_path):
     assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in source.cells)
     code = {cell.id: cell.source for cell in source.cells if cell.cell_type == "code"}
     tools = tmp_path / "tools"
-    tools.mkdir()
-    fake = {
+    programs = {
         "git": f'mkdir -p "$5" && cp {ROOT}/constraints.txt "$5"',
         "uv": f"mkdir -p .venv/bin figures/colab results/colab/book && cp {tools}/meagan .venv/bin "
         f"&& cp {ROOT}/figures/locust/pca.png figures/colab",
         "meagan": "true",
     }
-    for name, does in fake.items():
-        (tools / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/said\n{does}\n')
-        (tools / name).chmod(0o755)
+    for name, does in programs.items():
+        fake(tools / name, f'echo {name} "$@" >> {tmp_path}/said\n{does}')
     play = "\n".join(
         [
             code["parameters"],

@@ -302,7 +302,10 @@ def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][-1]["pip"]
     given = dict(line.split("==") for line in conda if "==" in line)
     assert {plain(n): v for n, v in given.items()} == {n: pins[n] for n in wanted}
-    assert pins["torch"] == "2.13.0"
+    assert pins["torch"] == "2.13.0" and [line.split()[0] for line in conda if "==" not in line] == [
+        "--extra-index-url",
+        "--editable",
+    ]
 
 
 @pytest.mark.parametrize("notebook", ALL + LESSONS)
