@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from meagan_lib import InputError
+from meagan_lib.book.analyzers import to_analyzer, to_phy
 from meagan_lib.book.datasheets import datasheet, label_of_folder
 from meagan_lib.book.nwb import to_nwb
 from meagan_lib.experiments.benchmark import MATCHED, SYNTHETIC
@@ -106,5 +107,5 @@ def to_dataset(run: str, folder: Path) -> list[str]:
     return [f"{n} generated windows of run '{run}' ({names}), with datasheet.md"]
 
 
-EXPORTS = {"onnx": to_onnx, "dataset": to_dataset, "nwb": to_nwb}
+EXPORTS = {"onnx": to_onnx, "dataset": to_dataset, "nwb": to_nwb, "phy": to_phy, "sorting_analyzer": to_analyzer}
 """What ``meagan export --to`` writes, beside ``latex``."""
