@@ -4,6 +4,7 @@ Long because each command states its options and what they mean, and does nothin
 """
 
 import errno
+import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -31,7 +32,15 @@ PAINTERS = "gaussian_spikes, copy_paste, template, painting_gan, transformer_gan
 Cores = Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)]
 Profile = Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")]
 WITH_SAMPLES = ("phy", "sorting_analyzer")
-EXPORTS = ("latex", "onnx", "dataset", "nwb", *WITH_SAMPLES)
+EXPORTS = {
+    "latex": "paper:export",
+    "onnx": "exports:to_onnx",
+    "dataset": "exports:to_dataset",
+    "nwb": "nwb:to_nwb",
+    "phy": "analyzers:to_phy",
+    "sorting_analyzer": "analyzers:to_analyzer",
+}
+"""What ``meagan export --to`` writes: module of ``book`` and function, imported when asked for, for memory's sake."""
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -308,9 +317,8 @@ def export(
         told = [*told, f"{n} figures of run '{name}' with captions, tables and numbers"]
         where = f"{where}/main.tex"
     else:
-        from meagan_lib.book import exports
-
-        told = exports.EXPORTS[to](name, folder, **({"subject": subject} if subject else {}))
+        export_to = pkgutil.resolve_name(f"meagan_lib.book.{EXPORTS[to]}")
+        told = export_to(name, folder, **({"subject": subject} if subject else {}))
     for sentence in told[:-1]:
         console.print(sentence, soft_wrap=True)
     console.print(f"{told[-1]}: {where}", soft_wrap=True)

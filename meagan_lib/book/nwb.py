@@ -7,6 +7,7 @@ what was generated never share a file.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,9 @@ from meagan_lib.workflow.files import together
 
 UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands where NWB asks when a recording began, which windows do not know."""
+CHUNK_BYTES, BLOCK_BYTES = 2**18, 2**24
+"""Of a compressed piece of the file, and of what is in memory of the windows while it is written."""
+COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 UNITS = {"uV": "µV", "ADU": "steps of the converter", "normalised": "normalised, without a unit"}
 
 
@@ -81,7 +85,6 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
     ``units`` has the peaks that were detected on each electrode, not sorted; ``windows`` in the module ``ecephys`` the
     isolated ones that were cut, with the unit that a sorting or a simulation gave, −1 where none did.
     """
-    pynwb = library()
     from hdmf.common import DynamicTable, DynamicTableRegion, VectorData
 
     name, rate = windows.recordings[index], windows.sampling_rate_hz
@@ -100,15 +103,9 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
         file.add_electrode(location="unknown", group=group, rel_x=float(x), rel_y=float(y), noise=noise)
 
     if windows.ledger is not None:
-        peaks = windows.ledger
-        here = peaks.recording == index
-        words = "All peaks that were detected on each electrode: not sorted, no single cells."
-        file.units = pynwb.misc.Units(name="units", description=words, resolution=1 / rate)
-        frame, channel = peaks.frame[here], peaks.channel[here]
-        for electrode in np.unique(channel):
-            file.add_unit(spike_times=np.sort(frame[channel == electrode]) / rate, electrodes=[int(electrode)])
+        file.units = units_of(windows, index, file.electrodes)
 
-    mine = windows.recording == index
+    mine = np.flatnonzero(windows.recording == index)
     time = np.where(windows.frame[mine] >= 0, windows.frame[mine] / rate, np.nan)
     columns = [
         VectorData(name="time", description="Of the peak, in s from the start; NaN: not known.", data=time),
@@ -127,6 +124,31 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
     return file
 
 
+def units_of(windows: SpikeWindows, index: int, electrodes):
+    """Return the peaks that were detected in one recording, a unit for each of its ``electrodes`` that has any."""
+    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
+
+    own = np.flatnonzero(windows.ledger.recording == index)
+    frame, channel = windows.ledger.frame[own], windows.ledger.channel[own]
+    order = np.lexsort((frame, channel))
+    firing, n = np.unique(channel, return_counts=True)
+    times = VectorData(
+        name="spike_times",
+        description="Of each peak, in s from the start.",
+        data=frame[order] / windows.sampling_rate_hz,
+    )
+    at = DynamicTableRegion(name="electrodes", description="The electrode of each unit.", data=firing, table=electrodes)
+    of_times = VectorIndex(name="spike_times_index", data=np.cumsum(n), target=times)
+    of_electrodes = VectorIndex(name="electrodes_index", data=np.arange(1, len(firing) + 1), target=at)
+    return library().misc.Units(
+        name="units",
+        description="All peaks that were detected on each electrode: not sorted, no single cells.",
+        resolution=1 / windows.sampling_rate_hz,
+        columns=[of_times, times, of_electrodes, at],
+        colnames=["spike_times", "electrodes"],
+    )
+
+
 def generated(run: str, found: Mapping[str, SpikeWindows], subject: Mapping[str, str] | None = None):
     """Return the generated windows of a run, a table for each model, as an NWB file that has nothing recorded."""
     from hdmf.common import DynamicTable, VectorData
@@ -136,7 +158,7 @@ def generated(run: str, found: Mapping[str, SpikeWindows], subject: Mapping[str,
     file = new_file(run, f"{run}/generated", words, {"generated": True}, about)
     module = file.create_processing_module("generated", words)
     for name, windows in found.items():
-        whole = np.ones(len(windows), bool)
+        whole = np.arange(len(windows))
         passes = VectorData(
             name="passes", description="Whether it fulfils what was asked of recorded windows.", data=windows.passes
         )
@@ -162,11 +184,12 @@ def shape_of(windows: SpikeWindows) -> str:
 
 def split_names(split: np.ndarray) -> list[str]:
     """Return the splits (n,) in words."""
-    return [Split(int(one)).name.lower() for one in split]
+    words = {int(one): one.name.lower() for one in Split}
+    return [words[one] for one in split.tolist()]
 
 
-def samples_of(windows: SpikeWindows, mine: np.ndarray) -> list:
-    """Return the samples of the windows ``mine`` (n,) as columns: on their own electrode, and their footprints."""
+def samples_of(windows: SpikeWindows, rows: np.ndarray) -> list:
+    """Return the samples of some windows (n,), sorted, as columns: on their own electrode, and their footprints."""
     from hdmf.backends.hdf5 import H5DataIO
     from hdmf.common import VectorData
 
@@ -174,9 +197,33 @@ def samples_of(windows: SpikeWindows, mine: np.ndarray) -> list:
     told = {"window": "samples", "footprint": "electrodes × samples, its own first"}
     words = {name: f"In {unit(windows)}: {told[name]}." for name in named}
     return [
-        VectorData(name=name, description=words[name], data=H5DataIO(data[mine], compression="gzip"))
+        VectorData(name=name, description=words[name], data=H5DataIO(in_blocks(data, rows), **COMPRESSED))
         for name, data in named.items()
     ]
+
+
+def in_blocks(data, rows: np.ndarray):
+    """Return ``rows`` (n,), sorted, of an array or a dataset, as what NWB's library reads and writes in blocks."""
+    from hdmf.data_utils import GenericDataChunkIterator
+
+    class Rows(GenericDataChunkIterator):
+        def _get_data(self, selection):
+            mine = rows[selection[0]]
+            first = int(mine[0])
+            return data[first : int(mine[-1]) + 1][(mine - first, *selection[1:])]
+
+        def _get_maxshape(self):
+            return (len(rows), *data.shape[1:])
+
+        def _get_dtype(self):
+            return data.dtype
+
+    if not len(rows):
+        return data[:0]
+    size = data.dtype.itemsize * int(np.prod(data.shape[1:]))
+    chunk, block = (min(max(n // size, 1), len(rows)) for n in (CHUNK_BYTES, BLOCK_BYTES))
+    shape = data.shape[1:]
+    return Rows(chunk_shape=(chunk, *shape), buffer_shape=(min(block // chunk * chunk, len(rows)), *shape))
 
 
 def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
@@ -190,12 +237,12 @@ def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
         raise InputError(f"run '{run}' has no windows: make them with meagan run")
     library()
     about = subject_of(subject)
-    windows, told = SpikeWindows.load(path), []
-    files = {name: (lambda i=i: recorded(run, windows, i, about)) for i, name in enumerate(windows.recordings)}
-    if found := drawn(run):
-        files["generated"] = lambda: generated(run, found, about)
-    for name, made in files.items():
-        with together([folder / f"{name}.nwb"]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
-            file.write(made())
-        told.append(f"{name}.nwb")
-    return [f"run '{run}' as NWB, {', '.join(told)}"]
+    with ExitStack() as stack:
+        windows = stack.enter_context(SpikeWindows.opened(path))
+        files = {name: (lambda i=i: recorded(run, windows, i, about)) for i, name in enumerate(windows.recordings)}
+        if found := {name: stack.enter_context(SpikeWindows.opened(each)) for name, each in drawn(run).items()}:
+            files["generated"] = lambda: generated(run, found, about)
+        for name, made in files.items():
+            with together([folder / f"{name}.nwb"]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
+                file.write(made())
+    return [f"run '{run}' as NWB, {', '.join(f'{name}.nwb' for name in files)}"]
