@@ -134,8 +134,8 @@ def strips(spikes: Spikes) -> list[np.ndarray]:
 def analyzed(spikes: Spikes, strip: np.ndarray, folder: Path | None = None) -> sc.SortingAnalyzer:
     """Return a SortingAnalyzer of the units of some electrodes (n,), in a ``folder`` where one is given.
 
-    It has what phy needs: templates of at most 500 spikes of each unit, drawn with a seed, their similarity, and the
-    amplitude of every spike.
+    It has what phy needs: templates of at most 500 spikes of each unit, drawn with a seed, and the amplitude of every
+    spike.
     """
     recording, mine = spikes.recording, np.isin(spikes.electrode, strip)
     if len(strip) < recording.get_num_channels():
@@ -156,7 +156,6 @@ def analyzed(spikes: Spikes, strip: np.ndarray, folder: Path | None = None) -> s
     wanted = {
         "random_spikes": {"seed": 0},
         "templates": {"operators": ["average"], "ms_before": before, "ms_after": after},
-        "template_similarity": {},
         "spike_amplitudes": {},
     }
     analyzer.compute(wanted, **options)

@@ -6,6 +6,7 @@ what was generated never share a file.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -73,6 +74,7 @@ def new_file(
         experiment_description="Spikes and generated spikes of a recording by microelectrode array.",
         session_description=f"{description} When the recording began is not known: 1970 stands for it.",
         identifier=identifier,
+        session_id=identifier.rpartition("/")[2],
         session_start_time=UNKNOWN,
         notes=json.dumps(notes, indent=1, sort_keys=True),
         keywords=["spikes", "high-density microelectrode array"],
@@ -242,7 +244,25 @@ def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
         files = {name: (lambda i=i: recorded(run, windows, i, about)) for i, name in enumerate(windows.recordings)}
         if found := {name: stack.enter_context(SpikeWindows.opened(each)) for name, each in drawn(run).items()}:
             files["generated"] = lambda: generated(run, found, about)
+        places = {name: place_of(name, about) for name in files}
+        if len(set(places.values())) < len(places):
+            raise InputError(
+                f"DANDI does not tell these names apart: {', '.join(files)}; leave out subject_id, or rename one"
+            )
         for name, made in files.items():
-            with together([folder / f"{name}.nwb"]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
+            with together([folder / places[name]]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
                 file.write(made())
-    return [f"run '{run}' as NWB, {', '.join(f'{name}.nwb' for name in files)}"]
+    return [f"run '{run}' as NWB, {', '.join(places.values())}"]
+
+
+def place_of(name: str, subject: Mapping[str, str]) -> str:
+    """Return the path of a file in its folder: where the ``subject`` has an identifier, that which DANDI asks for.
+
+    DANDI knows a file by its path, ``sub-<subject>/sub-<subject>_ses-<session>.nwb``, whose words hold no ``_`` or
+    ``.``: each becomes a hyphen.
+    """
+    if "subject_id" not in subject:
+        return f"{name}.nwb"
+    sub, session = (re.sub(r"[^0-9A-Za-z-]+", "-", word) for word in (subject["subject_id"], name))
+    kind = "" if name == "generated" else "_ecephys"
+    return f"sub-{sub}/sub-{sub}_ses-{session}{kind}.nwb"

@@ -21,7 +21,7 @@ from PIL import Image
 
 from meagan_lib import ROOT, book, cli, network, parameters
 from meagan_lib.annotated import sorters, writing
-from meagan_lib.book import building, bundling, companion, exports, paper
+from meagan_lib.book import building, bundling, companion, paper
 from meagan_lib.experiments import benchmark
 from meagan_lib.recordings import opening
 from meagan_lib.studies import jobs, watching
