@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import spikeinterface.core as sc
 
-from meagan_lib import InputError
+from meagan_lib import ROOT, InputError
 from meagan_lib.annotated.sorters import with_truth
 from meagan_lib.annotated.writing import BLOCK_VALUES, frame_bytes, sorting_from, sorting_of
 from meagan_lib.book.nwb import parameters
@@ -25,7 +26,7 @@ from meagan_lib.windows.footprints import TETRODE
 from meagan_lib.windows.merging import FIRST, labels, parts
 from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import require_room, together
+from meagan_lib.workflow.files import atomic, require_room, together
 
 RADIUS_UM = 100.0
 """A unit's template has the electrodes within this distance of its own, as by default in SpikeInterface."""
@@ -246,3 +247,35 @@ def to_phy(name: str, folder: Path) -> list[str]:
 def to_analyzer(name: str, folder: Path) -> list[str]:
     """Write ``<recording>.analyzer`` for SpikeInterface of a run, or of a recording with known spikes; say what."""
     return written(spikes_of(name), folder, ".analyzer", write_analyzer)
+
+
+def write_picture(shown: int = 4) -> None:
+    """Draw what phy is given of the simulated recording, ``figures/exports/phy.png``: its deepest units."""
+    from meagan_lib import plots
+    from meagan_lib.workflow.figures import png
+
+    with TemporaryDirectory() as folder:
+        to_phy("simulated", Path(folder))
+        (phy,) = Path(folder).iterdir()
+        names = ("templates", "template_ind", "channel_positions", "spike_times", "spike_clusters", "amplitudes")
+        templates, around, places, frame, unit, amplitude = (np.load(phy / f"{name}.npy") for name in names)
+    deepest = np.argsort(templates.min(axis=(1, 2)))[:shown]
+    mine = [unit.ravel() == u for u in deepest]
+    spikes = known_spikes("simulated")
+    rate = spikes.recording.get_sampling_frequency()
+    fig = plots.known_units(
+        places,
+        [templates[u][:, around[u] >= 0] for u in deepest],
+        [around[u][around[u] >= 0] for u in deepest],
+        sum(TEMPLATE_MS),
+        [frame.ravel()[own] / rate for own in mine],
+        [amplitude.ravel()[own] for own in mine],
+        [f"unit {spikes.sorting.unit_ids[u]}" for u in deepest],
+        "uV",
+    )
+    with atomic(ROOT / "figures" / "exports" / "phy.png") as temporary:
+        temporary.write_bytes(png(fig))
+
+
+if __name__ == "__main__":
+    write_picture()

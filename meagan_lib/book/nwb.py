@@ -7,13 +7,14 @@ what was generated never share a file.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
+import h5py
 import numpy as np
 import yaml
 
@@ -108,21 +109,25 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
         file.units = units_of(windows, index, file.electrodes)
 
     mine = np.flatnonzero(windows.recording == index)
-    time = np.where(windows.frame[mine] >= 0, windows.frame[mine] / rate, np.nan)
     columns = [
-        VectorData(name="time", description="Of the peak, in s from the start; NaN: not known.", data=time),
+        VectorData(
+            name="time",
+            description="Of the peak, in s from the start; NaN: not known.",
+            data=in_blocks(windows.frame, mine, lambda frame: np.where(frame >= 0, frame / rate, np.nan)),
+        ),
         DynamicTableRegion(
             name="electrodes",
             description="The electrode of each window.",
-            data=windows.channel[mine].clip(0),
+            data=in_blocks(windows.channel, mine, lambda channel: channel.clip(0)),
             table=file.electrodes,
+            validate_data=False,  # in blocks
         ),
-        VectorData(name="unit", description="The unit; -1: not known.", data=windows.label[mine]),
-        VectorData(name="split", description="What the window is for.", data=split_names(windows.split[mine])),
+        VectorData(name="unit", description="The unit; -1: not known.", data=in_blocks(windows.label, mine)),
+        VectorData(name="split", description="What the window is for.", data=in_blocks(windows.split, mine, named)),
         *samples_of(windows, mine),
     ]
     module = file.create_processing_module("ecephys", "Windows cut around isolated spikes.")
-    module.add(DynamicTable(name="windows", description=shape_of(windows), columns=columns))
+    module.add(DynamicTable(name="windows", description=shape_of(windows), columns=columns, id=np.arange(len(mine))))
     return file
 
 
@@ -167,7 +172,7 @@ def generated(run: str, found: Mapping[str, SpikeWindows], subject: Mapping[str,
         asked = VectorData(name="unit", description="The unit that was asked for; -1: none.", data=windows.label)
         columns = [passes, asked, *samples_of(windows, whole)]
         told = f"Drawn by the model {name}, not recorded. {shape_of(windows)}"
-        module.add(DynamicTable(name=name, description=told, columns=columns))
+        module.add(DynamicTable(name=name, description=told, columns=columns, id=whole))
     return file
 
 
@@ -184,10 +189,10 @@ def shape_of(windows: SpikeWindows) -> str:
     )
 
 
-def split_names(split: np.ndarray) -> list[str]:
-    """Return the splits (n,) in words."""
-    words = {int(one): one.name.lower() for one in Split}
-    return [words[one] for one in split.tolist()]
+def named(split: np.ndarray) -> np.ndarray:
+    """Return splits (n,) in words."""
+    words = np.array([one.name.lower() for one in Split], object)
+    return words[split]
 
 
 def samples_of(windows: SpikeWindows, rows: np.ndarray) -> list:
@@ -204,27 +209,31 @@ def samples_of(windows: SpikeWindows, rows: np.ndarray) -> list:
     ]
 
 
-def in_blocks(data, rows: np.ndarray):
-    """Return ``rows`` (n,), sorted, of an array or a dataset, as what NWB's library reads and writes in blocks."""
+def in_blocks(data, rows: np.ndarray, change: Callable[[np.ndarray], np.ndarray] = lambda block: block):
+    """Return ``rows`` (n,), sorted, of an array or a dataset, as what NWB's library reads and writes in blocks.
+
+    ``change`` is done to each block.
+    """
     from hdmf.data_utils import GenericDataChunkIterator
+
+    shape, first = data.shape[1:], change(data[:1])
+    if not len(rows):
+        return first[:0]
 
     class Rows(GenericDataChunkIterator):
         def _get_data(self, selection):
             mine = rows[selection[0]]
-            first = int(mine[0])
-            return data[first : int(mine[-1]) + 1][(mine - first, *selection[1:])]
+            start = int(mine[0])
+            return change(data[start : int(mine[-1]) + 1][(mine - start, *selection[1:])])
 
         def _get_maxshape(self):
-            return (len(rows), *data.shape[1:])
+            return (len(rows), *shape)
 
         def _get_dtype(self):
-            return data.dtype
+            return h5py.string_dtype() if first.dtype == object else first.dtype
 
-    if not len(rows):
-        return data[:0]
-    size = data.dtype.itemsize * int(np.prod(data.shape[1:]))
+    size = first.dtype.itemsize * int(np.prod(shape))
     chunk, block = (min(max(n // size, 1), len(rows)) for n in (CHUNK_BYTES, BLOCK_BYTES))
-    shape = data.shape[1:]
     return Rows(chunk_shape=(chunk, *shape), buffer_shape=(min(block // chunk * chunk, len(rows)), *shape))
 
 
