@@ -13,7 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 import spikeinterface.core as sc
+from matplotlib.figure import Figure
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.annotated.sorters import with_truth
@@ -249,32 +251,40 @@ def to_analyzer(name: str, folder: Path) -> list[str]:
     return written(spikes_of(name), folder, ".analyzer", write_analyzer)
 
 
-def write_picture(shown: int = 4) -> None:
-    """Draw what phy is given of the simulated recording, ``figures/exports/phy.png``: its deepest units."""
-    from meagan_lib import plots
-    from meagan_lib.workflow.figures import png
+def draw(phy: Path, unit: str, shown: int = 4, apart_um: float = 2 * RADIUS_UM) -> Figure:
+    """Draw the deepest units in a folder for phy, ``apart_um`` from one another."""
+    from spikeinterface.extractors import read_phy
 
-    with TemporaryDirectory() as folder:
-        to_phy("simulated", Path(folder))
-        (phy,) = Path(folder).iterdir()
-        names = ("templates", "template_ind", "channel_positions", "spike_times", "spike_clusters", "amplitudes")
-        templates, around, places, frame, unit, amplitude = (np.load(phy / f"{name}.npy") for name in names)
-    deepest = np.argsort(templates.min(axis=(1, 2)))[:shown]
-    mine = [unit.ravel() == u for u in deepest]
-    spikes = known_spikes("simulated")
-    rate = spikes.recording.get_sampling_frequency()
-    fig = plots.known_units(
+    from meagan_lib import plots
+
+    names = ("templates", "template_ind", "channel_positions", "spike_times", "spike_clusters", "amplitudes")
+    templates, around, places, frame, of, amplitude = (np.load(phy / f"{name}.npy") for name in names)
+    where = np.array([places[around[u, t.min(axis=0).argmin()]] for u, t in enumerate(templates)])
+    deepest: list[int] = []
+    for u in np.argsort(templates.min(axis=(1, 2))):
+        if len(deepest) < shown and all(np.hypot(*(where[u] - where[v])) >= apart_um for v in deepest):
+            deepest.append(int(u))
+    ids = pd.read_csv(phy / "cluster_si_unit_ids.tsv", sep="\t")["si_unit_id"]
+    rate = read_phy(phy, load_all_cluster_properties=False).get_sampling_frequency()
+    return plots.known_units(
         places,
         [templates[u][:, around[u] >= 0] for u in deepest],
         [around[u][around[u] >= 0] for u in deepest],
         sum(TEMPLATE_MS),
-        [frame.ravel()[own] / rate for own in mine],
-        [amplitude.ravel()[own] for own in mine],
-        [f"unit {spikes.sorting.unit_ids[u]}" for u in deepest],
-        "uV",
+        [frame[of == u] / rate for u in deepest],
+        [amplitude[(of == u)] for u in deepest],
+        [f"unit {ids[u]}" for u in deepest],
+        unit,
     )
-    with atomic(ROOT / "figures" / "exports" / "phy.png") as temporary:
-        temporary.write_bytes(png(fig))
+
+
+def write_picture() -> None:
+    """Draw what phy is given of the simulated recording: ``figures/exports/phy.png``."""
+    from meagan_lib.workflow.figures import png
+
+    with TemporaryDirectory() as folder, atomic(ROOT / "figures" / "exports" / "phy.png") as temporary:
+        to_phy("simulated", Path(folder))
+        temporary.write_bytes(png(draw(next(Path(folder).iterdir()), "uV")))
 
 
 if __name__ == "__main__":
