@@ -228,7 +228,7 @@ def test_what_goes_out_as_nwb_passes_dandi_and_the_inspector(run, windows, tmp_p
     (tmp_path / "dandiset.yaml").write_text("identifier: DANDI:000000\nname: Spikes\ndescription: Of a culture.\n")
     files = sorted(path.name for path in tmp_path.rglob("*.nwb"))
     assert len(files) == 2 and all(name.startswith("sub-a-culture_ses-") for name in files)
-    check = [sys.executable, "-m", "dandi", "validate", str(tmp_path)]
+    check = [sys.executable, "-c", "from dandi.cli.command import main; main()", "validate", str(tmp_path)]
     done = subprocess.run(check, capture_output=True, text=True, env=os.environ | {"DANDI_NO_ET": "1"})
     assert done.returncode == 0 and "No errors found" in done.stdout, done.stdout
     assert {each.importance.name for each in inspector.inspect_all(tmp_path)} <= {"BEST_PRACTICE_SUGGESTION"}
