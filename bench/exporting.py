@@ -136,8 +136,8 @@ def table(found: dict[str, dict]) -> str:
 {machine()}. {MINUTES} minutes of {CHANNELS} electrodes at a spike a second on each, {n / 1e6:.1f} million in all, of \
 which a run keeps nearly all as windows of {SAMPLES} samples (no number of them is too large for it), and \
 {n * 3 // 10 / 1e6:.1f} million generated ones: {4 * SAMPLES * n * 1.3 / 1e9:.1f} GB. Exports with samples are of \
-{SECONDS} s of such a chip, into which as many spikes are squeezed: what they write, and how long they take, grows with \
-the seconds, their memory with the spikes alone. Each is a command in a process of its own, imports included; the \
+{SECONDS} s of such a chip, into which as many spikes are squeezed: what they write, and how long they take, grows \
+with the seconds, their memory with the spikes alone. Each is a command in a process of its own, imports included; the \
 largest takes {most:.2f} GB.
 
 | to | peak memory | written | seconds |
