@@ -95,11 +95,15 @@ def sorting_from(frame: np.ndarray, unit: np.ndarray, ids: np.ndarray, recording
 
     Frames count from the beginning of the recording, those of the sorting from that of their segment.
     """
-    spans, order = segment_spans(recording), np.argsort(frame, kind="stable")
-    spikes = np.zeros(len(frame), minimum_spike_dtype)
-    spikes["segment_index"] = np.searchsorted(spans[1:, 0], frame[order], side="right")
-    spikes["sample_index"] = frame[order] - spans[spikes["segment_index"], 0]
-    spikes["unit_index"] = np.searchsorted(ids, unit[order])
+    spans, spikes = segment_spans(recording), np.zeros(len(frame), minimum_spike_dtype)
+    order = np.argsort(frame, kind="stable")
+    spikes["unit_index"] = np.searchsorted(ids, unit)[order]
+    spikes["sample_index"] = frame[order]
+    del order
+    begins = np.searchsorted(spikes["sample_index"], spans[1:, 0])
+    for i, (start, stop) in enumerate(zip([0, *begins], [*begins, len(spikes)])):
+        spikes["segment_index"][start:stop] = i
+        spikes["sample_index"][start:stop] -= spans[i, 0]
     return sc.NumpySorting(spikes, recording.get_sampling_frequency(), unit_ids=ids)
 
 

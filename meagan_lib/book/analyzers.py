@@ -77,17 +77,26 @@ def detected_spikes(run: str) -> Iterator[Spikes]:
         raise InputError(f"run '{run}' has detected no spikes: make them with meagan run")
     for label, given in (parts(first) or {labels([first["recording"]])[0]: first}).items():
         recording = recording_of(run, given)
-        with SpikeWindows.opened(RESULTS / given["name"] / "windows.h5") as windows:
-            peaks = windows.ledger
-            if windows.source_sha256 != source_sha256(recording):
-                raise InputError(
-                    f"{given['recording']} is no longer the recording of run '{run}': its spikes would not be those "
-                    f"of the file; run it again, or put the recording back"
-                )
-        electrode = np.unique(peaks.channel)
-        sorting = sorting_from(peaks.frame, peaks.channel, electrode, recording)
+        frame, channel = detected(run, given, recording)
+        sorting = sorting_from(frame, channel, np.unique(channel), recording)
+        del frame, channel  # of half an hour of a chip a tenth of what is in memory
         detection = DetectionConfig((given["band_low_hz"], given["band_high_hz"]))
-        yield Spikes(label, "electrodes with detected spikes", band_passed(recording, detection), sorting, electrode)
+        passed, what = band_passed(recording, detection), "electrodes with detected spikes"
+        yield Spikes(label, what, passed, sorting, sorting.unit_ids)
+
+
+def detected(run: str, first: dict, recording: sc.BaseRecording) -> tuple[np.ndarray, np.ndarray]:
+    """Return frame and channel int (n,) of the peaks that notebook 01 of a run detected in a recording.
+
+    ``InputError``: they were detected in another recording.
+    """
+    with SpikeWindows.opened(RESULTS / first["name"] / "windows.h5") as windows:
+        if windows.source_sha256 != source_sha256(recording):
+            raise InputError(
+                f"{first['recording']} is no longer the recording of run '{run}': its spikes would not be those of the "
+                f"file; run it again, or put the recording back"
+            )
+        return windows.ledger.frame, windows.ledger.channel
 
 
 def recording_of(run: str, first: dict) -> sc.BaseRecording:

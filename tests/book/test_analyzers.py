@@ -93,6 +93,17 @@ def test_an_analyzer_has_the_detected_spikes_of_each_electrode(run, windows):
     command("x", "--to", "sorting_analyzer")  # an earlier export is replaced
 
 
+def test_each_recording_of_a_run_goes_out_by_itself(run, windows):
+    path = run / "params" / "01_preprocessing.yaml"
+    first = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(first | {"recording": [first["recording"]] * 2}))
+    for label in ("chip", "chip-2"):
+        windows.save(run / "recordings" / label / "windows.h5")
+    found = list(analyzers.detected_spikes("x"))
+    assert [spikes.name for spikes in found] == ["chip", "chip-2"]
+    assert all(spikes.sorting.count_total_num_spikes() == len(windows.ledger.frame) for spikes in found)
+
+
 def test_a_chip_too_large_for_one_table_of_templates_goes_out_in_strips(run, windows, monkeypatch, tmp_path):
     monkeypatch.setattr(analyzers, "TEMPLATE_BYTES", 2e4)
     command("x", "--to", "sorting_analyzer", "--out", str(tmp_path / "out"))
