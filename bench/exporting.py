@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import h5py
@@ -85,7 +84,7 @@ def write_recorded(results: Path, recording: Path) -> None:
 
 
 def measured(results: Path, to: str) -> dict:
-    """Return seconds, GB in memory at most, and GB written of ``meagan export RUN --to ...``, which is removed."""
+    """Return GB in memory at most, and GB written, of ``meagan export RUN --to ...``, which is removed."""
     out = results / "out"
     code = (
         f"import meagan_lib.workflow.execution as e, pathlib, sys; e.RESULTS = pathlib.Path({str(results)!r})\n"
@@ -99,7 +98,7 @@ def measured(results: Path, to: str) -> dict:
     )
     if done.returncode:
         raise RuntimeError(done.stderr)
-    row = {"seconds": time.perf_counter() - start, "peak_gb": int(done.stdout.split("peak ")[-1]) / 1e6}
+    row = {"peak_gb": int(done.stdout.split("peak ")[-1]) / 1e6}
     row["written_gb"] = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e9
     shutil.rmtree(out)
     return row
@@ -126,22 +125,19 @@ def rows() -> dict[str, dict]:
 
 def table(found: dict[str, dict]) -> str:
     """Return what was measured as Markdown."""
-    lines = [
-        f"| {to} | {row['peak_gb']:.2f} GB | {row['written_gb']:.2f} GB | {row['seconds']:.0f} |"
-        for to, row in found.items()
-    ]
+    lines = [f"| {to} | {row['peak_gb']:.2f} GB | {row['written_gb']:.2f} GB |" for to, row in found.items()]
     n, most = 60 * MINUTES * CHANNELS, max(row["peak_gb"] for row in found.values())
     return f"""# Exports, measured
 
 {machine()}. {MINUTES} minutes of {CHANNELS} electrodes at a spike a second on each, {n / 1e6:.1f} million in all, of \
 which a run keeps nearly all as windows of {SAMPLES} samples (no number of them is too large for it), and \
 {n * 3 // 10 / 1e6:.1f} million generated ones: {4 * SAMPLES * n * 1.3 / 1e9:.1f} GB. Exports with samples are of \
-{SECONDS} s of such a chip, into which as many spikes are squeezed: what they write, and how long they take, grows \
-with the seconds, their memory with the spikes alone. Each is a command in a process of its own, imports included; the \
+{SECONDS} s of such a chip, into which as many spikes are squeezed: what they write grows with the seconds, their \
+memory with the spikes alone. Each is a command in a process of its own, imports included; the \
 largest takes {most:.2f} GB.
 
-| to | peak memory | written | seconds |
-|---|---|---|---|
+| to | peak memory | written |
+|---|---|---|
 {chr(10).join(lines)}
 """
 
