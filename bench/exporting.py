@@ -92,7 +92,6 @@ def measured(results: Path, to: str) -> dict:
         f"try: cli.app(['export', {RUN!r}, '--to', {to!r}, '--out', {str(out)!r}], standalone_mode=False)\n"
         f"finally: print('peak', open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
-    start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=BENCH.parent
     )
@@ -130,7 +129,7 @@ def table(found: dict[str, dict]) -> str:
     return f"""# Exports, measured
 
 {machine()}. {MINUTES} minutes of {CHANNELS} electrodes at a spike a second on each, {n / 1e6:.1f} million in all, of \
-which a run keeps nearly all as windows of {SAMPLES} samples (no number of them is too large for it), and \
+which a run keeps nearly all as windows of {SAMPLES} samples, and \
 {n * 3 // 10 / 1e6:.1f} million generated ones: {4 * SAMPLES * n * 1.3 / 1e9:.1f} GB. Exports with samples are of \
 {SECONDS} s of such a chip, into which as many spikes are squeezed: what they write grows with the seconds, their \
 memory with the spikes alone. Each is a command in a process of its own, imports included; the \

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.annotated.sorters import with_truth
-from meagan_lib.annotated.writing import BLOCK_VALUES, frame_bytes, sorting_from, sorting_of
+from meagan_lib.annotated.writing import BLOCK_VALUES, sorting_from, sorting_of
 from meagan_lib.book.nwb import parameters
 from meagan_lib.recordings.opening import SIMULATED, holds_windows, locate, open_recording, source_sha256
 from meagan_lib.recordings.simulation import SimulationConfig
@@ -183,7 +183,8 @@ def write_phy(spikes: Spikes, strip: np.ndarray, folder: Path) -> None:
     """Write the units of some electrodes (n,) for phy, with the band-passed samples of these."""
     from spikeinterface.exporters import export_to_phy
 
-    require_room(folder, len(strip) * frame_bytes(spikes.recording) * spikes.recording.get_total_samples())
+    recording = spikes.recording
+    require_room(folder, len(strip) * recording.get_dtype().itemsize * recording.get_total_samples())
     options = pieces(len(strip)) | {"compute_pc_features": False, "use_relative_path": True, "verbose": False}
     export_to_phy(analyzed(spikes, strip), folder, **options)
 

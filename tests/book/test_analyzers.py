@@ -52,7 +52,9 @@ def trains(sorting: sc.BaseSorting) -> dict:
     return {unit: sorting.get_unit_spike_train(unit) for unit in sorting.unit_ids}
 
 
-def test_phy_has_every_known_spike_and_the_samples_around_it(recording, truth, tmp_path):
+def test_phy_has_every_known_spike_and_the_samples_around_it(recording, truth, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(analyzers, "require_room", lambda folder, size: asked.append(size))
     path = recording.get_annotation("files")[0]
     assert f"{len(truth.frame)} spikes of" in command(path, "--to", "phy", "--out", str(tmp_path))
     (folder,) = tmp_path.glob("*.phy")
@@ -62,6 +64,7 @@ def test_phy_has_every_known_spike_and_the_samples_around_it(recording, truth, t
     for unit, train in trains(found).items():
         np.testing.assert_array_equal(train, truth.frame[truth.unit == unit])
     samples = np.memmap(folder / "recording.dat", np.float32).reshape(-1, recording.get_num_channels())
+    assert asked == [(folder / "recording.dat").stat().st_size]
     expected = analyzers.known_spikes(path).recording.get_traces(0, 5000, 7000)
     np.testing.assert_allclose(samples[5000:7000], expected, atol=0.05)
     largest = truth.templates_uv.min(axis=(1, 2)).argmin()
