@@ -41,6 +41,7 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py
 	@$(VENV)/bin/python bench/annotated.py
+	@$(VENV)/bin/python bench/exporting.py
 	@PYTHONPATH=. $(VENV)/bin/python bench/playground.py
 	@$(VENV)/bin/python bench/fuzz.py 5000
 	@$(VENV)/bin/python bench/killed.py 50

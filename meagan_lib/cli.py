@@ -4,6 +4,7 @@ Long because each command states its options and what they mean, and does nothin
 """
 
 import errno
+import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
 PAINTERS = "gaussian_spikes, copy_paste, template, painting_gan, transformer_gan, vae_gan, flow_matching or gaussian"
 Cores = Annotated[int | None, typer.Option(help="cores in use at once; all, or as the profile says", min=1)]
 Profile = Annotated[str, typer.Option(help="where jobs run: slurm, cluster-generic, or a folder of your own")]
-EXPORTS = ("latex", "onnx", "dataset", "nwb")
+WITH_SAMPLES = ("phy", "sorting_analyzer")
+EXPORTS = {
+    "latex": "paper:export",
+    "onnx": "exports:to_onnx",
+    "dataset": "exports:to_dataset",
+    "nwb": "nwb:to_nwb",
+    "phy": "analyzers:to_phy",
+    "sorting_analyzer": "analyzers:to_analyzer",
+}
+"""What ``meagan export --to`` writes: module of ``book`` and function, imported when asked for, for memory's sake."""
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
@@ -277,16 +287,17 @@ def make_book(
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="name of a finished run")],
+    name: Annotated[str, typer.Argument(help="name of a finished run; of phy and sorting_analyzer also a hybrid")],
     to: Annotated[
         str,
         typer.Option(
             help="latex: figures, captions, tables, and a command for every number; onnx: each generator as a file; "
-            "dataset: generated windows, with a datasheet; nwb: electrodes, spikes, windows"
+            "dataset: generated windows, with a datasheet; nwb: electrodes, spikes, windows; phy, sorting_analyzer: "
+            "spikes with their recording"
         ),
     ] = "latex",
     lang: Annotated[str, typer.Option(help="en or it: of axes, legends, captions and tables")] = "en",
-    out: Annotated[str, typer.Option(help="folder to write; results/NAME/TO unless given")] = "",
+    out: Annotated[str, typer.Option(help="folder to write; results/NAME/TO, or beside a hybrid, unless given")] = "",
     subject: Annotated[
         list[str], typer.Option(help="of nwb: species='Homo sapiens', age=P120D, sex=U; again for each")
     ] = (),
@@ -295,18 +306,19 @@ def export(
     choose("the format", to, EXPORTS)
     if subject and to != "nwb":
         raise InputError(f"--subject is said of NWB files, and {to} has none: leave it out, or give --to nwb")
-    folder = Path(out) if out else RESULTS / run_name(name) / to
+    of_recording = to in WITH_SAMPLES and not is_run(name)
+    name = name if of_recording else run_name(name)
+    folder = Path(out) if out else Path(name).absolute().parent if of_recording else RESULTS / name / to
     where = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
     if to == "latex":
         from meagan_lib.book import paper
 
-        n, told = paper.export(run_name(name), folder, lang)
+        n, told = paper.export(name, folder, lang)
         told = [*told, f"{n} figures of run '{name}' with captions, tables and numbers"]
         where = f"{where}/main.tex"
     else:
-        from meagan_lib.book import exports
-
-        told = exports.EXPORTS[to](run_name(name), folder, **({"subject": subject} if subject else {}))
+        export_to = pkgutil.resolve_name(f"meagan_lib.book.{EXPORTS[to]}")
+        told = export_to(name, folder, **({"subject": subject} if subject else {}))
     for sentence in told[:-1]:
         console.print(sentence, soft_wrap=True)
     console.print(f"{told[-1]}: {where}", soft_wrap=True)
@@ -371,6 +383,11 @@ def run_name(name: str) -> str:
             f"'{name}' cannot name a run: take at most 100 letters, digits, '_', '-' and '.', a letter or digit first"
         )
     return name
+
+
+def is_run(name: str) -> bool:
+    """Return whether there is a run of this name, which no path has."""
+    return Path(name).name == name and (RESULTS / name / "params").is_dir()
 
 
 def belongs(run: str) -> bool:

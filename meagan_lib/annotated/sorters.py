@@ -26,7 +26,7 @@ from meagan_lib.annotated.hybrid import unit_depths
 from meagan_lib.annotated.writing import sorting_of
 from meagan_lib.recordings.hdf5 import first_line
 from meagan_lib.recordings.opening import ground_truth, open_recording
-from meagan_lib.recordings.simulation import truth_path
+from meagan_lib.recordings.simulation import GroundTruth, truth_path
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.filtering import noise_levels, signs_and_gains
 from meagan_lib.workflow.files import atomic, is_disk_full, sha256, write_json
@@ -102,26 +102,32 @@ class Known:
         InputError
             No such recording, no truth beside it, a truth that is damaged or has no spikes.
         """
-        recording = open_recording(name)
-        path = Path(recording.get_annotation("files")[0]).absolute()
-        try:
-            truth = ground_truth(recording)
-        except Exception as error:  # numpy on a damaged file raises anything
-            raise InputError(
-                f"{truth_path(path).name} could not be read ({first_line(error)}): make the hybrid again"
-            ) from error
-        if truth is None:
-            raise InputError(
-                f"there is no {truth_path(path).name} beside {path.name}, and without known spikes sorters cannot be "
-                f"compared: make a hybrid of this recording and name that"
-            )
-        if not len(truth.frame):
-            raise InputError(f"{truth_path(path).name} has no spikes: make a hybrid of more units or a higher rate")
+        path, recording, truth = with_truth(name)
         detection, rate = DetectionConfig(), recording.get_sampling_frequency()
         noise = noise_levels(recording, detection.filter(rate), 0) * signs_and_gains(recording)[1]
         depth = unit_depths(truth, detection, rate, noise)
         firing = np.unique(truth.unit)
         return cls(path, recording, sorting_of(truth, recording).select_units(firing), depth[firing])
+
+
+def with_truth(name: str) -> tuple[Path, sc.BaseRecording, GroundTruth]:
+    """Open a recording that has its truth beside it; ``InputError`` as of :meth:`Known.open`."""
+    recording = open_recording(name)
+    path = Path(recording.get_annotation("files")[0]).absolute()
+    try:
+        truth = ground_truth(recording)
+    except Exception as error:  # numpy on a damaged file raises anything
+        raise InputError(
+            f"{truth_path(path).name} could not be read ({first_line(error)}): make the hybrid again"
+        ) from error
+    if truth is None:
+        raise InputError(
+            f"there is no {truth_path(path).name} beside {path.name}, and its spikes are therefore not known: make a "
+            f"hybrid of this recording and name that"
+        )
+    if not len(truth.frame):
+        raise InputError(f"{truth_path(path).name} has no spikes: make a hybrid of more units or a higher rate")
+    return path, recording, truth
 
 
 def compare(

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import spikeinterface.core as sc
+from spikeinterface.core.base import minimum_spike_dtype
 
 from meagan_lib import InputError
 from meagan_lib.annotated.chip import Chip, footprint_windows
@@ -86,14 +87,24 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
 
 def sorting_of(truth: GroundTruth, recording: sc.BaseRecording) -> sc.NumpySorting:
     """Return the truth as a SpikeInterface sorting."""
-    spans = segment_spans(recording)
-    segment = np.searchsorted(spans[1:, 0], truth.frame, side="right")
-    return sc.NumpySorting.from_samples_and_labels(
-        [truth.frame[segment == i] - first for i, (first, _) in enumerate(spans)],
-        [truth.unit[segment == i] for i in range(len(spans))],
-        recording.get_sampling_frequency(),
-        unit_ids=np.arange(len(truth.templates_uv)),
-    )
+    return sorting_from(truth.frame, truth.unit, np.arange(len(truth.templates_uv)), recording)
+
+
+def sorting_from(frame: np.ndarray, unit: np.ndarray, ids: np.ndarray, recording: sc.BaseRecording) -> sc.NumpySorting:
+    """Return spikes as a SpikeInterface sorting: frame and unit int (n,), each one of ``ids`` (units,), sorted.
+
+    Frames count from the beginning of the recording, those of the sorting from that of their segment.
+    """
+    spans, spikes = segment_spans(recording), np.zeros(len(frame), minimum_spike_dtype)
+    order = np.argsort(frame, kind="stable")
+    spikes["unit_index"] = np.searchsorted(ids, unit)[order]
+    spikes["sample_index"] = frame[order]
+    del order
+    begins = np.searchsorted(spikes["sample_index"], spans[1:, 0])
+    for i, (start, stop) in enumerate(zip([0, *begins], [*begins, len(spikes)])):
+        spikes["segment_index"][start:stop] = i
+        spikes["sample_index"][start:stop] -= spans[i, 0]
+    return sc.NumpySorting(spikes, recording.get_sampling_frequency(), unit_ids=ids)
 
 
 def require_writable(recording: sc.BaseRecording, path: Path) -> None:

@@ -1,22 +1,26 @@
 """What a run hands to other tools: its generators as ONNX files, their windows as a data set with a datasheet."""
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from meagan_lib import InputError
 from meagan_lib.book.datasheets import datasheet, label_of_folder
-from meagan_lib.book.nwb import to_nwb
 from meagan_lib.experiments.benchmark import MATCHED, SYNTHETIC
 from meagan_lib.experiments.portable import SpikeGenerator, folders, open_generator
 from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.window_networks import WindowNetwork, as_network
 from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow.files import atomic, write_if_changed
+
+BLOCK_BYTES = 2**24
+"""Of what is in memory of windows while they are written."""
 
 
 class Footprints(nn.Module):
@@ -83,6 +87,18 @@ def arrays(windows: SpikeWindows, generator: SpikeGenerator) -> dict[str, np.nda
     return found
 
 
+def write_npz(path: Path, named: Mapping[str, np.ndarray | h5py.Dataset]) -> None:
+    """Write arrays as :func:`numpy.savez_compressed` does, those that lie in a file in blocks."""
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in named.items():
+            about = {"descr": np.lib.format.dtype_to_descr(data.dtype), "fortran_order": False, "shape": data.shape}
+            rows = max(BLOCK_BYTES // max(data.dtype.itemsize * int(np.prod(data.shape[1:])), 1), 1)
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array_header_1_0(file, about)
+                for start in range(0, len(data), rows):
+                    file.write(np.ascontiguousarray(data[start : start + rows]).tobytes())
+
+
 def to_dataset(run: str, folder: Path) -> list[str]:
     """Write the generated windows of a run, ``<model>.npz``, and ``datasheet.md``; return what was done."""
     made: dict[str, tuple[SpikeGenerator, Mapping[str, int]]] = {}
@@ -90,21 +106,15 @@ def to_dataset(run: str, folder: Path) -> list[str]:
         if not (source / SYNTHETIC).is_file():
             continue
         generator = open_generator(source)
-        drawn = SpikeWindows.load(source / SYNTHETIC)
-        with atomic(folder / f"{name}.npz") as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays(drawn, generator))
+        with SpikeWindows.opened(source / SYNTHETIC) as drawn:
+            write_npz(folder / f"{name}.npz", arrays(drawn, generator))
+            made[name] = generator, {"windows": len(drawn), "passing": int(drawn.passes.sum())}
         if (source / MATCHED).is_file():
-            matched = SpikeWindows.load(source / MATCHED)
-            with atomic(folder / f"{name}_matched.npz") as temporary, open(temporary, "wb") as file:
-                np.savez_compressed(file, **arrays(matched, generator))
-        made[name] = generator, {"windows": len(drawn), "passing": int(drawn.passes.sum())}
+            with SpikeWindows.opened(source / MATCHED) as matched:
+                write_npz(folder / f"{name}_matched.npz", arrays(matched, generator))
     if not made:
         raise InputError(f"run '{run}' has drawn no windows: make it with meagan run")
     write_if_changed(folder / "datasheet.md", datasheet(run, made))
     n = sum(counts["windows"] for _, counts in made.values())
     names = ", ".join(label_of_folder(name) for name in made)
     return [f"{n} generated windows of run '{run}' ({names}), with datasheet.md"]
-
-
-EXPORTS = {"onnx": to_onnx, "dataset": to_dataset, "nwb": to_nwb}
-"""What ``meagan export --to`` writes, beside ``latex``."""

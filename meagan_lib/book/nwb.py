@@ -6,12 +6,15 @@ what was generated never share a file.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
+import h5py
 import numpy as np
 import yaml
 
@@ -23,6 +26,9 @@ from meagan_lib.workflow.files import together
 
 UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands where NWB asks when a recording began, which windows do not know."""
+CHUNK_BYTES, BLOCK_BYTES = 2**18, 2**24
+"""Of a compressed piece of the file, and of what is in memory of the windows while it is written."""
+COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 UNITS = {"uV": "µV", "ADU": "steps of the converter", "normalised": "normalised, without a unit"}
 
 
@@ -69,6 +75,7 @@ def new_file(
         experiment_description="Spikes and generated spikes of a recording by microelectrode array.",
         session_description=f"{description} When the recording began is not known: 1970 stands for it.",
         identifier=identifier,
+        session_id=identifier.rpartition("/")[2],
         session_start_time=UNKNOWN,
         notes=json.dumps(notes, indent=1, sort_keys=True),
         keywords=["spikes", "high-density microelectrode array"],
@@ -81,7 +88,6 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
     ``units`` has the peaks that were detected on each electrode, not sorted; ``windows`` in the module ``ecephys`` the
     isolated ones that were cut, with the unit that a sorting or a simulation gave, −1 where none did.
     """
-    pynwb = library()
     from hdmf.common import DynamicTable, DynamicTableRegion, VectorData
 
     name, rate = windows.recordings[index], windows.sampling_rate_hz
@@ -100,31 +106,54 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
         file.add_electrode(location="unknown", group=group, rel_x=float(x), rel_y=float(y), noise=noise)
 
     if windows.ledger is not None:
-        peaks = windows.ledger
-        here = peaks.recording == index
-        words = "All peaks that were detected on each electrode: not sorted, no single cells."
-        file.units = pynwb.misc.Units(name="units", description=words, resolution=1 / rate)
-        frame, channel = peaks.frame[here], peaks.channel[here]
-        for electrode in np.unique(channel):
-            file.add_unit(spike_times=np.sort(frame[channel == electrode]) / rate, electrodes=[int(electrode)])
+        file.units = units_of(windows, index, file.electrodes)
 
-    mine = windows.recording == index
-    time = np.where(windows.frame[mine] >= 0, windows.frame[mine] / rate, np.nan)
+    mine = np.flatnonzero(windows.recording == index)
     columns = [
-        VectorData(name="time", description="Of the peak, in s from the start; NaN: not known.", data=time),
+        VectorData(
+            name="time",
+            description="Of the peak, in s from the start; NaN: not known.",
+            data=in_blocks(windows.frame, mine, lambda frame: np.where(frame >= 0, frame / rate, np.nan)),
+        ),
         DynamicTableRegion(
             name="electrodes",
             description="The electrode of each window.",
-            data=windows.channel[mine].clip(0),
+            data=in_blocks(windows.channel, mine, lambda channel: channel.clip(0)),
             table=file.electrodes,
+            validate_data=False,  # in blocks
         ),
-        VectorData(name="unit", description="The unit; -1: not known.", data=windows.label[mine]),
-        VectorData(name="split", description="What the window is for.", data=split_names(windows.split[mine])),
+        VectorData(name="unit", description="The unit; -1: not known.", data=in_blocks(windows.label, mine)),
+        VectorData(name="split", description="What the window is for.", data=in_blocks(windows.split, mine, named)),
         *samples_of(windows, mine),
     ]
     module = file.create_processing_module("ecephys", "Windows cut around isolated spikes.")
-    module.add(DynamicTable(name="windows", description=shape_of(windows), columns=columns))
+    module.add(DynamicTable(name="windows", description=shape_of(windows), columns=columns, id=np.arange(len(mine))))
     return file
+
+
+def units_of(windows: SpikeWindows, index: int, electrodes):
+    """Return the peaks that were detected in one recording, a unit for each of its ``electrodes`` that has any."""
+    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
+
+    own = np.flatnonzero(windows.ledger.recording == index)
+    frame, channel = windows.ledger.frame[own], windows.ledger.channel[own]
+    order = np.lexsort((frame, channel))
+    firing, n = np.unique(channel, return_counts=True)
+    times = VectorData(
+        name="spike_times",
+        description="Of each peak, in s from the start.",
+        data=frame[order] / windows.sampling_rate_hz,
+    )
+    at = DynamicTableRegion(name="electrodes", description="The electrode of each unit.", data=firing, table=electrodes)
+    of_times = VectorIndex(name="spike_times_index", data=np.cumsum(n), target=times)
+    of_electrodes = VectorIndex(name="electrodes_index", data=np.arange(1, len(firing) + 1), target=at)
+    return library().misc.Units(
+        name="units",
+        description="All peaks that were detected on each electrode: not sorted, no single cells.",
+        resolution=1 / windows.sampling_rate_hz,
+        columns=[of_times, times, of_electrodes, at],
+        colnames=["spike_times", "electrodes"],
+    )
 
 
 def generated(run: str, found: Mapping[str, SpikeWindows], subject: Mapping[str, str] | None = None):
@@ -136,14 +165,14 @@ def generated(run: str, found: Mapping[str, SpikeWindows], subject: Mapping[str,
     file = new_file(run, f"{run}/generated", words, {"generated": True}, about)
     module = file.create_processing_module("generated", words)
     for name, windows in found.items():
-        whole = np.ones(len(windows), bool)
+        whole = np.arange(len(windows))
         passes = VectorData(
             name="passes", description="Whether it fulfils what was asked of recorded windows.", data=windows.passes
         )
         asked = VectorData(name="unit", description="The unit that was asked for; -1: none.", data=windows.label)
         columns = [passes, asked, *samples_of(windows, whole)]
         told = f"Drawn by the model {name}, not recorded. {shape_of(windows)}"
-        module.add(DynamicTable(name=name, description=told, columns=columns))
+        module.add(DynamicTable(name=name, description=told, columns=columns, id=whole))
     return file
 
 
@@ -160,13 +189,14 @@ def shape_of(windows: SpikeWindows) -> str:
     )
 
 
-def split_names(split: np.ndarray) -> list[str]:
-    """Return the splits (n,) in words."""
-    return [Split(int(one)).name.lower() for one in split]
+def named(split: np.ndarray) -> np.ndarray:
+    """Return splits (n,) in words."""
+    words = np.array([one.name.lower() for one in Split], object)
+    return words[split]
 
 
-def samples_of(windows: SpikeWindows, mine: np.ndarray) -> list:
-    """Return the samples of the windows ``mine`` (n,) as columns: on their own electrode, and their footprints."""
+def samples_of(windows: SpikeWindows, rows: np.ndarray) -> list:
+    """Return the samples of some windows (n,), sorted, as columns: on their own electrode, and their footprints."""
     from hdmf.backends.hdf5 import H5DataIO
     from hdmf.common import VectorData
 
@@ -174,9 +204,37 @@ def samples_of(windows: SpikeWindows, mine: np.ndarray) -> list:
     told = {"window": "samples", "footprint": "electrodes × samples, its own first"}
     words = {name: f"In {unit(windows)}: {told[name]}." for name in named}
     return [
-        VectorData(name=name, description=words[name], data=H5DataIO(data[mine], compression="gzip"))
+        VectorData(name=name, description=words[name], data=H5DataIO(in_blocks(data, rows), **COMPRESSED))
         for name, data in named.items()
     ]
+
+
+def in_blocks(data, rows: np.ndarray, change: Callable[[np.ndarray], np.ndarray] = lambda block: block):
+    """Return ``rows`` (n,), sorted, of an array or a dataset, as what NWB's library reads and writes in blocks.
+
+    ``change`` is done to each block.
+    """
+    from hdmf.data_utils import GenericDataChunkIterator
+
+    shape, first = data.shape[1:], change(data[:1])
+    if not len(rows):
+        return first[:0]
+
+    class Rows(GenericDataChunkIterator):
+        def _get_data(self, selection):
+            mine = rows[selection[0]]
+            start = int(mine[0])
+            return change(data[start : int(mine[-1]) + 1][(mine - start, *selection[1:])])
+
+        def _get_maxshape(self):
+            return (len(rows), *shape)
+
+        def _get_dtype(self):
+            return h5py.string_dtype() if first.dtype == object else first.dtype
+
+    size = first.dtype.itemsize * int(np.prod(shape))
+    chunk, block = (min(max(n // size, 1), len(rows)) for n in (CHUNK_BYTES, BLOCK_BYTES))
+    return Rows(chunk_shape=(chunk, *shape), buffer_shape=(min(block // chunk * chunk, len(rows)), *shape))
 
 
 def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
@@ -190,12 +248,30 @@ def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
         raise InputError(f"run '{run}' has no windows: make them with meagan run")
     library()
     about = subject_of(subject)
-    windows, told = SpikeWindows.load(path), []
-    files = {name: (lambda i=i: recorded(run, windows, i, about)) for i, name in enumerate(windows.recordings)}
-    if found := drawn(run):
-        files["generated"] = lambda: generated(run, found, about)
-    for name, made in files.items():
-        with together([folder / f"{name}.nwb"]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
-            file.write(made())
-        told.append(f"{name}.nwb")
-    return [f"run '{run}' as NWB, {', '.join(told)}"]
+    with ExitStack() as stack:
+        windows = stack.enter_context(SpikeWindows.opened(path))
+        files = {name: (lambda i=i: recorded(run, windows, i, about)) for i, name in enumerate(windows.recordings)}
+        if found := {name: stack.enter_context(SpikeWindows.opened(each)) for name, each in drawn(run).items()}:
+            files["generated"] = lambda: generated(run, found, about)
+        places = {name: place_of(name, about) for name in files}
+        if len(set(places.values())) < len(places):
+            raise InputError(
+                f"DANDI does not tell these names apart: {', '.join(files)}; leave out subject_id, or rename one"
+            )
+        for name, made in files.items():
+            with together([folder / places[name]]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
+                file.write(made())
+    return [f"run '{run}' as NWB, {', '.join(places.values())}"]
+
+
+def place_of(name: str, subject: Mapping[str, str]) -> str:
+    """Return the path of a file in its folder: where the ``subject`` has an identifier, that which DANDI asks for.
+
+    DANDI knows a file by its path, ``sub-<subject>/sub-<subject>_ses-<session>.nwb``, whose words hold no ``_`` or
+    ``.``: each becomes a hyphen.
+    """
+    if "subject_id" not in subject:
+        return f"{name}.nwb"
+    sub, session = (re.sub(r"[^0-9A-Za-z-]+", "-", word) for word in (subject["subject_id"], name))
+    kind = "" if name == "generated" else "_ecephys"
+    return f"sub-{sub}/sub-{sub}_ses-{session}{kind}.nwb"

@@ -196,13 +196,13 @@ def folders(run: str) -> dict[str, Path]:
     return {folder.name: folder for folder in own} | {f"{f.parent.name}_{f.name}": f for f in others}
 
 
-def drawn(run: str) -> dict[str, SpikeWindows]:
-    """Return the generated windows of a run, by the name of their model; none where it has none."""
+def drawn(run: str) -> dict[str, Path]:
+    """Return the files of generated windows of a run, by the name of their model; none where it has none."""
     try:
         sources = folders(run)
     except InputError:
         return {}
-    return {name: SpikeWindows.load(f / SYNTHETIC) for name, f in sources.items() if (f / SYNTHETIC).is_file()}
+    return {name: folder / SYNTHETIC for name, folder in sources.items() if (folder / SYNTHETIC).is_file()}
 
 
 def _find(source: str | Path) -> Path:

@@ -18,6 +18,7 @@ from meagan_lib.plots.evaluation import (
     spectra,
 )
 from meagan_lib.plots.experiments import ablation, augmentation, cost_quality, seed_by_seed, transfer
+from meagan_lib.plots.exports import known_units
 from meagan_lib.plots.fine_tuning import transfer_saving
 from meagan_lib.plots.images import (
     crops_with_masks,

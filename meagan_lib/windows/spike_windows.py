@@ -1,7 +1,8 @@
 """Spike windows: the file ``windows.h5``, its classes and events, and the ledger of all peaks."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -345,30 +346,51 @@ class SpikeWindows:
     @classmethod
     def load(cls, path: Path | str) -> "SpikeWindows":
         """Read what :meth:`save` wrote; no such file, or not a file of windows, raises an InputError."""
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"no windows at {path.parent.name}/{path.name}: run notebook 01_preprocessing first")
-        try:
-            with h5py.File(path, "r") as file:
-                return cls.read(file)
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
+        with _refused(Path(path)), h5py.File(path, "r") as file:
+            return cls.read(file)
 
     @classmethod
-    def read(cls, file: h5py.File) -> "SpikeWindows":
-        """Read what :meth:`save` wrote from an open file."""
+    @contextmanager
+    def opened(cls, path: Path | str) -> Iterator["SpikeWindows"]:
+        """Yield what :meth:`load` returns, but for ``windows`` and ``footprints``: datasets of the open file.
+
+        What is read of them, in blocks, is all that is in memory. ``InputError`` as of :meth:`load`.
+        """
+        with _refused(Path(path)):
+            file = h5py.File(path, "r")
+        with file:
+            with _refused(Path(path)):
+                found = cls.read(file, whole=False)
+            yield found
+
+    @classmethod
+    def read(cls, file: h5py.File, whole: bool = True) -> "SpikeWindows":
+        """Read what :meth:`save` wrote from an open file; windows and footprints only where the ``whole`` is asked."""
         ledger = None
         if "ledger" in file:
             ledger = Ledger(**{name: file["ledger"][name][:] for name in Ledger.__dataclass_fields__})
+        stored = ("windows", "footprints") if "footprints" in file else ("windows",)
         return cls(
-            **{name: file[name][:] for name in ("windows", *COLUMNS)},
-            **{name: file[name][:] for name in (*OPTIONAL, "footprints") if name in file},
+            **{name: file[name][:] for name in COLUMNS},
+            **{name: file[name][:] for name in OPTIONAL if name in file},
+            **{name: file[name][:] if whole else file[name] for name in stored},
             sampling_rate_hz=float(file.attrs["sampling_rate_hz"]),
             pre_samples=int(file.attrs["pre_samples"]),
             amplitude_unit=str(file.attrs["amplitude_unit"]),
             **{name: json.loads(file.attrs[name]) for name in ("detection", "source_sha256", "recordings")},
             ledger=ledger,
         )
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in opening a file of windows into an InputError."""
+    if not path.is_file():
+        raise InputError(f"no windows at {path.parent.name}/{path.name}: run notebook 01_preprocessing first")
+    try:
+        yield
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
 
 
 def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:

@@ -1,8 +1,11 @@
 """What goes out: ONNX files that draw the same windows, a data set that says what it is, a card that is up to date."""
 
 import json
+import os
 import re
+import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +22,7 @@ from meagan_lib.experiments import portable
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.experiments.generation import draw_synthetic
 from meagan_lib.experiments.portable import PRETRAINED, keep_generator
-from meagan_lib.windows.spike_windows import SpikeWindows
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from tests.experiments.test_portable import recorded
 from tests.models.test_contract import fitted
 
@@ -213,6 +216,45 @@ def test_an_nwb_file_gives_back_every_bit_and_keeps_generated_windows_apart(run,
         assert made.units is None and made.electrodes is None and "no recording" in made.session_description
         drawn = SpikeWindows.load(run / "transformer_gan" / "synthetic.h5")
         np.testing.assert_array_equal(made.processing["generated"]["transformer_gan"]["window"][:], drawn.windows)
+
+
+def test_what_goes_out_as_nwb_passes_dandi_and_the_inspector(run, windows, tmp_path):
+    pytest.importorskip("pynwb", reason="an extra: pip install .[nwb]")
+    pytest.importorskip("dandi", reason="DANDI's own check: pip install dandi")
+    inspector = pytest.importorskip("nwbinspector", reason="NWB's own check: pip install nwbinspector")
+    windows.save(run / "windows.h5")
+    told = ("subject_id=a_culture", "species=Homo sapiens", "age=P120D")
+    command("x", "--to", "nwb", "--out", str(tmp_path), *(word for each in told for word in ("--subject", each)))
+    (tmp_path / "dandiset.yaml").write_text("identifier: DANDI:000000\nname: Spikes\ndescription: Of a culture.\n")
+    files = sorted(path.name for path in tmp_path.rglob("*.nwb"))
+    assert len(files) == 2 and all(name.startswith("sub-a-culture_ses-") for name in files)
+    check = [sys.executable, "-c", "from dandi.cli.command import main; main()", "validate", str(tmp_path)]
+    done = subprocess.run(check, capture_output=True, text=True, env=os.environ | {"DANDI_NO_ET": "1"})
+    assert done.returncode == 0 and "No errors found" in done.stdout, done.stdout
+    assert {each.importance.name for each in inspector.inspect_all(tmp_path)} <= {"BEST_PRACTICE_SUGGESTION"}
+
+
+def test_names_that_dandi_does_not_tell_apart_are_refused(run, windows, tmp_path):
+    pytest.importorskip("pynwb", reason="an extra: pip install .[nwb]")
+    replace(windows, recordings=["a_1", "a.1"]).save(run / "windows.h5")
+    with pytest.raises(InputError, match="does not tell these names apart: a_1, a.1"):
+        nwb.to_nwb("x", tmp_path, ["subject_id=b"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_windows_that_are_written_in_blocks_are_those_of_each_recording(run, windows, tmp_path, monkeypatch):
+    pynwb = pytest.importorskip("pynwb", reason="an extra: pip install .[nwb]")
+    monkeypatch.setattr(nwb, "CHUNK_BYTES", 2**10)
+    monkeypatch.setattr(nwb, "BLOCK_BYTES", 2**12)
+    of = (np.arange(len(windows)) % 3 > 0).astype(np.uint16)
+    replace(windows, recording=of, recordings=["one", "two"]).save(run / "windows.h5")
+    nwb.to_nwb("x", tmp_path)
+    for index, name in enumerate(("one", "two")):
+        with pynwb.NWBHDF5IO(str(tmp_path / f"{name}.nwb"), "r") as file:
+            table = file.read().processing["ecephys"]["windows"]
+            np.testing.assert_array_equal(table["window"][:], windows.windows[of == index])
+            split = [Split(one).name.lower() for one in windows.split[of == index]]
+            assert list(table["split"][:]) == split and len(table.id) == len(split)
 
 
 def test_without_pynwb_one_sentence_says_what_to_install(monkeypatch):

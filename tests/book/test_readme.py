@@ -21,7 +21,7 @@ from PIL import Image
 
 from meagan_lib import ROOT, book, cli, network, parameters
 from meagan_lib.annotated import sorters, writing
-from meagan_lib.book import building, bundling, companion, exports, paper
+from meagan_lib.book import building, bundling, companion, paper
 from meagan_lib.experiments import benchmark
 from meagan_lib.recordings import opening
 from meagan_lib.studies import jobs, watching
@@ -95,7 +95,9 @@ def rehearsal(tmp_path, monkeypatch):
     monkeypatch.setattr(bundles, "opened", lambda path: nullcontext(bundle))
     monkeypatch.setattr(bundles, "redraw", lambda bundle, out: bundles.Redrawn())
     monkeypatch.setattr(paper, "export", lambda run, folder, language: (0, []))
-    monkeypatch.setattr(exports, "EXPORTS", dict.fromkeys(exports.EXPORTS, lambda run, folder: ["written"]))
+    for place in (place for to, place in cli.EXPORTS.items() if to != "latex"):
+        module, _, function = place.partition(":")
+        monkeypatch.setattr(f"meagan_lib.book.{module}.{function}", lambda source, folder: ["written"])
     return asked
 
 

@@ -757,3 +757,16 @@ def test_a_drawn_convolution_sees_the_inputs_that_the_gradient_reaches(kernel, s
     fig = c1_networks.convolution(28, [(kernel, stride, kernel // 2)] * depth)
     assert f"({(gradient > 0).sum()} of 28 seen)" in fig.axes[0].get_xlabel()
     assert fig.axes[0].get_yticklabels()[-1].get_text() == f"layer {depth}: {len(output)}"
+
+
+def test_units_are_drawn_where_they_are_seen_with_each_of_their_spikes():
+    templates = [np.outer(windows(1)[0], [1.0, 0.5, 0.01]), np.outer(windows(1)[0], [0.5, 1.0])]
+    spikes = [np.linspace(0, 9, n) for n in (5, 7)]
+    fig = plots.known_units(
+        grid(3), templates, [np.array([0, 1, 2]), np.array([7, 8])], 3.2, spikes, [-s for s in spikes], ["a", "b"], "uV"
+    )
+    draw(fig)
+    chip, over_time = fig.axes
+    assert len(chip.lines) == 1 + 4, "a trace that is no tenth of the largest is left out"
+    assert [len(line.get_xdata()) for line in over_time.lines] == [5, 7]
+    assert chip.lines[1].get_xdata().mean() == pytest.approx(grid(3)[0, 0])
