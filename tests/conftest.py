@@ -9,6 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two workers would spin against each other
+
 import numpy as np
 import pytest
 import torch
@@ -39,13 +41,25 @@ FIGURE_FILES = (".png", ".svg", ".npz")
 LONGEST = (
     "test_run",
     "test_cluster",
-    "test_notebook",
     "test_concepts",
+    "test_notebook",
     "test_several_recordings",
+    "test_book",
+    "test_intervals",
+    "test_little_data",
+    "test_contract",
     "test_command",
+    "test_trainer",
+    "test_cutting",
+    "test_planted_failures",
+    "test_exports",
     "test_chapter",
+    "test_painting",
+    "test_plots",
+    "test_playground",
+    "test_compressed_brw",
 )
-"""Files that take twenty seconds or more on a core, from the longest on."""
+"""Files that take ten seconds or more on a core, from the longest on."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

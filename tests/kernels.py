@@ -3,7 +3,7 @@
 A kernel of Jupyter is a process of its own that first imports torch, scipy and scikit-learn: four seconds of a core,
 for each notebook of the suite. ``warm_kernels`` in ``conftest`` starts :func:`serve` once for all workers, and names a
 kernel ``python3`` whose process is :func:`ask`: it hands its environment and its standard streams over, and lives as
-long as the kernel. Runs without a home, and those on a cluster, start their kernels as users do.
+long as the kernel. Runs without a home, on a cluster as well, start their kernels as users do.
 """
 
 import json

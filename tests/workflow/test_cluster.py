@@ -298,9 +298,8 @@ def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_
 ):
     """The recordings by the plugin for SLURM, without a home, and what follows by the commands of SLURM.
 
-    Jobs of the cluster start their kernels as users do, those of the local run as the other tests do.
+    Jobs without a home start their kernels as users do.
     """
-    started = {name: value for name, value in os.environ.items() if name != "JUPYTER_PATH"}
     local = threading.Thread(target=lambda: graphs.append(graph(LOCAL)))
     graphs: list[subprocess.CompletedProcess] = []
     local.start()
@@ -313,7 +312,7 @@ def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_
     assert f"{FIRST} a done in" in told and f"{FIRST} b on {platform.node()} …" in told
 
     made = [path.stat().st_mtime_ns for path in receipts]
-    going = run(profiles["cluster-generic"], started)
+    going = run(profiles["cluster-generic"])
     (job,) = wait_for(lambda: of_second("%i", "RUNNING"), going)
     subprocess.run(["scancel", job], check=True)
     wait_for((folder / "transformer_gan" / "checkpoint.pt").exists, going)
