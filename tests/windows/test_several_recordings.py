@@ -14,6 +14,7 @@ from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import write_if_changed
+from tests.cheaper import start_kernels_cheaper
 from tests.conftest import forget, graph, meagan
 
 MANY = "test-many"
@@ -21,8 +22,10 @@ pytestmark = pytest.mark.usefixtures("warm_kernels")
 
 
 @pytest.fixture
-def several(tmp_path):
+def several(tmp_path, monkeypatch):
     """Two small simulated recordings, and one of the second's name that holds nothing but noise."""
+    start_kernels_cheaper(tmp_path / "ipython", drawings=True)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     forget(MANY)
     rng = np.random.default_rng(0)
     for seed, label in enumerate("ab"):
