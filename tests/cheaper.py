@@ -1,4 +1,4 @@
-"""Classifiers of little effort, for tests of what surrounds them; ``tests/evaluation`` has them as they are."""
+"""Classifiers and drawings of little effort, for tests of what surrounds them; the whole run draws as it is."""
 
 import sys
 from collections.abc import Callable
@@ -19,11 +19,31 @@ def cheaper(classifiers: ModuleType) -> dict[str, Callable]:
     }
 
 
-def start_kernels_cheaper(ipython: Path) -> None:
-    """Make ``ipython`` an ``IPYTHONDIR`` whose kernels have these classifiers as soon as a cell imports them."""
+def draw_once() -> None:
+    """Have figures drawn as PNG alone and not laid out, which is most of the time of a notebook that does little."""
+    from matplotlib.figure import Figure
+
+    from meagan_lib.workflow import figures
+
+    def drawn(fig, to, *, format, savefig=Figure.savefig, **given):
+        if format == "svg":
+            return to.write_text("")
+        fig.set_layout_engine(None)
+        savefig(fig, to, format=format, **given)
+
+    Figure.savefig = drawn
+    figures.settle_layout = lambda fig: None
+
+
+def start_kernels_cheaper(ipython: Path, drawings: bool = False) -> None:
+    """Make ``ipython`` an ``IPYTHONDIR`` whose kernels have these classifiers as soon as a cell imports them.
+
+    With ``drawings`` they draw once, too.
+    """
     startup = ipython / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "cheaper.py").write_text("from tests.cheaper import watch; watch(get_ipython()); del watch")
+    lines = ["from tests import cheaper", "cheaper.watch(get_ipython())", "cheaper.draw_once()" * drawings]
+    (startup / "cheaper.py").write_text("\n".join([*lines, "del cheaper"]))
 
 
 def watch(shell) -> None:

@@ -6,7 +6,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two workers would spin against each other
 
 import numpy as np
 import pytest
@@ -38,13 +41,25 @@ FIGURE_FILES = (".png", ".svg", ".npz")
 LONGEST = (
     "test_run",
     "test_cluster",
-    "test_notebook",
     "test_concepts",
+    "test_notebook",
     "test_several_recordings",
+    "test_book",
+    "test_intervals",
+    "test_little_data",
+    "test_contract",
     "test_command",
+    "test_trainer",
+    "test_cutting",
+    "test_planted_failures",
+    "test_exports",
     "test_chapter",
+    "test_painting",
+    "test_plots",
+    "test_playground",
+    "test_compressed_brw",
 )
-"""Files that take twenty seconds or more on a core, from the longest on."""
+"""Files that take ten seconds or more on a core, from the longest on."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -111,18 +126,21 @@ def killed_and_resumed(build, folder: Path, at: int):
 
 @pytest.fixture(scope="session")
 def warm_kernels(tmp_path_factory):
-    """Kernels that start in no time, also those of commands that tests start."""
-    folder = tmp_path_factory.mktemp("kernels")
-    path = Path(tempfile.mkdtemp(prefix="meagan-")) / "socket"  # the path of a socket has at most 107 characters
-    kernels.install(folder, path)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # as a job starts its kernel
-    server = subprocess.Popen([sys.executable, "-m", "tests.kernels", "serve", str(path)], cwd=ROOT, env=environment)
+    """Kernels that start in no time, also those of commands that tests start; all workers have them of one process."""
+    of_a_worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if of_a_worker else base) / "kernels"
+    with suppress(FileExistsError):  # another worker was first
+        folder.mkdir()
+        path = Path(tempfile.mkdtemp(prefix="meagan-")) / "socket"  # the path of a socket has at most 107 characters
+        kernels.install(folder, path)
+        command = [sys.executable, "-m", "tests.kernels", "serve", str(path)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # as a job starts its kernel
+        owner = os.getppid() if of_a_worker else os.getpid()
+        subprocess.Popen([*command, str(owner)], cwd=ROOT, env=environment, start_new_session=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder))
         yield
-    server.terminate()
-    server.wait()
-    shutil.rmtree(path.parent)
 
 
 @pytest.fixture(scope="session")

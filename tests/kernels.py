@@ -1,9 +1,9 @@
 """Kernels that are forked from a process which has imported what notebooks import.
 
 A kernel of Jupyter is a process of its own that first imports torch, scipy and scikit-learn: four seconds of a core,
-for each notebook of the suite. ``warm_kernels`` in ``conftest`` starts :func:`serve` once, and names a kernel
-``python3`` whose process is :func:`ask`: it hands its environment and its standard streams over, and lives as long as
-the kernel. Runs without a home, and those on a cluster, start their kernels as users do.
+for each notebook of the suite. ``warm_kernels`` in ``conftest`` starts :func:`serve` once for all workers, and names a
+kernel ``python3`` whose process is :func:`ask`: it hands its environment and its standard streams over, and lives as
+long as the kernel. Runs without a home, on a cluster as well, start their kernels as users do.
 """
 
 import json
@@ -15,9 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-HEAVY = "ipykernel.kernelapp ipykernel.zmqshell ipywidgets numba numpy pandas scipy.signal scipy.stats seaborn"
-HEAVY += " sklearn.ensemble sklearn.linear_model sklearn.model_selection sklearn.neighbors spikeinterface torch"
-HEAVY += " matplotlib.backends.backend_agg networkx spikeinterface.generation neo"
+HEAVY = "ipykernel.kernelapp ipykernel.zmqshell ipywidgets matplotlib.backends.backend_agg torch._dynamo"
+"""What kernels import that the library does not name, or in a function only."""
 
 
 def install(folder: Path, socket_path: Path) -> None:
@@ -28,23 +27,30 @@ def install(folder: Path, socket_path: Path) -> None:
     (place / "kernel.json").write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
 
 
-def serve(path: str) -> None:
-    """Fork a kernel for each process that connects to the socket at ``path``, until the parent has ended."""
+def serve(path: str, owner: int) -> None:
+    """Fork a kernel for each process that connects to the socket at ``path``, until the process ``owner`` has ended."""
+    import gc
     import importlib
+    import shutil
 
-    import meagan_lib  # noqa: F401 (where other libraries keep what they keep)
+    import psutil
+
+    from meagan_lib.workflow.execution import NOTEBOOKS, library_inputs
 
     # as a kernel has them when it imports
     os.environ |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "JPY_PARENT_PID": str(os.getpid())}
-    for name in HEAVY.split():
+    files = {file for notebook in NOTEBOOKS.rglob("*.ipynb") for file in library_inputs(notebook.stem)}
+    modules = [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in sorted(files)]
+    for name in (*HEAVY.split(), *modules):
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # what all kernels share is not copied for their collections of garbage
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    parent = os.getppid()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.bind(path)
         server.listen()
         server.settimeout(1)
-        while os.getppid() == parent:
+        while psutil.pid_exists(owner):
             try:
                 asking, _ = server.accept()
             except TimeoutError:
@@ -53,6 +59,7 @@ def serve(path: str) -> None:
                 server.close()
                 be_kernel(asking)
             asking.close()
+    shutil.rmtree(Path(path).parent)
 
 
 def be_kernel(asking: socket.socket) -> None:
@@ -95,4 +102,4 @@ def ask(path: str, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[2]) if sys.argv[1] == "serve" else ask(sys.argv[2], sys.argv[3:])
+    serve(sys.argv[2], int(sys.argv[3])) if sys.argv[1] == "serve" else ask(sys.argv[2], sys.argv[3:])

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pandas as pd
 
 from meagan_lib import plots
-from meagan_lib.evaluation.metrics import ALL
 
 ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
 """Which way a score is better."""
@@ -13,6 +12,8 @@ ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
 
 def heading(metric: str) -> str:
     """Return the label of a metric with an arrow for what is better."""
+    from meagan_lib.evaluation.metrics import ALL  # with torch and scikit-learn, which labels of models do without
+
     known = ALL.get(metric)
     return f"{known.label} {ARROWS[known.better]}" if known else metric.replace("_", " ")
 

@@ -6,14 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "brw": ["CHIP_ELECTRODES"],
-        "opening": [
-            "SIMULATED",
-            "open_recording",
-            "holds_windows",
-            "amplitude_unit",
-            "ground_truth",
-            "electrode_positions_um",
-        ],
+        "catalogue": ["SIMULATED"],
+        "opening": ["open_recording", "holds_windows", "amplitude_unit", "ground_truth", "electrode_positions_um"],
         "quality": ["Verdict", "channel_quality"],
         "simulation": ["SimulationConfig"],
     },

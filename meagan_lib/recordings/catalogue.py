@@ -12,6 +12,14 @@ from meagan_lib.workflow.files import atomic, sha256
 
 DATA = ROOT / "data"
 """Where simulated and downloaded files are kept."""
+SIMULATED = {
+    "simulated": {},
+    "simulated_chip": {"patch": 64, "n_units": 200},
+    "simulated_2": {"seed": 102},
+    "simulated_3": {"seed": 103},
+}
+"""Simulated recordings, and what each changes in the config: a patch of the chip, all its electrodes, and two other
+cultures on such a patch, with cells, spikes and noise of their own."""
 
 
 def catalogue() -> dict[str, dict]:

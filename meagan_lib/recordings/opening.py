@@ -15,22 +15,13 @@ from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, Base
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.recordings import bxr
-from meagan_lib.recordings.brw import CHIP_ELECTRODES, RATES_HZ, BrwRecording
-from meagan_lib.recordings.catalogue import DATA, catalogue, fetch
+from meagan_lib.recordings.brw import RATES_HZ, BrwRecording
+from meagan_lib.recordings.catalogue import DATA, SIMULATED, catalogue, fetch
 from meagan_lib.recordings.events import EventsSegment
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
 from meagan_lib.recordings.hdf5 import CUT_SHORT, first_line
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.workflow.files import sha256
-
-SIMULATED = {
-    "simulated": {},
-    "simulated_chip": {"patch": CHIP_ELECTRODES, "n_units": 200},
-    "simulated_2": {"seed": 102},
-    "simulated_3": {"seed": 103},
-}
-"""Simulated recordings, and what each changes in the config: a patch of the chip, all its electrodes, and two other
-cultures on such a patch, with cells, spikes and noise of their own."""
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}

@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "contamination": ["isolated", "contaminated", "contamination_curves"],
         "cutting": ["Isolation", "WindowConfig", "cut_windows", "stored_fraction"],
-        "detection": ["DetectionConfig", "filtered_traces", "require_detector", "segment_spans", "score_detection"],
+        "detection": ["DetectionConfig", "filtered_traces", "segment_spans", "score_detection"],
+        "detectors": ["require_detector"],
         "features": ["shape_features"],
         "footprints": ["amplitude_decay", "delays", "noise_correlation"],
         "gate": ["Gate"],

@@ -8,14 +8,12 @@ import numpy as np
 import scipy.signal
 import spikeinterface.core as sc
 
-from meagan_lib import InputError, choose
+from meagan_lib import InputError
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.filtering import Bandpass, Filter, Stored, signs_and_gains
 from meagan_lib.windows.spike_windows import SpikeWindows
 
 FILTER_MARGIN_MS = 20.0
-DETECTORS = ("threshold", "learned")
-"""What finds the spikes of a run: a depth in noise levels, or a network that learned from painted spikes."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +62,6 @@ class DetectionConfig:
         """Design the band-pass at a given sampling rate."""
         band_hz = self.band_at(sampling_rate_hz)
         return Filter(scipy.signal.butter(self.filter_order, band_hz, "bandpass", fs=sampling_rate_hz, output="sos"))
-
-
-def require_detector(name: str, false_positives: float, voltage: bool = True) -> None:
-    """Refuse a detector that is not known, or that has nothing to search, and a rate of false positives of 0."""
-    choose("detector", name, DETECTORS)
-    if name == "learned" and not voltage:
-        raise InputError("these windows were cut already, and there is nothing to search: set detector to threshold")
-    if name == "learned" and not false_positives > 0:
-        raise InputError(
-            f"false_positives is {false_positives:g}, and no detector is never wrong: give how many a second and "
-            f"electrode may be, such as 0.05"
-        )
 
 
 def filtered_traces(

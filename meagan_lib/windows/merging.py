@@ -91,14 +91,20 @@ def open_early(first: Mapping[str, object]) -> "BaseRecording | None":
     ``InputError``: A recording or windows that cannot be opened, or that lack the neighbours or the channel asked for.
     The simulated recording is not made, and None like windows. What must be known of a compressed file is printed.
     """
+    from meagan_lib.recordings.catalogue import SIMULATED
+
+    recording = first["recording"]
+    neighbours, channel = int(first.get("neighbours", 0)), int(first.get("channel", -1))
+    if recording in SIMULATED and (neighbours, channel) == (0, -1):  # nothing to look at: spare the imports
+        return None
+
     from meagan_lib.recordings import bxr
-    from meagan_lib.recordings.opening import SIMULATED, holds_windows, open_recording
+    from meagan_lib.recordings.opening import holds_windows, open_recording
     from meagan_lib.windows.cutting import WindowConfig, footprint_electrodes
     from meagan_lib.windows.imported import require_readable
     from meagan_lib.workflow.graph import console
 
-    recording = first["recording"]
-    config = WindowConfig(neighbours=int(first.get("neighbours", 0)), channel=int(first.get("channel", -1)))
+    config = WindowConfig(neighbours=neighbours, channel=channel)
     if recording in SIMULATED:
         return None
     if holds_windows(recording):

@@ -10,7 +10,8 @@ from meagan_lib.annotated.detector import DetectorConfig, find
 from meagan_lib.annotated.learned import AtTroughs, Learned, LearnedConfig, require_learnable
 from meagan_lib.annotated.upside_down import UpsideDown
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
-from meagan_lib.windows.detection import DetectionConfig, filtered_traces, require_detector
+from meagan_lib.windows.detection import DetectionConfig, filtered_traces
+from meagan_lib.windows.detectors import require_detector
 
 TINY = DetectorConfig(width=4, dilations=(1, 2), pieces=400, length=64, steps=120, batch_size=16)
 DETECTION = DetectionConfig(threshold_mad=4.0)

@@ -158,28 +158,17 @@ that the notebook knows, what it says of them."""
 
 CHEAPER = """
 import functools, gc
-from matplotlib.figure import Figure
 from meagan_lib import book
 from meagan_lib.book import teaching
-from meagan_lib.workflow import figures
+from tests import cheaper
 
-
-def drawn(fig, to, *, format, savefig=Figure.savefig, **given):
-    if format == "svg":
-        return to.write_text("")
-    fig.set_layout_engine(None)
-    savefig(fig, to, format=format, **given)
-
-
-Figure.savefig = drawn
-figures.settle_layout = lambda fig: None
+cheaper.draw_once()
 book.spike_windows = functools.cache(book.spike_windows)
 gc.collect = lambda *_: 0
 teaching.STRIP = 1
 %reset -f
 """
-"""Figures are drawn once and not laid out, which takes most of the time; windows of the bridges are cut once, and a
-slider that cannot be moved is one picture."""
+"""Windows of the bridges are cut once, and a slider that cannot be moved is one picture."""
 
 
 def solution(name: str) -> nbformat.NotebookNode:

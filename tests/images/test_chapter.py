@@ -28,7 +28,7 @@ SMALL = {
 
 @pytest.fixture
 def run(plates, tmp_path, monkeypatch):
-    start_kernels_cheaper(tmp_path / "ipython")
+    start_kernels_cheaper(tmp_path / "ipython", drawings=True)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     given = [part for name, value in SMALL.items() for part in ("--set", f"07_images_and_masks.{name}={value}")]
     yield meagan("run", "images", "--name", RUN, "--set", f"07_images_and_masks.photographs={plates}", *given)

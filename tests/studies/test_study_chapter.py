@@ -14,6 +14,7 @@ from meagan_lib.studies.simulation import drawn_table
 from meagan_lib.workflow import figures, graph
 from meagan_lib.workflow.execution import RESULTS, execute
 from meagan_lib.workflow.files import write_json
+from tests.cheaper import start_kernels_cheaper
 from tests.conftest import forget
 
 RUN = "test-study-chapter"
@@ -21,10 +22,12 @@ pytestmark = pytest.mark.usefixtures("warm_kernels")
 
 
 @pytest.fixture
-def receipt(tmp_path):
+def receipt(tmp_path, monkeypatch):
     """The receipt of the chapter, executed for a study whose jobs have drawn numbers."""
     import numpy as np
 
+    start_kernels_cheaper(tmp_path / "ipython", drawings=True)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     drawn = drawn_table(np.random.default_rng(0), cultures=3, days=(14, 21), effect=9.0)
     rows = [
         {"recording": "simulated", "seed": i} | row for i, row in enumerate(drawn.drop(columns="y").to_dict("records"))

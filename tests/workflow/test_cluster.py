@@ -293,8 +293,13 @@ def test_an_interrupt_cancels_the_jobs_that_wait_and_says_why_they_did(slurm, pa
     assert queued() == []
 
 
-def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_die(slurm, parameters, profiles):
-    """The recordings by the plugin for SLURM, without a home, and what follows by the commands of SLURM."""
+def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_die(
+    slurm, parameters, profiles, warm_kernels
+):
+    """The recordings by the plugin for SLURM, without a home, and what follows by the commands of SLURM.
+
+    Jobs without a home start their kernels as users do.
+    """
     local = threading.Thread(target=lambda: graphs.append(graph(LOCAL)))
     graphs: list[subprocess.CompletedProcess] = []
     local.start()

@@ -128,6 +128,7 @@ def test_every_notebook_runs_twice_in_one_kernel_and_finds_the_same():
     forget(RUN)
     given = resolve("smoke", [], ["benchmark.models=[gaussian]", "01_preprocessing.min_train_windows=50"])
     given["01_preprocessing"] |= {"duration_s": 6.0}
+    given["06_annotated_synthesis"] |= {"duration_s": 6.0, "painters": ["painting_gan", "template"]}
     given["04_results_comparison"] |= {"n_windows": 40, "n_planted": 30, "n_embedding": 40}
     for file, section in benchmark.prepared(given).items():
         path = RESULTS / RUN / "params" / f"{file}.yaml"
