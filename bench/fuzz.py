@@ -35,6 +35,7 @@ from meagan_lib.recordings.kinds import describe  # noqa: E402
 from meagan_lib.recordings.opening import holds_windows, open_recording  # noqa: E402
 from meagan_lib.windows import open_windows  # noqa: E402
 from meagan_lib.windows.looking import look  # noqa: E402
+from tests.recordings.bxr_writer import write_2, write_3  # noqa: E402
 from tests.recordings.writers import WHOLE, planted, write_whole  # noqa: E402
 
 LIMIT_S = 20.0
@@ -86,11 +87,23 @@ def _cut_h5(folder: Path, codes: np.ndarray) -> Path:
     return folder / "x.h5"
 
 
+def _bxr(folder: Path, codes: np.ndarray) -> Path:
+    write_3(folder / "x.bxr")
+    return folder / "x.bxr"
+
+
+def _bxr_2(folder: Path, codes: np.ndarray) -> Path:
+    write_2(folder / "x.bxr", flat=True)
+    return folder / "x.bxr"
+
+
 OTHERS: dict[str, Callable[[Path, np.ndarray], Path]] = {
     "csv": _csv,
     "mat": _mat,
     "windows": _npz,
     "windows_h5": _cut_h5,
+    "bxr": _bxr,
+    "bxr_2": _bxr_2,
 }
 KINDS = (*WHOLE, *OTHERS)
 
@@ -280,6 +293,8 @@ def attempt(kind: str, path: Path, search: bool) -> str:
     if holds_windows(path):
         windows = open_windows(path)
         assert np.isfinite(windows.windows).all(), "windows that are no numbers"
+        if kind in ("bxr", "bxr_2"):
+            assert (read_spikes(path).frame >= 0).all(), "times that cannot be"
         return f"{len(windows)} windows"
     recording = open_recording(path)
     rate = recording.get_sampling_frequency()

@@ -31,7 +31,9 @@ class Kind:
 
 KINDS = {
     "brw3": Kind("3Brain BRW 3.x", ".brw", "voltage", "yes: 36 electrodes of a BioCAM, 1 s"),
-    "brw4": Kind("3Brain BRW 4.x", ".brw", "voltage", "raw alone: 100 electrodes, 0.25 s; compressed ones never"),
+    "brw4": Kind("3Brain BRW 4.x, raw", ".brw", "voltage", "yes: 100 electrodes, 0.25 s"),
+    "brw4_events": Kind("3Brain BRW 4.x, events-based", ".brw", "voltage around events"),
+    "brw4_wavelets": Kind("3Brain BRW 4.x, wavelets", ".brw", "voltage without its upper band"),
     "bxr": Kind("3Brain BXR, results", ".bxr", "windows, spike times"),
     "maxwell_old": Kind("MaxWell, before 2017", ".h5", "voltage"),
     "maxwell": Kind("MaxWell MaxOne, MaxTwo", ".h5", "voltage"),
@@ -157,10 +159,9 @@ def _hdf5(file: h5py.File, suffix: str) -> Described:
         return Described(KINDS["brw3"], f"layout {version}" if version else "", compression)
     if wells := tuple(key.removeprefix("Well_") for key in file if key.startswith("Well_")):
         version = _text(file.attrs.get("Version", ""))
-        codings = {"EventsBasedSparseRaw": "events-based", "WaveletBasedEncodedRaw": "wavelets"}
-        own = [words for name, words in codings.items() if name in file[f"Well_{wells[0]}"]]
-        compression = ", ".join([*own, *filter(None, [compression])])
-        return Described(KINDS["brw4"], f"layout {version}" if version else "", compression, wells)
+        stored = {"Raw": "brw4", "EventsBasedSparseRaw": "brw4_events", "WaveletBasedEncodedRaw": "brw4_wavelets"}
+        kind = next((kind for name, kind in stored.items() if name in file[f"Well_{wells[0]}"]), "bxr")
+        return Described(KINDS[kind], f"layout {version}" if version else "", compression, wells)
     if "version" in file and ("wells" in file or "sig" in file):
         kind = KINDS["maxwell" if "wells" in file else "maxwell_old"]
         return Described(kind, _text(file["version"][0]), compression, tuple(file.get("wells", ())))

@@ -10,12 +10,13 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.network import read_spikes
+from meagan_lib.recordings.events import STORED_NOISE
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS
 from meagan_lib.recordings.kinds import KINDS, describe
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
-from tests.recordings.writers import WHOLE, planted, write_whole
+from tests.recordings.writers import STATED_NOISE, WHOLE, planted, write_whole
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,8 @@ def test_a_file_of_every_kind_becomes_the_windows_of_its_samples(whole, kind):
     expected.set_channel_gains(gain)
     expected.set_channel_offsets(0)
     expected.annotate(files=[])
+    if kind == "brw4_events":  # its noise is what the file says
+        expected.set_property(STORED_NOISE, [STATED_NOISE] * 2)
     recording = open_recording(paths[kind])
     assert recording.get_sampling_frequency() == rate
     assert describe(recording.get_annotation("files")[0]).kind is KINDS[kind]

@@ -12,6 +12,7 @@ import scipy.io.wavfile
 import spikeinterface.core as sc
 
 from meagan_lib.recordings.simulation import create_brw
+from tests.recordings.brw_writer import transform, write_events, write_wavelets
 
 
 def samples(n_frames: int, n_channels: int, seed: int = 0) -> np.ndarray:
@@ -183,6 +184,10 @@ def write_blackrock(path: Path, channels: list[str], blocks: list[tuple[int, int
     return data
 
 
+STATED_NOISE = 12.0
+"""What an events-based file of ``WHOLE`` says of its noise, in steps: as much as :func:`planted` has."""
+
+
 def planted(n_frames: int = 12_800, n_channels: int = 2, seed: int = 0) -> np.ndarray:
     """Codes int16 (frames, channels): noise with a spike every 400 frames, by turns on each channel."""
     codes = 12 * np.random.default_rng(seed).standard_normal((n_frames, n_channels))
@@ -206,6 +211,26 @@ def _brw4(folder: Path, codes: np.ndarray) -> Path:
         file["TOC"] = np.array([[0, len(codes)]])
         file["Well_A1/StoredChIdxs"] = np.arange(codes.shape[1], dtype=np.int32)
         file["Well_A1/Raw"] = (codes + 2048).astype(np.uint16).ravel()
+    return folder / "x.brw"
+
+
+def _brw4_events(folder: Path, codes: np.ndarray) -> Path:
+    """All samples in ranges of 160 frames that touch, and rows of 640; what the file says of its noise is 12 steps."""
+    channels, n = [7 * i for i in range(codes.shape[1])], len(codes)
+    toc = [[first, min(first + 640, n)] for first in range(0, n, 640)]
+    rows = [
+        [(c, f, codes[f : min(f + 160, b), i] + 2048) for i, c in enumerate(channels) for f in range(a, b, 160)]
+        for a, b in toc
+    ]
+    noise = [(channels, [0.0] * len(channels), [STATED_NOISE] * len(channels))] + [None] * (len(toc) - 1)
+    write_events(folder / "x.brw", toc, {"A1": (channels, rows, noise)})
+    return folder / "x.brw"
+
+
+def _brw4_wavelets(folder: Path, codes: np.ndarray) -> Path:
+    """One level, from which every sample comes back; deeper ones are in ``test_compressed_brw.py``."""
+    channels = [7 * i for i in range(codes.shape[1])]
+    write_wavelets(folder / "x.brw", [[0, len(codes)]], channels, transform(codes + 2048.0, 1_000), 1, 1_000)
     return folder / "x.brw"
 
 
@@ -284,6 +309,8 @@ def _zarr(folder: Path, codes: np.ndarray) -> Path:
 WHOLE: dict[str, tuple[Callable[[Path, np.ndarray], Path], float, float]] = {
     "brw3": (_brw3, 20_000, 8250 / 4096),
     "brw4": (_brw4, 20_000, 1),
+    "brw4_events": (_brw4_events, 20_000, 8250 / 4095),
+    "brw4_wavelets": (_brw4_wavelets, 20_000, 8250 / 4095),
     "maxwell_old": (_maxone, 20_000, 6.29),
     "maxwell": (_maxtwo, 20_000, 6.29),
     "mcs": (_mcs, 20_000, 59605e-6),
