@@ -44,8 +44,8 @@ MEMORY = 4 * 2**30
 SECRET = b"nobody asked for this file"
 STATE, TABLE = ROOT / ".cache" / "fuzz.jsonl", ROOT / "bench" / "HARDENING.md"
 HEADING = "## Damaged and hostile files"
-NO_LENGTH = ("binary", "spikeinterface")
-"""Kinds that state no length: a cut at a whole frame cannot be seen."""
+NO_LENGTH = ("binary", "spikeinterface", ".plx")
+"""Kinds that state no length: a cut at a whole frame, or a whole block, cannot be seen."""
 BAD = ("error", "slow", "killed", "wrong success", "wrote")
 EXTREMES = (0, 1, -1, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, -(2**63))
 FLOATS = (0.0, -1.0, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"), 1e9)
@@ -87,6 +87,15 @@ def _cut_h5(folder: Path, codes: np.ndarray) -> Path:
     return folder / "x.h5"
 
 
+def _units(folder: Path, codes: np.ndarray) -> Path:
+    with h5py.File(folder / "x.nwb", "w") as file:
+        units = file.create_group("units")
+        units.attrs["colnames"], units.attrs["neurodata_type"] = ["spike_times"], "Units"
+        units["id"], units["spike_times"] = np.arange(3), np.concatenate([np.arange(20) / 7.0 + i for i in range(3)])
+        units["spike_times_index"] = np.array([20, 40, 60])
+    return folder / "x.nwb"
+
+
 def _bxr(folder: Path, codes: np.ndarray) -> Path:
     write_3(folder / "x.bxr")
     return folder / "x.bxr"
@@ -100,6 +109,7 @@ def _bxr_2(folder: Path, codes: np.ndarray) -> Path:
 OTHERS: dict[str, Callable[[Path, np.ndarray], Path]] = {
     "csv": _csv,
     "mat": _mat,
+    "nwb_units": _units,
     "windows": _npz,
     "windows_h5": _cut_h5,
     "bxr": _bxr,
@@ -286,7 +296,7 @@ def attempt(kind: str, path: Path, search: bool) -> str:
 
     ``InputError``: refused. ``AssertionError``: read, though it should not have been.
     """
-    if kind in ("csv", "mat"):
+    if kind in ("csv", "mat", "nwb_units"):
         trains = read_spikes(path)
         assert np.isfinite(trains.duration_s) and (trains.frame >= 0).all(), "times that cannot be"
         return f"{len(trains.frame)} spikes"

@@ -15,8 +15,8 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.network.spike_trains import SpikeTrains
 from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
-from meagan_lib.recordings.formats import refuse_choice
 from meagan_lib.recordings.hdf5 import first_line, open_hdf5
+from meagan_lib.recordings.streams import refuse_choice
 
 MOST_FRAMES = 2.0**53
 """Beyond, a time is no whole number of frames any more."""

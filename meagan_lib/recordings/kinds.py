@@ -13,6 +13,7 @@ from meagan_lib.recordings.hdf5 import HDF5, first_line, open_hdf5
 
 BY_HAND = "by hand, to the layout"
 NEVER = "no"
+NEVER_AT_ALL = "no, nor on any other"
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,19 @@ KINDS = {
     "openephys": Kind("Open Ephys, binary", "a folder", "voltage"),
     "spikeglx": Kind("SpikeGLX", ".bin and .meta", "voltage"),
     ".rhd": Kind("Intan RHD", ".rhd", "voltage"),
-    ".rhs": Kind("Intan RHS", ".rhs", "voltage", written="none"),
+    ".rhs": Kind("Intan RHS", ".rhs", "voltage"),
     ".ns5": Kind("Blackrock", ".ns5, .ns6", "voltage"),
     ".edf": Kind("EDF", ".edf", "voltage", written="by pyedflib, where it is installed"),
     "spikeinterface": Kind("SpikeInterface, binary", "a folder", "voltage", written="by SpikeInterface"),
     ".zarr": Kind("SpikeInterface, Zarr", ".zarr", "voltage", written="by SpikeInterface"),
     "wav": Kind("WAV", ".wav", "voltage", "yes: `spikerbox`", "by scipy"),
     "binary": Kind("plain binary", "any, and .yaml", "voltage", "yes: `locust`", "by numpy"),
-    ".abf": Kind("Axon ABF", ".abf", "voltage", written="none"),
-    ".nex": Kind("NeuroExplorer", ".nex", "voltage", written="none"),
-    ".nix": Kind("NIX", ".nix", "voltage", written="none"),
-    ".plx": Kind("Plexon", ".plx", "voltage", written="none"),
-    ".smr": Kind("Spike2, 32 bits", ".smr", "voltage", written="none"),
-    ".smrx": Kind("Spike2, 64 bits", ".smrx", "voltage", written="none"),
+    ".abf": Kind("Axon ABF", ".abf", "voltage"),
+    ".nex": Kind("NeuroExplorer", ".nex", "voltage"),
+    ".nix": Kind("NIX", ".nix", "voltage", written="by neo, where nixio is installed"),
+    ".plx": Kind("Plexon", ".plx", "voltage"),
+    ".smr": Kind("Spike2, 32 bits", ".smr", "voltage", NEVER_AT_ALL, "none: neo reads it"),
+    ".smrx": Kind("Spike2, 64 bits", ".smrx", "voltage", NEVER_AT_ALL, "none: neo reads it"),
     "windows": Kind("cut windows", ".npz, .h5", "windows", "`retina_hdmea`, in a form of its own", "by numpy"),
     "csv": Kind("a table of spikes, such as Axion's lists", ".csv", "spike times"),
     "mat": Kind("MATLAB", ".mat", "spike times", "yes: `axotomy_mea`", "by scipy and h5py"),
@@ -127,8 +128,9 @@ def _stated(text: str, key: str) -> str:
 
 def _binary(path: Path, start: bytes) -> Described:
     suffix = path.suffix.lower()
-    if suffix == ".dat" and (path.parent / "info.rhd").is_file():
-        return Described(KINDS[".rhd"], "a file for each signal")
+    for kind in (".rhd", ".rhs"):
+        if suffix == ".dat" and (path.parent / f"info{kind}").is_file():
+            return Described(KINDS[kind], "a file for each signal")
     numbers = {  # where a format keeps its version
         ".rhd": ("<hh", 4),
         ".rhs": ("<hh", 4),

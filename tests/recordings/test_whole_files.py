@@ -4,8 +4,10 @@ import os
 import shutil
 from datetime import UTC, datetime
 
+import neo
 import numpy as np
 import pytest
+import quantities
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
@@ -16,6 +18,7 @@ from meagan_lib.recordings.kinds import KINDS, describe
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
+from tests.recordings.neo_writers import write_abf, write_nex, write_plx
 from tests.recordings.writers import STATED_NOISE, WHOLE, planted, write_whole
 
 
@@ -62,6 +65,40 @@ def test_half_a_file_of_every_kind_is_refused(whole, kind, tmp_path):
     os.truncate(largest, largest.stat().st_size // 2 + 1)  # a plain binary states no length: it ends within a frame
     with pytest.raises(InputError, match=r"^[^\n]+$"):
         cut(open_recording(folder / source.name))
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_nex, "x.nex"), (write_plx, "x.plx")], ids=["NeuroExplorer", "Plexon"]
+)
+def test_a_gap_that_neo_lays_end_to_end_parts_two_stretches_of_time(tmp_path, write, name):
+    codes = planted(6_400)
+    recording = open_recording(write(tmp_path / name, codes, (3_200, 700)))
+    assert [recording.get_start_time(i) for i in (0, 1)] == [0, pytest.approx(3_900 / 20_000)]
+    np.testing.assert_array_equal(recording.get_traces(0), codes[:3_200])
+    np.testing.assert_array_equal(recording.get_traces(1), codes[3_200:])
+
+
+def test_the_sweeps_of_an_abf_file_are_stretches_of_time_of_its_volts(tmp_path):
+    codes, sweeps = planted(3_000), (1_000, 500, 1_500)
+    recording = open_recording(write_abf(tmp_path / "x.abf", codes, sweeps))
+    assert [recording.get_num_samples(i) for i in range(3)] == list(sweeps)
+    np.testing.assert_array_equal(recording.get_traces(2), codes[1_500:])
+
+
+def test_a_nix_file_of_neo_becomes_the_windows_of_its_samples(tmp_path):
+    pytest.importorskip("nixio")
+    codes, block, segment = planted().astype(np.float32), neo.Block(name="b"), neo.Segment(name="s")
+    segment.analogsignals.append(neo.AnalogSignal(codes, units="uV", sampling_rate=20_000 * quantities.Hz, name="raw"))
+    block.segments.append(segment)
+    with neo.io.NixIO(str(tmp_path / "x.nix"), "ow") as file:
+        file.write_block(block)
+    recording = open_recording(tmp_path / "x.nix")
+    assert recording.get_sampling_frequency() == 20_000 and describe(tmp_path / "x.nix").kind is KINDS[".nix"]
+    np.testing.assert_allclose(recording.get_traces(), codes)
+    np.testing.assert_array_equal(recording.get_channel_gains(), 1)
+    (tmp_path / "half.nix").write_bytes((tmp_path / "x.nix").read_bytes()[:50_000])  # half of it
+    with pytest.raises(InputError, match=r"^[^\n]+$"):
+        cut(open_recording(tmp_path / "half.nix"))
 
 
 def test_an_edf_file_of_pyedflib_becomes_the_windows_of_its_samples(tmp_path):

@@ -13,6 +13,7 @@ import spikeinterface.core as sc
 
 from meagan_lib.recordings.simulation import create_brw
 from tests.recordings.brw_writer import transform, write_events, write_wavelets
+from tests.recordings.neo_writers import write_abf, write_nex, write_plx, write_rhs
 
 
 def samples(n_frames: int, n_channels: int, seed: int = 0) -> np.ndarray:
@@ -306,6 +307,10 @@ def _zarr(folder: Path, codes: np.ndarray) -> Path:
     return _spikeinterface(folder, codes, "zarr")
 
 
+def _with(write: Callable[[Path, np.ndarray], Path], name: str) -> Callable[[Path, np.ndarray], Path]:
+    return lambda folder, codes: write(folder / name, codes)
+
+
 WHOLE: dict[str, tuple[Callable[[Path, np.ndarray], Path], float, float]] = {
     "brw3": (_brw3, 20_000, 8250 / 4096),
     "brw4": (_brw4, 20_000, 1),
@@ -318,6 +323,10 @@ WHOLE: dict[str, tuple[Callable[[Path, np.ndarray], Path], float, float]] = {
     "openephys": (_openephys, 30_000, 0.195),
     "spikeglx": (_spikeglx, 30_000, 0.6 / 512 / 500 * 1e6),
     ".rhd": (_intan, 20_000, 0.195),
+    ".rhs": (_with(write_rhs, "x.rhs"), 20_000, 0.195),
+    ".nex": (_with(write_nex, "x.nex"), 20_000, 0.5),
+    ".abf": (_with(write_abf, "x.abf"), 20_000, 0.05),
+    ".plx": (_with(write_plx, "x.plx"), 20_000, 5_000 / 32_768),
     ".ns5": (_blackrock, 30_000, 1),
     "binary": (_binary, 20_000, 1),
     "wav": (_wav, 20_000, 1),
