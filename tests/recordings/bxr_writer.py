@@ -24,9 +24,19 @@ def spikes(seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def write_3(path: Path, *, wells=("A1",), settings=True, toc=((100, 120_100),), offset=12, **changes) -> dict:
-    """Layout 3.x: the spikes in each of ``wells``, with ``changes`` of its datasets; None leaves one out."""
-    its = spikes()
+def write_3(
+    path: Path,
+    its=None,
+    channels=CHANNELS,
+    *,
+    wells=("A1",),
+    settings=True,
+    toc=((100, 120_100),),
+    offset=12,
+    **changes,
+) -> dict:
+    """Layout 3.x: ``its`` spikes in each of ``wells``, with ``changes`` of its datasets; None leaves one out."""
+    its = its or spikes()
     with h5py.File(path, "w") as file:
         if settings:
             file["ExperimentSettings"] = [json.dumps(HEADER)]
@@ -37,16 +47,16 @@ def write_3(path: Path, *, wells=("A1",), settings=True, toc=((100, 120_100),), 
         for well in wells:
             parts = {
                 "SpikeTimes": its["frame"],
-                "SpikeChIdxs": np.array(CHANNELS, np.int32)[its["place"]],
+                "SpikeChIdxs": np.array(channels, np.int32)[its["place"]],
                 "SpikeUnits": its["unit"].astype(np.int32),
                 "SpikeForms": its["waveforms"].ravel(),
-                "StoredChIdxs": np.array(CHANNELS, np.int32),
+                "StoredChIdxs": np.array(channels, np.int32),
             }
             for part, values in (parts | changes).items():
                 if values is not None:
                     file[f"Well_{well}/{part}"] = values
             if changes.get("SpikeForms", 0) is not None:
-                file[f"Well_{well}/SpikeForms"].attrs["Wavelength"] = np.int32(SAMPLES)
+                file[f"Well_{well}/SpikeForms"].attrs["Wavelength"] = np.int32(its["waveforms"].shape[1])
                 if offset is not None:
                     file[f"Well_{well}/SpikeForms"].attrs["WaveTimeOffset"] = np.int32(offset)
     return its
