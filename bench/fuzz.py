@@ -44,10 +44,11 @@ MEMORY = 4 * 2**30
 SECRET = b"nobody asked for this file"
 STATE, TABLE = ROOT / ".cache" / "fuzz.jsonl", ROOT / "bench" / "HARDENING.md"
 HEADING = "## Damaged and hostile files"
-NO_LENGTH = ("binary", "spikeinterface", ".plx")
-"""Kinds that state no length: a cut at a whole frame, or a whole block, cannot be seen."""
-CUT_BEHIND = {("csv", f"{n} spikes") for n in range(61)} | {("mat", "60 spikes")}
-"""What may be read of a cut file: whole lines; all spikes, where the cut is behind them, before another variable."""
+NO_LENGTH = ("binary", "spikeinterface")
+"""Kinds that state no length: a cut at a whole frame cannot be seen."""
+CUT_BEHIND = {("csv", f"{n} spikes") for n in range(61)} | {(".plx", f"{160 * n} frames") for n in range(16)}
+CUT_BEHIND |= {("mat", "60 spikes")}
+"""What may be read of a cut file: whole lines, or blocks; all spikes, where the cut is behind them."""
 BAD = ("error", "slow", "killed", "wrong success", "wrote")
 EXTREMES = (0, 1, -1, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, -(2**63))
 FLOATS = (0.0, -1.0, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"), 1e9)

@@ -25,7 +25,7 @@ AUXILIARY_CHANNEL = re.compile(r"(aux|adc|dac|ainp?|analog|ttl|sync|din|dout|vdd
 """Name of a channel that is no electrode, in a stream of electrodes."""
 ENDS_EARLY = re.compile(
     r"truncat|end.of.file|\beof\b|mmap length|not a multiple|requires a buffer|too small|cannot reshape|empty file"
-    r"|buffer size|out of bounds|a read error|\(Filesize\)",
+    r"|buffer size|larger dtype|out of bounds|a read error|\(Filesize\)",
     re.IGNORECASE,
 )
 """Words of a reader that met the end of the file where it expected samples."""
@@ -96,6 +96,8 @@ def _open_plexon(path: Path, stream: str | None) -> Opened:
     mine = reader.header["signal_channels"]["stream_id"] == streams[recording.stream_index]
     for channel in reader.header["signal_channels"]["id"][mine]:
         blocks = reader._data_blocks[5][int(channel)]
+        if (blocks["pos"] + blocks["size"] > path.stat().st_size).any():  # of such blocks neo gives zeros
+            raise InputError(f"{path.name} {CUT_SHORT}: its last block reaches beyond its end")
         end = np.zeros(1, blocks.dtype)  # without an empty block behind it neo (0.14) gives zeros for the last one
         end["pos"], end["cumsum"] = blocks["pos"][-1], blocks["cumsum"][-1] + blocks["size"][-1] // 2
         reader._data_blocks[5][int(channel)] = np.append(blocks, end)

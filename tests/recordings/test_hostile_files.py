@@ -148,6 +148,14 @@ def test_sections_of_an_abf_file_that_cannot_be_are_refused_and_not_read_for_eve
         open_recording(path)
 
 
+@pytest.mark.parametrize("missing", [2, 20, 100])
+def test_a_plexon_file_that_ends_within_a_block_is_refused_and_not_filled_with_zeros(tmp_path, missing):
+    path = write_whole(".plx", tmp_path, planted(2_560))
+    path.write_bytes(path.read_bytes()[:-missing])  # the last blocks are two of the LFP, 32 bytes each
+    with pytest.raises(InputError, match="cut short"):
+        open_recording(path)
+
+
 def test_a_scale_that_is_no_number_is_refused(tmp_path):
     path = write_whole(".zarr", tmp_path, planted(2_560))
     folder = zarr.open(str(path), mode="a")
