@@ -25,8 +25,8 @@ sys.path.insert(0, str(ROOT))
 from meagan_lib.workflow.execution import RESULTS, receipts  # noqa: E402
 
 HEADING, STATE = "## Killed runs", ROOT / ".cache" / "killed.json"
-LONGEST_S = 60.0
-"""A kill comes at most so long after a start: sooner than a smoke run ends, later than a job begins."""
+LONGEST = 2.0
+"""A kill comes at most so many times the longest notebook's seconds after a start: some end before, some do not."""
 
 
 def start(name: str, more: Sequence[str]) -> subprocess.Popen:
@@ -84,11 +84,12 @@ def main() -> None:
         finish(reference, more)
     if a.again:
         STATE.unlink(missing_ok=True)
+    longest_s = LONGEST * max(receipt["seconds"] for receipt in receipts(RESULTS / reference))
     done, finished = json.loads(STATE.read_text()) if STATE.is_file() else (0, 0)
     while done < a.kills:
         run, name = start(f"killed-{finished}", more), f"killed-{finished}"
         try:
-            run.wait(float(np.random.default_rng([a.seed, done, finished]).uniform(1.0, LONGEST_S)))
+            run.wait(float(np.random.default_rng([a.seed, done, finished]).uniform(1.0, longest_s)))
         except subprocess.TimeoutExpired:
             kill(run)
             done += 1

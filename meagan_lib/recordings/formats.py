@@ -92,12 +92,13 @@ def _open_plexon(path: Path, stream: str | None) -> Opened:
     """Open a ``.plx``; blocks that do not follow one another, which neo lays end to end, are stretches of time."""
     recording, files = open_neo(_Plexon, path, stream)
     reader = recording.neo_reader
+    ends = [b["pos"] + b["size"] for of in reader._data_blocks.values() for b in of.values()]
+    if np.concatenate(ends).max() > path.stat().st_size:  # of such a block neo gives zeros
+        raise InputError(f"{path.name} {CUT_SHORT}: its last block reaches beyond its end")
     streams = reader.header["signal_streams"]["id"]
     mine = reader.header["signal_channels"]["stream_id"] == streams[recording.stream_index]
     for channel in reader.header["signal_channels"]["id"][mine]:
         blocks = reader._data_blocks[5][int(channel)]
-        if (blocks["pos"] + blocks["size"] > path.stat().st_size).any():  # of such blocks neo gives zeros
-            raise InputError(f"{path.name} {CUT_SHORT}: its last block reaches beyond its end")
         end = np.zeros(1, blocks.dtype)  # without an empty block behind it neo (0.14) gives zeros for the last one
         end["pos"], end["cumsum"] = blocks["pos"][-1], blocks["cumsum"][-1] + blocks["size"][-1] // 2
         reader._data_blocks[5][int(channel)] = np.append(blocks, end)
