@@ -2,10 +2,12 @@
 
 A simulated recording is written as each kind of file, by the writers of the tests, and goes through notebook 1 with
 the parameters of a smoke run; spike times go through notebook 5. Three kinds go through a whole smoke run:
-events-based and wavelet-compressed BRW, and BXR as windows that were cut. ``--only`` names some kinds.
+events-based and wavelet-compressed BRW, and BXR as windows that were cut. Lines are kept, so that this script goes on
+where it was stopped; ``--again`` forgets them, ``--only`` prints those of some kinds.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ from meagan_lib.recordings.kinds import BY_HAND, KINDS  # noqa: E402
 from meagan_lib.recordings.simulation import simulate  # noqa: E402
 from meagan_lib.windows import DetectionConfig, SpikeWindows, WindowConfig, cut_windows  # noqa: E402
 from meagan_lib.workflow.execution import RESULTS, receipts  # noqa: E402
+from meagan_lib.workflow.files import write_json  # noqa: E402
 from tests.recordings.brw_writer import transform, write_events, write_wavelets  # noqa: E402
 from tests.recordings.bxr_writer import write_3  # noqa: E402
 from tests.recordings.writers import WHOLE, write_whole  # noqa: E402
@@ -42,6 +45,7 @@ NOISE, DEPTH = 5.0, 5
 """What the events-based file states of its noise, in steps, and by how many of these a sample is an event."""
 LEVEL, CHUNK = 2, 2000
 ROW = RATE // 2
+STATE, TABLE = ROOT / ".cache" / "kinds.json", BENCH / "KINDS.md"
 
 
 class Source:
@@ -187,12 +191,12 @@ def row(kind: str, label: str, what: str, result: tuple[int, float, str], made: 
     return f"| {label} | {written} | {what} | {made if code == 0 else said} | {seconds:.0f} | {code} |"
 
 
-def rows(only: list[str]) -> Iterator[str]:
-    """Yield a line for each kind."""
+def rows(only: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each kind with its line; that of ``ENTIRE[-1]`` where spike times are asked for, too."""
     with tempfile.TemporaryDirectory() as place:
         source = Source(Path(place))
         for kind in [k for k in (*WHOLE, *OWN) if k not in ENTIRE] + list(ENTIRE):
-            if only and kind not in only and not (kind == ENTIRE[-1] and set(only) & set(TRAINS)):
+            if kind not in only and not (kind == ENTIRE[-1] and set(only) & set(TRAINS)):
                 continue
             run, folder = f"kinds-{kind.strip('.')}", Path(place) / kind.strip(".")
             remove(run)
@@ -209,36 +213,40 @@ def rows(only: list[str]) -> Iterator[str]:
             if (RESULTS / run / "windows.h5").is_file():
                 made = f"{len(SpikeWindows.load(RESULTS / run / 'windows.h5'))} windows"
                 made += f", {len(receipts(RESULTS / run))} notebooks" if kind in ENTIRE else ""
-            yield row(kind, KINDS[kind].name, what, result, made)
+            yield kind, row(kind, KINDS[kind].name, what, result, made)
             if kind == ENTIRE[-1]:
                 yield from of_trains(Path(place), source, run, parameters[NETWORK], only)
             remove(run)
 
 
-def of_trains(place: Path, source: Source, run: str, parameters: dict, only: list[str]) -> Iterator[str]:
-    """Yield a line for each kind of spike times, read by notebook 5 in a run that has windows."""
+def of_trains(place: Path, source: Source, run: str, parameters: dict, only: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each kind with its line, of spike times, read by notebook 5 in a run that has windows."""
     for label, (kind, write_trains) in TRAINS.items():
-        if only and label not in only:
+        if label not in only:
             continue
         folder = place / label.replace(" ", "_")
         folder.mkdir()
         path = write_trains(folder, source)
         result = notebook(NETWORK, run, parameters | {"spikes": str(path)}, "network.json")
         name = KINDS[kind].name if label == kind else f"{KINDS[kind].name}: its spike times"
-        yield row(kind, name, "notebook 5", result, f"{len(read_spikes(path).frame)} spikes")
+        yield label, row(kind, name, "notebook 5", result, f"{len(read_spikes(path).frame)} spikes")
 
 
 def main() -> None:
     """Write the table, or print the lines of some kinds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], choices=[*WHOLE, *OWN, *TRAINS])
-    only = parser.parse_args().only
-    lines = []
-    for line in rows(only):
+    parser.add_argument("--again", action="store_true", help="forget what has run")
+    a = parser.parse_args()
+    kept = json.loads(STATE.read_text()) if STATE.is_file() and not (a.again or a.only) else {}
+    for kind, line in rows(a.only or [kind for kind in (*WHOLE, *OWN, *TRAINS) if kind not in kept]):
         print(line, flush=True)
-        lines.append(line)
-    if only:
+        kept[kind] = line
+        if not a.only:
+            write_json(STATE, kept)
+    if a.only:
         return
+    lines = [kept[kind] for kind in (*WHOLE, *(kind for kind in OWN if kind not in WHOLE), *TRAINS)]
     text = f"""# Every kind of file, run
 
 {machine()}. {CONFIG.duration_s:g} s of a simulated recording of {CONFIG.patch**2} electrodes (4 of them as SpikeGLX), \
@@ -250,7 +258,7 @@ of these files was written by an instrument: `data/README.md` says which kinds w
 |---|---|---|---|---|---|
 {chr(10).join(lines)}
 """
-    (BENCH / "KINDS.md").write_text(text)
+    TABLE.write_text(text)
 
 
 if __name__ == "__main__":
