@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from meagan_lib.workflow.execution import RESULTS, receipts  # noqa: E402
 
 HEADING, STATE = "## Killed runs", ROOT / ".cache" / "killed.json"
-LONGEST = 2.0
+LONGEST = 1.25
 """A kill comes at most so many times the longest notebook's seconds after a start: some end before, some do not."""
 
 
