@@ -139,7 +139,8 @@ def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[s
     with h5py.File(path, "w") as file:
         table = file.create_group("general/extracellular_ephys/electrodes")
         table.attrs["colnames"] = ["location"]
-        table["id"], table["location"] = np.arange(8), [b"slice"] * 8
+        most = max(8, *series.values())
+        table["id"], table["location"] = np.arange(most), [b"slice"] * most
         for i, (name, n) in enumerate(series.items()):
             group = file.create_group(name)
             group.attrs["neurodata_type"] = "ElectricalSeries"

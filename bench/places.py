@@ -1,0 +1,170 @@
+"""What commands say where they cannot write, and two runs at once: ``python bench/places.py FINISHED_RUN``.
+
+Full disks are small file systems in memory, read-only folders are mounted so, both within a mount namespace of the
+command alone, which takes the rights of root (or ``unshare -r``). Each command must end in one sentence and another
+exit code than 0, leave nothing half written, and end well when it is called again where there is room.
+``bench/HARDENING.md`` has what they said.
+"""
+
+import argparse
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from fuzz import write_section
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from meagan_lib.parameters import PARAMS, of_preset  # noqa: E402
+from meagan_lib.workflow.execution import RESULTS  # noqa: E402
+
+HEADING = "## Full disks, read-only folders, two runs at once"
+PRESET = "places"
+"""A preset of notebook 1 alone, with the parameters of a smoke run, that is there while this runs."""
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Case:
+    """A ``command`` of meagan, and what is wrong with ``place``: ``"ro"``, a size such as ``"64k"``, ``"nobody"``.
+
+    ``made`` is what it writes when it ends well; ``label`` says what is tried.
+    """
+
+    label: str
+    command: str
+    place: Path
+    wrong: str
+    made: Path
+
+
+def run_in(case: Case | None, command: str) -> subprocess.CompletedProcess:
+    """Run a command of meagan, in a namespace of its own where something is wrong."""
+    words = [sys.executable, "-W", "ignore", "-m", "meagan_lib.cli", *shlex.split(command)]
+    if case is not None:
+        place = shlex.quote(str(case.place))
+        mounted = {"ro": f"mount --bind {place} {place} && mount -o remount,ro,bind {place}", "nobody": "true"}.get(
+            case.wrong, f"mount -t tmpfs -o size={case.wrong} tmpfs {place}"
+        )
+        as_whom = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups " if case.wrong == "nobody" else ""
+        after = f"; code=$?; find {place} -name '.*.part*' | sed 's/^/HALF /' >&2; exit $code"
+        words = ["unshare", "-m", "sh", "-c", f"{mounted} && {as_whom}{shlex.join(words)}{after}"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+
+
+def cases(finished: str, place: Path) -> Iterator[Case]:
+    """List what is tried; ``place`` is a folder for what is written elsewhere than in the checkout."""
+    run, results, figures = f"run {PRESET} --name {PRESET} --cores 1", RESULTS / PRESET, ROOT / "figures" / PRESET
+    windows = results / "windows.h5"
+    for size in ("16k", "1m", "4m"):
+        yield Case(f"a run; results on a disk of {size}B", run, results, size, windows)
+    for size in ("16k", "1m"):
+        yield Case(f"a run; figures on a disk of {size}B", run, figures, size, windows)
+    for folder in (results, figures, ROOT):
+        what = "the whole checkout" if folder == ROOT else f"its {folder.parent.name}"
+        yield Case(f"a run; {what} read-only", run, folder, "ro", windows)
+    yield Case("a run in a checkout of another user", run, ROOT, "nobody", windows)
+    outs = {
+        "latex": f"export {finished} --to latex --out {place}/out/latex",
+        "onnx": f"export {finished} --to onnx --out {place}/out/onnx",
+        "dataset": f"export {finished} --to dataset --out {place}/out/dataset",
+        "nwb": f"export {finished} --to nwb --out {place}/out/nwb",
+        "a bundle": f"bundle {finished} --out {place}/out/x.meagan",
+        "a hybrid": f"hybrid simulated --units 4 --out {place}/out/x.brw",
+        "a look": f"look simulated --picture {place}/out/x.png",
+    }
+    for what, command in outs.items():
+        for wrong in ("64k", "ro"):
+            how = "read-only" if wrong == "ro" else f"on a disk of {wrong}B"
+            yield Case(f"{what}; its folder {how}", command, place / "out", wrong, Path(shlex.split(command)[-1]))
+
+
+def attempt(case: Case) -> str:
+    """Try a case, and again where nothing is wrong; return a line of the table."""
+    case.place.mkdir(parents=True, exist_ok=True)
+    done = run_in(case, case.command)
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    half = [line for line in said if line.startswith("HALF ")]
+    last = next((line for line in reversed(said) if not line.startswith("HALF ")), "")
+    left = "half written: " + ", ".join(half) if half else "nothing half written"
+    if "Traceback" in done.stderr + done.stdout:
+        left = f"a traceback, {left}"
+    again = run_in(None, case.command)
+    well = again.returncode == 0 and case.made.exists()
+    words = last.removeprefix("meagan: ").replace(str(ROOT), "…").replace(str(case.place), "…/out").replace("|", "\\|")
+    return f"| {case.label} | {done.returncode} | {words} | {left} | {'ends well' if well else again.stderr[-300:]} |"
+
+
+def digests(run: str) -> dict[str, str]:
+    """Return the SHA-256 of the windows of a run."""
+    path = RESULTS / run / "windows.h5"
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "none"}
+
+
+def at_once(names: Sequence[str]) -> str:
+    """Start a run for each name, two seconds apart; return what came of them."""
+    words = [sys.executable, "-W", "ignore", "-m", "meagan_lib.cli", "run", PRESET, "--cores", "1", "--name"]
+    started = []
+    for name in names:
+        started.append(
+            subprocess.Popen([*words, name], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        time.sleep(2)
+    ended = [(run.communicate(), run.returncode) for run in started]
+    waited = any("is already going" in out for (out, _), _ in ended)
+    same = len({tuple(digests(name).items()) for name in names}) == 1
+    label = "of one name" if len(set(names)) == 1 else "of two names"
+    said = "the second says that it waits for the first, and does" if waited else "neither waits"
+    codes = ", ".join(str(code) for _, code in ended)
+    return f"| two runs {label} at once | {codes} | {said} | {'the same windows' if same else 'other windows'} | |"
+
+
+def remove(names: Sequence[str]) -> None:
+    """Remove the runs of this bench."""
+    for name in names:
+        for place in (RESULTS / name, ROOT / "figures" / name):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def main() -> None:
+    """Try all, and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("finished", help="a finished smoke run, which is exported")
+    parser.add_argument("--only", default="", help="words of the cases that are tried, which are printed alone")
+    a = parser.parse_args()
+    own, lines = (PRESET, f"{PRESET}_2"), []
+    (PARAMS / f"{PRESET}.yaml").write_text(yaml.safe_dump({"01_preprocessing": of_preset("smoke")["01_preprocessing"]}))
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            os.chmod(place, 0o777)
+            for case in cases(a.finished, Path(place)):
+                if a.only in case.label:
+                    remove(own)
+                    shutil.rmtree(Path(place) / "out", ignore_errors=True)
+                    lines.append(attempt(case))
+                    print(lines[-1], flush=True)
+            for names in ((own[0], own[0]), own):
+                if a.only in "two runs at once":
+                    remove(own)
+                    lines.append(at_once(names))
+                    print(lines[-1], flush=True)
+    finally:
+        (PARAMS / f"{PRESET}.yaml").unlink()
+        remove(own)
+    if not a.only:
+        head = "| what | exit code | what it says | what it leaves | called again with room |\n|---|---|---|---|---|\n"
+        write_section(HEADING, head + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
