@@ -195,7 +195,7 @@ def rows(only: list[str]) -> Iterator[tuple[str, str]]:
     """Yield each kind with its line; that of ``ENTIRE[-1]`` where spike times are asked for, too."""
     with tempfile.TemporaryDirectory() as place:
         source = Source(Path(place))
-        for kind in [k for k in (*WHOLE, *OWN) if k not in ENTIRE] + list(ENTIRE):
+        for kind in (*ENTIRE, *(k for k in (*WHOLE, *OWN) if k not in ENTIRE)):
             if kind not in only and not (kind == ENTIRE[-1] and set(only) & set(TRAINS)):
                 continue
             run, folder = f"kinds-{kind.strip('.')}", Path(place) / kind.strip(".")
@@ -203,11 +203,11 @@ def rows(only: list[str]) -> Iterator[tuple[str, str]]:
             folder.mkdir(exist_ok=True)
             path = write(kind, folder, source)
             parameters = resolve("smoke", [str(path)], [])
-            check(run, parameters)
             if kind in ENTIRE:
                 words = ["run", "smoke", "--recording", str(path), "--name", run, "--cores", "1"]
                 result, what = command(run, "meagan_lib.cli", *words), "a whole smoke run"
             else:
+                check(run, parameters)
                 result, what = notebook(FIRST, run, parameters[FIRST], "windows.h5"), "notebook 1"
             made = ""
             if (RESULTS / run / "windows.h5").is_file():

@@ -155,20 +155,21 @@ def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[s
 
 
 def write_maxtwo(
-    path: Path, wells: dict[str, list[str]], *, filters: dict | None = None, n_frames: int = 60
+    path: Path, wells: dict[str, list[str]], *, filters: dict | None = None, n_frames: int = 60, n_channels: int = 2
 ) -> dict[str, np.ndarray]:
-    """MaxWell's format since 2017, with the recordings of each well."""
+    """MaxWell's format since 2017, with the recordings of each well, which have one channel more than those before."""
     written = {}
     with h5py.File(path, "w") as file:
         file["version"] = [b"20190530"]
         for i, (well, parts) in enumerate(wells.items()):
-            mapping = np.zeros(i + 2, [("channel", "i4"), ("electrode", "i4"), ("x", "f8"), ("y", "f8")])
-            mapping["channel"], mapping["x"], mapping["y"] = 7 * np.arange(i + 2), 17.5 * np.arange(i + 2), 35.0
+            n = i + n_channels
+            mapping = np.zeros(n, [("channel", "i4"), ("electrode", "i4"), ("x", "f8"), ("y", "f8")])
+            mapping["channel"], mapping["x"], mapping["y"] = 7 * np.arange(n), 17.5 * np.arange(n), 35.0
             for part in parts:
                 group = file.create_group(f"wells/{well}/{part}")
                 group["settings/sampling"], group["settings/lsb"] = [20_000.0], [6.29e-6]
                 group["settings/mapping"] = mapping
-                written[f"{well}/{part}"] = samples(n_frames, i + 2, len(written)).astype(np.uint16)
+                written[f"{well}/{part}"] = samples(n_frames, n, len(written)).astype(np.uint16)
                 group.create_dataset("groups/routed/raw", data=written[f"{well}/{part}"].T, **filters or {})
     return written
 
@@ -248,7 +249,7 @@ def _maxone(folder: Path, codes: np.ndarray) -> Path:
 
 def _maxtwo(folder: Path, codes: np.ndarray) -> Path:
     with patch(f"{__name__}.samples", lambda *_: codes + 512):
-        write_maxtwo(folder / "x.h5", {"well000": ["rec0000"]}, n_frames=len(codes))
+        write_maxtwo(folder / "x.h5", {"well000": ["rec0000"]}, n_frames=len(codes), n_channels=codes.shape[1])
     return folder / "x.h5"
 
 
