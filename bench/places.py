@@ -3,11 +3,12 @@
 Full disks are small file systems in memory, read-only folders are mounted so, both within a mount namespace of the
 command alone, which takes the rights of root (or ``unshare -r``). Each command must end in one sentence and another
 exit code than 0, leave nothing half written, and end well when it is called again where there is room.
-``bench/HARDENING.md`` has what they said.
+``bench/HARDENING.md`` has what they said. Lines are kept, so that this script goes on where it was stopped.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -27,8 +29,10 @@ sys.path.insert(0, str(ROOT))
 
 from meagan_lib.parameters import PARAMS, of_preset  # noqa: E402
 from meagan_lib.workflow.execution import RESULTS  # noqa: E402
+from meagan_lib.workflow.files import write_json  # noqa: E402
 
 HEADING = "## Full disks, read-only folders, two runs at once"
+STATE = ROOT / ".cache" / "places.json"
 PRESET = "places"
 """A preset of notebook 1 alone, with the parameters of a smoke run, that is there while this runs."""
 NOBODY = 65534
@@ -66,10 +70,8 @@ def cases(finished: str, place: Path) -> Iterator[Case]:
     """List what is tried; ``place`` is a folder for what is written elsewhere than in the checkout."""
     run, results, figures = f"run {PRESET} --name {PRESET} --cores 1", RESULTS / PRESET, ROOT / "figures" / PRESET
     windows = results / "windows.h5"
-    for size in ("16k", "1m", "4m"):
-        yield Case(f"a run; results on a disk of {size}B", run, results, size, windows)
-    for size in ("16k", "1m"):
-        yield Case(f"a run; figures on a disk of {size}B", run, figures, size, windows)
+    for folder, size in ((results, "16k"), (results, "1m"), (figures, "1m")):
+        yield Case(f"a run; its {folder.parent.name} on a disk of {size}B", run, folder, size, windows)
     for folder in (results, figures, ROOT):
         what = "the whole checkout" if folder == ROOT else f"its {folder.parent.name}"
         yield Case(f"a run; {what} read-only", run, folder, "ro", windows)
@@ -90,7 +92,7 @@ def cases(finished: str, place: Path) -> Iterator[Case]:
 
 
 def attempt(case: Case) -> str:
-    """Try a case, and again where nothing is wrong; return a line of the table."""
+    """Try a case, and again where nothing is wrong; return the cells of its line."""
     case.place.mkdir(parents=True, exist_ok=True)
     done = run_in(case, case.command)
     said = [line for line in done.stderr.splitlines() if line.strip()]
@@ -102,7 +104,7 @@ def attempt(case: Case) -> str:
     again = run_in(None, case.command)
     well = again.returncode == 0 and case.made.exists()
     words = last.removeprefix("meagan: ").replace(str(ROOT), "…").replace(str(case.place), "…/out").replace("|", "\\|")
-    return f"| {case.label} | {done.returncode} | {words} | {left} | {'ends well' if well else again.stderr[-300:]} |"
+    return f"{done.returncode} | {words} | {left} | {'ends well' if well else again.stderr[-300:]}"
 
 
 def digests(run: str) -> dict[str, str]:
@@ -112,7 +114,7 @@ def digests(run: str) -> dict[str, str]:
 
 
 def at_once(names: Sequence[str]) -> str:
-    """Start a run for each name, two seconds apart; return what came of them."""
+    """Start a run for each name, two seconds apart; return the cells of the line."""
     words = [sys.executable, "-W", "ignore", "-m", "meagan_lib.cli", "run", PRESET, "--cores", "1", "--name"]
     started = []
     for name in names:
@@ -123,10 +125,9 @@ def at_once(names: Sequence[str]) -> str:
     ended = [(run.communicate(), run.returncode) for run in started]
     waited = any("is already going" in out for (out, _), _ in ended)
     same = len({tuple(digests(name).items()) for name in names}) == 1
-    label = "of one name" if len(set(names)) == 1 else "of two names"
     said = "the second says that it waits for the first, and does" if waited else "neither waits"
     codes = ", ".join(str(code) for _, code in ended)
-    return f"| two runs {label} at once | {codes} | {said} | {'the same windows' if same else 'other windows'} | |"
+    return f"{codes} | {said} | {'the same windows' if same else 'other windows'} | "
 
 
 def remove(names: Sequence[str]) -> None:
@@ -140,30 +141,33 @@ def main() -> None:
     """Try all, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("finished", help="a finished smoke run, which is exported")
+    parser.add_argument("--again", action="store_true", help="forget what was tried")
     parser.add_argument("--only", default="", help="words of the cases that are tried, which are printed alone")
     a = parser.parse_args()
-    own, lines = (PRESET, f"{PRESET}_2"), []
+    own, kept = (PRESET, f"{PRESET}_2"), json.loads(STATE.read_text()) if STATE.is_file() and not a.again else {}
     (PARAMS / f"{PRESET}.yaml").write_text(yaml.safe_dump({"01_preprocessing": of_preset("smoke")["01_preprocessing"]}))
     try:
         with tempfile.TemporaryDirectory() as place:
             os.chmod(place, 0o777)
-            for case in cases(a.finished, Path(place)):
-                if a.only in case.label:
+            todo = {case.label: partial(attempt, case) for case in cases(a.finished, Path(place))}
+            todo |= {
+                f"two runs of {'one name' if len(set(n)) == 1 else 'two names'} at once": partial(at_once, n)
+                for n in ((PRESET, PRESET), own)
+            }
+            for label, work in todo.items():
+                if a.only in label and (a.only or label not in kept):
                     remove(own)
                     shutil.rmtree(Path(place) / "out", ignore_errors=True)
-                    lines.append(attempt(case))
-                    print(lines[-1], flush=True)
-            for names in ((own[0], own[0]), own):
-                if a.only in "two runs at once":
-                    remove(own)
-                    lines.append(at_once(names))
-                    print(lines[-1], flush=True)
+                    kept[label] = f"| {label} | {work()} |"
+                    print(kept[label], flush=True)
+                    if not a.only:
+                        write_json(STATE, kept)
     finally:
         (PARAMS / f"{PRESET}.yaml").unlink()
         remove(own)
     if not a.only:
         head = "| what | exit code | what it says | what it leaves | called again with room |\n|---|---|---|---|---|\n"
-        write_section(HEADING, head + "\n".join(lines) + "\n")
+        write_section(HEADING, head + "\n".join(kept[label] for label in todo) + "\n")
 
 
 if __name__ == "__main__":
