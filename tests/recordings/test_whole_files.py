@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 from datetime import UTC, datetime
 
 import neo
@@ -76,6 +77,16 @@ def test_a_gap_that_neo_lays_end_to_end_parts_two_stretches_of_time(tmp_path, wr
     assert [recording.get_start_time(i) for i in (0, 1)] == [0, pytest.approx(3_900 / 20_000)]
     np.testing.assert_array_equal(recording.get_traces(0), codes[:3_200])
     np.testing.assert_array_equal(recording.get_traces(1), codes[3_200:])
+
+
+def test_continuous_variables_of_another_rate_are_a_stream_of_their_own(tmp_path):
+    path = write_nex(tmp_path / "x.nex", planted(1_000))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<d", content, 544 + 208 + 112, 1_000.0)  # the rate of the second channel
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="pick one of 'continuous, 20000 Hz', 'continuous, 1000 Hz'"):
+        open_recording(path)
+    np.testing.assert_array_equal(open_recording(path, stream="1000 Hz").get_traces(), planted(1_000)[:, 1:])
 
 
 def test_the_sweeps_of_an_abf_file_are_stretches_of_time_of_its_volts(tmp_path):
