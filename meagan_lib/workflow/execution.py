@@ -19,7 +19,7 @@ import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
-from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
+from meagan_lib.workflow.files import DISK_FULL, FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
 from meagan_lib.workflow.machine import place_of_its_own
 from meagan_lib.workflow.sections import needs, remove_left_out
@@ -206,7 +206,7 @@ def _sentence(error: Exception, failed: Path) -> str:
     name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
     if name == "InputError":
         return value
-    if name == "OSError" and "No space left" in value:
+    if name == "OSError" and any(os.strerror(number) in value for number in FULL):
         return DISK_FULL
     if name == "DeadKernelError":
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"

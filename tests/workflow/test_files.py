@@ -21,12 +21,13 @@ def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
     assert sha256(path) == before and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_told_and_leaves_the_earlier_file(tmp_path):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_or_quota_is_told_and_leaves_the_earlier_file(tmp_path, number):
     path = tmp_path / "windows.h5"
     path.write_text("earlier")
     with pytest.raises(InputError, match="the disk is full.*free some space"), atomic(path) as temporary:
         temporary.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise RuntimeError(f"a library: {os.strerror(number)}") from OSError(number, os.strerror(number))
     assert path.read_text() == "earlier" and list(tmp_path.iterdir()) == [path]
 
 

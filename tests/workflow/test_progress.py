@@ -1,5 +1,6 @@
 """What a run shows of itself: which job, which stage, how far, how long still; it is quiet where nobody looks."""
 
+import errno
 import io
 import json
 import os
@@ -266,7 +267,12 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
 
 @pytest.mark.parametrize(
     "error, words",
-    [(PermissionError(13, "denied", "results/x"), "no right to use results/x"), (OSError(28, "full"), "disk is full")],
+    [
+        (PermissionError(errno.EACCES, "denied", "results/x"), "no right to use results/x"),
+        (OSError(errno.EROFS, "read-only", "results/x"), "results/x is on a disk that can only be read"),
+        (OSError(errno.ENOSPC, "full"), "disk is full"),
+        (OSError(errno.EDQUOT, "over quota"), "disk is full"),
+    ],
 )
 def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, capsys, error, words):
     def refused(**_):
