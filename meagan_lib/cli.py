@@ -3,7 +3,6 @@
 Long because each command states its options and what they mean, and does nothing else.
 """
 
-import errno
 import re
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_prese
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
-from meagan_lib.workflow.files import DISK_FULL, FULL, read_json
+from meagan_lib.workflow.files import read_json, refusal
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
 if TYPE_CHECKING:
@@ -486,14 +485,8 @@ def main() -> None:
     except InputError as error:
         words = str(error)
     except OSError as error:
-        place, elsewhere = error.filename or "a file of the run", "or work in a folder of your own"
-        if error.errno in FULL:
-            words = DISK_FULL
-        elif error.errno == errno.EROFS:
-            words = f"{place} is on a disk that can only be read: make it writable, {elsewhere}"
-        elif error.errno in (errno.EACCES, errno.EPERM):
-            words = f"no right to use {place}: change its permissions, {elsewhere}"
-        else:
+        words = refusal(error)
+        if not words:
             raise
     print(f"meagan: {printable(words)}", file=sys.stderr)
     sys.exit(1)

@@ -25,6 +25,18 @@ def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
     return stated or shutil.disk_usage(folder).free < 2**16
 
 
+def refusal(error: OSError) -> str:
+    """Say in a sentence why the system let nothing be written; "" for any other error."""
+    place, elsewhere = error.filename or "a file of the run", "or work in a folder of your own"
+    if error.errno in FULL:
+        return DISK_FULL
+    if error.errno == errno.EROFS:
+        return f"{place} is on a disk that can only be read: make it writable, {elsewhere}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no right to use {place}: change its permissions, {elsewhere}"
+    return ""
+
+
 def require_room(path: Path, size: int) -> None:
     """Refuse to write ``size`` bytes more at ``path`` where there is no room: HDF5 crashes on a full disk."""
     folder = next(folder for folder in path.absolute().parents if folder.is_dir())

@@ -283,3 +283,22 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, ca
         cli.main()
     told = capsys.readouterr().err
     assert end.value.code == 1 and words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("PermissionError", "[Errno 13] Permission denied: 'a.h5'", "no right to use a.h5"),
+        ("OSError", "[Errno 30] Read-only file system: 'a.h5'", "a.h5 is on a disk that can only be read"),
+        (
+            "OSError",
+            "Unable to open file (unable to open: name = 'a.h5', errno = 30, error message = '…')",
+            "a.h5 is on",
+        ),
+        ("OSError", "[Errno 122] Disk quota exceeded", "the disk is full"),
+        ("OSError", "[Errno 5] Input/output error", "OSError: [Errno 5]"),
+    ],
+)
+def test_a_notebook_that_cannot_write_is_told_in_the_same_words(name, value, words):
+    error = SimpleNamespace(ename=name, evalue=value)
+    assert execution._sentence(error, execution.RESULTS / "x.failed.ipynb").startswith(words)
