@@ -236,17 +236,20 @@ def main() -> None:
     """Write the table, or print the lines of some kinds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], choices=[*WHOLE, *OWN, *TRAINS])
+    parser.add_argument("--table", action="store_true", help="run nothing more, and write what has run")
     parser.add_argument("--again", action="store_true", help="forget what has run")
     a = parser.parse_args()
     kept = json.loads(STATE.read_text()) if STATE.is_file() and not (a.again or a.only) else {}
-    for kind, line in rows(a.only or [kind for kind in (*WHOLE, *OWN, *TRAINS) if kind not in kept]):
+    todo = a.only or [kind for kind in (*WHOLE, *OWN, *TRAINS) if kind not in kept]
+    for kind, line in rows(todo) if not a.table else ():
         print(line, flush=True)
         kept[kind] = line
         if not a.only:
             write_json(STATE, kept)
     if a.only:
         return
-    lines = [kept[kind] for kind in (*WHOLE, *(kind for kind in OWN if kind not in WHOLE), *TRAINS)]
+    kinds = (*WHOLE, *(kind for kind in OWN if kind not in WHOLE), *TRAINS)
+    lines = [kept[kind] for kind in kinds if kind in kept]
     text = f"""# Every kind of file, run
 
 {machine()}. {CONFIG.duration_s:g} s of a simulated recording of {CONFIG.patch**2} electrodes (4 of them as SpikeGLX), \

@@ -149,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("finished", help="a finished smoke run, which is exported")
     parser.add_argument("--again", action="store_true", help="forget what was tried")
+    parser.add_argument("--table", action="store_true", help="try nothing more, and write what was tried")
     parser.add_argument("--only", default="", help="words of the cases that are tried, which are printed alone")
     a = parser.parse_args()
     own, kept = (PRESET, f"{PRESET}_2"), json.loads(STATE.read_text()) if STATE.is_file() and not a.again else {}
@@ -162,7 +163,7 @@ def main() -> None:
                 for n in ((PRESET, PRESET), own)
             }
             for label, work in todo.items():
-                if a.only in label and (a.only or label not in kept):
+                if not a.table and a.only in label and (a.only or label not in kept):
                     remove(own)
                     shutil.rmtree(Path(place) / "out", ignore_errors=True)
                     kept[label] = f"| {label} | {work()} |"
@@ -174,7 +175,7 @@ def main() -> None:
         remove(own)
     if not a.only:
         head = "| what | exit code | what it says | what it leaves | called again with room |\n|---|---|---|---|---|\n"
-        write_section(HEADING, head + "\n".join(kept[label] for label in todo) + "\n")
+        write_section(HEADING, head + "\n".join(kept[label] for label in todo if label in kept) + "\n")
 
 
 if __name__ == "__main__":

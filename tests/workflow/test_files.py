@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from meagan_lib import InputError
+from meagan_lib import InputError, place_of_caches
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
 
@@ -41,3 +41,10 @@ def test_weights_are_as_readable_as_the_umask_lets_any_file_be(tmp_path, umask):
     finally:
         os.umask(before)
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o666 & ~umask}
+
+
+def test_where_the_checkout_can_only_be_read_caches_lie_elsewhere(tmp_path, monkeypatch):
+    assert place_of_caches(tmp_path / ".cache") == tmp_path / ".cache"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    elsewhere = place_of_caches(tmp_path / ".cache")
+    assert elsewhere.is_dir() and tmp_path not in elsewhere.parents
