@@ -187,7 +187,7 @@ def remove(run: str) -> None:
 def row(kind: str, label: str, what: str, result: tuple[int, float, str], made: str) -> str:
     """Return a line of the table."""
     code, seconds, said = result
-    written = KINDS[kind].written.replace(BY_HAND, "by hand")
+    written = KINDS[kind].written.replace(BY_HAND, "by hand").partition(", and")[0]
     return f"| {label} | {written} | {what} | {made if code == 0 else said} | {seconds:.0f} | {code} |"
 
 
@@ -249,7 +249,9 @@ def main() -> None:
     if a.only:
         return
     kinds = (*WHOLE, *(kind for kind in OWN if kind not in WHOLE), *TRAINS)
-    lines = [kept[kind] for kind in kinds if kind in kept]
+    lines, lack = [kept[kind] for kind in kinds if kind in kept], [kind for kind in kinds if kind not in kept]
+    if lack:
+        lines.append(f"\nNot run yet: {', '.join(lack)}.")
     text = f"""# Every kind of file, run
 
 {machine()}. {CONFIG.duration_s:g} s of a simulated recording of {CONFIG.patch**2} electrodes (4 of them as SpikeGLX), \
