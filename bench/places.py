@@ -27,6 +27,7 @@ from fuzz import write_section
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from meagan_lib import caches  # noqa: E402
 from meagan_lib.parameters import PARAMS, of_preset  # noqa: E402
 from meagan_lib.workflow.execution import RESULTS  # noqa: E402
 from meagan_lib.workflow.files import write_json  # noqa: E402
@@ -69,7 +70,8 @@ def run_in(case: Case | None, command: str) -> subprocess.CompletedProcess:
             "-c",
             f"{mounted} && {as_whom}{shlex.join(words)}{after}",
         ]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    clean = {name: value for name, value in os.environ.items() if name not in caches(ROOT)}  # those of this process
+    return subprocess.run(words, cwd=ROOT, env=clean, capture_output=True, text=True)
 
 
 def cases(finished: str, place: Path) -> Iterator[Case]:
