@@ -45,6 +45,8 @@ bench: $(READY)
 	@PYTHONPATH=. $(VENV)/bin/python bench/playground.py
 	@$(VENV)/bin/python bench/fuzz.py 5000
 	@$(VENV)/bin/python bench/killed.py 50
+	@$(VENV)/bin/python bench/places.py unkilled
+	@$(VENV)/bin/python bench/kinds.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

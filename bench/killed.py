@@ -1,10 +1,12 @@
 """Kill a smoke run at random moments, go on each time, and compare its bits: ``python bench/killed.py 50``.
 
 Every process of the run gets SIGKILL, which nothing can answer. The run that goes on after the last kill must end, and
-its products must be those of a run that nobody killed. ``bench/HARDENING.md`` gets the count.
+its products must be those of a run that nobody killed. The count of kills is kept, so that this script goes on where it
+was stopped, by its own end included. ``bench/HARDENING.md`` gets the count.
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -22,9 +24,9 @@ sys.path.insert(0, str(ROOT))
 
 from meagan_lib.workflow.execution import RESULTS, receipts  # noqa: E402
 
-HEADING = "## Killed runs"
-LONGEST_S = 60.0
-"""A kill comes at most so long after a start: sooner than a smoke run ends, later than a job begins."""
+HEADING, STATE = "## Killed runs", ROOT / ".cache" / "killed.json"
+LONGEST = 1.25
+"""A kill comes at most so many times the longest notebook's seconds after a start: some end before, some do not."""
 
 
 def start(name: str, more: Sequence[str]) -> subprocess.Popen:
@@ -72,24 +74,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kills", type=int, nargs="?", default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="forget the kills that were counted")
     parser.add_argument("--reference", default="", help="a finished smoke run of the same parameters")
     parser.add_argument("--recording", default="simulated")
     a = parser.parse_args()
     more = ["--recording", a.recording] if a.recording != "simulated" else []
-    rng, reference = np.random.default_rng(a.seed), a.reference or "unkilled"
+    reference = a.reference or "unkilled"
     if not a.reference:
         finish(reference, more)
-    done, finished = 0, 0
+    if a.again:
+        STATE.unlink(missing_ok=True)
+    longest_s = LONGEST * max(receipt["seconds"] for receipt in receipts(RESULTS / reference))
+    done, finished = json.loads(STATE.read_text()) if STATE.is_file() else (0, 0)
     while done < a.kills:
         run, name = start(f"killed-{finished}", more), f"killed-{finished}"
         try:
-            run.wait(float(rng.uniform(1.0, LONGEST_S)))
+            run.wait(float(np.random.default_rng([a.seed, done, finished]).uniform(1.0, longest_s)))
         except subprocess.TimeoutExpired:
             kill(run)
             done += 1
             print(f"kill {done} of {name}, {len(receipts(RESULTS / name))} notebooks done", flush=True)
-            continue
-        finished += 1  # it ended before it could be killed: the next one begins anew
+        else:
+            finished += 1  # it ended before it could be killed: the next one begins anew
+        STATE.parent.mkdir(exist_ok=True)
+        STATE.write_text(json.dumps([done, finished]))
     for number in range(finished + 1):
         name = f"killed-{number}"
         finish(name, more)

@@ -1,7 +1,10 @@
 """The thin library behind the notebooks of MEAGAN."""
 
+import atexit
 import difflib
 import os
+import shutil
+import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,14 +30,24 @@ def caches(folder: Path) -> dict[str, str]:
     return {variable: str(folder / place) for variable, place in places.items()}
 
 
+def place_of_caches(own: Path = ROOT / ".cache") -> Path:
+    """Return the folder of the checkout where caches lie; where that can only be read, one until this process ends."""
+    if os.access(own if own.is_dir() else own.parent, os.W_OK):
+        return own
+    folder = tempfile.mkdtemp(prefix="meagan-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 # In the checkout: a home may be missing, read-only or full, and what it holds, such as a matplotlibrc or another kernel
 # called python3, must not change a run. A library that was installed without its checkout runs no notebook.
-for _variable, _folder in caches(ROOT / ".cache").items() if (ROOT / "notebooks").is_dir() else ():
-    os.environ.setdefault(_variable, _folder)
+if (ROOT / "notebooks").is_dir() and not caches(ROOT).keys() <= os.environ.keys():  # jobs have those of their command
+    for _variable, _folder in caches(place_of_caches()).items():
+        os.environ.setdefault(_variable, _folder)
 # A user who is a number alone, as in containers, has neither a name nor a home, and libraries stop for want of them.
 os.environ.setdefault("USERNAME", "meagan")  # getpass looks here last
 if os.path.expanduser("~") == "~":
-    os.environ["HOME"] = str(ROOT / ".cache")
+    os.environ["HOME"] = os.environ.get("XDG_CACHE_HOME", str(ROOT / ".cache"))
 
 
 class InputError(ValueError):

@@ -3,7 +3,6 @@
 Long because each command states its options and what they mean, and does nothing else.
 """
 
-import errno
 import pkgutil
 import re
 import sys
@@ -20,7 +19,7 @@ from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_prese
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
-from meagan_lib.workflow.files import DISK_FULL, read_json
+from meagan_lib.workflow.files import read_json, refusal
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
 if TYPE_CHECKING:
@@ -503,11 +502,9 @@ def main() -> None:
     except InputError as error:
         words = str(error)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
+        words = refusal(error)
+        if not words:
             raise
-        place = error.filename or "a file of the run"
-        refused = f"no right to use {place}: change its permissions, or work in a folder of your own"
-        words = DISK_FULL if error.errno == errno.ENOSPC else refused
     print(f"meagan: {printable(words)}", file=sys.stderr)
     sys.exit(1)
 

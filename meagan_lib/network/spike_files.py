@@ -6,17 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
-import scipy.io
 
 from meagan_lib import ROOT, InputError
+from meagan_lib.network.matlab import read_matlab
 from meagan_lib.network.spike_trains import SpikeTrains
 from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
-from meagan_lib.recordings.formats import refuse_choice
 from meagan_lib.recordings.hdf5 import first_line, open_hdf5
+from meagan_lib.recordings.streams import refuse_choice
 
 MOST_FRAMES = 2.0**53
 """Beyond, a time is no whole number of frames any more."""
@@ -183,30 +182,8 @@ def _read_nwb(path: Path) -> SpikeTrains:
         return _in_seconds(path.name, time_s, place.ravel()[unit], range(len(known)), positions_um=positions)
 
 
-def _matlab(path: Path) -> dict[str, np.ndarray | list[np.ndarray]]:
-    """Read a MATLAB file of any version: name → array as MATLAB has it, or, of a cell array, list of these.
-
-    Of a sparse matrix of version 7.3 only the number of rows is read.
-    """
-    if not h5py.is_hdf5(path):
-        found = {name: value for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
-        return {name: list(value.ravel("F")) if value.dtype == object else value for name, value in found.items()}
-
-    def read(stored: h5py.Dataset | h5py.Group) -> np.ndarray | list[np.ndarray]:
-        if isinstance(stored, h5py.Group):
-            return np.zeros((int(stored.attrs.get("MATLAB_sparse", 0)), 0))
-        if h5py.check_ref_dtype(stored.dtype):
-            return [read(file[cell]) for cell in stored[()].ravel()]
-        if stored.attrs.get("MATLAB_class") == b"char":
-            return np.array("")
-        return np.zeros((0, 0)) if "MATLAB_empty" in stored.attrs else np.atleast_2d(stored[()]).T
-
-    with open_hdf5(path) as file:
-        return {name: read(stored) for name, stored in file.items() if not name.startswith("#")}
-
-
 def _read_matlab(path: Path) -> SpikeTrains:
-    held = _matlab(path)
+    held = read_matlab(path)
     cells = {name: value for name, value in held.items() if isinstance(value, list)}
     rate_hz = next((float(np.ravel(value)[0]) for name, value in held.items() if name.lower() in ("rate", "fs")), None)
     if rate_hz is not None and not (np.isfinite(rate_hz) and rate_hz > 0):

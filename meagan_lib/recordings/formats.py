@@ -1,16 +1,11 @@
-"""Recordings of other makers, read by SpikeInterface: the electrodes' own stream of what was named, and no neighbour.
-
-A file may hold several streams: electrodes as they were recorded, the same filtered (LFP), auxiliary inputs,
-synchronisation. The only one of the first kind is taken; of several one is picked by its name; an input that is no
-electrode never is.
-"""
+"""Recordings of other makers, read by SpikeInterface: the electrodes' own stream of what was named, no neighbour."""
 
 import importlib.util
 import math
 import re
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,88 +19,16 @@ from spikeinterface.extractors import extractor_classes as se
 
 from meagan_lib import InputError
 from meagan_lib.recordings.hdf5 import CUT_SHORT, HDF5, contents, first_line, open_hdf5
+from meagan_lib.recordings.streams import Opened, at_breaks, open_neo, pick_stream, refuse_choice, stretches_of_blocks
 
-Opened = tuple[sc.BaseRecording, list[Path]]
-"""A recording, and the files that it is read from, that of the samples first."""
-AUXILIARY = re.compile(
-    r"aux|analog|adc|dac|digital|ttl|sync|supply|temperature|stim|trigger|event|nidq|ni-daq|obx", re.IGNORECASE
-)
-"""Words in the name of a stream that holds no electrodes."""
 AUXILIARY_CHANNEL = re.compile(r"(aux|adc|dac|ainp?|analog|ttl|sync|din|dout|vdd|trigger)[\W_]*\d*", re.IGNORECASE)
 """Name of a channel that is no electrode, in a stream of electrodes."""
-DERIVED = re.compile(r"lfp|serieslf|\blf\b|filt|low.?pass|high.?pass|\bdc\b|processing/", re.IGNORECASE)
-"""Words in the name of a stream derived from the electrodes' own: taken only when it is picked."""
 ENDS_EARLY = re.compile(
     r"truncat|end.of.file|\beof\b|mmap length|not a multiple|requires a buffer|too small|cannot reshape|empty file"
-    r"|buffer size|out of bounds|a read error|\(Filesize\)",
+    r"|buffer size|larger dtype|out of bounds|a read error|\(Filesize\)",
     re.IGNORECASE,
 )
 """Words of a reader that met the end of the file where it expected samples."""
-
-
-def refuse_choice(name: str, **choices: str | None) -> None:
-    """Raise where a well or a stream was picked of what has none."""
-    for what, choice in choices.items():
-        if choice is not None:
-            raise InputError(f"{name} has no {what}s: leave the {what} out")
-
-
-def _pick_stream(name: str, streams: Sequence[str], stream: str | None) -> str:
-    """Pick the stream of electrodes among ``streams``, or the one that ``stream`` names in full or in part."""
-    electrodes = [s for s in streams if not AUXILIARY.search(s)]
-    own = [s for s in electrodes if not DERIVED.search(s)]
-    choices = ", ".join(f"'{s}'" for s in electrodes)
-    if not electrodes:
-        raise InputError(
-            f"{name} holds no stream of electrodes, only {', '.join(streams) or 'none at all'}: choose another file"
-        )
-    if stream is None:
-        if len(own) == 1:
-            return own[0]
-        raise InputError(
-            f"{name} holds {'several' if own else 'only filtered'} streams of electrodes: pick one of {choices} with "
-            f'--set "01_preprocessing.stream=NAME"'
-        )
-    named = [s for s in streams if s == stream] or [s for s in streams if stream.lower() in s.lower()]
-    if len(named) == 1 and named[0] in electrodes:
-        return named[0]
-    if len(named) == 1:
-        raise InputError(f"'{named[0]}' of {name} is no stream of electrodes: pick one of {choices}")
-    if len(streams) == 1:
-        raise InputError(f"{name} holds a single stream, {choices}, and no '{stream}': leave the stream out")
-    raise InputError(f"{name} holds {'several streams' if named else 'no stream'} '{stream}': pick one of {choices}")
-
-
-def _neo(extractor: type, path: Path, stream: str | None) -> Opened:
-    """Open one file, with as many streams as neo finds in it."""
-    names, ids = extractor.get_streams(path)
-    chosen = _pick_stream(path.name, [str(n) or str(i) for n, i in zip(names, ids)], stream)
-    index = names.index(chosen) if chosen in names else ids.index(chosen)
-    recording = extractor(path, stream_id=ids[index])
-    recording.annotate(streams=[str(n) for n in names], stream=chosen)
-    return recording, [path]
-
-
-def _at_breaks(
-    recording: sc.BaseRecording, name: str, begins: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> sc.BaseRecording:
-    """Divide each segment of a recording at the gaps over which SpikeInterface lays it end to end.
-
-    ``begins`` are, for each segment, the frames int64 (stretches,) with which stretches of time begin, and when that
-    was, float64 (stretches,) in s.
-    """
-    if all(len(frames) == 1 for frames, _ in begins):
-        return recording
-    pieces, rate = [], recording.get_sampling_frequency()
-    for segment, (frames, times_s) in enumerate(begins):
-        if (np.diff(times_s) * rate < np.diff(frames) - 0.5).any():
-            raise InputError(f"{name} has stretches of time that overlap or run backwards: export it anew")
-        own = recording.select_segments([segment])
-        pieces += [own.frame_slice(int(a), int(b)) for a, b in zip(frames, [*frames[1:], own.get_num_samples()])]
-    divided = sc.append_recordings(pieces)
-    for segment, time_s in enumerate(np.concatenate([times_s for _, times_s in begins])):
-        divided.shift_times(float(time_s) - divided.get_start_time(segment), segment)
-    return divided
 
 
 def _require_stored(samples: h5py.Dataset, name: str) -> None:
@@ -120,7 +43,7 @@ def _require_stored(samples: h5py.Dataset, name: str) -> None:
 
 def _open_intan(path: Path, stream: str | None) -> Opened:
     """Open a file with header and samples; or the header ``info.rhd``, whose samples lie beside it."""
-    recording, files = _neo(se.IntanRecordingExtractor, path, stream)
+    recording, files = open_neo(se.IntanRecordingExtractor, path, stream)
     reader = recording.neo_reader
     if reader.file_format != "header-attached":
         samples, time = reader._raw_data[recording.stream_name], reader._raw_data["timestamp"]
@@ -145,6 +68,79 @@ def _open_blackrock(path: Path, stream: str | None) -> Opened:
     return recording, [path]
 
 
+def _open_abf(path: Path, stream: str | None) -> Opened:
+    """Open an Axon file, of which neo reads as many entries of each section as version 2 states, if they can be."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(76 + 16 * 18).ljust(76 + 16 * 18, b"\0")
+    for number in (1, 2, 3, 5, 11) if head.startswith(b"ABF2") else ():  # inputs, outputs, epochs (twice) and tags
+        _, entry_bytes, entries = struct.unpack_from("<IIq", head, 76 + 16 * number)
+        if not 0 <= entries * max(entry_bytes, 1) <= size:
+            raise InputError(f"{path.name} {CUT_SHORT}: it states sections beyond its end")
+    return open_neo(se.AxonRecordingExtractor, path, stream)
+
+
+class _Plexon(se.PlexonRecordingExtractor):
+    """SpikeInterface's reader without the bars by which neo shows its progress."""
+
+    @classmethod
+    def map_to_neo_kwargs(cls, file_path: Path) -> dict:
+        return super().map_to_neo_kwargs(file_path) | {"progress_bar": False}
+
+
+def _open_plexon(path: Path, stream: str | None) -> Opened:
+    """Open a ``.plx``; blocks that do not follow one another, which neo lays end to end, are stretches of time."""
+    recording, files = open_neo(_Plexon, path, stream)
+    reader = recording.neo_reader
+    ends = [b["pos"] + b["size"] for of in reader._data_blocks.values() for b in of.values()]
+    if np.concatenate(ends).max() > path.stat().st_size:  # of such a block neo gives zeros
+        raise InputError(f"{path.name} {CUT_SHORT}: its last block reaches beyond its end")
+    streams = reader.header["signal_streams"]["id"]
+    mine = reader.header["signal_channels"]["stream_id"] == streams[recording.stream_index]
+    for channel in reader.header["signal_channels"]["id"][mine]:
+        blocks = reader._data_blocks[5][int(channel)]
+        end = np.zeros(1, blocks.dtype)  # without an empty block behind it neo (0.14) gives zeros for the last one
+        end["pos"], end["cumsum"] = blocks["pos"][-1], blocks["cumsum"][-1] + blocks["size"][-1] // 2
+        reader._data_blocks[5][int(channel)] = np.append(blocks, end)
+    # SpikeInterface takes its mV for µV, and neo the bits of the spikes' converter for those of the slow channels'.
+    with open(path, "rb") as file:
+        version, (spike_bits, slow_bits) = struct.unpack("<4xi", file.read(8))[0], file.read(196)[194:]
+    factor = 1e3 * 2.0 ** (spike_bits - slow_bits if version >= 103 else 0)
+    recording.set_channel_gains(factor * recording.get_channel_gains())
+    times_s = blocks["timestamp"] / reader._global_ssampling_rate
+    begins = stretches_of_blocks(blocks["cumsum"], times_s, recording.get_sampling_frequency())
+    return at_breaks(recording, path.name, [begins]), files
+
+
+def _open_nex(path: Path, stream: str | None) -> Opened:
+    """Open the continuous variables of a ``.nex``, each of which neo takes for a stream: those of one rate together."""
+    _, ids = se.NeuroExplorerRecordingExtractor.get_streams(path)
+    parts = [se.NeuroExplorerRecordingExtractor(path, stream_id=each) for each in ids]
+    groups: dict[str, list] = {}
+    for part in parts:
+        groups.setdefault(f"continuous, {part.get_sampling_frequency():g} Hz", []).append(part)
+    chosen = pick_stream(path.name, list(groups), stream)
+    fragments, header = [], parts[0].neo_reader.global_header
+    for part in groups[chosen]:
+        own = part.neo_reader._entity_headers[int(part.channel_ids[0])]
+        at, n = int(own["offset"]), int(own["n"])
+        if n < 1 or at + 8 * n + 2 * int(own["NPointsWave"]) > path.stat().st_size:
+            raise InputError(f"{path.name} {CUT_SHORT}: it states samples beyond its end")
+        fragments.append(np.fromfile(path, "<i4", 2 * n, offset=at).reshape(2, n))
+    if any(not np.array_equal(each, fragments[0]) for each in fragments):
+        raise InputError(f"{path.name} has channels that were not recorded at the same times: export them one by one")
+    recording = sc.aggregate_channels(groups[chosen]) if len(groups[chosen]) > 1 else groups[chosen][0]
+    recording.annotate(streams=list(groups), stream=chosen)
+    times_s, starts = fragments[0][0] / header["freq"], fragments[0][1].astype(np.int64)
+    return at_breaks(recording, path.name, [(starts, times_s)]), [path]
+
+
+def _open_nix(path: Path, stream: str | None) -> Opened:
+    """Open a NIX file that is whole, and takes nothing from others."""
+    open_hdf5(path).close()
+    return open_neo(se.NixRecordingExtractor, path, stream)
+
+
 def _open_nwb(path: Path, stream: str | None) -> Opened:
     if path.is_file():
         with open_hdf5(path) as file:
@@ -154,7 +150,7 @@ def _open_nwb(path: Path, stream: str | None) -> Opened:
         raise InputError(
             f"{path.name} holds no ElectricalSeries, which a recording in NWB is{f'; it has {there}' if there else ''}"
         )
-    chosen = _pick_stream(path.name, series, stream)
+    chosen = pick_stream(path.name, series, stream)
     recording = se.NwbRecordingExtractor(path, electrical_series_path=chosen)
     recording.annotate(streams=series, stream=chosen)
     if isinstance(samples := recording._reader.file[chosen]["data"], h5py.Dataset):  # it may be Zarr
@@ -164,7 +160,7 @@ def _open_nwb(path: Path, stream: str | None) -> Opened:
     times_s = times[:]
     steps = np.diff(times_s, prepend=-np.inf) * recording.get_sampling_frequency()
     begins = np.flatnonzero((steps > 1.5) | (steps < 0))
-    return _at_breaks(recording, path.name, [(begins, times_s[begins])]), [path]
+    return at_breaks(recording, path.name, [(begins, times_s[begins])]), [path]
 
 
 def _open_zarr(path: Path, stream: str | None) -> Opened:
@@ -215,13 +211,13 @@ def _open_mcs(path: Path, file: h5py.File, stream: str | None) -> Opened:
         words = [group.attrs.get(name, b"") for name in ("Label", "DataSubType")]
         words = [word.decode() if isinstance(word, bytes) else str(word) for word in words]
         streams[f"{key} {', '.join(filter(None, words))}".strip()] = int(key.removeprefix("Stream_"))
-    chosen = _pick_stream(path.name, list(streams), stream)
+    chosen = pick_stream(path.name, list(streams), stream)
     number = streams[chosen]
     _require_stored(file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelData"], path.name)
     time_us, begins, _ = file[f"Data/Recording_0/AnalogStream/Stream_{number}/ChannelDataTimeStamps"][()].T
     recording = se.MCSH5RecordingExtractor(path, stream_id=number)
     recording.annotate(streams=list(streams), stream=chosen)
-    return _at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
+    return at_breaks(recording, path.name, [(begins, time_us / 1e6)]), [path]
 
 
 def _open_maxwell(path: Path, file: h5py.File, stream: str | None, well: str | None) -> Opened:
@@ -313,7 +309,7 @@ def _open_openephys(path: Path, stream: str | None) -> Opened:
             f"{path.name} holds {len(experiments)} experiments: name the folder of one of "
             f"{', '.join(e.relative_to(path).as_posix() for e in experiments)}"
         )
-    recording, _ = _neo(se.OpenEphysBinaryRecordingExtractor, path, stream)
+    recording, _ = open_neo(se.OpenEphysBinaryRecordingExtractor, path, stream)
     reader, files, begins = recording.neo_reader, [], []
     buffer_id = reader.header["signal_streams"][recording.stream_index]["buffer_id"]
     for segment in range(recording.get_num_segments()):
@@ -330,23 +326,23 @@ def _open_openephys(path: Path, stream: str | None) -> Opened:
             begins.append((frames, numbers[frames] / recording.get_sampling_frequency()))
     settings = [e["settings_file"] for node in reader.folder_structure.values() for e in node["experiments"].values()]
     if begins:
-        recording = _at_breaks(recording, path.name, begins)
+        recording = at_breaks(recording, path.name, begins)
     return recording, files + [file for file in settings if file.parent in files[0].parents and file.is_file()]
 
 
 READERS: dict[str, tuple[Callable, tuple[bytes, ...]]] = {
-    ".abf": (partial(_neo, se.AxonRecordingExtractor), (b"ABF ", b"ABF2")),
-    ".edf": (partial(_neo, se.EDFRecordingExtractor), (b"0       ",)),
-    ".nex": (partial(_neo, se.NeuroExplorerRecordingExtractor), (b"NEX1",)),
-    ".nix": (partial(_neo, se.NixRecordingExtractor), (HDF5,)),
+    ".abf": (_open_abf, (b"ABF ", b"ABF2")),
+    ".edf": (partial(open_neo, se.EDFRecordingExtractor), (b"0       ",)),
+    ".nex": (_open_nex, (b"NEX1",)),
+    ".nix": (_open_nix, (HDF5,)),
     ".ns5": (_open_blackrock, (b"NEURALSG", b"NEURALCD", b"BRSMPGRP")),
     ".ns6": (_open_blackrock, (b"NEURALSG", b"NEURALCD", b"BRSMPGRP")),
     ".nwb": (_open_nwb, (HDF5,)),
-    ".plx": (partial(_neo, se.PlexonRecordingExtractor), (b"PLEX",)),
+    ".plx": (_open_plexon, (b"PLEX",)),
     ".rhd": (_open_intan, (b"\x02\x27\x91\xc6",)),
     ".rhs": (_open_intan, (b"\xac\x27\x91\xd6",)),
-    ".smr": (partial(_neo, se.Spike2RecordingExtractor), ()),
-    ".smrx": (partial(_neo, se.CedRecordingExtractor), ()),
+    ".smr": (partial(open_neo, se.Spike2RecordingExtractor), ()),
+    ".smrx": (partial(open_neo, se.CedRecordingExtractor), ()),
     ".zarr": (_open_zarr, ()),
 }
 """By suffix, with the bytes with which a file begins, if they are known; beside them HDF5 of MaxWell and MultiChannel

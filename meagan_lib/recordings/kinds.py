@@ -13,6 +13,7 @@ from meagan_lib.recordings.hdf5 import HDF5, first_line, open_hdf5
 
 BY_HAND = "by hand, to the layout"
 NEVER = "no"
+NEVER_AT_ALL = "no, nor on any other"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Kind:
 
 KINDS = {
     "brw3": Kind("3Brain BRW 3.x", ".brw", "voltage", "yes: 36 electrodes of a BioCAM, 1 s"),
-    "brw4": Kind("3Brain BRW 4.x", ".brw", "voltage", "raw alone: 100 electrodes, 0.25 s; compressed ones never"),
+    "brw4": Kind("3Brain BRW 4.x, raw", ".brw", "voltage", "yes: 100 electrodes, 0.25 s"),
+    "brw4_events": Kind("3Brain BRW 4.x, events-based", ".brw", "voltage around events"),
+    "brw4_wavelets": Kind("3Brain BRW 4.x, wavelets", ".brw", "voltage without its upper band"),
     "bxr": Kind("3Brain BXR, results", ".bxr", "windows, spike times"),
     "maxwell_old": Kind("MaxWell, before 2017", ".h5", "voltage"),
     "maxwell": Kind("MaxWell MaxOne, MaxTwo", ".h5", "voltage"),
@@ -40,19 +43,19 @@ KINDS = {
     "openephys": Kind("Open Ephys, binary", "a folder", "voltage"),
     "spikeglx": Kind("SpikeGLX", ".bin and .meta", "voltage"),
     ".rhd": Kind("Intan RHD", ".rhd", "voltage"),
-    ".rhs": Kind("Intan RHS", ".rhs", "voltage", written="none"),
+    ".rhs": Kind("Intan RHS", ".rhs", "voltage"),
     ".ns5": Kind("Blackrock", ".ns5, .ns6", "voltage"),
     ".edf": Kind("EDF", ".edf", "voltage", written="by pyedflib, where it is installed"),
     "spikeinterface": Kind("SpikeInterface, binary", "a folder", "voltage", written="by SpikeInterface"),
     ".zarr": Kind("SpikeInterface, Zarr", ".zarr", "voltage", written="by SpikeInterface"),
     "wav": Kind("WAV", ".wav", "voltage", "yes: `spikerbox`", "by scipy"),
     "binary": Kind("plain binary", "any, and .yaml", "voltage", "yes: `locust`", "by numpy"),
-    ".abf": Kind("Axon ABF", ".abf", "voltage", written="none"),
-    ".nex": Kind("NeuroExplorer", ".nex", "voltage", written="none"),
-    ".nix": Kind("NIX", ".nix", "voltage", written="none"),
-    ".plx": Kind("Plexon", ".plx", "voltage", written="none"),
-    ".smr": Kind("Spike2, 32 bits", ".smr", "voltage", written="none"),
-    ".smrx": Kind("Spike2, 64 bits", ".smrx", "voltage", written="none"),
+    ".abf": Kind("Axon ABF", ".abf", "voltage"),
+    ".nex": Kind("NeuroExplorer", ".nex", "voltage"),
+    ".nix": Kind("NIX", ".nix", "voltage", written="by neo, where nixio is installed"),
+    ".plx": Kind("Plexon", ".plx", "voltage"),
+    ".smr": Kind("Spike2, 32 bits", ".smr", "voltage", NEVER_AT_ALL, "none: neo reads it"),
+    ".smrx": Kind("Spike2, 64 bits", ".smrx", "voltage", NEVER_AT_ALL, "none: neo reads it"),
     "windows": Kind("cut windows", ".npz, .h5", "windows", "`retina_hdmea`, in a form of its own", "by numpy"),
     "csv": Kind("a table of spikes, such as Axion's lists", ".csv", "spike times"),
     "mat": Kind("MATLAB", ".mat", "spike times", "yes: `axotomy_mea`", "by scipy and h5py"),
@@ -125,8 +128,9 @@ def _stated(text: str, key: str) -> str:
 
 def _binary(path: Path, start: bytes) -> Described:
     suffix = path.suffix.lower()
-    if suffix == ".dat" and (path.parent / "info.rhd").is_file():
-        return Described(KINDS[".rhd"], "a file for each signal")
+    for kind in (".rhd", ".rhs"):
+        if suffix == ".dat" and (path.parent / f"info{kind}").is_file():
+            return Described(KINDS[kind], "a file for each signal")
     numbers = {  # where a format keeps its version
         ".rhd": ("<hh", 4),
         ".rhs": ("<hh", 4),
@@ -157,10 +161,9 @@ def _hdf5(file: h5py.File, suffix: str) -> Described:
         return Described(KINDS["brw3"], f"layout {version}" if version else "", compression)
     if wells := tuple(key.removeprefix("Well_") for key in file if key.startswith("Well_")):
         version = _text(file.attrs.get("Version", ""))
-        codings = {"EventsBasedSparseRaw": "events-based", "WaveletBasedEncodedRaw": "wavelets"}
-        own = [words for name, words in codings.items() if name in file[f"Well_{wells[0]}"]]
-        compression = ", ".join([*own, *filter(None, [compression])])
-        return Described(KINDS["brw4"], f"layout {version}" if version else "", compression, wells)
+        stored = {"Raw": "brw4", "EventsBasedSparseRaw": "brw4_events", "WaveletBasedEncodedRaw": "brw4_wavelets"}
+        kind = next((kind for name, kind in stored.items() if name in file[f"Well_{wells[0]}"]), "bxr")
+        return Described(KINDS[kind], f"layout {version}" if version else "", compression, wells)
     if "version" in file and ("wells" in file or "sig" in file):
         kind = KINDS["maxwell" if "wells" in file else "maxwell_old"]
         return Described(kind, _text(file["version"][0]), compression, tuple(file.get("wells", ())))

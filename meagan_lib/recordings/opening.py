@@ -18,9 +18,10 @@ from meagan_lib.recordings import bxr
 from meagan_lib.recordings.brw import RATES_HZ, BrwRecording
 from meagan_lib.recordings.catalogue import DATA, SIMULATED, catalogue, fetch
 from meagan_lib.recordings.events import EventsSegment
-from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known, refuse_choice
+from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known
 from meagan_lib.recordings.hdf5 import CUT_SHORT, first_line
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
+from meagan_lib.recordings.streams import refuse_choice
 from meagan_lib.workflow.files import sha256
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
@@ -92,7 +93,9 @@ def locate(recording: str | Path) -> Path | None:
 
 def _require_files(path: Path) -> None:
     """Refuse what is neither a file nor a folder of such: devices and pipes have no end, a link to nothing no byte."""
-    below = path.rglob("*") if path.is_dir() else path.parent.glob("*.dat") if path.name == "info.rhd" else ()
+    below = (
+        path.rglob("*") if path.is_dir() else path.parent.glob("*.dat") if path.name in ("info.rhd", "info.rhs") else ()
+    )
     for each in (path, *below):
         if not (each.is_file() or each.is_dir()):
             raise InputError(
@@ -199,21 +202,23 @@ class _CheckedRecording(BasePreprocessor):
     def __init__(self, recording: sc.BaseRecording, name: str):
         super().__init__(recording)
         for parent in recording.segments:
-            self.add_recording_segment(_CheckedSegment(parent, name))
+            self.add_recording_segment(_CheckedSegment(parent, name, recording.get_num_channels()))
         self._kwargs = {"recording": recording, "name": name}
 
 
 class _CheckedSegment(BasePreprocessorSegment):
-    def __init__(self, parent: sc.BaseRecordingSegment, name: str):
+    def __init__(self, parent: sc.BaseRecordingSegment, name: str, n_channels: int):
         super().__init__(parent)
-        self.name = name
+        self.name, self.n_channels = name, n_channels
 
     def get_traces(self, start_frame, end_frame, channel_indices):
         try:
             traces = self.parent_recording_segment.get_traces(start_frame, end_frame, channel_indices)
             frames = len(range(*slice(start_frame, end_frame).indices(self.get_num_samples())))
-            if traces.ndim != 2 or len(traces) != frames:
-                raise ValueError(f"{frames} were asked for, and what came has the shape {traces.shape}")
+            channels = np.arange(self.n_channels)[slice(None) if channel_indices is None else channel_indices]
+            if traces.shape != (frames, len(channels)):
+                asked = f"{frames} of {len(channels)} channels"
+                raise ValueError(f"{asked} were asked for, and what came has the shape {traces.shape}")
         except InputError:
             raise
         except Exception as error:  # readers of other people's formats raise anything

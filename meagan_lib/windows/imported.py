@@ -11,9 +11,9 @@ import numpy as np
 from meagan_lib import InputError
 from meagan_lib.recordings import bxr
 from meagan_lib.recordings.catalogue import catalogue, fetch
-from meagan_lib.recordings.formats import refuse_choice
 from meagan_lib.recordings.hdf5 import open_hdf5
 from meagan_lib.recordings.opening import locate
+from meagan_lib.recordings.streams import refuse_choice
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
 from meagan_lib.windows.spike_windows import SpikeWindows, Split

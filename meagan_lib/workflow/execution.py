@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -19,7 +20,7 @@ import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
-from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, sha256, write_if_changed, write_json
+from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, refusal, sha256, write_if_changed, write_json
 from meagan_lib.workflow.imports import dependencies
 from meagan_lib.workflow.machine import place_of_its_own
 from meagan_lib.workflow.sections import needs, remove_left_out
@@ -206,8 +207,13 @@ def _sentence(error: Exception, failed: Path) -> str:
     name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
     if name == "InputError":
         return value
-    if name == "OSError" and "No space left" in value:
-        return DISK_FULL
+    if name in ("OSError", "PermissionError"):  # "[Errno 13] …: 'place'", or of HDF5 "name = 'place', errno = 13"
+        number, place = (
+            re.search(r"errno\D{1,3}(\d+)", value, re.IGNORECASE),
+            re.search(r"(?:: |name = )'(.+?)'", value),
+        )
+        if number and (words := refusal(OSError(int(number[1]), "", place and place[1]))):
+            return words
     if name == "DeadKernelError":
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
     first = value.splitlines()[0] if value else ""
@@ -259,6 +265,8 @@ def job(name: str, run: str, work: Callable[[], dict], instead: Path | None = No
         if isinstance(error, OSError) and is_disk_full(complaint.parent, error):
             shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
             sentence = DISK_FULL
+        elif isinstance(error, OSError) and refusal(error):
+            sentence = refusal(error)
         elif isinstance(error, InputError):
             sentence = f"recording {label}: {error}" if label else str(error)
         else:

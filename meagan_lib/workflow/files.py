@@ -12,15 +12,29 @@ from pathlib import Path
 from meagan_lib import InputError
 
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where there is no room left: on the disk, or in the user's quota of it."""
 SPARE = 2**20
 """Bytes that stay free for what comes with a file."""
 
 
 def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
     """Return whether there is no room in a folder, or an ``error`` says so: libraries word it variously, torch not."""
-    told = error, getattr(error, "__cause__", None)
-    stated = any(getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e) for e in told)
+    told = [e for e in (error, getattr(error, "__cause__", None)) if e is not None]
+    stated = any(getattr(e, "errno", None) in FULL or any(os.strerror(n) in str(e) for n in FULL) for e in told)
     return stated or shutil.disk_usage(folder).free < 2**16
+
+
+def refusal(error: OSError) -> str:
+    """Say in a sentence why the system let nothing be written; "" for any other error."""
+    place, elsewhere = error.filename or "a file of the run", "or work in a folder of your own"
+    if error.errno in FULL:
+        return DISK_FULL
+    if error.errno == errno.EROFS:
+        return f"{place} is on a disk that can only be read: make it writable, {elsewhere}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no right to use {place}: change its permissions, {elsewhere}"
+    return ""
 
 
 def require_room(path: Path, size: int) -> None:

@@ -1,6 +1,8 @@
 """Spike trains hold every spike once, in order, wherever they come from."""
 
 import os
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -294,6 +296,25 @@ def a_matlab_file(path: Path, version: int, **variables) -> Path:
                     held.attrs["MATLAB_empty"] = np.uint8(1)
             file.create_dataset(name, data=np.array([[d.ref for d in stored]], dtype=h5py.ref_dtype).T)
     return path
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(("at", "value"), [("type", 128), ("class", 33), ("size", 2**31)])
+def test_a_damaged_element_of_a_matlab_file_is_refused_and_crashes_nothing(tmp_path, at, value, compressed):
+    variables = {"spikes": np.array([*TRAINS, None], object)[:3]}
+    scipy.io.savemat(tmp_path / "whole.mat", variables, do_compression=compressed)
+    assert read_spikes(tmp_path / "whole.mat").counts.tolist() == [3, 0, 1]
+    scipy.io.savemat(tmp_path / "x.mat", variables)
+    content = bytearray((tmp_path / "x.mat").read_bytes())
+    cell = 128 + 56  # the first cell, behind the flags, the dimensions and the name of the variable
+    assert struct.unpack_from("<I", content, cell) == (14,)
+    struct.pack_into("<I", content, {"type": cell + 48, "class": cell + 16, "size": cell + 52}[at], value)
+    if compressed:
+        deflated = zlib.compress(content[128:])
+        content[128:] = struct.pack("<II", 15, len(deflated)) + deflated
+    (tmp_path / "x.mat").write_bytes(content)
+    with pytest.raises(InputError, match="is damaged"):
+        read_spikes(tmp_path / "x.mat")
 
 
 @pytest.mark.parametrize("version", [5, 7])

@@ -8,6 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from meagan_lib.recordings.wavelets import SYM7, SYM7_HIGH
+
 RATE = 20_000.0
 HEADER = {
     "ValueConverter": {
@@ -62,6 +64,19 @@ def write_events(path: Path, toc, wells: dict[str, tuple], *, header=HEADER) -> 
             group["NoiseTOC"] = np.cumsum([0, *(len(its[0]) for its in sets[:-1])]).astype(np.int64)
             for key, part, dtype in (("NoiseChIdxs", 0, "<i4"), ("NoiseMean", 1, "<f4"), ("NoiseStdDev", 2, "<f4")):
                 group[key] = np.concatenate([np.asarray(its[part], dtype) for its in sets])
+
+
+def transform(codes: np.ndarray, chunk: int) -> np.ndarray:
+    """Decompose codes (frames, channels) by one level of sym7, from which all of them come back.
+
+    Returns (chunks, channels, 2, ⌈chunk / 2⌉); a[k] = Σₜ x[t] g[t − 2k + 6], d[k] = Σₜ x[t] h[t − 2k + 6], where the
+    ends of a chunk touch, and the last one is filled up with its last frame.
+    """
+    even, taps = chunk + chunk % 2, len(SYM7)
+    parts = [codes[first : first + chunk] for first in range(0, len(codes), chunk)]
+    x = np.stack([np.pad(part, ((0, even - len(part)), (0, 0)), mode="edge") for part in parts])
+    at = (2 * np.arange(even // 2)[:, None] + np.arange(taps) - (taps // 2 - 1)) % even
+    return np.einsum("nktc,st->ncsk", x[:, at], np.stack([SYM7, SYM7_HIGH]))
 
 
 def write_wavelets(

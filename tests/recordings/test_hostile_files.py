@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import struct
 import sys
 
 import h5py
@@ -105,6 +106,18 @@ def test_samples_of_another_shape_than_was_asked_for_are_refused(tmp_path):
         open_recording(path).get_traces()
 
 
+def test_samples_of_fewer_channels_than_are_named_are_refused(tmp_path):
+    path = write_whole("nwb", tmp_path, planted(2_560))
+    with h5py.File(path, "r+") as file:
+        electrodes = file["acquisition/ElectricalSeries/electrodes"]
+        attrs = dict(electrodes.attrs)
+        del file["acquisition/ElectricalSeries/electrodes"]
+        file["acquisition/ElectricalSeries/electrodes"] = np.arange(3)
+        file["acquisition/ElectricalSeries/electrodes"].attrs.update(attrs)
+    with pytest.raises(InputError, match="of 3 channels were asked for, and what came has the shape"):
+        open_recording(path).get_traces()
+
+
 @pytest.mark.parametrize(
     ("kind", "dataset"),
     [
@@ -123,6 +136,23 @@ def test_samples_that_are_stated_and_were_never_written_are_refused(tmp_path, ki
         samples = file.create_dataset(dataset, longer, dtype, chunks=tuple(min(n, 1024) for n in longer))
         samples.attrs.update(attrs)
     with pytest.raises(InputError, match="is cut short or still being written: it states samples"):
+        open_recording(path)
+
+
+def test_sections_of_an_abf_file_that_cannot_be_are_refused_and_not_read_for_ever(tmp_path):
+    path = write_whole(".abf", tmp_path, planted(2_560))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<IIq", content, 76 + 16 * 3, 3, 0, 2**40)  # epochs of no length
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="states sections beyond its end"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize("missing", [2, 20, 100])
+def test_a_plexon_file_that_ends_within_a_block_is_refused_and_not_filled_with_zeros(tmp_path, missing):
+    path = write_whole(".plx", tmp_path, planted(2_560))
+    path.write_bytes(path.read_bytes()[:-missing])  # the last blocks are two of the LFP, 32 bytes each
+    with pytest.raises(InputError, match="cut short"):
         open_recording(path)
 
 

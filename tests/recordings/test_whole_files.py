@@ -2,20 +2,25 @@
 
 import os
 import shutil
+import struct
 from datetime import UTC, datetime
 
+import neo
 import numpy as np
 import pytest
+import quantities
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.network import read_spikes
+from meagan_lib.recordings.events import STORED_NOISE
 from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS
 from meagan_lib.recordings.kinds import KINDS, describe
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
-from tests.recordings.writers import WHOLE, planted, write_whole
+from tests.recordings.neo_writers import write_abf, write_nex, write_plx
+from tests.recordings.writers import STATED_NOISE, WHOLE, planted, write_whole
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,8 @@ def test_a_file_of_every_kind_becomes_the_windows_of_its_samples(whole, kind):
     expected.set_channel_gains(gain)
     expected.set_channel_offsets(0)
     expected.annotate(files=[])
+    if kind == "brw4_events":  # its noise is what the file says
+        expected.set_property(STORED_NOISE, [STATED_NOISE] * 2)
     recording = open_recording(paths[kind])
     assert recording.get_sampling_frequency() == rate
     assert describe(recording.get_annotation("files")[0]).kind is KINDS[kind]
@@ -59,6 +66,50 @@ def test_half_a_file_of_every_kind_is_refused(whole, kind, tmp_path):
     os.truncate(largest, largest.stat().st_size // 2 + 1)  # a plain binary states no length: it ends within a frame
     with pytest.raises(InputError, match=r"^[^\n]+$"):
         cut(open_recording(folder / source.name))
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_nex, "x.nex"), (write_plx, "x.plx")], ids=["NeuroExplorer", "Plexon"]
+)
+def test_a_gap_that_neo_lays_end_to_end_parts_two_stretches_of_time(tmp_path, write, name):
+    codes = planted(6_400)
+    recording = open_recording(write(tmp_path / name, codes, (3_200, 700)))
+    assert [recording.get_start_time(i) for i in (0, 1)] == [0, pytest.approx(3_900 / 20_000)]
+    np.testing.assert_array_equal(recording.get_traces(0), codes[:3_200])
+    np.testing.assert_array_equal(recording.get_traces(1), codes[3_200:])
+
+
+def test_continuous_variables_of_another_rate_are_a_stream_of_their_own(tmp_path):
+    path = write_nex(tmp_path / "x.nex", planted(1_000))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<d", content, 544 + 208 + 112, 1_000.0)  # the rate of the second channel
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="pick one of 'continuous, 20000 Hz', 'continuous, 1000 Hz'"):
+        open_recording(path)
+    np.testing.assert_array_equal(open_recording(path, stream="1000 Hz").get_traces(), planted(1_000)[:, 1:])
+
+
+def test_the_sweeps_of_an_abf_file_are_stretches_of_time_of_its_volts(tmp_path):
+    codes, sweeps = planted(3_000), (1_000, 500, 1_500)
+    recording = open_recording(write_abf(tmp_path / "x.abf", codes, sweeps))
+    assert [recording.get_num_samples(i) for i in range(3)] == list(sweeps)
+    np.testing.assert_array_equal(recording.get_traces(2), codes[1_500:])
+
+
+def test_a_nix_file_of_neo_becomes_the_windows_of_its_samples(tmp_path):
+    pytest.importorskip("nixio")
+    codes, block, segment = planted().astype(np.float32), neo.Block(name="b"), neo.Segment(name="s")
+    segment.analogsignals.append(neo.AnalogSignal(codes, units="uV", sampling_rate=20_000 * quantities.Hz, name="raw"))
+    block.segments.append(segment)
+    with neo.io.NixIO(str(tmp_path / "x.nix"), "ow") as file:
+        file.write_block(block)
+    recording = open_recording(tmp_path / "x.nix")
+    assert recording.get_sampling_frequency() == 20_000 and describe(tmp_path / "x.nix").kind is KINDS[".nix"]
+    np.testing.assert_allclose(recording.get_traces(), codes)
+    np.testing.assert_array_equal(recording.get_channel_gains(), 1)
+    (tmp_path / "half.nix").write_bytes((tmp_path / "x.nix").read_bytes()[:50_000])  # half of it
+    with pytest.raises(InputError, match=r"^[^\n]+$"):
+        cut(open_recording(tmp_path / "half.nix"))
 
 
 def test_an_edf_file_of_pyedflib_becomes_the_windows_of_its_samples(tmp_path):

@@ -12,6 +12,8 @@ import scipy.io.wavfile
 import spikeinterface.core as sc
 
 from meagan_lib.recordings.simulation import create_brw
+from tests.recordings.brw_writer import transform, write_events, write_wavelets
+from tests.recordings.neo_writers import write_abf, write_nex, write_plx, write_rhs
 
 
 def samples(n_frames: int, n_channels: int, seed: int = 0) -> np.ndarray:
@@ -137,7 +139,8 @@ def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[s
     with h5py.File(path, "w") as file:
         table = file.create_group("general/extracellular_ephys/electrodes")
         table.attrs["colnames"] = ["location"]
-        table["id"], table["location"] = np.arange(8), [b"slice"] * 8
+        most = max(8, *series.values())
+        table["id"], table["location"] = np.arange(most), [b"slice"] * most
         for i, (name, n) in enumerate(series.items()):
             group = file.create_group(name)
             group.attrs["neurodata_type"] = "ElectricalSeries"
@@ -152,20 +155,21 @@ def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[s
 
 
 def write_maxtwo(
-    path: Path, wells: dict[str, list[str]], *, filters: dict | None = None, n_frames: int = 60
+    path: Path, wells: dict[str, list[str]], *, filters: dict | None = None, n_frames: int = 60, n_channels: int = 2
 ) -> dict[str, np.ndarray]:
-    """MaxWell's format since 2017, with the recordings of each well."""
+    """MaxWell's format since 2017, with the recordings of each well, which have one channel more than those before."""
     written = {}
     with h5py.File(path, "w") as file:
         file["version"] = [b"20190530"]
         for i, (well, parts) in enumerate(wells.items()):
-            mapping = np.zeros(i + 2, [("channel", "i4"), ("electrode", "i4"), ("x", "f8"), ("y", "f8")])
-            mapping["channel"], mapping["x"], mapping["y"] = 7 * np.arange(i + 2), 17.5 * np.arange(i + 2), 35.0
+            n = i + n_channels
+            mapping = np.zeros(n, [("channel", "i4"), ("electrode", "i4"), ("x", "f8"), ("y", "f8")])
+            mapping["channel"], mapping["x"], mapping["y"] = 7 * np.arange(n), 17.5 * np.arange(n), 35.0
             for part in parts:
                 group = file.create_group(f"wells/{well}/{part}")
                 group["settings/sampling"], group["settings/lsb"] = [20_000.0], [6.29e-6]
                 group["settings/mapping"] = mapping
-                written[f"{well}/{part}"] = samples(n_frames, i + 2, len(written)).astype(np.uint16)
+                written[f"{well}/{part}"] = samples(n_frames, n, len(written)).astype(np.uint16)
                 group.create_dataset("groups/routed/raw", data=written[f"{well}/{part}"].T, **filters or {})
     return written
 
@@ -181,6 +185,10 @@ def write_blackrock(path: Path, channels: list[str], blocks: list[tuple[int, int
     body = [struct.pack("<BII", 1, first, n) + d.tobytes() for (first, n), d in zip(blocks, data)]
     path.write_bytes(header + b"".join(body))
     return data
+
+
+STATED_NOISE = 12.0
+"""What an events-based file of ``WHOLE`` says of its noise, in steps: as much as :func:`planted` has."""
 
 
 def planted(n_frames: int = 12_800, n_channels: int = 2, seed: int = 0) -> np.ndarray:
@@ -209,6 +217,26 @@ def _brw4(folder: Path, codes: np.ndarray) -> Path:
     return folder / "x.brw"
 
 
+def _brw4_events(folder: Path, codes: np.ndarray) -> Path:
+    """All samples in ranges of 160 frames that touch, and rows of 640; what the file says of its noise is 12 steps."""
+    channels, n = [7 * i for i in range(codes.shape[1])], len(codes)
+    toc = [[first, min(first + 640, n)] for first in range(0, n, 640)]
+    rows = [
+        [(c, f, codes[f : min(f + 160, b), i] + 2048) for i, c in enumerate(channels) for f in range(a, b, 160)]
+        for a, b in toc
+    ]
+    noise = [(channels, [0.0] * len(channels), [STATED_NOISE] * len(channels))] + [None] * (len(toc) - 1)
+    write_events(folder / "x.brw", toc, {"A1": (channels, rows, noise)})
+    return folder / "x.brw"
+
+
+def _brw4_wavelets(folder: Path, codes: np.ndarray) -> Path:
+    """One level, from which every sample comes back; deeper ones are in ``test_compressed_brw.py``."""
+    channels = [7 * i for i in range(codes.shape[1])]
+    write_wavelets(folder / "x.brw", [[0, len(codes)]], channels, transform(codes + 2048.0, 1_000), 1, 1_000)
+    return folder / "x.brw"
+
+
 def _maxone(folder: Path, codes: np.ndarray) -> Path:
     n = codes.shape[1]
     mapping = np.zeros(n, [("channel", "i4"), ("electrode", "i4"), ("x", "f8"), ("y", "f8")])
@@ -221,7 +249,7 @@ def _maxone(folder: Path, codes: np.ndarray) -> Path:
 
 def _maxtwo(folder: Path, codes: np.ndarray) -> Path:
     with patch(f"{__name__}.samples", lambda *_: codes + 512):
-        write_maxtwo(folder / "x.h5", {"well000": ["rec0000"]}, n_frames=len(codes))
+        write_maxtwo(folder / "x.h5", {"well000": ["rec0000"]}, n_frames=len(codes), n_channels=codes.shape[1])
     return folder / "x.h5"
 
 
@@ -281,9 +309,15 @@ def _zarr(folder: Path, codes: np.ndarray) -> Path:
     return _spikeinterface(folder, codes, "zarr")
 
 
+def _with(write: Callable[[Path, np.ndarray], Path], name: str) -> Callable[[Path, np.ndarray], Path]:
+    return lambda folder, codes: write(folder / name, codes)
+
+
 WHOLE: dict[str, tuple[Callable[[Path, np.ndarray], Path], float, float]] = {
     "brw3": (_brw3, 20_000, 8250 / 4096),
     "brw4": (_brw4, 20_000, 1),
+    "brw4_events": (_brw4_events, 20_000, 8250 / 4095),
+    "brw4_wavelets": (_brw4_wavelets, 20_000, 8250 / 4095),
     "maxwell_old": (_maxone, 20_000, 6.29),
     "maxwell": (_maxtwo, 20_000, 6.29),
     "mcs": (_mcs, 20_000, 59605e-6),
@@ -291,6 +325,10 @@ WHOLE: dict[str, tuple[Callable[[Path, np.ndarray], Path], float, float]] = {
     "openephys": (_openephys, 30_000, 0.195),
     "spikeglx": (_spikeglx, 30_000, 0.6 / 512 / 500 * 1e6),
     ".rhd": (_intan, 20_000, 0.195),
+    ".rhs": (_with(write_rhs, "x.rhs"), 20_000, 0.195),
+    ".nex": (_with(write_nex, "x.nex"), 20_000, 0.5),
+    ".abf": (_with(write_abf, "x.abf"), 20_000, 0.05),
+    ".plx": (_with(write_plx, "x.plx"), 20_000, 5_000 / 32_768),
     ".ns5": (_blackrock, 30_000, 1),
     "binary": (_binary, 20_000, 1),
     "wav": (_wav, 20_000, 1),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from meagan_lib import InputError
+from meagan_lib import InputError, place_of_caches
 from meagan_lib.workflow.files import atomic, sha256, write_json
 
 
@@ -21,12 +21,13 @@ def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
     assert sha256(path) == before and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_told_and_leaves_the_earlier_file(tmp_path):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_or_quota_is_told_and_leaves_the_earlier_file(tmp_path, number):
     path = tmp_path / "windows.h5"
     path.write_text("earlier")
     with pytest.raises(InputError, match="the disk is full.*free some space"), atomic(path) as temporary:
         temporary.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise RuntimeError(f"a library: {os.strerror(number)}") from OSError(number, os.strerror(number))
     assert path.read_text() == "earlier" and list(tmp_path.iterdir()) == [path]
 
 
@@ -40,3 +41,10 @@ def test_weights_are_as_readable_as_the_umask_lets_any_file_be(tmp_path, umask):
     finally:
         os.umask(before)
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o666 & ~umask}
+
+
+def test_where_the_checkout_can_only_be_read_caches_lie_elsewhere(tmp_path, monkeypatch):
+    assert place_of_caches(tmp_path / ".cache") == tmp_path / ".cache"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    elsewhere = place_of_caches(tmp_path / ".cache")
+    assert elsewhere.is_dir() and tmp_path not in elsewhere.parents

@@ -1,5 +1,6 @@
 """What a run shows of itself: which job, which stage, how far, how long still; it is quiet where nobody looks."""
 
+import errno
 import io
 import json
 import os
@@ -266,7 +267,12 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
 
 @pytest.mark.parametrize(
     "error, words",
-    [(PermissionError(13, "denied", "results/x"), "no right to use results/x"), (OSError(28, "full"), "disk is full")],
+    [
+        (PermissionError(errno.EACCES, "denied", "results/x"), "no right to use results/x"),
+        (OSError(errno.EROFS, "read-only", "results/x"), "results/x is on a disk that can only be read"),
+        (OSError(errno.ENOSPC, "full"), "disk is full"),
+        (OSError(errno.EDQUOT, "over quota"), "disk is full"),
+    ],
 )
 def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, capsys, error, words):
     def refused(**_):
@@ -277,3 +283,22 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, ca
         cli.main()
     told = capsys.readouterr().err
     assert end.value.code == 1 and words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("PermissionError", "[Errno 13] Permission denied: 'a.h5'", "no right to use a.h5"),
+        ("OSError", "[Errno 30] Read-only file system: 'a.h5'", "a.h5 is on a disk that can only be read"),
+        (
+            "OSError",
+            "Unable to open file (unable to open: name = 'a.h5', errno = 30, error message = '…')",
+            "a.h5 is on",
+        ),
+        ("OSError", "[Errno 122] Disk quota exceeded", "the disk is full"),
+        ("OSError", "[Errno 5] Input/output error", "OSError: [Errno 5]"),
+    ],
+)
+def test_a_notebook_that_cannot_write_is_told_in_the_same_words(name, value, words):
+    error = SimpleNamespace(ename=name, evalue=value)
+    assert execution._sentence(error, execution.RESULTS / "x.failed.ipynb").startswith(words)
