@@ -54,11 +54,12 @@ GRAPH = {
         1,
     ),
     "04_results_comparison": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["scores.json", "moment_matching.json"], 1),
-    "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 2),
+    "05_organoid_network": (["01_preprocessing", "02_transformer_gan", "03_vae_gan"], ["network.json"], 1),
     "06_annotated_synthesis": (["01_preprocessing"], ["annotated.json"], 1),
     "07_images_and_masks": ([], ["images.json", "painters.json"], 1),
     "08_study": ([study_jobs.NAME] if STUDY else [], ["findings.json"], 1),
 }
+FIRST = {need for needs, _, _ in GRAPH.values() for need in needs}  # others wait for them: they go before the rest
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
@@ -161,6 +162,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             python=sys.executable,
             go_on="--go-on" if STUDY and _notebook == merging.FIRST else "",
         threads: _threads
+        priority: int(_notebook in FIRST)
         resources:
             mem_mb=at_most(_notebook),
             runtime=at_most(_notebook, 1),

@@ -40,8 +40,9 @@ def ablation(table: pd.DataFrame, verdicts: Mapping[tuple[str, str], str]) -> Fi
             if np.isfinite(values).any():
                 axis.plot([np.nanmean(values)], [y], "|", color=colour, markersize=7, markeredgewidth=1.6)
             if lost := int(np.isnan(values).sum()):
-                place = dict(ha="right", va="center", transform=axis.get_yaxis_transform())
-                axis.text(0.98, y, f"{lost} × diverged", color=colour, fontsize=6, **place)
+                left = np.nanmean(values) > (own.min() + own.max()) / 2  # not over the dots
+                place = dict(ha="left" if left else "right", va="center", transform=axis.get_yaxis_transform())
+                axis.text(0.06 if left else 0.98, y, f"{lost} × diverged", color=colour, fontsize=6, **place)
         style.panel_title(axis, "C2ST AUC" if metric == "c2st_auc" else metric)
         axis.set_ylim(height - 0.8, -0.8)
         style.set_ticks(axis, 3)
@@ -56,7 +57,7 @@ def ablation(table: pd.DataFrame, verdicts: Mapping[tuple[str, str], str]) -> Fi
     shades = {"compared with": "", "helps": "helps", "hurts": "hurts", "not significant": "not significant"}
     handles = [style.dot(label, colours[verdict], markersize=4) for label, verdict in shades.items()]
     handles.append(Line2D([], [], color=COLOURS["reach"], linestyle="--", linewidth=1, label=LABELS["reach"]))
-    fig.legend(handles=handles, loc="outside lower right", ncols=5)
+    fig.legend(handles=handles, loc="outside lower center", ncols=5)
     return fig
 
 

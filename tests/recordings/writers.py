@@ -139,7 +139,7 @@ def write_nwb(path: Path, series: dict[str, int], n_frames: int = 100) -> dict[s
     with h5py.File(path, "w") as file:
         table = file.create_group("general/extracellular_ephys/electrodes")
         table.attrs["colnames"] = ["location"]
-        most = max(8, *series.values())
+        most = max([8, *series.values()])
         table["id"], table["location"] = np.arange(most), [b"slice"] * most
         for i, (name, n) in enumerate(series.items()):
             group = file.create_group(name)
