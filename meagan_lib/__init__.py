@@ -4,6 +4,7 @@ import atexit
 import difflib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -44,6 +45,9 @@ def place_of_caches(own: Path = ROOT / ".cache") -> Path:
 if (ROOT / "notebooks").is_dir() and not caches(ROOT).keys() <= os.environ.keys():  # jobs have those of their command
     for _variable, _folder in caches(place_of_caches()).items():
         os.environ.setdefault(_variable, _folder)
+# Whoever reads a notebook imports jsonschema, which would build a parser of internationalised addresses: 1.6 s of CPU
+# for every job, and no notebook has such addresses. Without the package jsonschema leaves that check out.
+sys.modules.setdefault("rfc3987_syntax", None)
 # A user who is a number alone, as in containers, has neither a name nor a home, and libraries stop for want of them.
 os.environ.setdefault("USERNAME", "meagan")  # getpass looks here last
 if os.path.expanduser("~") == "~":
