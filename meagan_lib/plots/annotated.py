@@ -134,18 +134,25 @@ def kinds_of_spikes(
 
 @drawing
 def footprints(
-    time_ms: np.ndarray, groups: Mapping[str, np.ndarray], unit: str, names: Sequence[str], shown: int = 40
+    time_ms: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    unit: str,
+    names: Sequence[str],
+    means: Mapping[str, np.ndarray] | None = None,
+    shown: int = 40,
 ) -> Figure:
     """Draw footprints (·, electrodes, samples) of each group, a row each, and their mean: a panel for each electrode.
 
-    ``groups`` are keys of :data:`PAINTERS`, or ``real``; ``names`` (electrodes,) are the titles.
+    ``groups`` are keys of :data:`PAINTERS`, or ``real``; ``names`` (electrodes,) are the titles. ``means`` (electrodes,
+    samples) are those of more than are drawn.
     """
+    means = means or {group: its.mean(axis=0) for group, its in groups.items()}
     fig, axes = style.panel_grid(len(groups), len(names), 1.15 * len(groups) + 0.7, sharex=True, sharey=True)
     for row, (group, its) in zip(axes, groups.items()):
         look = style.SOURCES["real"] if group == "real" else PAINTERS[group]
         for i, axis in enumerate(row):
             axis.plot(time_ms, its[:shown, i].T, color=look.colour, linewidth=0.4, alpha=0.3)
-            axis.plot(time_ms, its[:, i].mean(axis=0), color="k", linewidth=1.2)
+            axis.plot(time_ms, means[group][i], color="k", linewidth=1.2)
             style.set_ticks(axis, 3, 4)
         style.annotate(row[0], look.label, (0, 1), (3, -1), va="top", fontsize=7, color=look.colour, weight="bold")
     for axis, name in zip(axes[0], names):
