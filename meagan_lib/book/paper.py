@@ -5,18 +5,20 @@
 page and, where they can be read so, of a column.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jinja2
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.book.building import scores as scores_of
 from meagan_lib.book.latex import command, commands, flattened, new_command, number, plain, tabular, tex
-from meagan_lib.book.printing import Printed, print_figure
+from meagan_lib.book.printing import Printed, for_print, print_figure
 from meagan_lib.book.tables import ARROWS
 from meagan_lib.book.tables import label as label_of
 from meagan_lib.book.translation import Translator
@@ -26,7 +28,7 @@ from meagan_lib.windows import SpikeWindows
 from meagan_lib.windows.spike_windows import Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, whole_and_label
-from meagan_lib.workflow.files import read_json, write_if_changed, write_json
+from meagan_lib.workflow.files import is_disk_full, read_json, write_json
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(ROOT / "book" / "latex"),
@@ -93,8 +95,30 @@ def export(run: str, folder: Path, language: str = "en") -> tuple[int, list[str]
     translator = Translator(language)
     if not (RESULTS / run).is_dir() and not figures.manifest(run):
         raise InputError(f"there is nothing of a run '{run}' yet: make it with meagan run")
-    earlier = _earlier(folder)
-    lacking: list[str] = []
+    earlier, lacking = _earlier(folder), []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".") as temporary:
+            shown, made = _write(run, Path(temporary), translator, lacking)
+            for name in made:
+                (folder / name).parent.mkdir(exist_ok=True)
+                os.replace(Path(temporary) / name, folder / name)
+    except OSError as error:
+        if is_disk_full(folder, error):
+            raise InputError(
+                f"the disk is full: what stood in {folder} is untouched; free some space there, and export again"
+            ) from error
+        raise
+    for name in set(earlier) - set(made):
+        (folder / name).unlink(missing_ok=True)
+    write_json(folder / LISTING, {"run": run, "language": language, "files": sorted(made)})
+    if translator.missing:
+        lacking.append(f"not translated: {'; '.join(sorted(translator.missing))}")
+    return len(shown), lacking
+
+
+def _write(run: str, folder: Path, translator: Translator, lacking: list[str]) -> tuple[list[PaperFigure], list[str]]:
+    """Write an export into an empty folder; return its figures, and the names of all files."""
     shown = list(_figures(run, folder / "figures", translator, lacking))
     scores, matched = scores_of(run), scores_of(run, "moment_matching.json")
     if not scores:
@@ -107,7 +131,7 @@ def export(run: str, folder: Path, language: str = "en") -> tuple[int, list[str]
     by_notebook = {notebook: list(those) for notebook, those in groupby(shown, key=lambda figure: figure.notebook)}
     texts["main.tex"] = TEMPLATES.get_template("main.tex").render(
         run=run,
-        language=language,
+        language=translator.language,
         say=lambda words: tex(translator(words)),
         tex=tex,
         plain=plain,
@@ -118,14 +142,8 @@ def export(run: str, folder: Path, language: str = "en") -> tuple[int, list[str]
     )
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_if_changed(folder / name, text)
-    made = [*texts, *(f"figures/{path.name}" for f in shown for path in (f.files.page, f.files.column) if path)]
-    for name in set(earlier) - set(made):
-        (folder / name).unlink(missing_ok=True)
-    write_json(folder / LISTING, {"run": run, "language": language, "files": sorted(made)})
-    if translator.missing:
-        lacking.append(f"not translated: {'; '.join(sorted(translator.missing))}")
-    return len(shown), lacking
+        (folder / name).write_text(text)
+    return shown, [*texts, *(f"figures/{path.name}" for f in shown for path in (f.files.page, f.files.column) if path)]
 
 
 def _earlier(folder: Path) -> list[str]:
@@ -146,10 +164,11 @@ def _figures(run: str, folder: Path, translator: Translator, lacking: list[str])
         for id in (id for id in figures.registry() if id in figures.manifest(owner)):
             name = re.sub(r"[^\w-]", "-", "-".join(filter(None, (id, label))))
             try:
-                files = print_figure(owner, id, folder, name, translator)
+                printed = for_print(owner, id, translator)
             except InputError:
                 without.append(name)
                 continue
+            files = print_figure(*printed, folder, name)
             caption = " ".join(filter(None, (label and f"{label}:", translator.caption(id))))
             yield PaperFigure(name, figures.registry()[id].notebook, caption, files)
     if without:

@@ -12,7 +12,6 @@ from matplotlib.transforms import Affine2D, Bbox
 
 from meagan_lib import InputError
 from meagan_lib.workflow import drawings, figures
-from meagan_lib.workflow.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +40,8 @@ class Printed:
     """None: in a column its texts would not have room."""
 
 
-def print_figure(run: str, id: str, folder: Path, name: str, translator: "Translator") -> Printed:
-    """Write a figure of a run to ``folder`` as ``<name>.pdf`` and, where it can be read so, ``<name>_column.pdf``.
+def for_print(run: str, id: str, translator: "Translator") -> "tuple[Figure, Figure | None]":
+    """Draw a figure of a run for a page and, where it can be read so, for a column.
 
     The second is as wide as a column, or up to 1.4 times as wide, to be reduced.
 
@@ -50,7 +49,11 @@ def print_figure(run: str, id: str, folder: Path, name: str, translator: "Transl
     """
     kept = drawings.read(drawings.place(figures.folder(run), id))
     page = drawn(kept, translator)
-    column = in_column(kept, page, translator)
+    return page, in_column(kept, page, translator)
+
+
+def print_figure(page: "Figure", column: "Figure | None", folder: Path, name: str) -> Printed:
+    """Write a figure to ``folder`` as ``<name>.pdf`` and, where it is given for a column, ``<name>_column.pdf``."""
     return Printed(
         saved(page, folder / f"{name}.pdf"), saved(column, folder / f"{name}_column.pdf") if column else None
     )
@@ -93,8 +96,8 @@ def in_column(kept: drawings.Kept, page: "Figure", translator: "Translator") -> 
 
 def saved(fig: "Figure", path: Path) -> Path:
     """Write a figure as PDF with its fonts (TrueType, of what is used), and without a date; return the path."""
-    with atomic(path) as temporary, mpl.rc_context({"pdf.fonttype": 42}):
-        fig.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        fig.savefig(path, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
     return path
 
 

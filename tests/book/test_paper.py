@@ -1,5 +1,6 @@
 """From figure to paper: what LaTeX compiles, with every reference, every font, and the numbers of the scores."""
 
+import errno
 import json
 import re
 import shutil
@@ -135,6 +136,19 @@ def test_another_export_replaces_the_files_of_the_last_and_nothing_else(run, ita
     (folder / paper.LISTING).unlink()
     with pytest.raises(InputError, match="holds something else than an export"):
         paper.export(run, folder)
+
+
+def test_a_full_disk_is_said_and_leaves_the_export_that_was_there(run, italian, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = tmp_path / "paper"
+    shutil.copytree(italian[0], folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr(printing, "saved", full)
+    with pytest.raises(InputError, match="the disk is full: what stood in .*paper is untouched"):
+        paper.export(run, folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_column_takes_a_figure_whose_words_have_room(italian):
