@@ -113,7 +113,8 @@ def attempt(case: Case) -> str:
     again = run_in(None, case.command)
     well = again.returncode == 0 and case.made.exists()
     words = last.removeprefix("meagan: ").replace(str(ROOT), "…").replace(str(case.place), "…/out").replace("|", "\\|")
-    return f"{done.returncode} | {words} | {left} | {'ends well' if well else again.stderr[-300:]}"
+    wrong = again.stderr[-300:].strip().replace("\n", " ")
+    return f"{done.returncode} | {words} | {left} | {'ends well' if well else wrong}"
 
 
 def digests(run: str) -> dict[str, str]:

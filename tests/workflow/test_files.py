@@ -2,13 +2,14 @@
 
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError, place_of_caches
-from meagan_lib.workflow.files import atomic, sha256, write_json
+from meagan_lib.workflow.files import atomic, refusal, sha256, together, write_json
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
@@ -48,3 +49,17 @@ def test_where_the_checkout_can_only_be_read_caches_lie_elsewhere(tmp_path, monk
     monkeypatch.setattr(os, "access", lambda *_: False)
     elsewhere = place_of_caches(tmp_path / ".cache")
     assert elsewhere.is_dir() and tmp_path not in elsewhere.parents
+
+
+@pytest.mark.parametrize("name, told", [("pca.png", "pca.png"), ("x.truth.npz", "x.truth.npz"), (".lock", ".lock")])
+def test_a_place_that_cannot_be_written_is_told_by_the_name_it_would_have(tmp_path, name, told):
+    def refused(path: Path) -> OSError:
+        return OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with atomic(tmp_path / name) as temporary:
+        assert refusal(refused(temporary)).startswith(f"{tmp_path / told} is on a disk that can only be read")
+        temporary.touch()
+    with pytest.raises(OSError) as error, together([tmp_path / name]) as [temporary]:
+        raise refused(temporary)
+    assert f"{tmp_path / told} is on" in refusal(error.value)
+    assert refusal(OSError(errno.EACCES, "")).startswith("no right to use a file of the run")
