@@ -34,7 +34,7 @@ RADIUS_UM = 100.0
 """A unit's template has the electrodes within this distance of its own, as by default in SpikeInterface."""
 TEMPLATE_MS = 1.0, 2.0
 """Before the spike and after it."""
-TEMPLATE_BYTES = 10**8
+TEMPLATE_BYTES = 25 * 10**6
 """SpikeInterface keeps templates of all units on all electrodes: where they take more, a chip goes out in strips."""
 MARKS = {".phy": "params.py", ".analyzer": "spikeinterface_info.json"}
 """By what a folder of each kind is known: nothing else is replaced."""
