@@ -53,6 +53,6 @@ $(READY): pyproject.toml constraints.txt
 	@# On Linux pip's own PyTorch brings gigabytes for NVIDIA cards: without one, PyTorch's build for the CPU.
 	@[ "$$(uname)" != Linux ] || command -v nvidia-smi >/dev/null || \
 		$(VENV)/bin/python -m pip install --quiet --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
-		2>/dev/null || echo "$(CPU_WHEELS) cannot be reached: what pip finds of PyTorch is taken"
+		2>/dev/null || echo "no PyTorch could be had from $(CPU_WHEELS): what pip finds is taken"
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
 	@touch $@

@@ -1,6 +1,7 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one.
 
-Long because each command states its options and what they mean, and does nothing else.
+Long because all commands stand here, in the order of ``meagan --help``, and most lines are options with their meaning;
+what a command does lies in the wings, which it imports when it runs.
 """
 
 import pkgutil
