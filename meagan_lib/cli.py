@@ -1,7 +1,7 @@
 """The ``meagan`` command: run the notebooks of a run, look at one, check one.
 
-Long because all commands stand here, in the order of ``meagan --help``, and most lines are options with their meaning;
-what a command does lies in the wings, which it imports when it runs.
+Long because all commands stand in one room, each with its options and what they mean, as ``meagan --help`` shows them;
+what a command does lies in the wings, imported when it runs.
 """
 
 import pkgutil
@@ -19,7 +19,7 @@ from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_preset, of_study, resolve
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
-from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
+from meagan_lib.workflow.execution import RESULTS, is_run, part, receipts, whole_and_label
 from meagan_lib.workflow.files import read_json, refusal
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
@@ -383,11 +383,6 @@ def run_name(name: str) -> str:
             f"'{name}' cannot name a run: take at most 100 letters, digits, '_', '-' and '.', a letter or digit first"
         )
     return name
-
-
-def is_run(name: str) -> bool:
-    """Return whether there is a run of this name, which no path has."""
-    return Path(name).name == name and (RESULTS / name / "params").is_dir()
 
 
 def belongs(run: str) -> bool:

@@ -22,7 +22,7 @@ class Page:
     def __init__(self, address: str):
         self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
         self.number, self.events = 0, []
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **parameters) -> dict:
@@ -93,9 +93,7 @@ class Page:
 
     def heard(self) -> list[tuple[str, str]]:
         """Role and name of everything that a screen reader meets, in its order."""
-        self.send("Accessibility.enable")  # for as long as it is asked: it makes every page slower
         nodes = {node["nodeId"]: node for node in self.send("Accessibility.getFullAXTree")["nodes"]}
-        self.send("Accessibility.disable")
         waiting, found = [next(iter(nodes))], []
         while waiting:
             node = nodes[waiting.pop()]

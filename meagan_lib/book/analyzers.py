@@ -27,7 +27,7 @@ from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.footprints import TETRODE
 from meagan_lib.windows.merging import FIRST, labels, parts
 from meagan_lib.windows.spike_windows import SpikeWindows
-from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.execution import RESULTS, is_run
 from meagan_lib.workflow.files import atomic, require_room, together
 
 RADIUS_UM = 100.0
@@ -240,7 +240,7 @@ def require_ours(folder: Path) -> None:
 
 def spikes_of(name: str) -> Iterable[Spikes]:
     """Return the detected spikes of a run, or the known ones of a recording with its truth; ``InputError``: neither."""
-    if Path(name).name == name and (RESULTS / name / "params").is_dir():
+    if is_run(name):
         return detected_spikes(name)
     if name not in SIMULATED and locate(name) is None:
         raise InputError(

@@ -232,7 +232,7 @@ def ddim_wins_in_few_steps() -> bool:
 
 @claim
 def strong_guidance_loses_shape() -> bool:
-    """At the largest weight most of each shape is missing, of at least one and on average."""
+    """At the largest weight most of each shape is missing, in every training."""
     coverage = drawn("c9_guidance")["coverage"]
     return bool(coverage[:, -1].max() < 0.5)
 
@@ -248,7 +248,7 @@ def a_little_guidance_is_free() -> bool:
 
 @claim
 def labels_are_obeyed() -> bool:
-    """All three ways obey within five per cent of real spikes, on average; a G alone is at chance."""
+    """All three ways obey about as well as real spikes, the embedding least evenly; a G alone is at chance."""
     arrays = drawn("c10_obedience")
     obeyed = {way: arrays[f"{way}: right unit"] for way in ("concatenation", "embedding", "projection", "G alone")}
     spreads = {way: np.ptp(its) for way, its in obeyed.items()}

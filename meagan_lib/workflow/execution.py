@@ -20,7 +20,16 @@ import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow import figures, progress
-from meagan_lib.workflow.files import DISK_FULL, atomic, is_disk_full, refusal, sha256, write_if_changed, write_json
+from meagan_lib.workflow.files import (
+    DISK_FULL,
+    FULL,
+    atomic,
+    is_disk_full,
+    refusal,
+    sha256,
+    write_if_changed,
+    write_json,
+)
 from meagan_lib.workflow.imports import dependencies
 from meagan_lib.workflow.machine import place_of_its_own
 from meagan_lib.workflow.sections import needs, remove_left_out
@@ -35,6 +44,11 @@ KINDS |= {dict: "a mapping", type(None): "nothing"}
 """What a parameter of each type is called."""
 ASKED_FOR = {"a learned detector": ("detector", "learned")}
 """What cells need that a run has if it asks for it: by which parameter, and with which value."""
+
+
+def is_run(name: str) -> bool:
+    """Return whether there is a run of this name, which no path has."""
+    return Path(name).name == name and (RESULTS / name / "params").is_dir()
 
 
 def find_notebook(name: str) -> Path:
@@ -207,6 +221,8 @@ def _sentence(error: Exception, failed: Path) -> str:
     name, value = getattr(error, "ename", type(error).__name__), str(getattr(error, "evalue", error)).strip()
     if name == "InputError":
         return value
+    if name == "OSError" and any(os.strerror(number) in value for number in FULL):
+        return DISK_FULL
     if name in ("OSError", "PermissionError"):  # "[Errno 13] …: 'place'", or of HDF5 "name = 'place', errno = 13"
         number, place = (
             re.search(r"errno\D{1,3}(\d+)", value, re.IGNORECASE),

@@ -26,14 +26,14 @@ def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
     return stated or shutil.disk_usage(folder).free < 2**16
 
 
-TEMPORARY = re.compile(r"^\.(.+)\.\d+\.part(\.\w+)?$")
+TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\d+\.part(\.\w+)?$")
 """What is written under a name of its own before it takes its place."""
 
 
 def refusal(error: OSError) -> str:
     """Say in a sentence why the system let nothing be written; "" for any other error."""
-    made = Path(str(error.filename or "a file of the run"))
-    place, elsewhere = made.with_name(TEMPORARY.sub(r"\1\2", made.name)), "or work in a folder of your own"
+    place = TEMPORARY.sub(r"\1\2\3", str(error.filename or "a file of the run"))
+    elsewhere = "or work in a folder of your own"
     if error.errno in FULL:
         return DISK_FULL
     if error.errno == errno.EROFS:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from meagan_lib import InputError, cli
 from meagan_lib.book import analyzers, nwb
 from meagan_lib.recordings.simulation import truth_path
+from meagan_lib.workflow import execution
 from meagan_lib.workflow.files import write_json
 
 
@@ -28,7 +29,7 @@ def soon(monkeypatch):
 @pytest.fixture
 def run(recording, windows, tmp_path, monkeypatch):
     """A run of the simulated recording, of which there is no more than notebook 01 leaves."""
-    for module in (analyzers, cli, nwb):
+    for module in (analyzers, cli, nwb, execution):
         monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
     folder = tmp_path / "results" / "x"
     (folder / "params").mkdir(parents=True)

@@ -63,3 +63,4 @@ def test_a_place_that_cannot_be_written_is_told_by_the_name_it_would_have(tmp_pa
         raise refused(temporary)
     assert f"{tmp_path / told} is on" in refusal(error.value)
     assert refusal(OSError(errno.EACCES, "")).startswith("no right to use a file of the run")
+    assert refusal(OSError(errno.EROFS, "", "/")).startswith("/ is on a disk that can only be read")

@@ -314,3 +314,8 @@ def test_a_link_to_a_heading_leads_to_one(notebook):
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     headings = {heading.replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
     assert set(re.findall(r"\]\(#([^)\s]+)\)", text)) <= headings
+
+
+def test_reading_a_notebook_builds_no_parser_of_addresses():
+    asked = "import meagan_lib, nbformat, sys; sys.exit('lark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT).returncode == 0

@@ -296,6 +296,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, ca
             "a.h5 is on",
         ),
         ("OSError", "[Errno 122] Disk quota exceeded", "the disk is full"),
+        ("OSError", "a library: No space left on device", "the disk is full"),
         ("OSError", "[Errno 5] Input/output error", "OSError: [Errno 5]"),
     ],
 )
