@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -161,16 +160,15 @@ def write(kind: str, folder: Path, source: Source) -> Path:
     return write_whole(kind, folder, source.codes[:, :4] if kind == "spikeglx" else source.codes)
 
 
-def command(run: str, *words: str) -> tuple[int, float, str]:
-    """Run a command of Python; return its exit code, its seconds, and the last line that it said."""
-    begun = time.monotonic()
+def command(run: str, *words: str) -> tuple[int, str]:
+    """Run a command of Python; return its exit code, and, where it failed, the last line that it said."""
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
     failed = sorted((RESULTS / run / "receipts").glob("*.failed"))
     said = failed[0].read_text() if failed else (done.stderr.strip().splitlines() or [""])[-1]
-    return done.returncode, time.monotonic() - begun, said.strip() if done.returncode else ""
+    return done.returncode, said.strip() if done.returncode else ""
 
 
-def notebook(name: str, run: str, parameters: dict, products: str) -> tuple[int, float, str]:
+def notebook(name: str, run: str, parameters: dict, products: str) -> tuple[int, str]:
     """Execute one notebook, as a job of a run does."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(parameters | {"name": run}, file)
@@ -184,11 +182,11 @@ def remove(run: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def row(kind: str, label: str, what: str, result: tuple[int, float, str], made: str) -> str:
+def row(kind: str, label: str, what: str, result: tuple[int, str], made: str) -> str:
     """Return a line of the table."""
-    code, seconds, said = result
+    code, said = result
     written = KINDS[kind].written.replace(BY_HAND, "by hand").partition(", and")[0]
-    return f"| {label} | {written} | {what} | {made if code == 0 else said} | {seconds:.0f} | {code} |"
+    return f"| {label} | {written} | {what} | {made if code == 0 else said} | {code} |"
 
 
 def rows(only: list[str]) -> Iterator[tuple[str, str]]:
@@ -259,8 +257,8 @@ written as each kind of file; the events-based BRW file keeps 3 ms around what i
 levels, the wavelets what lies below {RATE / 2**LEVEL / 1000:g} kHz. Parameters are those of `meagan run smoke`. None \
 of these files was written by an instrument: `data/README.md` says which kinds were tried on one that was.
 
-| kind of file | written | what ran | what it made | s | exit code |
-|---|---|---|---|---|---|
+| kind of file | written | what ran | what it made | exit code |
+|---|---|---|---|---|
 {chr(10).join(lines)}
 """
     TABLE.write_text(text)
