@@ -22,13 +22,15 @@ from meagan_lib import InputError, choose
 from meagan_lib.experiments.portable import drawn
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import together
+from meagan_lib.workflow.files import require_room, together
 
 UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands where NWB asks when a recording began, which windows do not know."""
 CHUNK_BYTES, BLOCK_BYTES = 2**18, 2**24
 """Of a compressed piece of the file, and of what is in memory of the windows while it is written."""
 COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+COLUMN_BYTES, OF_NWB = 64, 2**21
+"""Of the columns of a window beside its samples, and of what every file holds: HDF5 crashes where there is no room."""
 UNITS = {"uV": "µV", "ADU": "steps of the converter", "normalised": "normalised, without a unit"}
 
 
@@ -237,6 +239,14 @@ def in_blocks(data, rows: np.ndarray, change: Callable[[np.ndarray], np.ndarray]
     return Rows(chunk_shape=(chunk, *shape), buffer_shape=(min(block // chunk * chunk, len(rows)), *shape))
 
 
+def size(windows: SpikeWindows, mine: np.ndarray) -> int:
+    """Return about how many bytes a file takes at most that has the windows ``mine`` (n,) and all peaks."""
+    samples = [data for data in (windows.windows, windows.footprints) if data is not None]
+    row = sum(data.dtype.itemsize * int(np.prod(data.shape[1:])) for data in samples)
+    peaks = 0 if windows.ledger is None else len(windows.ledger.frame)
+    return int(mine.sum()) * (row + COLUMN_BYTES) + 8 * peaks + OF_NWB
+
+
 def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
     """Write each recording of a run as ``<recording>.nwb``, its generated windows as ``generated.nwb``; say what.
 
@@ -258,7 +268,10 @@ def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
             raise InputError(
                 f"DANDI does not tell these names apart: {', '.join(files)}; leave out subject_id, or rename one"
             )
-        for name, made in files.items():
+        sizes = [size(windows, windows.recording == i) for i in range(len(windows.recordings))]
+        sizes += [sum(size(each, np.ones(len(each), bool)) for each in found.values())] if found else []
+        for (name, made), bytes_ in zip(files.items(), sizes, strict=True):
+            require_room(folder / places[name], bytes_)
             with together([folder / places[name]]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
                 file.write(made())
     return [f"run '{run}' as NWB, {', '.join(places.values())}"]

@@ -23,7 +23,12 @@ def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
     """Return whether there is no room in a folder, or an ``error`` says so: libraries word it variously, torch not."""
     told = [e for e in (error, getattr(error, "__cause__", None)) if e is not None]
     stated = any(getattr(e, "errno", None) in FULL or any(os.strerror(n) in str(e) for n in FULL) for e in told)
-    return stated or shutil.disk_usage(folder).free < 2**16
+    return stated or shutil.disk_usage(existing(folder)).free < 2**16
+
+
+def existing(path: Path) -> Path:
+    """Return a path itself, or the nearest folder above it that is there."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
 
 
 TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\d+\.part(\.\w+)?$")
@@ -45,7 +50,7 @@ def refusal(error: OSError) -> str:
 
 def require_room(path: Path, size: int) -> None:
     """Refuse to write ``size`` bytes more at ``path`` where there is no room: HDF5 crashes on a full disk."""
-    folder = next(folder for folder in path.absolute().parents if folder.is_dir())
+    folder = existing(path.parent)
     if (free := shutil.disk_usage(folder).free) < size + SPARE:
         raise InputError(
             f"the disk is full: {size / 1e6:,.0f} MB are to be written, and {folder} has {free / 1e6:,.0f} MB free; "

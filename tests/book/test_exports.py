@@ -200,6 +200,7 @@ def test_an_nwb_file_gives_back_every_bit_and_keeps_generated_windows_apart(run,
     assert "NWB" in command("x", "--to", "nwb", "--out", str(tmp_path), *told)
     (name,) = windows.recordings
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["generated.nwb", f"{name}.nwb"])
+    assert (tmp_path / f"{name}.nwb").stat().st_size <= nwb.size(windows, np.ones(len(windows), bool))
     with pynwb.NWBHDF5IO(str(tmp_path / f"{name}.nwb"), "r") as file:
         recorded = file.read()
         table = recorded.processing["ecephys"]["windows"]
@@ -255,6 +256,16 @@ def test_windows_that_are_written_in_blocks_are_those_of_each_recording(run, win
             np.testing.assert_array_equal(table["window"][:], windows.windows[of == index])
             split = [Split(one).name.lower() for one in windows.split[of == index]]
             assert list(table["split"][:]) == split and len(table.id) == len(split)
+
+
+def test_where_an_nwb_file_has_no_room_nothing_is_written(run, windows, tmp_path, monkeypatch):
+    """HDF5 would crash."""
+    pytest.importorskip("pynwb", reason="an extra: pip install .[nwb]")
+    windows.save(run / "windows.h5")
+    monkeypatch.setattr(nwb, "OF_NWB", 2**60)
+    with pytest.raises(InputError, match="the disk is full: .* are to be written"):
+        nwb.to_nwb("x", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_pynwb_one_sentence_says_what_to_install(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError, place_of_caches
-from meagan_lib.workflow.files import atomic, refusal, sha256, together, write_json
+from meagan_lib.workflow.files import atomic, is_disk_full, refusal, require_room, sha256, together, write_json
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
@@ -64,3 +64,11 @@ def test_a_place_that_cannot_be_written_is_told_by_the_name_it_would_have(tmp_pa
     assert f"{tmp_path / told} is on" in refusal(error.value)
     assert refusal(OSError(errno.EACCES, "")).startswith("no right to use a file of the run")
     assert refusal(OSError(errno.EROFS, "", "/")).startswith("/ is on a disk that can only be read")
+
+
+def test_a_folder_that_is_not_there_yet_is_no_full_disk_and_one_above_it_has_the_room(tmp_path):
+    folder = tmp_path / "not" / "there"
+    assert not is_disk_full(folder, OSError(errno.EROFS, "Read-only file system"))
+    require_room(folder / "x.nwb", 1)
+    with pytest.raises(InputError, match=f"the disk is full: .* and {tmp_path} has"):
+        require_room(folder / "x.nwb", 2**60)
