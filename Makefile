@@ -7,6 +7,8 @@ RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
+# Python compiles what it imports; pip would compile everything, which takes half a minute of a core.
+PIP := $(VENV)/bin/python -m pip install --quiet --no-compile
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 # Each job of a run would compile the library again.
@@ -52,7 +54,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@# On Linux pip's own PyTorch brings gigabytes for NVIDIA cards: without one, PyTorch's build for the CPU.
 	@[ "$$(uname)" != Linux ] || command -v nvidia-smi >/dev/null || \
-		$(VENV)/bin/python -m pip install --quiet --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
+		$(PIP) --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
 		2>/dev/null || echo "no PyTorch could be had from $(CPU_WHEELS): what pip finds is taken"
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
+	$(PIP) --constraint constraints.txt --editable ".[book,test]"
 	@touch $@
