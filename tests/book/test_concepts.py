@@ -234,12 +234,12 @@ def test_a_concept_has_no_complaint_but_the_hints_of_its_exercises(lessons, name
     assert any("hint: " in output.get("text", "") for _, output in outputs)
 
 
-def test_a_run_of_concepts_is_one_job_for_each():
+def test_a_run_of_concepts_is_one_job_for_each(warm_kernels):
     forget(RUN)
     try:
         for path, given in check(RUN, resolve("concepts_smoke", [], [])).items():
             write_if_changed(path, yaml.safe_dump(given))
-        assert planned_jobs(RUN).keys() - {"all", "total"} == set(NAMES)
+        assert planned_jobs(RUN, warm_kernels).keys() - {"all", "total"} == set(NAMES)
     finally:
         forget(RUN)
 

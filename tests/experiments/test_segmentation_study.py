@@ -114,13 +114,13 @@ def test_every_arm_is_compared_with_none_on_the_same_seeds():
     assert against.loc[(2, "painter"), "difference"] == pytest.approx(-0.3, abs=0.01)
 
 
-def test_the_graph_has_a_job_for_every_case_and_no_recording(plates):  # noqa: F811
+def test_the_graph_has_a_job_for_every_case_and_no_recording(plates, warm_kernels):  # noqa: F811
     run = "test-segmentation"
     forget(run)
     try:
         given = {"segmentation": SECTION | {"photographs": [str(plates)]}}
         graph.write_parameters(run, parameters.check(run, given))
-        counts = planned_jobs(run)
+        counts = planned_jobs(run, warm_kernels)
         assert (counts["case"], counts["sweep"], counts["total"]) == (8, 1, 10)
     finally:
         forget(run)

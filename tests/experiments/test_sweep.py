@@ -10,7 +10,7 @@ from tests.conftest import forget, planned_jobs
 from tests.experiments.test_utility import SECTION
 
 
-def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
+def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case(warm_kernels):
     run = "test-sweep"
     forget(run)
     try:
@@ -18,7 +18,7 @@ def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case():
         given = parameters.resolve("utility", ["simulated", "locust"], asked)
         graph.write_parameters(run, parameters.check(run, given))
         assert [cli.belongs(f"{run}/recordings/{label}") for label in ("locust", "retina_hdmea")] == [True, False]
-        counts = planned_jobs(run)
+        counts = planned_jobs(run, warm_kernels)
         jobs = tuple(counts.get(rule) for rule in (merging.FIRST, "case", "sweep"))
         assert jobs == (2, 2 * len(utility.cases(SECTION)), 1)
     finally:

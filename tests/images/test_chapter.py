@@ -27,11 +27,12 @@ SMALL = {
 
 
 @pytest.fixture
-def run(plates, tmp_path, monkeypatch):
+def run(plates, tmp_path, monkeypatch, warm_kernels):
     start_kernels_cheaper(tmp_path / "ipython", drawings=True)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     given = [part for name, value in SMALL.items() for part in ("--set", f"07_images_and_masks.{name}={value}")]
-    yield meagan("run", "images", "--name", RUN, "--set", f"07_images_and_masks.photographs={plates}", *given)
+    given += ["--set", f"07_images_and_masks.photographs={plates}"]
+    yield meagan("run", "images", "--name", RUN, *given, python=warm_kernels)
     forget(RUN)
 
 

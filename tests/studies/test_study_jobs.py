@@ -123,7 +123,7 @@ def test_scores_of_generators_are_means_over_seeds_beside_those_of_each(study, m
     assert len(scores) == 2 * len(SCORES) and set(scores["value"]) == {0.5, 0.7}
 
 
-def test_the_graph_has_recordings_by_models_by_seeds_and_none_where_there_are_only_spikes(tmp_path):
+def test_the_graph_has_recordings_by_models_by_seeds_and_none_where_there_are_only_spikes(tmp_path, warm_kernels):
     rows = [{"recording": "a.csv", "culture": "A", "day": 1, "condition": "c"}]
     rows += [{"recording": "simulated", "seed": s, "culture": f"{s}", "day": 1, "condition": "d"} for s in (1, 2)]
     path = tmp_path / "study.yaml"
@@ -132,12 +132,12 @@ def test_the_graph_has_recordings_by_models_by_seeds_and_none_where_there_are_on
     try:
         graph.write_parameters(name, parameters.of_study(read_study(path, seeds="0,1"), name))
         wanted = {"01_preprocessing": 2, "measures": 3, "scores": 2 * 2 * 2, "study": 1, "08_study": 1}
-        assert planned_jobs(name) == wanted | {"all": 1, "total": sum(wanted.values()) + 1}
+        assert planned_jobs(name, warm_kernels) == wanted | {"all": 1, "total": sum(wanted.values()) + 1}
         receipts = [RESULTS / name / "receipts" / f"{job}.json" for job in (jobs.NAME, jobs.NOTEBOOK)]
         for path in [*jobs.places(name).values(), *receipts]:
             write_json(path, {"seconds": 1})
         jobs.receipt_of(name, "A_c_day1").unlink()  # of a recording that failed
         jobs.remove_table(name)
-        assert planned_jobs(name) == {"measures": 1, "study": 1, "08_study": 1, "all": 1, "total": 4}
+        assert planned_jobs(name, warm_kernels) == {"measures": 1, "study": 1, "08_study": 1, "all": 1, "total": 4}
     finally:
         forget(name)

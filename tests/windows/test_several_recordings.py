@@ -1,7 +1,7 @@
 """A run of several recordings, at smoke size: one that fails is named, the others are kept and merged."""
 
 import shlex
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,13 +36,12 @@ def several(tmp_path, monkeypatch):
     forget(MANY)
 
 
-def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(several, capsys):
+def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(several, warm_kernels, capsys):
     asked = ["merge.split_by=time", "01_preprocessing.min_train_windows=60"]
     a, noise, b = (str(several / file) for file in ("a.brw", "b.raw", "b.brw"))
     receipts = [RESULTS / MANY / "recordings" / label / "receipts" / "01_preprocessing.json" for label in "ab"]
-    told = meagan(
-        "run", "smoke", "--recording", a, "--recording", noise, "--name", MANY, *(f"--set={one}" for one in asked)
-    )
+    given = ["--recording", a, "--recording", noise, "--name", MANY, *(f"--set={one}" for one in asked)]
+    told = meagan("run", "smoke", *given, python=warm_kernels)
     assert told.returncode == 1 and told.stderr.startswith("meagan: recording b: too few isolated spikes")
     assert told.stderr.count("\n") == 1 and receipts[0].exists() and not receipts[1].exists()
 
@@ -51,8 +50,8 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
     for path, parameters in check(MANY, resolve("smoke", [a, b], asked)).items():
         write_if_changed(path, yaml.safe_dump(parameters))
     target = f"results/{MANY}/receipts/01_preprocessing.json"
-    (several / "a b").symlink_to(sys.prefix)
-    python = str(several / "a b" / "bin" / "python")  # a path with spaces is one word of a command
+    (several / "a b").symlink_to(Path(warm_kernels).parent)
+    python = str(several / "a b" / "python")  # a path with spaces is one word of a command
     done = graph(MANY, target, "--printshellcmds", python=python)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
@@ -72,5 +71,5 @@ def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(
     next(figures.folder(MANY).glob("recordings/b/*.png")).write_bytes(b"")
     with pytest.raises(InputError, match=f"1 of {n} .*: recordings/b/.*: the picture differs"):
         cli.verify(MANY)
-    again = graph(MANY, target, "--dry-run")
+    again = graph(MANY, target, "--dry-run", python=python)
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -300,7 +300,7 @@ def test_a_run_on_a_cluster_gives_the_bits_of_a_local_one_though_jobs_and_nodes_
 
     Jobs without a home start their kernels as users do.
     """
-    local = threading.Thread(target=lambda: graphs.append(graph(LOCAL)))
+    local = threading.Thread(target=lambda: graphs.append(graph(LOCAL, python=warm_kernels)))
     graphs: list[subprocess.CompletedProcess] = []
     local.start()
     folder = RESULTS / REMOTE

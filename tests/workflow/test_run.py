@@ -35,14 +35,14 @@ SLOWER = ["--set", "02_transformer_gan.steps=80", "--set", "02_transformer_gan.c
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, warm_kernels):
     """An undisturbed smoke run, with classifiers of little effort in its notebooks."""
     ipython = tmp_path_factory.mktemp("ipython")
     start_kernels_cheaper(ipython)
     forget(RUN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(ipython))
-        done = meagan("run", "smoke", "--name", RUN, *SLOWER)
+        done = meagan("run", "smoke", "--name", RUN, *SLOWER, python=warm_kernels)
         assert done.returncode == 0, done.stdout + done.stderr
         yield done
     forget(RUN)
@@ -66,10 +66,10 @@ def test_every_text_of_its_figures_has_an_italian_translation(smoke):
     assert not untranslated(figures.folder(RUN))
 
 
-def test_a_second_run_does_nothing(smoke):
+def test_a_second_run_does_nothing(smoke, warm_kernels):
     receipts = sorted([*(RESULTS / RUN).glob("receipts/*.json"), *(RESULTS / RUN).glob("benchmark/*/*/receipt.json")])
     before = [path.stat().st_mtime_ns for path in receipts]
-    assert meagan("run", "smoke", "--name", RUN, *SLOWER).returncode == 0
+    assert meagan("run", "smoke", "--name", RUN, *SLOWER, python=warm_kernels).returncode == 0
     assert [path.stat().st_mtime_ns for path in receipts] == before and len(before) == 6 + 2
 
 
@@ -140,7 +140,7 @@ def digests() -> dict[str, str]:
     return {name: digest for name, digest in (found | printed).items() if not name.endswith("cost.json")}
 
 
-def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke):
+def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke, warm_kernels):
     """Notebook 02, from its first step on; that what follows from it is the same twice, ``test_notebook`` finds."""
     before, of_02 = digests(), RESULTS / RUN / "transformer_gan"
     receipt = RESULTS / RUN / "receipts" / "02_transformer_gan.json"
@@ -152,7 +152,7 @@ def test_a_run_interrupted_and_then_killed_ends_in_the_same_bits(smoke):
     code, _ = cut_short(of_02 / "checkpoint.pt", signal.SIGKILL)
     assert code == -signal.SIGKILL and not receipt.exists()
     remove_stale(RUN)
-    again = graph(RUN, str(receipt.relative_to(ROOT)), "--rerun-incomplete")
+    again = graph(RUN, str(receipt.relative_to(ROOT)), "--rerun-incomplete", python=warm_kernels)
     assert again.returncode == 0 and receipt.exists(), again.stdout + again.stderr
     os.utime(receipt, ns=(made.st_atime_ns, made.st_mtime_ns))  # what follows is not out of date
     after = digests()
