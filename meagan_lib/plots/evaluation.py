@@ -170,7 +170,8 @@ def planted_failures(
     shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
     axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
     for (row, column), value in np.ndenumerate(excess.T):
-        words = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}" if value < 999.5 else "> 999"
+        words = f"{value:.1f}" if abs(value) < 9.95 else f"{np.clip(value, -999, 999):.0f}"
+        words = {"999": "> 999", "-999": "< -999"}.get(words, words)
         options = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
         axis.text(column, row, words.replace("-", "−"), ha="center", va="center", fontsize=6.5, **options)
     whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
