@@ -31,7 +31,7 @@ from meagan_lib.windows import DetectionConfig, Split
 
 BENCH = Path(__file__).parent
 FORMATS = {".brw": "BRW 3.x", ".zarr": "Zarr", "": "binary folder"}
-UNTRAINED = ("gaussian", "gaussian_spikes", "denoised", "copy_paste", "template")
+UNTRAINED = ("gaussian", "gaussian_spikes", "copy_paste", "template")
 STEPS, DETECTOR_STEPS = 6, 30
 PAINTED = 400
 SEARCHED_S = 5
