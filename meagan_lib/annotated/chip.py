@@ -44,7 +44,7 @@ class Chip:
     recording, detection
         What was recorded, and how spikes are found in it.
     windows
-        All isolated spikes, with footprints.
+        Isolated spikes whose footprint is deepest on their own electrode and has all electrodes; the ledger of all.
     observation
         The rule that they went through.
     quiet
@@ -106,7 +106,9 @@ class Chip:
             windows = cut_windows(recording, detection, config, truth, ~cut, seed, path)  # peaks of all are known
         observation = Observation.of(windows)
         quiet = Quiet.of(windows.ledger, n_channels)
-        own, channel = whole_footprints(windows, Split.TRAIN, observation)
+        windows = whole_footprints(windows, observation)  # all would take 0.3 GB of a minute of a whole chip
+        train = windows.split == Split.TRAIN
+        own, channel = windows.footprints[train], windows.channel[train]
         if len(own) < LEAST:
             raise InputError(
                 f"{len(own)} spikes to learn from, with all electrodes around them, are too few (least {LEAST}): take "
@@ -139,7 +141,8 @@ class Chip:
 
     def real(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Return footprints (n, electrodes, samples) of a split that painted ones are compared with, and channels."""
-        return whole_footprints(self.windows, split, self.observation)
+        rows = self.windows.split == split
+        return self.windows.footprints[rows], self.windows.channel[rows]
 
     def places(self, split: Split, n: int, seed: int) -> "Places":
         """Draw ``n`` spikes of the training footprints, each a kind and its electrode, and where in a split they go."""
@@ -172,12 +175,14 @@ class Places:
     pieces: np.ndarray
 
 
-def whole_footprints(windows: SpikeWindows, split: Split, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
-    """Return the footprints of a split that are deepest on their own electrode and lack none, and their channels."""
-    rows = (windows.split == split) & (windows.around[windows.channel] >= 0).all(axis=1)
-    footprints, channel = windows.footprints[rows], windows.channel[rows]
-    own = centred(footprints, observation.half_window, observation.dead)
-    return footprints[own], channel[own]
+def whole_footprints(windows: SpikeWindows, observation: Observation) -> SpikeWindows:
+    """Keep the windows whose footprint is deepest on their own electrode and lacks none."""
+    rows = np.flatnonzero((windows.around[windows.channel] >= 0).all(axis=1))
+    middle, dead = observation.half_window, observation.dead
+    near = windows.footprints[rows, :, middle - dead : middle + dead + 1]
+    rows = rows[centred(near, dead, dead)]
+    columns = "windows", "footprints", "channel", "frame", "label", "split", "recording"
+    return replace(windows, **{name: getattr(windows, name)[rows] for name in columns})
 
 
 def split_spans(recording: sc.BaseRecording, config: WindowConfig, split: Split) -> np.ndarray:

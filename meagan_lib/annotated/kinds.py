@@ -49,9 +49,11 @@ class Kinds:
         centre, noise = x.mean(axis=0), np.cov(background.reshape(len(background), -1), rowvar=False, dtype=np.float64)
         variance, axes = np.linalg.eigh(noise + 1e-3 * np.trace(noise) / len(noise) * np.eye(len(noise)))
         whiten, colour = axes / np.sqrt(variance) @ axes.T, axes * np.sqrt(variance) @ axes.T
-        white = (x - centre) @ whiten
+        x -= centre  # in place, as spikes of a whole chip take memory
+        white = x @ whiten
+        del x
         power, axes = np.linalg.eigh(white.T @ white / max(n - 1, 1))
-        carry = min(max(int((power > (1 + np.sqrt(x.shape[1] / n)) ** 2).sum()), 1), MOST_AXES)
+        carry = min(max(int((power > (1 + np.sqrt(white.shape[1] / n)) ** 2).sum()), 1), MOST_AXES)
         axes = axes[:, ::-1][:, :carry]
         with threadpool_limits(1):
             mixture = _mixture(white @ axes, seed)

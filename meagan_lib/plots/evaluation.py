@@ -170,9 +170,10 @@ def planted_failures(
     shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
     axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
     for (row, column), value in np.ndenumerate(excess.T):
-        words = (f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}").replace("-", "−")
+        words = f"{value:.1f}" if abs(value) < 9.95 else f"{np.clip(value, -999, 999):.0f}"
+        words = {"999": "> 999", "-999": "< -999"}.get(words, words)
         options = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
-        axis.text(column, row, words, ha="center", va="center", fontsize=6.5, **options)
+        axis.text(column, row, words.replace("-", "−"), ha="center", va="center", fontsize=6.5, **options)
     whole = [name.replace(" %", "\u00a0%").replace("× ", "×\u00a0") for name in failures]
     wide = min(1.0, 9 / len(failures))  # of a column, beside those of nine failures
     words = [textwrap.fill(name, 12 if wide == 1 else 10, break_long_words=False) for name in whole]

@@ -59,7 +59,7 @@ def attention(maps: np.ndarray, time_ms: np.ndarray, window: np.ndarray, window_
     step = (time_ms[-1] - time_ms[0]) / (tokens - 1) if tokens > 1 else np.ptp(window_time_ms) or 1.0
     low, high = time_ms[0] - step / 2, time_ms[-1] + step / 2
     shared = dict(sharex=True, sharey="row", height_ratios=[0.45] + [1] * blocks)
-    fig, axes = style.panel_grid(1 + blocks, heads, 0.8 + 1.3 * blocks, **shared)
+    fig, axes = style.panel_grid(1 + blocks, heads, 0.8 + 1.3 * max(blocks, 2), **shared)
     image = dict(extent=(low, high, high, low), vmin=0, vmax=maps.max(), cmap="viridis")
     for h in range(heads):
         above = axes[0, h]
