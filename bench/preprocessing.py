@@ -21,25 +21,32 @@ LARGE_S = (6, 12, 24)
 
 
 def write_recording(path: Path, n_channels: int, seconds: int) -> None:
-    """Write a BRW 3.x file: a second of coloured noise with a spike a second on each channel, repeated and shifted."""
+    """Write a BRW 3.x file of coloured noise with a spike a second on each channel.
+
+    It is the sum of two seconds that are repeated and shifted against one another, so that no window comes twice.
+    """
     from meagan_lib.recordings.brw import CHIP_ELECTRODES
     from meagan_lib.recordings.simulation import create_brw
 
     rng = np.random.default_rng(0)
-    second = rng.standard_normal((RATE, n_channels), dtype=np.float32)
-    second[1:] += 0.7 * second[:-1]
-    second *= 4
     shape = np.array([-2, -8, -20, -40, -30, -18, -9, -3, 2, 4, 3], np.float32)
     channel, start = np.arange(n_channels), rng.integers(20, RATE - 20, n_channels)
-    for k, value in enumerate(shape):
-        second[start + k, channel] += 2 * value
-    codes = np.rint(second + 2048).clip(0, 4095).astype(np.uint16)
+    parts = []
+    for sd, middle, height in ((3.2, 2048, 2), (2.4, 0, 0)):
+        second = rng.standard_normal((RATE, n_channels), dtype=np.float32)
+        second[1:] += 0.7 * second[:-1]
+        second *= sd
+        for k, value in enumerate(shape):
+            second[start + k, channel] += height * value
+        parts.append(np.rint(second + middle).astype(np.int16))
     electrodes = np.divmod(np.arange(n_channels), CHIP_ELECTRODES)
     with h5py.File(path, "w") as file:
         raw = create_brw(file, electrodes, RATE, seconds * RATE, frames_per_chunk=2000)
         size = RATE * n_channels
         for s in range(seconds):
-            raw[s * size : (s + 1) * size] = np.roll(codes, 997 * s, axis=0).ravel()
+            codes = np.roll(parts[0], 997 * s, axis=0)
+            codes += np.roll(parts[1], -1409 * s, axis=0)
+            raw[s * size : (s + 1) * size] = codes.ravel()
 
 
 def opened(path: Path, seconds: int):
