@@ -53,10 +53,9 @@ def opened(path: Path, seconds: int):
     """Open the first seconds of a recording."""
     from meagan_lib.recordings.opening import open_recording
 
-    recording = open_recording(path)
-    files = recording.get_annotation("files")
-    recording = recording.frame_slice(0, seconds * RATE)
-    recording.annotate(files=files)
+    whole = open_recording(path)
+    recording = whole.frame_slice(0, seconds * RATE)
+    recording.annotate(**{name: whole.get_annotation(name) for name in whole.get_annotation_keys()})
     return recording
 
 
