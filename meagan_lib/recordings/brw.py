@@ -109,8 +109,9 @@ class BrwRecording(sc.BaseRecording):
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
-    taken from), ``frames_per_chunk``, ``uncompressed``, ``cautions`` (sentences), ``survives_hz``. Positions are (row, column) · pitch in
-    µm, as SpikeInterface has them. The channels of an events-based file have the property ``STORED_NOISE``.
+    taken from), ``frames_per_chunk``, ``uncompressed`` (pieces of any size cost the same), ``cautions`` (sentences),
+    ``survives_hz``. Positions are (row, column) · pitch in µm, as SpikeInterface has them. The channels of an
+    events-based file have the property ``STORED_NOISE``.
 
     An InputError is raised for what :func:`read_header` refuses; on reading traces, for samples that the file does not
     give.

@@ -198,7 +198,7 @@ def _noise_and_mains(traces: np.ndarray, rate: float, band_hz: tuple[float, floa
 
 
 def _median(x: np.ndarray) -> np.ndarray:
-    """Return the median (rows,) of finite x (rows, n), whose rows are sorted in part: ``np.median`` takes four times."""
+    """Return the median (rows,) of finite x (rows, n), which is put in another order: ``np.median`` takes longer."""
     middle = x.shape[1] // 2
     x.partition(middle, axis=1)
     upper = x[:, middle]
