@@ -20,7 +20,7 @@ import spikeinterface.core as sc
 from meagan_lib import InputError
 from meagan_lib.recordings.events import STORED_NOISE, Block, EventsSegment, Noise, blocks_of, events_toc
 from meagan_lib.recordings.hdf5 import CUT_SHORT, contents, first_line, open_hdf5, small, text
-from meagan_lib.recordings.segments import EXPORT
+from meagan_lib.recordings.segments import EXPORT, Uncompressed
 from meagan_lib.recordings.wavelets import WaveletSegment, wavelet_layout
 
 CHIP_ELECTRODES = 64
@@ -60,6 +60,8 @@ class BrwHeader:
     electrodes: np.ndarray | None
     pitch_um: float
     pitch_from: str
+    bytes: Uncompressed | None = None
+    """Of raw samples that are not compressed: where they lie in the file."""
     index: np.ndarray | None = None
     """Indices of the stored channels, int (channels,): 4.x only."""
     coding: str = "raw"
@@ -107,8 +109,9 @@ class BrwRecording(sc.BaseRecording):
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
-    taken from), ``frames_per_chunk``, ``cautions`` (sentences), ``survives_hz``. Positions are (row, column) · pitch in
-    µm, as SpikeInterface has them. The channels of an events-based file have the property ``STORED_NOISE``.
+    taken from), ``frames_per_chunk``, ``uncompressed`` (pieces of any size cost the same), ``cautions`` (sentences),
+    ``survives_hz``. Positions are (row, column) · pitch in µm, as SpikeInterface has them. The channels of an
+    events-based file have the property ``STORED_NOISE``.
 
     An InputError is raised for what :func:`read_header` refuses; on reading traces, for samples that the file does not
     give.
@@ -129,7 +132,7 @@ class BrwRecording(sc.BaseRecording):
         told = ("adc_range", "pitch_um", "pitch_from", "frames_per_chunk", "survives_hz")
         cautions = [f"{Path(file_path).name} {words}" for words in header.cautions]
         self.annotate(files=[str(file_path)], hdf5_dataset=header.dataset, cautions=cautions)
-        self.annotate(**{name: getattr(header, name) for name in told})
+        self.annotate(**{name: getattr(header, name) for name in told}, uncompressed=header.bytes is not None)
         self._kwargs = {"file_path": str(file_path), "well": well}
 
 
@@ -168,9 +171,12 @@ class _BrwSegment(sc.BaseRecordingSegment):
         start, end, _ = slice(start_frame, end_frame).indices(self.n_frames)
         start, end = self.stored + start, self.stored + max(start, end)
         try:
-            self.file = self.file or h5py.File(self.path, "r")
-            samples = self.file[self.header.dataset]
-            codes = samples[start:end] if samples.ndim == 2 else samples[start * n : end * n].reshape(-1, n)
+            if self.header.bytes is not None:
+                codes = self.header.bytes.read(start * n, end * n).reshape(-1, n)
+            else:
+                self.file = self.file or h5py.File(self.path, "r")
+                samples = self.file[self.header.dataset]
+                codes = samples[start:end] if samples.ndim == 2 else samples[start * n : end * n].reshape(-1, n)
         except Exception as error:  # a damaged HDF5 file raises anything
             raise InputError(
                 f"{self.path.name} is damaged, its frames {start} to {end} cannot be read: copy it again"
@@ -197,6 +203,8 @@ def read_header(path: Path, well: str | None) -> BrwHeader:
                 layout = wavelet_layout(samples.parent, toc, header.stretches, header.n_channels, path.name)
                 return replace(header, **dict(zip(("level", "chunk_length", "chunks"), layout)))
             _require_fitting(header, samples, path.name)
+            if (bytes := Uncompressed(samples)).at is not None:
+                return replace(header, bytes=bytes)
             together = samples.chunks[0] // (header.n_channels if samples.ndim == 1 else 1) if samples.chunks else 1
             return replace(header, frames_per_chunk=max(together, 1))
     except InputError:

@@ -15,7 +15,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.distance import cdist
 
 from meagan_lib import InputError, choose
-from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, source_sha256, stored_around
+from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, rails, stored_around
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows import filtering, streaming
 from meagan_lib.windows.detection import DetectionConfig, KnownPeaks, depths, nearest, segment_spans, true_peaks
@@ -23,7 +23,7 @@ from meagan_lib.windows.footprints import centred, electrodes_around, nearest_el
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
-from meagan_lib.workflow.files import atomic
+from meagan_lib.workflow.files import Hashing, atomic
 
 
 @dataclass(frozen=True)
@@ -347,7 +347,11 @@ def cut_windows(
     noise = filtering.noise_levels(recording, detection.filter(rate), seed)
     noise_mad, positions = noise * filtering.signs_and_gains(recording)[1], electrode_positions_um(recording)
     bad = np.zeros(len(noise), bool) if bad is None else bad
-    with atomic(path) if path else nullcontext(BytesIO()) as target, h5py.File(target, "w") as file:
+    with (
+        Hashing(recording.get_annotation("files")) as hashing,
+        atomic(path) if path else nullcontext(BytesIO()) as target,
+        h5py.File(target, "w") as file,
+    ):
         written = file.create_dataset(
             "windows", (0, samples), np.float32, maxshape=(None, samples), chunks=(1024, samples)
         )
@@ -358,7 +362,8 @@ def cut_windows(
                 "footprints", (0, *size), np.float32, maxshape=(None, *size), chunks=(128, *size)
             )
         peaks, splits, prints, level = [], [], [], float(np.median(noise_mad))
-        for part in stretches(recording, detection, config, noise, bad, known):
+        for n, part in enumerate(stretches(recording, detection, config, noise, bad, known), 1):
+            hashing.reached(n * streaming.SEGMENT / recording.get_total_samples())
             peaks.append(part.peaks)
             splits.append(part.split)
             prints.append(fingerprints(part.windows, level))
@@ -391,7 +396,7 @@ def cut_windows(
             pre_samples=samples // 2,
             amplitude_unit=amplitude_unit(recording),
             detection=stated,
-            source_sha256=source_sha256(recording),
+            source_sha256=hashing.finish(),
             noise_mad=noise_mad,
             ledger=ledger,
             recordings=[Path((recording.get_annotation("files") or ["recording"])[0]).stem],

@@ -13,7 +13,9 @@ from functools import lru_cache
 import numpy as np
 import scipy.signal
 import spikeinterface.core as sc
-from numba import njit
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
 
 from meagan_lib import InputError
 from meagan_lib.recordings.events import STORED_NOISE
@@ -22,10 +24,13 @@ from meagan_lib.workflow.machine import available_cores
 LANES = 32
 """Channels that are filtered side by side: a few registers of a SIMD unit."""
 ROWS = 16
-"""Rows that are dealt out or searched at once."""
+"""Rows that are searched at once."""
 TILE = 256
 """Channels of one job."""
 PIECE_BYTES = 2**24
+"""What is asked for at once."""
+SMALL_PIECE_BYTES = 2**20
+"""The same where small pieces cost no more: what is left in a core's cache until it has been dealt out."""
 SHORTEST_MS = 100.0
 SETTLED = 1e-5
 """Fraction to which the filter's memory of what lay before the margin has decayed."""
@@ -54,14 +59,30 @@ class Filter:
 def _deal(values, dealt):
     """Deal channels (frames, channels) out to groups of lanes (groups, frames, LANES), in which a job reads on end."""
     groups, frames, lanes = dealt.shape
-    for block in range(0, frames, ROWS):
-        end = min(block + ROWS, frames)
-        for g in range(groups):
-            group, first = dealt[g], np.uint64(g * lanes)  # a signed index may count from the end, which costs a check
-            width = min(lanes, values.shape[1] - g * lanes)
-            for i in range(block, end):
-                for c in range(width):
-                    group[i, c] = values[i, first + np.uint64(c)]
+    for g in range(groups):
+        first = np.uint64(g * lanes)  # a signed index may count from the end, which costs a check
+        for i in range(frames):
+            for c in range(min(lanes, values.shape[1] - g * lanes)):
+                dealt[g, i, c] = values[i, first + np.uint64(c)]
+
+
+def _on_stack(size: int) -> Callable:
+    """Return what makes room float32 (size,) within a compiled function: LLVM keeps it in registers where they suffice.
+
+    Of an array that is passed it does not know that nothing else writes there, and stores it for each row.
+    """
+
+    @intrinsic
+    def room(context):
+        def place(context, builder, signature, arguments):
+            with builder.goto_entry_block():
+                at = builder.alloca(ir.ArrayType(ir.FloatType(), size))
+            at.align = 64
+            return builder.bitcast(at, ir.FloatType().as_pointer())
+
+        return types.CPointer(types.float32)(), place
+
+    return room
 
 
 @njit(nogil=True, cache=True)
@@ -70,34 +91,45 @@ def _load(raw, origin, lo, hi, n_frames, sign, buffer, baseline):
 
     The pass band excludes 0 Hz, so that with the first value as baseline a settled filter starts at rest.
     """
-    lanes = raw.shape[1]
+    length, first = hi - lo, lo - origin
+    begin, end = max(-lo, 1), min(n_frames - lo, length)
     baseline[:] = 0
-    for i in range(hi - lo):
-        frame = lo + i
-        if 0 <= frame < n_frames:
-            row = raw[frame - origin]
-            for c in range(lanes):
-                buffer[i, c] = np.float32(row[c]) * sign[c] - baseline[c]
-        else:
-            end = (0 if frame < 0 else n_frames - 1) - origin
-            last, row = raw[end], raw[2 * end - (frame - origin)]
-            for c in range(lanes):
-                buffer[i, c] = (np.float32(2) * np.float32(last[c]) - np.float32(row[c])) * sign[c] - baseline[c]
+    for i in range(length):
+        if begin <= i < end:
+            continue
+        last = min(max(lo + i, 0), n_frames - 1) - origin
+        for c in range(raw.shape[1]):
+            odd = np.float32(2) * np.float32(raw[last, c]) - np.float32(raw[2 * last - i - first, c])
+            buffer[i, c] = odd * sign[c] - baseline[c]
         if i == 0:
             baseline[:] = buffer[0]
             buffer[0, :] = 0
+    for i in range(begin, end):  # nearly all: no branch keeps LLVM from doing several lanes at once
+        for c in range(raw.shape[1]):
+            buffer[i, c] = np.float32(raw[i + first, c]) * sign[c] - baseline[c]
 
 
 @lru_cache
 def _compiled(sections: int) -> Callable:
     """Compile a filter of that many sections, unrolled, which works on ``buffer`` (frames, LANES) in place."""
+    room, few = _on_stack(2 * sections * LANES), _on_stack(5 * sections)
 
     @njit(nogil=True, cache=True, fastmath={"contract"})
-    def bandpass(raw, origin, lo, hi, n_frames, sign, sos, zi, buffer, state, baseline):
+    def bandpass(raw, origin, lo, hi, n_frames, sign, sos, zi, buffer, baseline):
         """Load frames lo … hi of one group, and filter them forward and backward."""
         length = hi - lo
         _load(raw, origin, lo, hi, n_frames, sign, buffer, baseline)
-        state[:] = 0
+        state, of = carray(room(), 2 * sections * LANES), carray(few(), 5 * sections)
+        for k in range(sections):
+            of[5 * k], of[5 * k + 1], of[5 * k + 2], of[5 * k + 3], of[5 * k + 4] = (
+                sos[k, 0],
+                sos[k, 1],
+                sos[k, 2],
+                sos[k, 4],
+                sos[k, 5],
+            )
+        for c in range(2 * sections * LANES):
+            state[c] = 0
         for backward in range(2):
             if backward:
                 for k in range(sections):
@@ -110,9 +142,11 @@ def _compiled(sections: int) -> Callable:
                     y = buffer[i, c]
                     for k in range(sections):
                         x = y
-                        y = sos[k, 0] * x + state[2 * k * LANES + c]
-                        state[2 * k * LANES + c] = sos[k, 1] * x - sos[k, 4] * y + state[(2 * k + 1) * LANES + c]
-                        state[(2 * k + 1) * LANES + c] = sos[k, 2] * x - sos[k, 5] * y
+                        y = of[5 * k] * x + state[2 * k * LANES + c]
+                        state[2 * k * LANES + c] = (
+                            of[5 * k + 1] * x - of[5 * k + 3] * y + state[(2 * k + 1) * LANES + c]
+                        )
+                        state[(2 * k + 1) * LANES + c] = of[5 * k + 2] * x - of[5 * k + 4] * y
                     buffer[i, c] = y
 
     return bandpass
@@ -136,6 +170,7 @@ class Stored:
         self.recording, self.segment = recording, segment
         self.n_frames, self.n_channels = recording.get_num_samples(segment), recording.get_num_channels()
         self.chunk = int(recording.get_annotation("frames_per_chunk") or 1)  # frames that lie together in the file
+        self.piece_bytes = SMALL_PIECE_BYTES if recording.get_annotation("uncompressed") else PIECE_BYTES
         native = recording.get_dtype() in (np.int16, np.uint16, np.float32)
         self.dtype = recording.get_dtype() if native else np.dtype(np.float32)
 
@@ -148,7 +183,7 @@ class Stored:
     def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """Read frames start … stop, piece by piece, ``into`` groups where they are given."""
         into = self.empty(stop - start) if into is None else into
-        step = max(PIECE_BYTES // (2 * self.n_channels), 1)
+        step = max(self.piece_bytes // (2 * self.n_channels), 1)
         for a in range(start, stop, step):
             piece = self.recording.get_traces(self.segment, a, min(a + step, stop), return_in_uV=False)
             piece = np.ascontiguousarray(piece, self.dtype)
@@ -179,10 +214,10 @@ class Bandpass:
         """
         if len(getattr(self.own, "buffer", ())) < hi - lo:
             self.own.buffer = np.empty((hi - lo, LANES), np.float32)
-        buffer, state = self.own.buffer[: hi - lo], np.empty(2 * len(self.sos) * LANES, np.float32)
+        buffer = self.own.buffer[: hi - lo]
         sign, baseline = self.sign[first : first + LANES], np.empty(LANES, np.float32)
         group, n_frames = values[first // LANES], self.stored.n_frames
-        self.run(group, origin, lo, hi, n_frames, sign, self.sos, self.zi, buffer, state, baseline)
+        self.run(group, origin, lo, hi, n_frames, sign, self.sos, self.zi, buffer, baseline)
         return buffer
 
     def fill(self, out: np.ndarray, start: int, every: int = 1) -> None:

@@ -269,6 +269,6 @@ def _duration(source: sc.BaseRecording, steps: int) -> str:
     hashing = sum(_size(Path(file)) for file in source.get_annotation("files")) / 1e9 / hashed
     training = steps / float(bench("TRAINING", "64 samples", "steps per second"))
     return (
-        f"about {_time(max(searching + hashing, 1))} to read and search it on two cores, and {_time(training)} to "
+        f"about {_time(max(searching, hashing, 1))} to read and search it on two cores, and {_time(training)} to "
         f"train two models on one: an estimate, from times measured on another machine"
     )

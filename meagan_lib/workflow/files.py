@@ -6,9 +6,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
+from threading import Condition
+from typing import Self
 
 from meagan_lib import InputError
 
@@ -135,12 +139,74 @@ def read_json(path: Path) -> dict:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def sha256(path: Path | str) -> str:
-    """Return the hexadecimal SHA-256 of a file; of a folder, that of the names and hashes of its files."""
+def sha256(path: Path | str, before: Callable[[int], object] = lambda size: None) -> str:
+    """Return the hexadecimal SHA-256 of a file; of a folder, that of the names and hashes of its files.
+
+    ``before`` is called with the size of each piece that is about to be read, in bytes.
+    """
     path = Path(path)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = "".join(f"{sha256(file)} {file.relative_to(path).as_posix()}\n" for file in files)
+        listing = "".join(f"{sha256(file, before)} {file.relative_to(path).as_posix()}\n" for file in files)
         return hashlib.sha256(listing.encode()).hexdigest()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest, piece = hashlib.sha256(), memoryview(bytearray(2**18))
+    with open(path, "rb", buffering=0) as file:
+        before(len(piece))
+        while size := file.readinto(piece):
+            digest.update(piece[:size])
+            before(size)
+    return digest.hexdigest()
+
+
+class Hashing:
+    """The SHA-256 of files and folders, taken by a thread while somebody else reads them: once from the disk for both.
+
+    What one of the two has read, the other finds in the system's cache: the thread is never more than ``AHEAD`` before
+    the share of the whole that is told to :meth:`reached`. Leaving the block stops it, finished or not.
+    """
+
+    AHEAD = 2**28
+
+    def __init__(self, paths: Sequence[Path | str]):
+        self.paths, self.before = [Path(path) for path in paths], [_state(Path(path)) for path in paths]
+        self.total = sum(size for of_path in self.before for _, size, _ in of_path)
+        self.done, self.limit, self.turn = 0, self.AHEAD, Condition()
+        self.pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        self.hashes = self.pool.submit(lambda: [sha256(path, self._wait) for path in self.paths])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.turn:
+            self.limit = -1
+            self.turn.notify()
+        self.pool.shutdown()
+
+    def _wait(self, size: int) -> None:
+        with self.turn:
+            self.done += size
+            self.turn.wait_for(lambda: self.limit < 0 or self.done <= self.limit)
+            if self.limit < 0:
+                raise CancelledError
+
+    def reached(self, share: float) -> None:
+        """Say that this share, up to 1, has been read."""
+        with self.turn:
+            self.limit = int(share * self.total) + self.AHEAD if share < 1 else inf
+            self.turn.notify()
+
+    def finish(self) -> list[str]:
+        """Return the hashes, in the order of the paths. ``InputError``: a file was written to in the meantime."""
+        self.reached(1)
+        hashes = self.hashes.result()
+        for path, state in zip(self.paths, self.before):
+            if _state(path) != state:
+                raise InputError(f"{path.name} changed while it was read: run again when nothing writes to it")
+        return hashes
+
+
+def _state(path: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and time of change of a file, or of all files of a folder: they change with what is written."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

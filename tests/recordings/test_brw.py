@@ -221,6 +221,57 @@ def test_frames_and_channels_are_sliced_as_numpy_does(tmp_path):
     np.testing.assert_array_equal(copy.get_traces(), data)
 
 
+LAYOUTS = {
+    "contiguous": {},
+    "chunks of a few frames": {"chunks": 28},
+    "chunks that end within a frame": {"chunks": 9},
+    "compressed": {"chunks": 28, "compression": "gzip"},
+    "checked": {"chunks": 28, "fletcher32": True},
+    "frames by channels": {"chunks": (8, 4)},
+    "a part of the channels to a chunk": {"chunks": (8, 2)},
+    "a chunk that was never written": {"chunks": 28},
+    "compact": {},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_samples_are_those_of_hdf5_however_they_are_stored(tmp_path, layout):
+    path = tmp_path / "chip.brw"
+    data = write_3(path, *rows_cols((0, 0), (0, 1), (0, 2), (0, 3)), n_frames=50)
+    with h5py.File(path, "r+") as file:
+        del file["3BData/Raw"]
+        flat = layout not in ("frames by channels", "a part of the channels to a chunk")
+        shape = data.size if flat else data.shape
+        if layout == "compact":
+            create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            create.set_layout(h5py.h5d.COMPACT)
+            space = h5py.h5s.create_simple((shape,))
+            h5py.h5d.create(file["3BData"].id, b"Raw", h5py.h5t.STD_U16LE, space, create)
+            samples = file["3BData/Raw"]
+        else:
+            samples = file["3BData"].create_dataset("Raw", shape, "<u2", **LAYOUTS[layout])
+        if layout == "a chunk that was never written":
+            data.reshape(-1)[28:56] = 0
+            samples[:28], samples[56:] = data.reshape(-1)[:28], data.reshape(-1)[56:]
+        else:
+            samples[...] = data.reshape(shape)
+    recording = open_recording(path)
+    by_bytes = {"contiguous", "chunks of a few frames", "chunks that end within a frame", "frames by channels"}
+    assert recording.get_annotation("uncompressed") == (layout in by_bytes)
+    for start, end in ((0, 50), (3, 4), (6, 41), (50, 50)):
+        np.testing.assert_array_equal(recording.get_traces(0, start, end), data[start:end])
+
+
+def test_a_file_that_shrinks_after_it_was_opened_is_refused(tmp_path):
+    path = tmp_path / "chip.brw"
+    write_3(path, *rows_cols((0, 0), (0, 1), (0, 2), (0, 3)), n_frames=5000)
+    recording = open_recording(path)
+    with open(path, "r+b") as file:
+        file.truncate(10_000)
+    with pytest.raises(InputError, match="chip.brw is damaged, its frames 4000 to 5000 cannot be read"):
+        recording.get_traces(0, 4000, 5000)
+
+
 def test_one_channel_is_a_recording(tmp_path):
     data = write_3(tmp_path / "x.brw", *rows_cols((5, 5)))
     np.testing.assert_array_equal(open_recording(tmp_path / "x.brw").get_traces(), data)

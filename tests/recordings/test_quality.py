@@ -10,6 +10,7 @@ import spikeinterface.core as sc
 import spikeinterface.extractors as se
 
 from meagan_lib import InputError
+from meagan_lib.recordings import quality
 from meagan_lib.recordings.quality import Verdict, channel_quality
 
 RATE = 20_000.0
@@ -193,3 +194,9 @@ def test_a_real_file_with_a_constant_channel():
         source = se.read_biocam(path)
     quality = channel_quality(source, adc_range=(0, 4095))
     assert quality.verdict[0] == Verdict.CONSTANT and quality.good[1:].all(), quality.table()
+
+
+@pytest.mark.parametrize("n", [1, 2, 999, 4000])
+def test_the_median_is_numpys_to_the_bit(n):
+    x = np.random.default_rng(n).standard_normal((30, n)).astype(np.float32)
+    np.testing.assert_array_equal(quality._median(x.copy()), np.median(x, axis=1))

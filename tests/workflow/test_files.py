@@ -1,7 +1,9 @@
 """Files appear whole or not at all."""
 
 import errno
+import hashlib
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError, place_of_caches
-from meagan_lib.workflow.files import atomic, is_disk_full, refusal, require_room, sha256, together, write_json
+from meagan_lib.workflow.files import Hashing, atomic, is_disk_full, refusal, require_room, sha256, together, write_json
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
@@ -72,3 +74,43 @@ def test_a_folder_that_is_not_there_yet_is_no_full_disk_and_one_above_it_has_the
     require_room(folder / "x.nwb", 1)
     with pytest.raises(InputError, match=f"the disk is full: .* and {tmp_path} has"):
         require_room(folder / "x.nwb", 2**60)
+
+
+@pytest.fixture
+def sources(tmp_path) -> list[Path]:
+    """A file of a megabyte, an empty one, and a folder with two files."""
+    (tmp_path / "chip.raw").write_bytes(np.random.default_rng(0).bytes(10**6 + 1))
+    (tmp_path / "empty").touch()
+    (tmp_path / "chip.zarr" / "0").mkdir(parents=True)
+    for name in ("0/0", "meta"):
+        (tmp_path / "chip.zarr" / name).write_text(name)
+    return [tmp_path / name for name in ("chip.raw", "empty", "chip.zarr")]
+
+
+def test_hashes_taken_along_a_pass_are_those_of_hashlib(sources, monkeypatch):
+    monkeypatch.setattr(Hashing, "AHEAD", 10**5)
+    with Hashing(sources) as hashing:
+        for share in np.linspace(0, 1.1, 50):
+            hashing.reached(share)
+        found = hashing.finish()
+    assert found[:2] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources[:2]]
+    assert found == [sha256(path) for path in sources]
+
+
+def test_hashing_never_runs_far_before_the_pass_and_ends_with_it(sources, monkeypatch):
+    monkeypatch.setattr(Hashing, "AHEAD", 2**18)
+    with pytest.raises(KeyboardInterrupt), Hashing(sources) as hashing:
+        while hashing.done <= hashing.limit:
+            pass
+        assert hashing.done <= 2 * 2**18 and not hashing.hashes.done()
+        raise KeyboardInterrupt
+    assert hashing.hashes.exception() is not None  # there is no hash of what was not read
+    assert not [thread for thread in threading.enumerate() if thread in hashing.pool._threads]
+
+
+@pytest.mark.parametrize("name", ["chip.raw", "chip.zarr"])
+def test_a_source_that_is_written_to_while_it_is_read_is_told(sources, tmp_path, name):
+    with Hashing(sources) as hashing, pytest.raises(InputError, match=f"{name} changed while it was read"):
+        with open(tmp_path / name if name == "chip.raw" else tmp_path / name / "meta", "ab") as file:
+            file.write(b"more")
+        hashing.finish()
