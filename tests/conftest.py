@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what all tests have imported out of collections of garbage, and collect less often: a sixth of the suite."""
+    """Leave what tests have imported out of collections of garbage, and collect less often: a sixth of the suite."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
