@@ -197,7 +197,7 @@ def test_interpolation_puts_the_trough_in_the_middle(shift):
 
 
 def test_contamination_is_low_by_default_and_higher_by_the_rule_of_the_thesis(tmp_path):
-    recording = open_recording(simulate(SimulationConfig(), tmp_path / "chip.brw"))
+    recording = open_recording(simulate(SimulationConfig(duration_s=30.0), tmp_path / "chip.brw"))
     truth, detection = ground_truth(recording), DetectionConfig()
     windows = cut_windows(recording, detection, WindowConfig(), truth)
     of_thesis = isolated(windows.ledger)["as the thesis words it"]  # as the next test finds
