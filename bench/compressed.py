@@ -61,7 +61,7 @@ def neos(path: Path, strategy: str) -> dict:
 
 
 def whole_pass(path: Path) -> dict:
-    """Cut windows, noise level and writing included."""
+    """Cut windows, noise level, writing and the SHA-256 of the source included."""
     from meagan_lib.recordings.opening import open_recording
     from meagan_lib.windows import cutting
     from meagan_lib.windows.detection import DetectionConfig
@@ -117,7 +117,7 @@ three; neo reads no wavelets.
 |---|---|---|---|
 {chr(10).join(lines)}
 
-Windows cut from {SECONDS} s, noise level and writing included:
+Windows cut from {SECONDS} s, noise level, writing and the SHA-256 of the source included:
 
 | | CPU s | peak memory |
 |---|---|---|
