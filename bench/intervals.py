@@ -44,14 +44,14 @@ Found = tuple[float, tuple[float, float]]
 @cache
 def context() -> Context:
     """Fit what all spikes of one electrode are seen through."""
-    from tests.conftest import spikes
+    from tests.fixtures import spikes
 
     return Context.fit(spikes(1000, seed=3), 20_000.0)
 
 
 def of_windows(name: str, n: int, gain: float, repeat: int) -> Found:
     """Score spikes of one electrode, the generated ones ``gain`` times as large."""
-    from tests.conftest import spikes
+    from tests.fixtures import spikes
 
     real, fake = spikes(n, seed=1000 + repeat), spikes(n, seed=10**6 + repeat) * np.float32(gain)
     return evaluate(METRICS[name], real, fake, context(), N_BOOTSTRAP)
@@ -71,7 +71,7 @@ def of_two(name: str, n: int, gains: tuple[float, float], copies: bool, repeat: 
 
     ``copies``: the first are drawn, again and again the same, from as many others.
     """
-    from tests.conftest import spikes
+    from tests.fixtures import spikes
 
     metric, real = METRICS[name], spikes(n, seed=1000 + repeat)
     events = [np.arange(k * n, (k + 1) * n) for k in range(3)]

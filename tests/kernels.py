@@ -2,7 +2,7 @@
 
 A kernel of Jupyter is a process of its own that first imports torch, scipy and scikit-learn: four seconds of a core,
 for each notebook of the suite. A job of Snakemake imports as much before it fits a model, and the commands that start
-jobs import Snakemake. ``warm_kernels`` in ``conftest`` starts :func:`serve` once for all workers; :func:`install`
+jobs import Snakemake. ``warm_kernels`` in ``fixtures`` starts :func:`serve` once for all workers; :func:`install`
 names a kernel ``python3`` and a command ``python`` whose process is :func:`ask`: it hands its environment and its
 standard streams over, lives as long as what was forked, and ends as it does. What else the command is given, Python
 does as ever.

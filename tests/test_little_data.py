@@ -20,7 +20,7 @@ from meagan_lib.windows import features
 from meagan_lib.windows.splits import LEAST
 from meagan_lib.workflow import execution, sections
 from tests.cheaper import cheaper
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 SHORT = {
     "02_transformer_gan": {"steps": 4},

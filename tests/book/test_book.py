@@ -40,7 +40,7 @@ from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.files import sha256
 from tests.browser import CHROMIUM, browser
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 RUN, PART = "tiny", "tiny/recordings/north"
 NAME = """`x` ``<img src=x onerror=alert(1)> $a$ [e](http:evil) *b* | "c" & 'd' {{f}} _g_.raw"""

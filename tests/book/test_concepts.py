@@ -20,7 +20,7 @@ from meagan_lib.workflow import drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, declared_parameters, find_notebook
 from meagan_lib.workflow.figures import STAGING
 from meagan_lib.workflow.files import write_if_changed
-from tests.conftest import forget, planned_jobs
+from tests.fixtures import forget, planned_jobs
 
 RUN = "test-concepts"
 pytestmark = pytest.mark.usefixtures("warm_kernels")

@@ -13,7 +13,7 @@ from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GANConfig
 from meagan_lib.models.generators import build_generator
 from meagan_lib.windows.normalisation import Standardiser
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 
 def test_a_network_that_is_told_a_label_is_exported_with_it():

@@ -18,7 +18,7 @@ from meagan_lib.book import playground
 from meagan_lib.training.losses import LOSSES, gradient_penalty, squared_gradient_norm
 from meagan_lib.windows.spike_windows import SpikeWindows
 from tests.browser import CHROMIUM, browser
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 SAMPLES = 32

@@ -11,7 +11,7 @@ from meagan_lib.evaluation.classifiers import c2st_auc
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import LEADING, evaluate
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 # As many trees as the judge of a training has: what the bench counts has three times as many.
 CHEAPER = {"c2st_auc": METRICS["c2st_auc"]._replace(prepare=partial(c2st_auc, n_trees=40))}

@@ -12,7 +12,7 @@ from meagan_lib.evaluation import memorisation
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.planted_failures import low_passed
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 REAL, OTHER, TRAIN = spikes(300, seed=1), spikes(300, seed=2), spikes(700, seed=3)
 CONTEXT = Context.fit(TRAIN, 20_000.0)

@@ -21,7 +21,7 @@ from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import Split
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 RATE = 20_000.0
 REAL, OTHER, TRAIN = spikes(600, seed=1), spikes(600, seed=2), spikes(1000, seed=3)

@@ -12,7 +12,7 @@ from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.memorisation import distance_to_train
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.windows.gate import Gate
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(750, seed=1), spikes(1000, seed=3)

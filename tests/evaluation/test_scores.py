@@ -11,7 +11,7 @@ from meagan_lib.evaluation import scores
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import REACH, Score, by_event, compare, evaluate, excess, over_seeds, score_models
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 RATE = 20_000.0
 TEST, TRAIN = spikes(600, seed=1), spikes(700, seed=3)

@@ -16,7 +16,7 @@ from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import execution
 from meagan_lib.workflow.files import write_if_changed
-from tests.conftest import forget, planned_jobs, spikes
+from tests.fixtures import forget, planned_jobs, spikes
 
 NOTEBOOKS = {"02_transformer_gan": {"seed": 0, "patch_ms": 0.2}, "03_vae_gan": {"seed": 0, "patch_ms": 0.4}}
 ASKED = {"models": ["gmm", "dcgan"], "seeds": [0, 1], "validations": 2, "dcgan_steps": 7}

@@ -13,7 +13,7 @@ from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.gate import Gate, second_trough
 from meagan_lib.windows.normalisation import Standardiser
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 
 @pytest.mark.parametrize("isolation", [Isolation(), Isolation(guard_mad=0.0), Isolation.thesis()])

@@ -22,7 +22,7 @@ from meagan_lib.experiments.portable import FORMAT, PRETRAINED, keep_generator
 from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.files import sha256
-from tests.conftest import spikes
+from tests.fixtures import spikes
 from tests.models.test_contract import fitted
 
 

@@ -11,7 +11,7 @@ from meagan_lib import InputError, parameters
 from meagan_lib.experiments import segmentation, sweep
 from meagan_lib.experiments.segmentation import cases, effects, load
 from meagan_lib.workflow import graph
-from tests.conftest import forget, planned_jobs
+from tests.fixtures import forget, planned_jobs
 from tests.images.conftest import photographs, plates  # noqa: F401 (fixtures)
 
 SECTION = segmentation.DECLARED | {

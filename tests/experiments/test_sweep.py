@@ -6,8 +6,8 @@ from meagan_lib import InputError, cli, parameters
 from meagan_lib.experiments import sweep, utility
 from meagan_lib.windows import merging
 from meagan_lib.workflow import graph
-from tests.conftest import forget, planned_jobs
 from tests.experiments.test_utility import SECTION
+from tests.fixtures import forget, planned_jobs
 
 
 def test_the_graph_of_a_sweep_has_a_job_for_every_recording_and_case(warm_kernels):

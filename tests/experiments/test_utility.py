@@ -15,7 +15,7 @@ from meagan_lib.experiments.augmentation import ALONE, LABELS, gains
 from meagan_lib.experiments.utility import GENERATORS, Labelled, Setting, choose_units, draw_labelled, predict, score
 from meagan_lib.models.vae_gan import VAEGANTrainer
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 TINY = {"steps": 3, "batch_size": 4}
 SECTION = {

@@ -9,7 +9,7 @@ from meagan_lib.images.geometry import placed
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from tests.cheaper import start_kernels_cheaper
-from tests.conftest import forget, meagan
+from tests.fixtures import forget, meagan
 
 RUN = "test-images"
 pytestmark = pytest.mark.usefixtures("warm_kernels")

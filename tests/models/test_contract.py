@@ -16,7 +16,7 @@ from meagan_lib.models.flow_matching import FlowConfig, FlowMatching, FlowTraine
 from meagan_lib.models.neural import BUDGET, NeuralModel
 from meagan_lib.models.tts_gan import TTSGAN
 from meagan_lib.models.vae import PlainVAE, VAEConfig, VAETrainer
-from tests.conftest import killed_and_resumed, scored_by, spikes
+from tests.fixtures import killed_and_resumed, scored_by, spikes
 from tests.training.test_trainer import CHANGES as OF_A_GAN
 
 REAL = spikes(400, 16)

@@ -7,7 +7,7 @@ import pytest
 
 from meagan_lib.network.spike_types import compare_spike_types, log_shape
 from meagan_lib.windows.spike_windows import Split
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 N = 600
 

@@ -27,7 +27,7 @@ from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.imported import open_windows
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.files import sha256
-from tests.conftest import detect
+from tests.fixtures import detect
 
 
 def test_an_unknown_name_tells_the_known_ones():

@@ -15,7 +15,7 @@ from meagan_lib.workflow import figures, graph
 from meagan_lib.workflow.execution import RESULTS, execute
 from meagan_lib.workflow.files import write_json
 from tests.cheaper import start_kernels_cheaper
-from tests.conftest import forget
+from tests.fixtures import forget
 
 RUN = "test-study-chapter"
 pytestmark = pytest.mark.usefixtures("warm_kernels")

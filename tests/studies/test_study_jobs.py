@@ -17,7 +17,7 @@ from meagan_lib.studies.simulation import simulated_study
 from meagan_lib.workflow import execution, figures, graph, progress
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import write_json
-from tests.conftest import forget, planned_jobs
+from tests.fixtures import forget, planned_jobs
 
 TINY = SimulationConfig(n_units=12, duration_s=20.0)
 GONE = "treated_1_treated_day14"

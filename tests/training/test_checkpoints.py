@@ -14,7 +14,7 @@ from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import Validation
 from meagan_lib.models.gan import GANTrainer
 from meagan_lib.training.checkpoints import fingerprint
-from tests.conftest import killed_and_resumed, spikes
+from tests.fixtures import killed_and_resumed, spikes
 from tests.training.test_trainer import GAN_CONFIG, LABELS, NOISY, REAL, VAEGAN_CONFIG, gan, vae_gan
 
 

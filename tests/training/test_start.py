@@ -13,7 +13,7 @@ from meagan_lib import InputError
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GAN
 from meagan_lib.models.vae_gan import VAEGAN
-from tests.conftest import killed_and_resumed, scored_by, spikes
+from tests.fixtures import killed_and_resumed, scored_by, spikes
 from tests.training.test_trainer import GAN_CONFIG, LABELS, REAL, VAEGAN_CONFIG
 
 OTHER = spikes(300, 16, seed=5)

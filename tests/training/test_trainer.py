@@ -14,7 +14,7 @@ from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
 from meagan_lib.models.vae_gan import VAEGAN, VAEGANConfig, VAEGANTrainer
 from meagan_lib.training.trainer import build_config
-from tests.conftest import scored_by, spikes
+from tests.fixtures import scored_by, spikes
 
 REAL = spikes(400, 16)
 

@@ -18,7 +18,7 @@ from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Reason
-from tests.conftest import detect
+from tests.fixtures import detect
 from tests.recordings.test_brw import write_4
 
 

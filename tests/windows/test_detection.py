@@ -10,7 +10,7 @@ from meagan_lib import InputError
 from meagan_lib.windows.detection import DetectionConfig, nearest, score_detection, window_lowpass
 from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Ledger
-from tests.conftest import detect
+from tests.fixtures import detect
 
 
 def test_recall_and_precision_above_six_sigma(windows, truth, detection):

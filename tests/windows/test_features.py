@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from meagan_lib.windows import features
-from tests.conftest import spikes
+from tests.fixtures import spikes
 
 RATE = 20_000.0
 

@@ -15,7 +15,7 @@ from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import write_if_changed
 from tests.cheaper import start_kernels_cheaper
-from tests.conftest import forget, graph, meagan
+from tests.fixtures import forget, graph, meagan
 
 MANY = "test-many"
 pytestmark = pytest.mark.usefixtures("warm_kernels")

@@ -15,7 +15,7 @@ from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows, Split, intervals_ms, spike_counts
 from meagan_lib.windows.splits import LEAST, merge, require_apart, require_enough, split_in_time
 from meagan_lib.workflow.files import sha256
-from tests.conftest import detect
+from tests.fixtures import detect
 
 
 @given(st.integers(2_000, 100_000), st.integers(2, 100), st.integers(1, 5))

@@ -25,7 +25,7 @@ from meagan_lib.workflow import cluster, figures, machine
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import read_json, sha256
 from meagan_lib.workflow.graph import write_parameters
-from tests.conftest import forget, graph, spikes, without_home
+from tests.fixtures import forget, graph, spikes, without_home
 
 LOCAL, REMOTE = "test-local", "test-cluster"
 FIRST, SECOND = "01_preprocessing", "02_transformer_gan"

@@ -8,7 +8,7 @@ import pytest
 from meagan_lib import ROOT, cli
 from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.graph import engine_error
-from tests.conftest import forget, meagan, without_home
+from tests.fixtures import forget, meagan, without_home
 
 
 @pytest.mark.parametrize(

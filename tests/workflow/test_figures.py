@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from meagan_lib import InputError, cli, plots
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import find_notebook
-from tests.conftest import FIGURE_FILES
+from tests.fixtures import FIGURE_FILES
 
 ID = "scores"
 

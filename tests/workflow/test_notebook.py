@@ -10,7 +10,7 @@ from meagan_lib.cli import resolve
 from meagan_lib.experiments import benchmark
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, find_notebook
-from tests.conftest import forget
+from tests.fixtures import forget
 from tests.test_little_data import SHORT
 
 RUN = "test-twice"

@@ -21,7 +21,7 @@ from meagan_lib import ROOT, InputError, cli
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.vae import PlainVAE
 from meagan_lib.workflow import board, execution, figures, graph, notebook, progress
-from tests.conftest import forget, spikes
+from tests.fixtures import forget, spikes
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import sha256
 from meagan_lib.workflow.graph import remove_stale
 from tests.cheaper import start_kernels_cheaper
-from tests.conftest import FIGURE_FILES, forget, graph, meagan, without_home
+from tests.fixtures import FIGURE_FILES, forget, graph, meagan, without_home
 from tests.translated import untranslated
 
 RUN = "test-run"
