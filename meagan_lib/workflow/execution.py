@@ -162,7 +162,7 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
     """
     import nbformat
     import papermill
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
     from nbconvert import HTMLExporter
     from papermill.exceptions import PapermillExecutionError
 
@@ -180,12 +180,16 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
     started = time.monotonic()
     variables = {figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
     options = {"kernel_name": "python3", "progress_bar": False, "cwd": ROOT}
+    cells = []  # what was begun, for papermill writes nothing when Python dies; twice a cell would take a second
+    options |= {"request_save_on_cell_execute": False, "on_cell_start": lambda cell, **_: cells.append(cell)}
     with patch.dict(os.environ, variables):
         try:
             papermill.execute_notebook(source, draft, checked, on_cell_execute=progress.by_cell(source), **options)
-        except (PapermillExecutionError, CellExecutionError) as error:
+        except (PapermillExecutionError, CellExecutionError, DeadKernelError) as error:
             if draft.is_file():
                 os.replace(draft, failed)
+            else:
+                nbformat.write(nbformat.v4.new_notebook(cells=cells), failed)
             raise InputError(_sentence(error, failed)) from error
     content = normalise(remove_left_out(nbformat.read(draft, as_version=4)))
     seconds = time.monotonic() - started

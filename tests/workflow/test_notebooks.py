@@ -14,7 +14,7 @@ from meagan_lib import ROOT, InputError, cli, parameters
 from meagan_lib.book.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.parameters import OF_NO_NOTEBOOK, PARAMS, check, declared, default_name, in_full, of_preset, resolve
 from meagan_lib.windows import merging
-from meagan_lib.workflow import graph
+from meagan_lib.workflow import execution, graph
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
     check_names_and_types,
@@ -287,6 +287,23 @@ def test_normalising_takes_out_timings():
     notebook = normalise(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "now"}}))
     assert notebook.cells[0].id == "injected-parameters"
     assert "papermill" not in notebook.cells[0].metadata and "papermill" not in notebook.metadata
+
+
+def test_a_python_that_is_killed_is_told_and_leaves_the_notebook_as_far_as_it_got(tmp_path, monkeypatch, warm_kernels):
+    """As when memory runs out."""
+    cells = ["name = ''", "print('as far as this')", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"]
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    cells[0].metadata.tags = ["parameters"]
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell("never")]), tmp_path / "00_killed.ipynb"
+    )
+    for name in ("ROOT", "NOTEBOOKS", "RESULTS"):
+        monkeypatch.setattr(execution, name, tmp_path)
+    with pytest.raises(InputError, match=r"was killed \(out of memory\?\); see run/notebooks/00_killed.failed.ipynb"):
+        execution.execute("00_killed", {}, "run", [], 1)
+    left = nbformat.read(tmp_path / "run" / "notebooks" / "00_killed.failed.ipynb", as_version=4).cells
+    assert [cell.source for cell in left[-3:]] == [cell.source for cell in cells]
+    assert left[-2].outputs[0].text == "as far as this\n"
 
 
 def test_the_conda_file_and_the_pins_agree_with_the_dependencies():
