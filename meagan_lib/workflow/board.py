@@ -80,8 +80,9 @@ class Board:
         for path in sorted(self.notes.glob("*.json")):
             note = read(path)
             if "ended" in note:
-                self.console.print(f"  {note['ended']}", highlight=False)
-                self.ended[rule(note["title"])] += 1
+                if "title" in note:  # else another attempt at the job has ended already, and was told
+                    self.console.print(f"  {note['ended']}", highlight=False)
+                    self.ended[rule(note["title"])] += 1
                 with suppress(OSError):
                     path.unlink()
             elif "title" in note and at_work(note, log):

@@ -5,8 +5,8 @@ import ast
 import json
 import os
 import re
-import shutil
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -172,37 +172,37 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
     failed = executed(notebook, run, "failed.ipynb")
     failed.parent.mkdir(parents=True, exist_ok=True)
     failed.unlink(missing_ok=True)
-    staging = results / ".staging" / notebook
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    draft = staging / f"{notebook}.ipynb"
+    places = results / ".staging"
+    places.mkdir(parents=True, exist_ok=True)
+    # Of each attempt its own: on a cluster one may go on that the scheduler has given up.
+    with tempfile.TemporaryDirectory(prefix=f"{notebook}-", dir=places) as staging:
+        draft = Path(staging) / f"{notebook}.ipynb"
+        started = time.monotonic()
+        variables = {figures.STAGING: staging, "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+        options = {"kernel_name": "python3", "progress_bar": False, "cwd": ROOT}
+        cells = []  # what was begun, for papermill writes nothing when Python dies; twice a cell would take a second
+        options |= {"request_save_on_cell_execute": False, "on_cell_start": lambda cell, **_: cells.append(cell)}
+        with patch.dict(os.environ, variables):
+            try:
+                papermill.execute_notebook(source, draft, checked, on_cell_execute=progress.by_cell(source), **options)
+            except (PapermillExecutionError, CellExecutionError, DeadKernelError) as error:
+                if draft.is_file():
+                    os.replace(draft, failed)
+                else:
+                    nbformat.write(nbformat.v4.new_notebook(cells=cells), failed)
+                raise InputError(_sentence(error, failed)) from error
+        content = normalise(remove_left_out(nbformat.read(draft, as_version=4)))
+        seconds = time.monotonic() - started
 
-    started = time.monotonic()
-    variables = {figures.STAGING: str(staging), "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
-    options = {"kernel_name": "python3", "progress_bar": False, "cwd": ROOT}
-    cells = []  # what was begun, for papermill writes nothing when Python dies; twice a cell would take a second
-    options |= {"request_save_on_cell_execute": False, "on_cell_start": lambda cell, **_: cells.append(cell)}
-    with patch.dict(os.environ, variables):
-        try:
-            papermill.execute_notebook(source, draft, checked, on_cell_execute=progress.by_cell(source), **options)
-        except (PapermillExecutionError, CellExecutionError, DeadKernelError) as error:
-            if draft.is_file():
-                os.replace(draft, failed)
-            else:
-                nbformat.write(nbformat.v4.new_notebook(cells=cells), failed)
-            raise InputError(_sentence(error, failed)) from error
-    content = normalise(remove_left_out(nbformat.read(draft, as_version=4)))
-    seconds = time.monotonic() - started
-
-    if missing := [p for p in products if not (results / p).is_file()]:
-        raise InputError(f"notebook {notebook} did not write {', '.join(missing)}")
-    hashes = {path: sha256(ROOT / path) for path in library_inputs(notebook)}
-    made = figures.publish(staging, run, notebook, {"parameters": checked, "library_sha256": hashes})
+        if missing := [p for p in products if not (results / p).is_file()]:
+            raise InputError(f"notebook {notebook} did not write {', '.join(missing)}")
+        hashes = {path: sha256(ROOT / path) for path in library_inputs(notebook)}
+        provenance = {"parameters": checked, "library_sha256": hashes}
+        made = figures.publish(Path(staging), run, notebook, provenance)
     with atomic(executed(notebook, run)) as temporary:
         nbformat.write(content, temporary)
     page, _ = HTMLExporter(embed_images=True).from_notebook_node(content)
     write_if_changed(executed(notebook, run, "html"), page)
-    shutil.rmtree(staging)
     receipt = {"notebook": notebook, "seconds": round(seconds, 1), "figures": made}
     receipt["products"] = {p: sha256(results / p) for p in products}
     write_json(results / "receipts" / f"{notebook}.json", receipt)
@@ -283,7 +283,6 @@ def job(name: str, run: str, work: Callable[[], dict], instead: Path | None = No
             work()
     except Exception as error:
         if isinstance(error, OSError) and is_disk_full(complaint.parent, error):
-            shutil.rmtree(RESULTS / run / ".staging" / name, ignore_errors=True)
             sentence = DISK_FULL
         elif isinstance(error, OSError) and refusal(error):
             sentence = refusal(error)

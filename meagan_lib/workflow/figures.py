@@ -52,6 +52,9 @@ class SavedFigure:
     png: Path
     caption: str
 
+    def __repr__(self) -> str:  # the same wherever the notebook was executed
+        return f"SavedFigure(png=Path('{self.png.name}'))"
+
     def _repr_html_(self) -> str:
         moving = self.png.with_suffix(".gif")
         return self.html(moving if moving.is_file() else self.png)

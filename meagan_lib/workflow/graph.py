@@ -41,7 +41,8 @@ def remove_leftovers(name: str) -> None:
     results, pictures = RESULTS / name, figures.folder(name)
     for leftover in [*results.rglob(".*.part"), *pictures.glob(".*.part")]:
         leftover.unlink()
-    shutil.rmtree(results / ".staging", ignore_errors=True)
+    for staging in [*results.rglob(".staging")]:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def remove_stale(name: str) -> None:

@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import nbformat
 import numpy as np
@@ -14,7 +16,7 @@ from meagan_lib import ROOT, InputError, cli, parameters
 from meagan_lib.book.teaching import CONCEPTS, SOLUTIONS
 from meagan_lib.parameters import OF_NO_NOTEBOOK, PARAMS, check, declared, default_name, in_full, of_preset, resolve
 from meagan_lib.windows import merging
-from meagan_lib.workflow import execution, graph
+from meagan_lib.workflow import execution, figures, graph
 from meagan_lib.workflow.execution import (
     NOTEBOOKS,
     check_names_and_types,
@@ -304,6 +306,25 @@ def test_a_python_that_is_killed_is_told_and_leaves_the_notebook_as_far_as_it_go
     left = nbformat.read(tmp_path / "run" / "notebooks" / "00_killed.failed.ipynb", as_version=4).cells
     assert [cell.source for cell in left[-3:]] == [cell.source for cell in cells]
     assert left[-2].outputs[0].text == "as far as this\n"
+
+
+def test_two_attempts_at_one_notebook_do_not_take_each_other_s_figures(tmp_path, monkeypatch, warm_kernels):
+    """A node that a scheduler gives up may go on with its job, while another begins it anew."""
+    draw = "from matplotlib.figure import Figure\nfrom meagan_lib.workflow import save_figure\n"
+    draw += "save_figure(Figure(), 'pca', run='run', data={})"
+    cells = [
+        nbformat.v4.new_code_cell(cell) for cell in ("name = ''\nwait_s = 0.0", draw, "import time\ntime.sleep(wait_s)")
+    ]
+    cells[0].metadata.tags = ["parameters"]
+    about = {"language_info": {"name": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), tmp_path / "00_drawn.ipynb")
+    for module, name in [(execution, "NOTEBOOKS"), (execution, "RESULTS"), (figures, "ROOT")]:
+        monkeypatch.setattr(module, name, tmp_path)
+    with ProcessPoolExecutor(2, get_context("fork")) as pool:
+        both = [pool.submit(execution.execute, "00_drawn", {"wait_s": s}, "run", [], 1) for s in (2.0, 0.0)]
+        assert [attempt.result()["figures"] for attempt in both] == [["pca"]] * 2
+    assert not list((tmp_path / "run" / ".staging").iterdir()) and figures.verify("run") == []
+    assert ".staging" not in (tmp_path / "run" / "notebooks" / "00_drawn.ipynb").read_text()
 
 
 def test_the_conda_file_and_the_pins_agree_with_the_dependencies():

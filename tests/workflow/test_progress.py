@@ -52,6 +52,16 @@ def write(folder, title: str, **told) -> None:
     path.write_text(json.dumps({"title": title, "pid": os.getpid()} | told))
 
 
+def test_a_second_attempt_at_a_job_that_has_ended_is_no_second_job(tmp_path):
+    """On a cluster one may go on that the scheduler has given up; what is left of its note has no title."""
+    shown = board_of(tmp_path)
+    write(tmp_path, "02_transformer_gan", ended="02_transformer_gan done in 3 s")
+    assert not shown.working("")
+    (tmp_path / progress.FOLDER / "02_transformer_gan.json").write_text(json.dumps({"ended": "02 done in 9 s"}))
+    assert not shown.working("") and "9 s" not in shown.console.file.getvalue()
+    assert not list((tmp_path / progress.FOLDER).iterdir()) and shown.ended.total() == 1
+
+
 def test_a_job_says_that_it_begins_and_ends_where_nobody_looks(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv(progress.SHOWN, raising=False)
     with progress.noted("02_transformer_gan", tmp_path):
