@@ -66,23 +66,21 @@ def _deal(values, dealt):
                 dealt[g, i, c] = values[i, first + np.uint64(c)]
 
 
-def _on_stack(size: int) -> Callable:
-    """Return what makes room float32 (size,) within a compiled function: LLVM keeps it in registers where they suffice.
+@intrinsic(prefer_literal=True)
+def _on_stack(context, size):
+    """Make room float32 (size,), a constant, within a compiled function: LLVM keeps it in registers where they suffice.
 
     Of an array that is passed it does not know that nothing else writes there, and stores it for each row.
     """
+    count = size.literal_value
 
-    @intrinsic
-    def room(context):
-        def place(context, builder, signature, arguments):
-            with builder.goto_entry_block():
-                at = builder.alloca(ir.ArrayType(ir.FloatType(), size))
-            at.align = 64
-            return builder.bitcast(at, ir.FloatType().as_pointer())
+    def place(context, builder, signature, arguments):
+        with builder.goto_entry_block():
+            at = builder.alloca(ir.ArrayType(ir.FloatType(), count))
+        at.align = 64
+        return builder.bitcast(at, ir.FloatType().as_pointer())
 
-        return types.CPointer(types.float32)(), place
-
-    return room
+    return types.CPointer(types.float32)(size), place
 
 
 @njit(nogil=True, cache=True)
@@ -111,15 +109,18 @@ def _load(raw, origin, lo, hi, n_frames, sign, buffer, baseline):
 
 @lru_cache
 def _compiled(sections: int) -> Callable:
-    """Compile a filter of that many sections, unrolled, which works on ``buffer`` (frames, LANES) in place."""
-    room, few = _on_stack(2 * sections * LANES), _on_stack(5 * sections)
+    """Compile a filter of that many sections, unrolled, which works on ``buffer`` (frames, LANES) in place.
+
+    The function closes over numbers alone: by them Numba finds again what another process has compiled.
+    """
+    lanes, numbers = 2 * sections * LANES, 5 * sections
 
     @njit(nogil=True, cache=True, fastmath={"contract"})
     def bandpass(raw, origin, lo, hi, n_frames, sign, sos, zi, buffer, baseline):
         """Load frames lo … hi of one group, and filter them forward and backward."""
         length = hi - lo
         _load(raw, origin, lo, hi, n_frames, sign, buffer, baseline)
-        state, of = carray(room(), 2 * sections * LANES), carray(few(), 5 * sections)
+        state, of = carray(_on_stack(lanes), lanes), carray(_on_stack(numbers), numbers)
         for k in range(sections):
             of[5 * k], of[5 * k + 1], of[5 * k + 2], of[5 * k + 3], of[5 * k + 4] = (
                 sos[k, 0],
@@ -128,7 +129,7 @@ def _compiled(sections: int) -> Callable:
                 sos[k, 4],
                 sos[k, 5],
             )
-        for c in range(2 * sections * LANES):
+        for c in range(lanes):
             state[c] = 0
         for backward in range(2):
             if backward:

@@ -129,6 +129,24 @@ def test_the_noise_level_is_that_of_the_whole_signal(recording, reference, monke
     np.testing.assert_array_equal(noise_levels(recording, FILTER, seed=0), seeds[0])
 
 
+def test_a_compiled_filter_is_found_again():
+    """Else every process compiles it anew, for a second, and leaves another file."""
+    lanes = filtering.LANES
+    for known in (False, True):
+        compiled = filtering._compiled.__wrapped__(5)
+        shapes = [(5, 6), (5, 2), (40, lanes), lanes]
+        compiled(
+            np.zeros((40, lanes), np.int16),
+            0,
+            0,
+            40,
+            40,
+            np.ones(lanes, np.float32),
+            *map(np.float32, map(np.zeros, shapes)),
+        )
+        assert not known or sum(compiled.stats.cache_hits.values()) == 1
+
+
 def test_a_negative_gain_turns_the_signal_over(codes):
     upright, inverted = sc.NumpyRecording([codes], RATE), sc.NumpyRecording([4096 - codes], RATE)
     for recording, gain in ((upright, 2.0), (inverted, -2.0)):
