@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from meagan_lib import plots
+from meagan_lib.sources import LABELS
 
 ARROWS = {"lower": "↓", "higher": "↑", "near the floor": "→"}
 """Which way a score is better."""
@@ -20,7 +20,7 @@ def heading(metric: str) -> str:
 
 def label(model: str) -> str:
     """Return what a model is called."""
-    return plots.LABELS.get(model, model.replace("_", " "))
+    return LABELS.get(model, model.replace("_", " "))
 
 
 def by_model(found: Mapping[str, Mapping]) -> pd.DataFrame:

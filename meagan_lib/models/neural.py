@@ -57,12 +57,12 @@ class NeuralModel(Model):
     ) -> TrainingConfig:
         """Build a config of ``fields`` of ``Config``; where ``options`` has the same name, it wins.
 
-        Steps between ``validations`` and between checkpoints follow from the number of steps. InputError: an unknown
-        option, or one that a published config leaves no choice in.
+        Steps between ``validations``, and between at most twenty checkpoints, follow from the number of steps.
+        InputError: an unknown option, or one that a published config leaves no choice in.
         """
         if validations:
             steps = int(fields.get("steps", cls.Config.steps))
-            spread = {"validate_every": max(steps // validations, 1), "checkpoint_every": max(steps // 20, 1)}
+            spread = {"validate_every": max(steps // validations, 1), "checkpoint_every": max(steps // 20, 10)}
             fields = spread | fields
         fields = fields | dict(options or {})
         if cls.PUBLISHED and not set(fields) <= set(BUDGET):

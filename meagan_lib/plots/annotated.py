@@ -11,6 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from meagan_lib.plots import style
 from meagan_lib.plots.drawing import drawing
+from meagan_lib.sources import Source
 
 
 @drawing
@@ -74,10 +75,10 @@ def _accuracy(axis: Axes, units: pd.DataFrame, means: pd.DataFrame, well: float)
 
 
 PAINTERS = {
-    "painting_gan": style.Source("painting GAN", "#882255", "X"),
-    "gaussian_spikes": style.Source("Gaussian spikes", *style.SERIES[0]),
-    "copy_paste": style.Source("copy-paste", *style.SERIES[2]),
-    "template": style.Source("template × amplitude", *style.SERIES[1]),
+    "painting_gan": Source("painting GAN", "#882255", "X"),
+    "gaussian_spikes": Source("Gaussian spikes", *style.SERIES[0]),
+    "copy_paste": Source("copy-paste", *style.SERIES[2]),
+    "template": Source("template × amplitude", *style.SERIES[1]),
 } | {name: style.SOURCES[name] for name in ("transformer_gan", "vae_gan", "flow_matching", "gaussian")}
 """What paints spikes: name, colour and marker."""
 

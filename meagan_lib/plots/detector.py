@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from meagan_lib.plots import style
 from meagan_lib.plots.annotated import PAINTERS
 from meagan_lib.plots.drawing import drawing
-from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, SERIES, Source
+from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, SERIES
+from meagan_lib.sources import Source
 
 DETECTORS = {"threshold": Source("threshold", COLOURS["real"], "D")} | PAINTERS
 """The threshold, and what the training spikes of a detector were painted by: name, colour and marker."""

@@ -13,13 +13,14 @@ from meagan_lib.plots import style
 from meagan_lib.plots.annotated import PAINTERS
 from meagan_lib.plots.architecture import ARROW, box_around
 from meagan_lib.plots.drawing import drawing
+from meagan_lib.sources import Source
 
 OUTLINE, FOUND = style.DROPPED, "#56B4E9"
 ARMS = {
-    "alone": style.Source("annotated alone", style.COLOURS["real"], "D"),
-    "classical": style.Source("+ classical augmentation", *style.SERIES[1]),
+    "alone": Source("annotated alone", style.COLOURS["real"], "D"),
+    "classical": Source("+ classical augmentation", *style.SERIES[1]),
     "copy_paste": PAINTERS["copy_paste"]._replace(label="+ copy-paste"),
-    "decoder": style.Source("+ decoder-only GAN", *style.SERIES[0])._replace(marker="v"),
+    "decoder": Source("+ decoder-only GAN", *style.SERIES[0])._replace(marker="v"),
     "painter": PAINTERS["painting_gan"]._replace(label="+ encoder–decoder GAN"),
 }
 """What is added to annotated images: name, colour and marker, those of painted spikes where the way is the same."""

@@ -225,7 +225,7 @@ def test_options_of_a_model_are_the_parameters_that_its_config_has():
     options = fit_options(model.Config, given, recorded())
     config = model.configure(1, **options)
     assert (config.seed, config.steps, config.heads, config.patch) == (1, 20, 2, recorded().samples_of(0.4))
-    assert (config.validate_every, config.checkpoint_every) == (5, 2), "they follow from the steps of the parameters"
+    assert (config.validate_every, config.checkpoint_every) == (5, 10), "they follow from the steps of the parameters"
 
 
 def test_z_has_as_many_numbers_for_each_electrode_so_that_the_gaussian_under_a_generator_is_whole():
