@@ -45,11 +45,13 @@ class Kinds:
     def fit(cls, footprints: np.ndarray, background: np.ndarray, seed: int = 0) -> Self:
         """Sort footprints (n, electrodes, samples), given backgrounds (m, electrodes, samples) of their recording."""
         n, *shape = footprints.shape
-        x = footprints.reshape(n, -1).astype(np.float64)
-        centre, noise = x.mean(axis=0), np.cov(background.reshape(len(background), -1), rowvar=False, dtype=np.float64)
+        noise = np.cov(background.reshape(len(background), -1), rowvar=False, dtype=np.float64)
         variance, axes = np.linalg.eigh(noise + 1e-3 * np.trace(noise) / len(noise) * np.eye(len(noise)))
         whiten, colour = axes / np.sqrt(variance) @ axes.T, axes * np.sqrt(variance) @ axes.T
-        x -= centre  # in place, as spikes of a whole chip take memory
+        del noise
+        x = footprints.reshape(n, -1).astype(np.float64)
+        centre = x.mean(axis=0)
+        x -= centre  # in place, and after the noise: spikes of a whole chip take memory
         white = x @ whiten
         del x
         power, axes = np.linalg.eigh(white.T @ white / max(n - 1, 1))
