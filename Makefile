@@ -43,6 +43,7 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py
 	@$(VENV)/bin/python bench/annotated.py
+	@$(VENV)/bin/python bench/told_apart.py
 	@$(VENV)/bin/python bench/exporting.py
 	@PYTHONPATH=. $(VENV)/bin/python bench/playground.py
 	@$(VENV)/bin/python bench/fuzz.py 5000

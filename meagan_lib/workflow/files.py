@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -62,13 +63,18 @@ def require_room(path: Path, size: int) -> None:
         )
 
 
+def _own_number() -> int:
+    """Return a number for a temporary file that no other writer has: processes of two containers have the same ones."""
+    return secrets.randbits(48)
+
+
 @contextmanager
 def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield a temporary path beside each of ``paths``, files or folders; on success move all there, in this order.
 
     Otherwise all are removed, and what stood there stays. ``InputError``: when the disk is full.
     """
-    temporary = [path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}") for path in paths]
+    temporary = [path.with_name(f".{path.stem}.{_own_number()}.part{path.suffix}") for path in paths]
     try:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +108,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{_own_number()}.part")
     try:
         temporary.touch()  # its mode is that of a new file: libraries such as safetensors ignore the umask
         mode = temporary.stat().st_mode & 0o777

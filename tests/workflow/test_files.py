@@ -46,6 +46,17 @@ def test_weights_are_as_readable_as_the_umask_lets_any_file_be(tmp_path, umask):
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o666 & ~umask}
 
 
+def test_two_writers_of_one_file_do_not_write_into_one_another(tmp_path):
+    """Two attempts at a job of a cluster, in containers in which both have the same number."""
+    path = tmp_path / "scores.json"
+    with atomic(path) as first:
+        first.write_text("first")
+        with atomic(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second" and first.read_text() == "first"
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
+
+
 def test_where_the_checkout_can_only_be_read_caches_lie_elsewhere(tmp_path, monkeypatch):
     assert place_of_caches(tmp_path / ".cache") == tmp_path / ".cache"
     monkeypatch.setattr(os, "access", lambda *_: False)
