@@ -177,10 +177,8 @@ class Places:
 
 def whole_footprints(windows: SpikeWindows, observation: Observation) -> SpikeWindows:
     """Keep the windows whose footprint is deepest on their own electrode and lacks none."""
-    rows = np.flatnonzero((windows.around[windows.channel] >= 0).all(axis=1))
-    middle, dead = observation.half_window, observation.dead
-    near = windows.footprints[rows, :, middle - dead : middle + dead + 1]
-    rows = rows[centred(near, dead, dead)]
+    whole = (windows.around[windows.channel] >= 0).all(axis=1)
+    rows = np.flatnonzero(whole & centred(windows.footprints, observation.half_window, observation.dead))
     columns = "windows", "footprints", "channel", "frame", "label", "split", "recording"
     return replace(windows, **{name: getattr(windows, name)[rows] for name in columns})
 
