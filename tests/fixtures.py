@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -106,7 +107,13 @@ def warm_kernels(tmp_path_factory):
         command = [sys.executable, "-m", "tests.kernels", "serve", str(path)]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # as a job starts its kernel
         owner = os.getppid() if of_a_worker else os.getpid()
-        subprocess.Popen([*command, str(owner)], cwd=ROOT, env=environment, start_new_session=True)
+        subprocess.Popen(
+            [*command, str(owner), str(folder / "ready")], cwd=ROOT, env=environment, start_new_session=True
+        )
+    until = time.monotonic() + 200
+    while not (folder / "ready").exists():  # Jupyter would wait for a minute, in which not all may be compiled
+        assert time.monotonic() < until, "the process that forks kernels did not begin"
+        time.sleep(0.05)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder))
         yield str(folder / "python")

@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 
 MODULES = {
@@ -48,8 +47,11 @@ def install(folder: Path, socket_path: Path) -> None:
     (place / "kernel.json").write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
 
 
-def serve(path: str, owner: int) -> None:
-    """Fork a process for each that connects to the socket at ``path``, until the process ``owner`` has ended."""
+def serve(path: str, owner: int, ready: Path) -> None:
+    """Fork a process for each that connects to the socket at ``path``, until the process ``owner`` has ended.
+
+    The file ``ready`` says that it is.
+    """
     import gc
     import importlib
     import shutil
@@ -72,6 +74,7 @@ def serve(path: str, owner: int) -> None:
         server.bind(path)
         server.listen()
         server.settimeout(1)
+        ready.touch()
         while psutil.pid_exists(owner):
             try:
                 asking, _ = server.accept()
@@ -139,12 +142,8 @@ def ask(path: str, python: str, arguments: list[str]) -> None:
         os.execv(sys.executable, [sys.executable, *arguments])
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as forked:
-        patience = 50 if arguments[1] == "ipykernel_launcher" else 200  # Jupyter waits for a minute
-        until = time.monotonic() + patience
-        while forked.connect_ex(path):  # it still imports
-            if time.monotonic() > until:
-                sys.exit("the process that forks the kernels of the tests does not answer: a test may have ended it")
-            time.sleep(0.05)
+        if forked.connect_ex(path):
+            sys.exit("the process that forks the kernels of the tests does not answer: a test may have ended it")
         given = {"environ": dict(os.environ), "cwd": os.getcwd(), "python": python}
         given |= {"module": arguments[1], "arguments": arguments[2:]}
         socket.send_fds(forked, [json.dumps(given).encode()], [0, 1, 2])
@@ -162,4 +161,8 @@ def ask(path: str, python: str, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[2], int(sys.argv[3])) if sys.argv[1] == "serve" else ask(sys.argv[2], sys.argv[3], sys.argv[4:])
+    what, path, *rest = sys.argv[1:]
+    if what == "serve":
+        serve(path, int(rest[0]), Path(rest[1]))
+    else:
+        ask(path, rest[0], rest[1:])
