@@ -7,12 +7,13 @@ not, ``python -m meagan_lib.book.companion``, ``meagan book`` and the tests fail
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from meagan_lib.book import conclusions, results
 from meagan_lib.book.conclusions import ALIKE, SCALE
 from meagan_lib.evaluation import SIGNIFICANT, seed_by_seed
 from meagan_lib.evaluation.scores import LEADING
-from meagan_lib.experiments import benchmark, transfer
+from meagan_lib.experiments import annotation, benchmark, transfer
 from meagan_lib.workflow.measured import bench
 
 TREES, CNN, COVERAGE = LEADING
@@ -215,3 +216,33 @@ def painting_gan_told_no_less() -> bool:
     rows = [f"painting_gan on {simulation}" for simulation in SIMULATIONS]
     never = all(bench("TOLD_APART", row, f"{of}: less") == "0" for row in rows for of in ("trees", "CNN"))
     return never and all(int(bench("TOLD_APART", row, "CNN: more")) for row in rows)
+
+
+def detected(depth: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Return recall of spikes of a ``depth`` at one false positive: of detectors, all cases, and of the threshold."""
+    study = annotation.load()
+    its = study[(study["false_positive_rate"] == 1.0) & (study["electrodes"] == "all") & (study["depth"] == depth)]
+    alone = its["painter"] == annotation.THRESHOLD
+    return its[~alone], its[alone].set_index("data")["recall"]
+
+
+@claim
+def detectors_find_faint() -> bool:
+    """Fitted to more than the fewest spikes, every detector finds more of the faintest spikes than the threshold."""
+    found, limit = detected("3–4")
+    found = found[found["n_cut"] > found["n_cut"].min()]
+    return bool((found["recall"] > found["data"].map(limit)).all())
+
+
+@claim
+def detectors_lose_on_locust() -> bool:
+    """On locust, of spikes of 5 to 6 noise levels, those of every painter and number find fewer than the threshold."""
+    found, limit = detected("5–6")
+    means = found[found["data"] == "locust"].groupby(["painter", "n_cut"])["recall"].mean()
+    return bool((means < limit["locust"]).all())
+
+
+@claim
+def no_painter_differs() -> bool:
+    """No detector of a painter differs significantly from that of templates, nor that from the threshold."""
+    return not (annotation.effects(annotation.load())["q"] < SIGNIFICANT).any()
