@@ -53,11 +53,11 @@ def lines(scores: pd.DataFrame) -> list[str]:
         for classifier in CLASSIFIERS:
             by = its[its["classifier"] == METRICS[classifier].label]
             apart, sure = by["below"].dropna(), by[by["q"] < SIGNIFICANT]["below"]
-            cells += [f"{by['auc'].min():.3f} to {by['auc'].max():.3f}"]
-            cells += [f"{apart.min():+.3f} to {apart.max():+.3f}", (sure > 0).sum(), (sure < 0).sum()] * bool(
-                len(apart)
-            )
-            cells += [""] * 3 * (not len(apart))
+            cells.append(f"{by['auc'].min():.3f} to {by['auc'].max():.3f}")
+            if apart.empty:
+                cells += ["", "", ""]
+            else:
+                cells += [f"{apart.min():+.3f} to {apart.max():+.3f}", (sure > 0).sum(), (sure < 0).sum()]
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return rows
 
