@@ -58,7 +58,7 @@ def hybrid(path: Path, suffix: str) -> tuple[float, float]:
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0, f"meagan hybrid ended with {status}"
-    return used.ru_utime + used.ru_stime, int(said.split("peak ")[-1]) / 1e6
+    return used.ru_utime + used.ru_stime, int(said.split("peak ")[-1]) * 1024 / 1e9
 
 
 def write_chip(path: Path) -> None:

@@ -58,7 +58,7 @@ def graph_of(jobs: int) -> tuple[float, float]:
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"the dry run of {jobs} jobs failed")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3
+    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
 
 
 def with_recordings(recordings: list[str]) -> dict[str, float]:

@@ -77,7 +77,7 @@ def alone(call: str, repeats: int = 3) -> dict:
     code = (
         f"import sys, json; from pathlib import Path\nsys.path.insert(0, {str(BENCH)!r}); import compressed as b\n"
         f"best = min((b.{call} for _ in range({repeats})), key=lambda run: run['seconds'])\n"
-        f"best['peak_gb'] = int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1e6\n"
+        f"best['peak_gb'] = int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) * 1024 / 1e9\n"
         f"print(json.dumps(best))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

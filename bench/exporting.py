@@ -97,7 +97,7 @@ def measured(results: Path, to: str) -> dict:
     )
     if done.returncode:
         raise RuntimeError(done.stderr)
-    row = {"peak_gb": int(done.stdout.split("peak ")[-1]) / 1e6}
+    row = {"peak_gb": int(done.stdout.split("peak ")[-1]) * 1024 / 1e9}
     row["written_gb"] = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e9
     shutil.rmtree(out)
     return row

@@ -150,7 +150,7 @@ def alone(task: str, path: Path, seconds: int, repeats: int = 3) -> dict:
         f"out = Path(tempfile.mkdtemp()) / 'windows.h5'\n"
         f"runs = [p.{task}(Path({str(path)!r}), {seconds}{written}) for _ in range({repeats})]\n"
         f"best = min(runs, key=lambda r: r['seconds'])\n"
-        f"best['peak_gb'] = int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1e6\n"
+        f"best['peak_gb'] = int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) * 1024 / 1e9\n"
         f"print(json.dumps(best))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
