@@ -21,7 +21,7 @@ from meagan_lib import ROOT, InputError
 from meagan_lib.annotated.sorters import with_truth
 from meagan_lib.annotated.writing import BLOCK_VALUES, sorting_from, sorting_of
 from meagan_lib.book.nwb import parameters
-from meagan_lib.recordings.opening import SIMULATED, holds_windows, locate, open_recording, source_sha256
+from meagan_lib.recordings.opening import SIMULATED, holds_windows, locate, open_recording, source_hashes
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.footprints import TETRODE
@@ -91,7 +91,7 @@ def detected(run: str, first: dict, recording: sc.BaseRecording) -> tuple[np.nda
     ``InputError``: they were detected in another recording.
     """
     with SpikeWindows.opened(RESULTS / first["name"] / "windows.h5") as windows:
-        if windows.source_sha256 != source_sha256(recording):
+        if windows.source_hashes != source_hashes(recording):
             raise InputError(
                 f"{first['recording']} is no longer the recording of run '{run}': its spikes would not be those of the "
                 f"file; run it again, or put the recording back"

@@ -14,7 +14,7 @@ from meagan_lib.book.building import scores as scores_of
 from meagan_lib.book.tables import heading
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.experiments.portable import PRETRAINED, SpikeGenerator, open_generator
-from meagan_lib.recordings.catalogue import catalogue, files
+from meagan_lib.recordings.catalogue import catalogue, source_hashes
 from meagan_lib.recordings.opening import open_recording
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig
@@ -45,8 +45,8 @@ def label_of_folder(name: str) -> str:
 def trained_on(generator: SpikeGenerator) -> str:
     """Say in Markdown what a generator was trained on, with the licence of each recording."""
     about = generator.trained_on
-    known = {digest: name for name in catalogue() for _, digest in files(name).values()}
-    names = sorted({known[digest] for digest in about["source_sha256"] if digest in known})
+    hashes = about.get("source_hashes", about.get("source_sha256", []))  # as older ones call them
+    names = sorted(name for name in catalogue() if set(hashes) & source_hashes(name))
     lines = []
     for name in names:
         entry = catalogue()[name]

@@ -93,7 +93,7 @@ def recorded(run: str, windows: SpikeWindows, index: int, subject: Mapping[str, 
     from hdmf.common import DynamicTable, DynamicTableRegion, VectorData
 
     name, rate = windows.recordings[index], windows.sampling_rate_hz
-    about = {"source_sha256": windows.source_sha256, "detection": windows.detection}
+    about = {"source_hashes": windows.source_hashes, "detection": windows.detection}
     file = new_file(run, f"{run}/{name}", f"Spike windows of the recording {name}, as MEAGAN cut them.", about, subject)
     device = file.create_device("array", description="Microelectrode array of the recording.")
     group = file.create_electrode_group("array", "All electrodes of the recording.", "unknown", device)

@@ -139,7 +139,7 @@ def keep_generator(
         "counts": counts,
         "trained_on": {
             "recordings": windows.recordings,
-            "source_sha256": windows.source_sha256,
+            "source_hashes": windows.source_hashes,
             "windows": len(train),
             "normalisation": normalisation,
             "condition": condition,

@@ -43,6 +43,12 @@ def files(name: str) -> dict[str, tuple[str, str]]:
     return {path: (f"{entry['base']}/{path}", digest) for digest, path in lines}
 
 
+def source_hashes(name: str) -> set[str]:
+    """Return by what hashes windows may know the files of a recording; older ones kept SHA-256."""
+    own = catalogue()[name].get("files", [])
+    return {file["sha256"] for file in own} | {f"blake3:{file['blake3']}" for file in own if "blake3" in file}
+
+
 def fetch(name: str, data_dir: Path = DATA) -> list[Path]:
     """Download the files of a catalogue entry, once, and check their SHA-256; paths in the order of the entry.
 

@@ -22,7 +22,7 @@ from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known
 from meagan_lib.recordings.hdf5 import CUT_SHORT, first_line
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.recordings.streams import refuse_choice
-from meagan_lib.workflow.files import sha256
+from meagan_lib.workflow.files import source_hash
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
@@ -147,9 +147,9 @@ def rails(recording: sc.BaseRecording) -> tuple[float, float]:
     return (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)) if dtype.kind in "iu" else (-np.inf, np.inf)
 
 
-def source_sha256(recording: sc.BaseRecording) -> list[str]:
+def source_hashes(recording: sc.BaseRecording) -> list[str]:
     """Hash each file, or folder, that the recording was read from."""
-    return [sha256(path) for path in recording.get_annotation("files")]
+    return [source_hash(path) for path in recording.get_annotation("files")]
 
 
 def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:

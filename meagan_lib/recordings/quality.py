@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 import spikeinterface.core as sc
+from numba import njit
 
 from meagan_lib import InputError
 from meagan_lib.recordings.events import STORED_NOISE
@@ -106,7 +107,9 @@ def channel_quality(
         traces = recording.get_traces(segment, start, end)  # (frames, channels)
         extremes[b] = traces.min(axis=0), traces.max(axis=0)
         low, high = extremes[b] if adc_range is None else adc_range
-        at_rails[b] = (traces <= low).sum(axis=0), (traces >= high).sum(axis=0)
+        for at, touches in zip(at_rails[b], (lambda x: x <= low, lambda x: x >= high)):
+            if touches(extremes[b]).any():  # seldom, and counting takes time
+                at[:] = touches(traces).sum(axis=0)
         for first in range(0, n_channels, _CHANNELS_AT_ONCE):
             tile = slice(first, first + _CHANNELS_AT_ONCE)
             noise[b, tile], mains_db[b, tile] = _noise_and_mains(traces[:, tile].T, rate, band_hz)
@@ -177,7 +180,7 @@ def _noise_and_mains(traces: np.ndarray, rate: float, band_hz: tuple[float, floa
     if not inside.any():  # a handful of samples
         inside = hz > 0
     band = scipy.fft.irfft(spectrum * inside, n, axis=1)
-    noise = _median(np.abs(band, out=band)) / 0.6745
+    noise = medians(np.abs(band, out=band)) / 0.6745
 
     mains_db = np.full(len(traces), MAINS_FLOOR_DB, np.float32)
     if n < 0.99 * BLOCK_S * rate:
@@ -197,9 +200,34 @@ def _noise_and_mains(traces: np.ndarray, rate: float, band_hz: tuple[float, floa
     return noise, mains_db
 
 
-def _median(x: np.ndarray) -> np.ndarray:
-    """Return the median (rows,) of finite x (rows, n), which is put in another order: ``np.median`` takes longer."""
-    middle = x.shape[1] // 2
-    x.partition(middle, axis=1)
-    upper = x[:, middle]
-    return upper if x.shape[1] % 2 else (x[:, :middle].max(axis=1) + upper) / 2
+def medians(sizes: np.ndarray) -> np.ndarray:
+    """Return the median of each row, float32 (rows,), of float32 (rows, n) that are none below 0.
+
+    ``np.median`` takes three times as long: it moves what is counted here.
+    """
+    return _medians(np.ascontiguousarray(sizes).view(np.int32)).view(np.float32).mean(axis=1)
+
+
+@njit(nogil=True, cache=True)
+def _medians(bits):
+    """Find the two numbers in the middle of each row, int32 (rows, 2): the bits of floats from 0 on rise as they do."""
+    n = bits.shape[1]
+    middle = np.empty((len(bits), 2), np.int32)
+    for r in range(len(bits)):
+        row, low, high = bits[r], np.int32(0), np.int32(0x7F800000)
+        while low < high:  # to the least number that more than half of them do not exceed
+            between = low + (high - low) // np.int32(2)
+            below = 0
+            for i in range(n):
+                below += row[i] <= between
+            if below > n // 2:
+                high = between
+            else:
+                low = between + np.int32(1)
+        below, beneath = 0, np.int32(0)
+        for i in range(n):
+            below += row[i] < low
+            beneath = max(beneath, row[i] * (row[i] < low))
+        middle[r, 0] = beneath if n % 2 == 0 and below == n // 2 else low
+        middle[r, 1] = low
+    return middle

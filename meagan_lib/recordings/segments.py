@@ -1,5 +1,6 @@
 """A segment that is read from an HDF5 file when asked for, in any process and thread."""
 
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -56,6 +57,7 @@ class Uncompressed:
 
     def __init__(self, dataset: h5py.Dataset):
         self.at, self.path, self.dtype, self.chunk = None, dataset.file.filename, dataset.dtype, dataset.nbytes
+        self.file = None
         create = dataset.id.get_create_plist()
         if create.get_nfilters() or create.get_external_count() or dataset.file.userblock_size:
             return
@@ -69,17 +71,20 @@ class Uncompressed:
             if len(stored) == -(-dataset.shape[0] // dataset.chunks[0]):
                 self.at = np.array([chunk.byte_offset for chunk in sorted(stored, key=lambda c: c.chunk_offset)])
 
+    def __getstate__(self):  # an open file cannot go to another process: it is opened again there
+        return self.__dict__ | {"file": None}
+
     def read(self, start: int, end: int) -> np.ndarray:
         """Read samples start … end, counted along the rows, into a flat array; an OSError where the file ends early."""
         samples = np.empty(end - start, self.dtype)
         into, first = memoryview(samples).cast("B"), start * self.dtype.itemsize
-        with open(self.path, "rb", buffering=0) as file:
-            done = 0
-            while done < len(into):
-                chunk, within = divmod(first + done, self.chunk)
-                file.seek(self.at[chunk] + within)
-                n = file.readinto(into[done : done + self.chunk - within])
-                if not n:
-                    raise OSError(f"the file ends before its byte {self.at[chunk] + within}")
-                done += n
+        if self.file is None:  # kept open: of a file that somebody reads on the system fetches more and more ahead
+            self.file = open(self.path, "rb", buffering=0)  # noqa: SIM115
+        file, done = self.file, 0
+        while done < len(into):
+            chunk, within = divmod(first + done, self.chunk)
+            n = os.preadv(file.fileno(), [into[done : done + self.chunk - within]], self.at[chunk] + within)
+            if not n:
+                raise OSError(f"the file ends before its byte {self.at[chunk] + within}")
+            done += n
         return samples

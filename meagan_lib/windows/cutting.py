@@ -396,7 +396,7 @@ def cut_windows(
             pre_samples=samples // 2,
             amplitude_unit=amplitude_unit(recording),
             detection=stated,
-            source_sha256=hashing.finish(),
+            source_hashes=hashing.finish(),
             noise_mad=noise_mad,
             ledger=ledger,
             recordings=[Path((recording.get_annotation("files") or ["recording"])[0]).stem],

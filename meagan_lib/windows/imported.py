@@ -18,7 +18,7 @@ from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import nearest
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.windows.splits import require_apart, split_in_time
-from meagan_lib.workflow.files import sha256
+from meagan_lib.workflow.files import source_hash
 
 WINDOWS_REQUIRED = ("windows", "sampling_rate_hz")
 WINDOWS_OPTIONAL = ("label", "channel", "time_s", "pre_samples", "amplitude_unit")
@@ -226,7 +226,7 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
         pre_samples=pre_samples,
         amplitude_unit=unit,
         detection={},
-        source_sha256=[sha256(path) for path in paths],
+        source_hashes=[source_hash(path) for path in paths],
     )
     require_apart(imported)
     return imported

@@ -111,8 +111,9 @@ class SpikeWindows:
     and y, NaN where they are not known.
 
     Of the recordings ``recordings``, their names; ``detection``, the parameters of detection and isolation;
-    ``source_sha256`` of the files that they were read from; ``stretches`` int64 (stretches, 3): recording, first frame
-    and end of what was recorded without a break, none where the length of the recording is not known;
+    ``source_hashes``, the :func:`~meagan_lib.workflow.files.source_hash` of the files that they were read from;
+    ``stretches`` int64 (stretches, 3): recording, first frame and end of what was recorded without a break, none where
+    the length of the recording is not known;
     ``planted_bursts`` int64 (bursts, 3): recording, first frame and end of the network bursts of a simulation.
 
     Where footprints were cut, ``around`` int32 (channels, electrodes), the electrodes of each electrode's footprint,
@@ -132,7 +133,7 @@ class SpikeWindows:
     pre_samples: int
     amplitude_unit: str
     detection: dict = field(default_factory=dict)
-    source_sha256: list[str] = field(default_factory=list)
+    source_hashes: list[str] = field(default_factory=list)
     noise_mad: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     ledger: Ledger | None = None
     recording: np.ndarray | None = None
@@ -335,7 +336,7 @@ class SpikeWindows:
                 file.create_dataset(name, data=getattr(self, name))
         for name in ("sampling_rate_hz", "pre_samples", "amplitude_unit"):
             file.attrs[name] = getattr(self, name)
-        for name in ("detection", "source_sha256", "recordings"):
+        for name in ("detection", "source_hashes", "recordings"):
             file.attrs[name] = json.dumps(getattr(self, name), sort_keys=True, default=float)
         if self.ledger is not None:
             group = file.create_group("ledger")
@@ -377,7 +378,8 @@ class SpikeWindows:
             sampling_rate_hz=float(file.attrs["sampling_rate_hz"]),
             pre_samples=int(file.attrs["pre_samples"]),
             amplitude_unit=str(file.attrs["amplitude_unit"]),
-            **{name: json.loads(file.attrs[name]) for name in ("detection", "source_sha256", "recordings")},
+            **{name: json.loads(file.attrs[name]) for name in ("detection", "recordings")},
+            source_hashes=json.loads(file.attrs.get("source_hashes") or file.attrs["source_sha256"]),  # older: SHA-256
             ledger=ledger,
         )
 

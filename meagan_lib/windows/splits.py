@@ -167,7 +167,7 @@ def merge(
     require_same({label: json.dumps(w.detection, sort_keys=True) for label, w in parts.items()}, "detection")
     owner: dict[str, str] = {}
     for name, w in parts.items():
-        for sha in w.source_sha256[:1]:  # of the samples: what describes them may be alike in others
+        for sha in w.source_hashes[:1]:  # of the samples: what describes them may be alike in others
             if owner.setdefault(sha, name) != name:
                 raise InputError(f"recordings '{owner[sha]}' and '{name}' are the same file: leave one of them out")
 
@@ -198,7 +198,7 @@ def merge(
         windows[0],
         **joined,
         detection=windows[0].detection | {"split_by": by},
-        source_sha256=[sha for w in windows for sha in w.source_sha256],
+        source_hashes=[sha for w in windows for sha in w.source_hashes],
         ledger=ledger,
         recording=index(windows),
         recordings=names,

@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Condition
 from typing import Self
 
+from blake3 import blake3
+
 from meagan_lib import InputError
 
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
@@ -145,42 +147,60 @@ def read_json(path: Path) -> dict:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def sha256(path: Path | str, before: Callable[[int], object] = lambda size: None) -> str:
-    """Return the hexadecimal SHA-256 of a file; of a folder, that of the names and hashes of its files.
-
-    ``before`` is called with the size of each piece that is about to be read, in bytes.
-    """
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = "".join(f"{sha256(file, before)} {file.relative_to(path).as_posix()}\n" for file in files)
-        return hashlib.sha256(listing.encode()).hexdigest()
-    digest, piece = hashlib.sha256(), memoryview(bytearray(2**18))
+def pieces(path: Path) -> Iterator[memoryview]:
+    """Yield the bytes of a file, piece by piece; each lasts until the next is asked for."""
+    piece = memoryview(bytearray(2**18))
     with open(path, "rb", buffering=0) as file:
-        before(len(piece))
         while size := file.readinto(piece):
-            digest.update(piece[:size])
-            before(size)
-    return digest.hexdigest()
+            yield piece[:size]
+
+
+def digest(path: Path | str, kind: Callable, read: Callable[[Path], Iterator[memoryview]] = pieces) -> str:
+    """Return the hexadecimal hash of a file; of a folder, that of the names and hashes of its files."""
+    found, path = kind(), Path(path)
+    if path.is_dir():
+        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+            found.update(f"{digest(file, kind, read)} {file.relative_to(path).as_posix()}\n".encode())
+    else:
+        for piece in read(path):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def sha256(path: Path | str) -> str:
+    """Return the :func:`digest` by SHA-256."""
+    return digest(path, hashlib.sha256)
+
+
+def source_hash(path: Path | str, read: Callable[[Path], Iterator[memoryview]] = pieces) -> str:
+    """Return ``blake3:`` and the :func:`digest` by BLAKE3 of what was recorded.
+
+    Recordings are large, and SHA-256 would take as long as all else that is done with one. O'Connor et al. 2020,
+    github.com/BLAKE3-team/BLAKE3.
+    """
+    return f"blake3:{digest(path, blake3, read)}"
 
 
 class Hashing:
-    """The SHA-256 of files and folders, taken by a thread while somebody else reads them: once from the disk for both.
+    """The :func:`source_hash` of files and folders, by a thread, while somebody else reads them: once from the disk.
 
-    What one of the two has read, the other finds in the system's cache: the thread is never more than ``AHEAD`` before
-    the share of the whole that is told to :meth:`reached`. Leaving the block stops it, finished or not.
+    The thread stays behind the share of the whole that is told to :meth:`reached`, and finds what was read in the
+    system's cache. Of sources that would fill that cache nobody reads on what has been hashed: it is forgotten, for to
+    find room for the rest takes longer than to read it. Leaving the block stops the thread, finished or not.
     """
 
-    AHEAD = 2**28
+    FORGOTTEN = 2**26
+    """Bytes that the system's cache is told to forget at once."""
 
     def __init__(self, paths: Sequence[Path | str]):
         self.paths, self.before = [Path(path) for path in paths], [_state(Path(path)) for path in paths]
         self.total = sum(size for of_path in self.before for _, size, _ in of_path)
-        self.done, self.limit, self.turn = 0, self.AHEAD, Condition()
+        self.large = self.total > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+        self.done, self.limit, self.turn = 0, 0, Condition()
         self.pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
-        self.hashes = self.pool.submit(lambda: [sha256(path, self._wait) for path in self.paths])
+        self.hashes = self.pool.submit(lambda: [source_hash(path, self._pieces) for path in self.paths])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -189,17 +209,25 @@ class Hashing:
             self.turn.notify()
         self.pool.shutdown()
 
-    def _wait(self, size: int) -> None:
-        with self.turn:
-            self.done += size
-            self.turn.wait_for(lambda: self.limit < 0 or self.done <= self.limit)
-            if self.limit < 0:
-                raise CancelledError
+    def _pieces(self, path: Path) -> Iterator[memoryview]:
+        read = forgotten = 0
+        with open(path, "rb", buffering=0) as file:
+            for piece in pieces(path):
+                with self.turn:
+                    self.done += len(piece)
+                    self.turn.wait_for(lambda: self.limit < 0 or self.done <= self.limit)
+                    if self.limit < 0:
+                        raise CancelledError
+                yield piece
+                read += len(piece)
+                if self.large and read - forgotten >= self.FORGOTTEN and hasattr(os, "posix_fadvise"):
+                    os.posix_fadvise(file.fileno(), forgotten, read - forgotten, os.POSIX_FADV_DONTNEED)
+                    forgotten = read
 
     def reached(self, share: float) -> None:
         """Say that this share, up to 1, has been read."""
         with self.turn:
-            self.limit = int(share * self.total) + self.AHEAD if share < 1 else inf
+            self.limit = int(share * self.total) if share < 1 else inf
             self.turn.notify()
 
     def finish(self) -> list[str]:

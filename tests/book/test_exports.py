@@ -22,7 +22,9 @@ from meagan_lib.experiments import portable
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.experiments.generation import draw_synthetic
 from meagan_lib.experiments.portable import PRETRAINED, keep_generator
+from meagan_lib.recordings.catalogue import fetch
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow.files import sha256, source_hash
 from tests.experiments.test_portable import recorded
 from tests.models.test_contract import fitted
 
@@ -187,9 +189,9 @@ def test_the_card_of_the_librarys_generator_is_as_made():
 
 def test_the_licence_of_a_public_recording_is_said(tmp_path):
     generator = meagan_lib.load("simulated")
-    digest = "2b5a0487ff26f31d36dadc9917cbaf88bac81803bb3e34a5829189c867e6fc99"
-    generator.trained_on["source_sha256"] = [digest]
-    assert "`locust`: Antennal lobe" in datasheets.trained_on(generator)
+    for hashed in (source_hash, sha256):  # older generators kept SHA-256
+        generator.trained_on["source_hashes"] = [hashed(fetch("locust")[0])]
+        assert "`locust`: Antennal lobe" in datasheets.trained_on(generator)
     assert "Licence: open access (Zenodo record 21589)" in datasheets.trained_on(generator)
 
 
@@ -211,7 +213,7 @@ def test_an_nwb_file_gives_back_every_bit_and_keeps_generated_windows_apart(run,
         assert sum(map(len, found)) == len(windows.ledger.frame)
         assert len(recorded.electrodes) == len(windows.noise_mad)
         assert (recorded.subject.species, recorded.subject.age) == ("Homo sapiens", "P120D")
-        assert json.loads(recorded.notes)["source_sha256"] == windows.source_sha256
+        assert json.loads(recorded.notes)["source_hashes"] == windows.source_hashes
     with pynwb.NWBHDF5IO(str(tmp_path / "generated.nwb"), "r") as file:
         made = file.read()
         assert made.units is None and made.electrodes is None and "no recording" in made.session_description

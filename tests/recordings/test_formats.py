@@ -10,8 +10,8 @@ import pytest
 import zarr
 
 from meagan_lib import InputError
-from meagan_lib.recordings.opening import electrode_positions_um, open_recording, source_sha256
-from meagan_lib.workflow.files import sha256
+from meagan_lib.recordings.opening import electrode_positions_um, open_recording, source_hashes
+from meagan_lib.workflow.files import source_hash
 from tests.recordings.writers import (
     samples,
     write_blackrock,
@@ -48,7 +48,7 @@ def test_a_spikeglx_file_of_any_legal_name_gives_its_electrodes_without_the_sync
     assert recording.get_sampling_frequency() == 30_000
     assert len(np.unique(electrode_positions_um(recording), axis=0)) == 4
     assert names_of(recording) == [f"{name}.bin", f"{name}.meta"]
-    assert source_sha256(recording) == [sha256(path), sha256(path.with_suffix(".meta"))]
+    assert source_hashes(recording) == [source_hash(path), source_hash(path.with_suffix(".meta"))]
 
 
 def test_of_spikeglx_runs_gates_and_triggers_side_by_side_the_one_that_is_named_opens(tmp_path):

@@ -20,7 +20,7 @@ from meagan_lib.network.spike_files import treated
 from meagan_lib.recordings import opening
 from meagan_lib.recordings.catalogue import catalogue, fetch, files
 from meagan_lib.recordings.formats import READERS
-from meagan_lib.recordings.opening import amplitude_unit, holds_windows, open_recording, rails, source_sha256
+from meagan_lib.recordings.opening import amplitude_unit, holds_windows, open_recording, rails, source_hashes
 from meagan_lib.recordings.simulation import SimulationConfig
 from meagan_lib.windows.cutting import WindowConfig
 from meagan_lib.windows.detection import DetectionConfig
@@ -193,10 +193,10 @@ def test_a_zarr_folder_opens_and_has_a_hash(tmp_path):
     binary.save(format="zarr", folder=tmp_path / "chip.zarr", verbose=False, progress_bar=False)
     recording = open_recording(tmp_path / "chip.zarr")
     np.testing.assert_array_equal(recording.get_traces(), binary.get_traces())
-    before = source_sha256(recording)
-    assert len(before) == 1 and source_sha256(recording) == before
+    before = source_hashes(recording)
+    assert len(before) == 1 and source_hashes(recording) == before
     (tmp_path / "chip.zarr" / "more").write_text("changed")
-    assert source_sha256(recording) != before
+    assert source_hashes(recording) != before
 
 
 def test_catalogue_entries_are_pinned_to_a_commit_and_a_hash():
@@ -296,7 +296,7 @@ def test_the_retina_gives_labelled_windows_and_no_recording():
         open_recording("retina_hdmea")
     windows = open_windows(mirrored("retina_hdmea"))
     assert windows.windows.shape == (30_754, 22) and windows.pre_samples == 6
-    assert windows.amplitude_unit == "normalised" and len(windows.source_sha256) == 2
+    assert windows.amplitude_unit == "normalised" and len(windows.source_hashes) == 2
     assert (windows.label >= 0).sum() == 29_297 and windows.label.max() == 31
     assert (np.diff(windows.frame) >= 0).all()
     assert windows.frame[-1] / windows.sampling_rate_hz == pytest.approx(1080, abs=0.1)

@@ -112,14 +112,14 @@ def test_a_merge_keeps_footprints_and_finds_each_electrode_in_its_recording(cut)
     columns = ("windows", "footprints", "channel", "frame", "label", "split", "recording")
     first = replace(cut, **{name: getattr(cut, name)[rows] for name in columns})
     noisier = {"windows": 2 * cut.windows + 1, "footprints": 2 * cut.footprints + 1, "noise_mad": 2 * cut.noise_mad}
-    second = replace(cut, **noisier, source_sha256=["another"])
+    second = replace(cut, **noisier, source_hashes=["another"])
     both = merge({"a": first, "b": second}, "time")
     np.testing.assert_array_equal(both.footprints[len(first) :], second.footprints)
     np.testing.assert_array_equal(both.noise[len(first) :], second.noise)
     np.testing.assert_allclose(both.places_um, cut.places_um)
     assert sorted(np.hypot(*cut.places_um.T).round().tolist()) == [0, 42, 42, 42, 42]
     with pytest.raises(InputError, match="number of electrodes in a window is 1"):
-        merge({"a": cut, "b": second, "c": replace(second, footprints=None, source_sha256=["third"])}, "time")
+        merge({"a": cut, "b": second, "c": replace(second, footprints=None, source_hashes=["third"])}, "time")
 
 
 def test_classes_of_depth_are_quantiles_of_the_training_windows_in_noise_levels(windows):

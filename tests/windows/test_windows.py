@@ -80,7 +80,7 @@ def test_windows_survive_their_file(windows, tmp_path):
         np.testing.assert_array_equal(left, right)
     np.testing.assert_array_equal(again.ledger.reason, windows.ledger.reason)
     assert again.amplitude_unit == "uV" and again.sampling_rate_hz == windows.sampling_rate_hz
-    assert again.source_sha256 == windows.source_sha256 and len(again.source_sha256[0]) == 64
+    assert again.source_hashes == windows.source_hashes and again.source_hashes[0].startswith("blake3:")
 
 
 def test_the_file_keeps_its_contract(windows, tmp_path):
@@ -270,7 +270,7 @@ def part_of(n: int, seed: int, channels: int = 3, dropped: int = 2) -> SpikeWind
         pre_samples=4,
         amplitude_unit="uV",
         detection={"guard_ms": 2.0},
-        source_sha256=[f"hash {seed}"],
+        source_hashes=[f"hash {seed}"],
         noise_mad=rng.uniform(1, 2, channels).astype(np.float32),
         ledger=Ledger(frame, channel, rng.standard_normal(n + dropped).astype(np.float32), reason),
     )
@@ -323,7 +323,7 @@ def test_merged_windows_survive_their_file(tmp_path):
     merged = merge({name: part_of(n, n) for name, n in (("a", 5), ("b", 9), ("c", 7))})
     merged.save(tmp_path / "windows.h5")
     again = SpikeWindows.load(tmp_path / "windows.h5")
-    assert again.recordings == ["a", "b", "c"] and again.source_sha256 == ["hash 5", "hash 9", "hash 7"]
+    assert again.recordings == ["a", "b", "c"] and again.source_hashes == ["hash 5", "hash 9", "hash 7"]
     for one, two in ((again, merged), (again.ledger, merged.ledger)):
         assert one.recording.dtype == np.uint16
         np.testing.assert_array_equal(one.recording, two.recording)
@@ -332,7 +332,7 @@ def test_merged_windows_survive_their_file(tmp_path):
 
 
 def test_recordings_with_the_same_description_are_not_the_same():
-    parts = {name: replace(part_of(6, i), source_sha256=[f"hash {i}", "both"]) for i, name in enumerate("ab")}
+    parts = {name: replace(part_of(6, i), source_hashes=[f"hash {i}", "both"]) for i, name in enumerate("ab")}
     assert merge(parts, by="time").recordings == ["a", "b"]
 
 
@@ -343,8 +343,8 @@ def test_recordings_with_the_same_description_are_not_the_same():
         ({"windows": np.zeros((6, 10), np.float32)}, "'odd' cannot be merged.*number of samples in a window is 10"),
         ({"amplitude_unit": "ADU"}, "'odd' cannot be merged.*amplitude unit is ADU, and theirs uV"),
         ({"detection": {}}, "'odd' cannot be merged.*detection"),
-        ({"source_sha256": ["hash 1"]}, "'odd' and 'b' are the same file"),
-        ({"source_sha256": ["hash 1", "its description"]}, "'odd' and 'b' are the same file"),
+        ({"source_hashes": ["hash 1"]}, "'odd' and 'b' are the same file"),
+        ({"source_hashes": ["hash 1", "its description"]}, "'odd' and 'b' are the same file"),
     ],
 )
 def test_recordings_that_do_not_fit_together_are_named(change, sentence):

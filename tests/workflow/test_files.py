@@ -1,17 +1,27 @@
 """Files appear whole or not at all."""
 
 import errno
-import hashlib
 import os
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from blake3 import blake3
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError, place_of_caches
-from meagan_lib.workflow.files import Hashing, atomic, is_disk_full, refusal, require_room, sha256, together, write_json
+from meagan_lib.workflow.files import (
+    Hashing,
+    atomic,
+    is_disk_full,
+    refusal,
+    require_room,
+    sha256,
+    source_hash,
+    together,
+    write_json,
+)
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
@@ -98,22 +108,24 @@ def sources(tmp_path) -> list[Path]:
     return [tmp_path / name for name in ("chip.raw", "empty", "chip.zarr")]
 
 
-def test_hashes_taken_along_a_pass_are_those_of_hashlib(sources, monkeypatch):
-    monkeypatch.setattr(Hashing, "AHEAD", 10**5)
+@pytest.mark.parametrize("large", [False, True])
+def test_hashes_taken_along_a_pass_are_those_of_blake3(sources, monkeypatch, large):
+    monkeypatch.setattr(Hashing, "FORGOTTEN", 10**5)
     with Hashing(sources) as hashing:
+        hashing.large = large
         for share in np.linspace(0, 1.1, 50):
             hashing.reached(share)
         found = hashing.finish()
-    assert found[:2] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources[:2]]
-    assert found == [sha256(path) for path in sources]
+    assert found[:2] == [f"blake3:{blake3(path.read_bytes()).hexdigest()}" for path in sources[:2]]
+    assert found == [source_hash(path) for path in sources]
 
 
-def test_hashing_never_runs_far_before_the_pass_and_ends_with_it(sources, monkeypatch):
-    monkeypatch.setattr(Hashing, "AHEAD", 2**18)
+def test_hashing_stays_behind_the_pass_and_ends_with_it(sources):
     with pytest.raises(KeyboardInterrupt), Hashing(sources) as hashing:
+        hashing.reached(0.6)
         while hashing.done <= hashing.limit:
             pass
-        assert hashing.done <= 2 * 2**18 and not hashing.hashes.done()
+        assert hashing.limit < hashing.done <= hashing.limit + 2**18 and not hashing.hashes.done()
         raise KeyboardInterrupt
     assert hashing.hashes.exception() is not None  # there is no hash of what was not read
     assert not [thread for thread in threading.enumerate() if thread in hashing.pool._threads]
