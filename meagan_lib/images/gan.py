@@ -106,11 +106,10 @@ class PaintingTrainer(CropTrainer):
         arrays = np.stack(real, axis=1).reshape(n, -1), background[:, None], masks[:, None]
         return tuple(torch.from_numpy(a.astype(np.float32)) for a in arrays)
 
-    def generator_step(self, real: Tensor, background: Tensor, mask: Tensor) -> dict[str, float]:
+    def generator_step(self, real: Tensor, generated: tuple[Tensor, ...], *painted: Tensor) -> dict[str, float]:
         """Descend the generator's loss + the likeness of pairs, then move the EMA."""
-        fake = self.generator(self.latent(len(real)), background, mask)
-        on_real, on_fake = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
-        loss, half = self.loss.generator(on_real.detach(), on_fake), len(real) // 2
+        (fake,), half = generated, len(real) // 2
+        loss = self.loss.generator(*self.seen(self.discriminator, real, fake))
         like = self.likeness(real[:half], fake[:half])
         norm = self.descend(loss + self.config.likeness * like, "g")
         self.update_ema()

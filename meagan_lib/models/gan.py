@@ -5,6 +5,7 @@ second input (cGAN, Mirza & Osindero 2014, arXiv:1411.1784).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,8 @@ class GANConfig(GeneratorConfig):
     """A name of ``losses.LOSSES``."""
     gamma: float = 0.1
     """Weight of the gradient penalties R1 (real) and R2 (generated): ½ γ E‖∇D‖²."""
+    penalty_every: int = 1
+    """Steps from one R1 + R2 to the next, which weighs as many times more (Karras et al. 2020, arXiv:1912.04958)."""
     d_learning_rate: float = 1e-3
     g_learning_rate: float = 2e-4
     d_schedule: str = "cosine"
@@ -55,6 +58,8 @@ class GANConfig(GeneratorConfig):
     momentum: float = 0.5
     d_steps: int = 1
     """k of Algorithm 1: discriminator steps before a generator step."""
+    one_batch: bool = False
+    """Whether the generator descends on the windows that its discriminator has just seen, or on new ones."""
     gradient_penalty: float = 0.0
     """λ of WGAN-GP: weight of E (‖∇D‖ − 1)² between real and generated windows."""
     clip_weights: float = 0.0
@@ -110,20 +115,29 @@ class GANTrainer(Trainer):
 
     def train_step(self) -> dict[str, float]:
         """Do ``d_steps`` discriminator steps, then one generator step; returns what the history records."""
-        self.set_rates(self.step)
-        for _ in range(self.config.d_steps):
+        c = self.config
+        self.set_rates(self.stage_step)
+        for _ in range(c.d_steps):
             real, *label = self.real_batch()
-            with torch.no_grad():
-                fake = self.generator(self.latent(len(real)), *label)
-            row = self.discriminator_step(real, fake, *label)
-        return row | self.generator_step(*self.real_batch())
+            with torch.set_grad_enabled(c.one_batch):
+                generated = self.generated(real, *label)
+            row = self.discriminator_step(real, generated[0].detach(), *label)
+        if not c.one_batch:
+            real, *label = self.real_batch()
+            generated = self.generated(real, *label)
+        return row | self.generator_step(real, generated, *label)
+
+    def generated(self, real: Tensor, *label: Tensor) -> tuple[Tensor, ...]:
+        """Generate windows, one for each real one, with its label; a subclass may add what it needs of them later."""
+        return (self.generator(self.latent(len(real)), *label),)
 
     def discriminator_step(self, real: Tensor, fake: Tensor, *label: Tensor) -> dict[str, float]:
         """Descend the discriminator's loss + ½ γ (R1 + R2) + λ · gradient penalty.
 
         Real and fake (batch, samples) share their labels (batch,), where there are any.
         """
-        c, gamma = self.config, self.config.gamma
+        c, due = self.config, (self.stage_step + 1) % self.config.penalty_every == 0
+        gamma = c.gamma * c.penalty_every * due
         both = torch.cat([real, fake]).requires_grad_(gamma > 0)
         logits = self.discriminator(both, *(torch.cat([y, y]) for y in label))
         on_real, on_fake = logits.split([len(real), len(fake)])
@@ -150,15 +164,21 @@ class GANTrainer(Trainer):
             "d_fake": torch.sigmoid(on_fake).mean().item(),
         }
 
-    def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
-        """Descend the generator's loss, then move the EMA."""
-        fake = self.generator(self.latent(len(real)), *label)
-        logits = self.discriminator(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label))
-        on_real, on_fake = logits.split([len(real), len(fake)])
-        loss = self.loss.generator(on_real.detach(), on_fake)
+    def generator_step(self, real: Tensor, generated: tuple[Tensor, ...], *label: Tensor) -> dict[str, float]:
+        """Descend the generator's loss on what :meth:`generated` gave, then move the EMA."""
+        loss = self.loss.generator(*self.seen(self.discriminator, real, generated[0], *label))
         norm = self.descend(loss, "g")
         self.update_ema()
         return {"g_loss": loss.item(), "g_gradient": norm}
+
+    def seen(self, by: Callable[..., Tensor], real: Tensor, fake: Tensor, *label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what a part of the discriminator says of real windows, without a gradient, and of generated ones."""
+        if self.config.d_batch_norm:  # its statistics are those of both
+            on_real, on_fake = by(torch.cat([real, fake]), *(torch.cat([y, y]) for y in label)).chunk(2)
+            return on_real.detach(), on_fake
+        with torch.no_grad():
+            on_real = by(real, *label)
+        return on_real, by(fake, *label)
 
     def labels(self, n_real: int, n_fake: int) -> tuple[Tensor, ...]:
         """Draw labels (n_real,) and (n_fake,) for the discriminator; none where they are plainly 1 and 0."""

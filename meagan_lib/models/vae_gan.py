@@ -183,30 +183,21 @@ class VAEGANTrainer(GANTrainer):
         if self.stage_step == 0:
             self.ema.load_state_dict(self.generator.state_dict())
             self.pretrained = copy.deepcopy(self.vae.state_dict())
-        self.set_rates(self.stage_step)
-        for _ in range(self.config.d_steps):
-            real, *label = self.real_batch()
-            with torch.no_grad():
-                fake = self.generator(self.mixed_latent(real, *label)[0], *label)
-            row = self.discriminator_step(real, fake, *label)
-        return row | self.generator_step(*self.real_batch())
+        return super().train_step()
 
-    def mixed_latent(self, x: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw z of the reconstructions in a batch, then of its prior samples; and return μ, log σ² of the former."""
-        n = max(round(self.config.reconstruction_fraction * len(x)), 1)
-        mu, log_variance = self.vae.encoder(x[:n], *(y[:n] for y in label))
-        z = torch.cat([reparameterise(mu, log_variance, self.rng), self.latent(len(x) - n)])
-        return z, mu, log_variance
+    def generated(self, real: Tensor, *label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruct the first windows of a batch, generate the others from the prior; and return μ, log σ²."""
+        n = max(round(self.config.reconstruction_fraction * len(real)), 1)
+        mu, log_variance = self.vae.encoder(real[:n], *(y[:n] for y in label))
+        z = torch.cat([reparameterise(mu, log_variance, self.rng), self.latent(len(real) - n)])
+        return self.generator(z, *label), mu, log_variance
 
-    def generator_step(self, real: Tensor, *label: Tensor) -> dict[str, float]:
+    def generator_step(self, real: Tensor, generated: tuple[Tensor, ...], *label: Tensor) -> dict[str, float]:
         """Descend the decoder's and the encoder's losses, then move the EMA."""
-        z, mu, log_variance = self.mixed_latent(real, *label)
-        fake, n = self.generator(z, *label), len(mu)
-        features = self.discriminator.features(torch.cat([real, fake]))
-        of_real, of_fake = features.split([len(real), len(fake)])
-        on_real, on_fake = (self.discriminator.logits(f, *label) for f in (of_real.detach(), of_fake))
-        adversarial = self.loss.generator(on_real, on_fake)
-        matching = losses.feature_matching(of_real[:n].detach(), of_fake[:n])
+        fake, mu, log_variance = generated
+        n, (of_real, of_fake) = len(mu), self.seen(self.discriminator.features, real, fake)
+        adversarial = self.loss.generator(*(self.discriminator.logits(f, *label) for f in (of_real, of_fake)))
+        matching = losses.feature_matching(of_real[:n], of_fake[:n])
         kl = losses.gaussian_kl(mu, log_variance)
         c, of_encoder, of_decoder = self.config, self.config.beta * kl + matching, self.config.feature_weight * matching
         if c.total_loss == "thesis":  # one loss for both

@@ -1,13 +1,14 @@
 """The step of a GAN: rates, penalties, labels."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
 from meagan_lib import InputError
-from tests.training.test_trainer import GAN_CONFIG, gan
+from tests.training.test_trainer import GAN_CONFIG, VAEGAN_CONFIG, gan, vae_gan
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,8 @@ def test_each_player_leaves_the_other_alone():
     trainer.discriminator_step(*trainer.real_batch(), torch.randn(8, 16))
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.generator.parameters()))
     before = [p.clone() for p in trainer.discriminator.parameters()]
-    trainer.generator_step(*trainer.real_batch())
+    (real,) = trainer.real_batch()
+    trainer.generator_step(real, trainer.generated(real))
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.discriminator.parameters()))
 
 
@@ -71,6 +73,35 @@ def test_the_penalty_is_r1_plus_r2():
         (gradient,) = torch.autograd.grad(trainer.discriminator(x).sum(), x)
         expected += gradient.square().sum(1).mean().item()
     assert trainer.discriminator_step(real, fake)["penalty"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_penalty_every_few_steps_weighs_as_many_times_more():
+    """Over those steps the discriminator descends the same in all, where it stands still."""
+    rates = dict(d_learning_rate=0.0, gamma=0.5)
+    descended = {}
+    for every in (1, 3):
+        trainer = gan(replace(GAN_CONFIG, penalty_every=every, **rates))
+        (real,), fake, gradients = trainer.real_batch(), torch.linspace(-1, 1, 8 * 16).view(8, 16), []
+        for trainer.step in range(3):
+            row = trainer.discriminator_step(real, fake)
+            assert (row["penalty"] > 0) == (every == 1 or trainer.step == 2)
+            gradients.append(torch.cat([p.grad.flatten() for p in trainer.discriminator.parameters()]))
+        descended[every] = sum(gradients)
+    torch.testing.assert_close(descended[1], descended[3], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("build, config", [(gan, GAN_CONFIG), (vae_gan, VAEGAN_CONFIG)])
+def test_with_one_batch_both_players_see_the_same_windows(build, config):
+    for one in (False, True):
+        trainer, generated = build(replace(config, one_batch=one)), []
+        trainer.step = trainer.first_stage
+        trainer.generator.register_forward_hook(lambda *_, generated=generated: generated.append(1))
+        steps = {name: Mock(wraps=getattr(trainer, name)) for name in ("discriminator_step", "generator_step")}
+        vars(trainer).update(steps)
+        trainer.train_step()
+        (real_d, fake_d), (real_g, (fake_g, *_)) = (step.call_args.args for step in steps.values())
+        assert torch.equal(real_d, real_g) is torch.equal(fake_d, fake_g) is one
+        assert len(generated) == (1 if one else 2)
 
 
 def test_the_learning_rates_fall_to_their_last_fraction():

@@ -148,7 +148,8 @@ def test_each_term_of_the_vae_gan_trains_the_networks_that_it_should():
     before = {id(p): p.detach().clone() for p in [*vae.parameters(), *discriminator.parameters()]}
     trainer.step = VAEGAN_CONFIG.vae_steps
     trainer.set_rates(0)
-    trainer.generator_step(*trainer.real_batch())
+    (real,) = trainer.real_batch()
+    trainer.generator_step(real, trainer.generated(real))
     moved = {id(p) for p in [*vae.parameters(), *discriminator.parameters()] if not torch.equal(p, before[id(p)])}
     assert moved == of["encoder"] | of["decoder"]
 
@@ -158,8 +159,8 @@ def test_the_total_loss_of_the_thesis_is_one_loss_for_encoder_and_decoder():
     trainer = vae_gan(replace(VAEGAN_CONFIG, total_loss="thesis", vae_weight=0.3, beta=2.0))
     state, steps = trainer.rng.get_state(), {}
     x = trainer.real[:8]
-    z, mu, log_variance = trainer.mixed_latent(x)
-    fake, n = trainer.generator(z), len(mu)
+    fake, mu, log_variance = trainer.generated(x)
+    n = len(mu)
     on_real, on_fake = trainer.discriminator(torch.cat([x, fake])).split(8)
     nll = -torch.distributions.Normal(fake[:n], trainer.vae.log_noise.exp()).log_prob(x[:n]).sum(1).mean()
     total = trainer.loss.generator(on_real, on_fake) + 0.3 * (nll + 2.0 * gaussian_kl(mu, log_variance))
@@ -167,7 +168,7 @@ def test_the_total_loss_of_the_thesis_is_one_loss_for_encoder_and_decoder():
     expected = {name: torch.autograd.grad(total, its, retain_graph=True) for name, its in parameters.items()}
     trainer.update = lambda name: steps.setdefault(name, [p.grad.clone() for p in parameters[name]]) and 0.0
     trainer.rng.set_state(state)
-    trainer.generator_step(x)
+    trainer.generator_step(x, trainer.generated(x))
     for name, gradients in expected.items():
         for mine, its in zip(gradients, steps[name], strict=True):
             torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)

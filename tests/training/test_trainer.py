@@ -79,6 +79,8 @@ CHANGES = {
     "batch_size": 9,
     "loss": "non_saturating",
     "gamma": 0.0,
+    "penalty_every": 2,
+    "one_batch": True,
     "d_learning_rate": 2e-3,
     "g_learning_rate": 1e-3,
     "final_rate_fraction": 0.5,
