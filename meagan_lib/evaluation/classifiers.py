@@ -23,12 +23,15 @@ def c2st_auc(real: Array, fake: Array, context: Context, events: Array | None = 
     Gradient-boosted trees on :func:`~meagan_lib.windows.features.classifier_features`: a linear or quadratic
     classifier would pass a Gaussian. Lopez-Paz & Oquab 2017, arXiv:1610.06545. ``events`` (n + m,): windows of one
     event, real ones first, are never on both sides of a fold; without them each window is its own. Of footprints
-    (n, electrodes, samples) the trees see :func:`~meagan_lib.windows.footprints.footprint_features`.
+    (n, electrodes, samples) the trees see :func:`~meagan_lib.windows.footprints.footprint_features`. Features are
+    sorted into 127 bins: with scikit-learn's 255 the AUC is the same within .01, and takes half as long again.
     """
     x = np.concatenate([real, fake])
     x = footprint_features(x) if x.ndim == 3 else classifier_features(x, context.sampling_rate_hz)
     y = np.r_[np.ones(len(real)), np.zeros(len(fake))]
-    trees = HistGradientBoostingClassifier(max_iter=n_trees, early_stopping=False, random_state=context.seed)
+    trees = HistGradientBoostingClassifier(
+        max_iter=n_trees, max_bins=127, early_stopping=False, random_state=context.seed
+    )
     folds = _folds(y, events, 3, context.seed)
     with threadpool_limits(1):  # its threads spin while they wait, which starves whatever runs beside
         p = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]
