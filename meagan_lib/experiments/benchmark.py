@@ -59,12 +59,12 @@ DECLARED = {
     "baseline_seeds": [0],
     "condition": "",
     "validations": 8,
-    "vae_steps": 8000,
-    "dcgan_steps": 2800,
-    "tts_gan_steps": 4500,
-    "flow_matching_steps": 7600,
-    "reflow_1_steps": 6800,
-    "reflow_2_steps": 6800,
+    "vae_steps": 6800,
+    "dcgan_steps": 1700,
+    "tts_gan_steps": 2500,
+    "flow_matching_steps": 6800,
+    "reflow_1_steps": 6000,
+    "reflow_2_steps": 6000,
 }
 """Parameters, with values of their types: the baselines; the seeds of the models of the thesis and of the baselines
 (where none are named, the same); unit, channel or depth for the baselines that take a condition; validations and steps

@@ -264,7 +264,7 @@ def _duration(source: sc.BaseRecording, steps: int) -> str:
     n_channels = -(-source.get_num_channels() // filtering.LANES) * filtering.LANES
     row = "24 s" if n_channels > 1000 else "this library"
     speed = float(bench("PREPROCESSING", row, "channel-seconds per second").replace(",", ""))
-    hashed = float(bench("PREPROCESSING", "SHA-256 of the source", "GB per second"))
+    hashed = float(bench("PREPROCESSING", "BLAKE3 of the source", "GB per second"))
     searching = n_channels * source.get_total_samples() / source.get_sampling_frequency() / speed
     hashing = sum(_size(Path(file)) for file in source.get_annotation("files")) / 1e9 / hashed
     training = steps / float(bench("TRAINING", "64 samples", "steps per second"))

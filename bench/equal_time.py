@@ -1,0 +1,115 @@
+"""What time buys: ``python bench/equal_time.py`` trains, prints a table and writes it to ``bench/EQUAL_TIME.md``.
+
+Both models of the thesis with the steps of Algorithm 1, and with cheaper ones, for the same time of a core or half of
+it, with three seeds on two recordings, against all test windows. Rows are kept in ``results/equal_time`` as they come,
+so that it goes on where it was stopped: it takes two hours of a core.
+"""
+
+import json
+import time
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from preprocessing import machine
+
+from meagan_lib.evaluation import metrics
+from meagan_lib.experiments import benchmark
+from meagan_lib.experiments.fitting import training_data
+from meagan_lib.recordings import SimulationConfig, open_recording
+from meagan_lib.windows import DetectionConfig, WindowConfig, cut_windows
+from meagan_lib.windows.imported import open_windows
+from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
+from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow.execution import RESULTS
+
+BENCH, KEPT = Path(__file__).parent, RESULTS / "equal_time"
+OLD = {"batch_size": 128}
+CHEAP = {"batch_size": 128, "one_batch": True, "penalty_every": 4}
+SMALL = CHEAP | {"batch_size": 64}
+CASES = {
+    "Transformer-GAN, Algorithm 1": ("transformer_gan", OLD, 4500, 0.4),
+    "half the steps": ("transformer_gan", OLD, 2250, 0.4),
+    "one batch for both players, a penalty every fourth step": ("transformer_gan", CHEAP, 3000, 0.4),
+    "and batches of 64": ("transformer_gan", SMALL, 5000, 0.4),
+    "Transformer-GAN, all four": ("transformer_gan", SMALL, 6500, 0.8),
+    "the same, a penalty every second step": ("transformer_gan", SMALL | {"penalty_every": 2}, 6200, 0.8),
+    "VAE-GAN, Algorithm 1": ("vae_gan", OLD | {"vae_steps": 600, "feature_weight": 0.01}, 3000, 0.4),
+    "VAE-GAN, all four": ("vae_gan", SMALL | {"vae_steps": 750, "feature_weight": 0.01}, 3750, 0.8),
+}
+"""Model, options, steps, and ms of a patch."""
+ONCE = ("half the steps", "one batch for both players, a penalty every fourth step", "and batches of 64")
+"""Tried with one seed."""
+METRICS = {
+    "c2st_auc": "AUC of trees",
+    "c2st_cnn_auc": "of a CNN",
+    "amplitude_ks": "amplitude KS",
+    "frechet_distance": "Fréchet",
+    "log_spectral_distance": "log-spectral",
+    "coverage": "coverage",
+}
+
+
+def windows_of(recording: str) -> SpikeWindows:
+    """Return the windows of the run ``quick``, or of a recording that comes as windows."""
+    if recording != "simulated":
+        return open_windows(recording)
+    source = open_recording(recording, simulation=SimulationConfig(duration_s=60.0))
+    return cut_windows(source, DetectionConfig(threshold_mad=5.0), WindowConfig())
+
+
+def trained(windows: SpikeWindows, case: str, seed: int) -> dict[str, object]:
+    """Train one case, and score it against as many test windows as there are, at most 2600."""
+    name, options, steps, patch_ms = CASES[case]
+    model, reach = benchmark.model_class(name), 9 if name == "transformer_gan" else 6
+    own = {"steps": steps, "ema": round(1 - reach / steps, 5), "validate_every": steps // 8}
+    config = model.configure(seed, patch=windows.samples_of(patch_ms), options=own | options)
+    trainer = model.trainer(config, training_data(windows, seed=seed))
+    before = time.process_time()
+    trainer.train()
+    seconds, train = time.process_time() - before, windows.of(Split.TRAIN)
+    scale, normaliser = Standardiser.fit(train), fit_normalisation("z_score", train)
+    test = np.random.default_rng(seed).permutation(scale.transform(windows.of(Split.TEST)))[:2600]
+    generated = scale.transform(normaliser.inverse(trainer.sample(len(test), seed)))
+    context = metrics.Context.fit(scale.transform(train), windows.sampling_rate_hz, seed=seed)
+    return {"seconds": round(seconds, 1)} | metrics.values(test, generated, context, METRICS)
+
+
+def rows(recordings: tuple[str, ...] = ("simulated", "retina_hdmea")) -> pd.DataFrame:
+    """Train what has not been trained, and return all rows."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for recording in recordings:
+        windows = windows_of(recording)
+        for seed, case in product((0, 1, 2), CASES):
+            path = KEPT / f"{recording}-{list(CASES).index(case)}-{seed}.json"
+            if (seed == 0 or case not in ONCE) and not path.is_file():
+                row = {"recording": recording, "case": case, "seed": seed} | trained(windows, case, seed)
+                path.write_text(json.dumps(row))
+                print(row, flush=True)
+    return pd.DataFrame([json.loads(path.read_text()) for path in sorted(KEPT.glob("*.json"))])
+
+
+def text(found: pd.DataFrame) -> str:
+    """Return the page: means over the seeds, and the least and largest AUC."""
+    lines = [
+        "# What time buys",
+        "",
+        f"{machine()}, torch {torch.__version__}, one thread. Windows as they are drawn, no gate, against up to "
+        "2600 test windows. Means over the seeds, and the least and largest AUC of trees; seconds are those of a core.",
+    ]
+    lines += ["", "| | seeds | seconds | " + " | ".join(METRICS.values()) + " |", "|---" * (3 + len(METRICS)) + "|"]
+    for (recording, case), its in found.groupby(["recording", "case"], sort=False):
+        auc, *others = (its[name].mean() for name in METRICS)
+        spread = f"{auc:.3f} ({its['c2st_auc'].min():.3f} to {its['c2st_auc'].max():.3f})"
+        cells = [f"{recording}: {case}", len(its), f"{its['seconds'].mean():.0f}", spread]
+        lines.append(f"| {' | '.join(map(str, cells + [f'{value:.3f}' for value in others]))} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    page = text(rows())
+    print(page)
+    (BENCH / "EQUAL_TIME.md").write_text(page)
