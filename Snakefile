@@ -60,6 +60,7 @@ GRAPH = {
     "08_study": ([study_jobs.NAME] if STUDY else [], ["findings.json"], 1),
 }
 FIRST = {need for needs, _, _ in GRAPH.values() for need in needs}  # others wait for them: they go before the rest
+LONGEST = "04_results_comparison"  # of the rest: it goes next, and what it waits for
 GRAPH |= {path.stem: ([], [], 1) for path in sorted(Path("notebooks/concepts").glob("*.ipynb"))}
 
 
@@ -162,7 +163,7 @@ for _notebook, (_needs, _products, _threads) in GRAPH.items():
             python=sys.executable,
             go_on="--go-on" if STUDY and _notebook == merging.FIRST else "",
         threads: _threads
-        priority: int(_notebook in FIRST)
+        priority: 2 * (_notebook in FIRST) + (_notebook == LONGEST)
         resources:
             mem_mb=at_most(_notebook),
             runtime=at_most(_notebook, 1),
@@ -186,6 +187,7 @@ if BENCHMARK:
             f"results/{RUN}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
         params:
             python=sys.executable,
+        priority: 1
         resources:
             mem_mb=at_most("fit"),
             runtime=at_most("fit", 1),

@@ -129,6 +129,19 @@ def test_the_noise_level_is_that_of_the_whole_signal(recording, reference, monke
     np.testing.assert_array_equal(noise_levels(recording, FILTER, seed=0), seeds[0])
 
 
+@pytest.mark.parametrize("channels", [1, 31, 32, 70])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_every_sample_is_dealt_out_to_its_group_wherever_that_lies(channels, dtype):
+    """Whole lines of a cache are copied past it where they lie on a line, and one by one elsewhere."""
+    x = np.random.default_rng(0).integers(-500, 500, (60, channels)).astype(dtype)
+    stored = filtering.Stored(sc.NumpyRecording([x], RATE), 0)
+    aligned = stored.read(3, 50)
+    assert aligned.ctypes.data % filtering.LINE == 0
+    beside = np.zeros(aligned.size + 1, dtype)[1:].reshape(aligned.shape)
+    for groups in (aligned, stored.read(3, 50, beside)):
+        np.testing.assert_array_equal(groups.swapaxes(0, 1).reshape(47, -1)[:, :channels], x[3:50])
+
+
 def test_a_compiled_filter_is_found_again():
     """Else every process compiles it anew, for a second, and leaves another file."""
     lanes = filtering.LANES

@@ -83,6 +83,14 @@ def test_windows_survive_their_file(windows, tmp_path):
     assert again.source_hashes == windows.source_hashes and again.source_hashes[0].startswith("blake3:")
 
 
+def test_a_file_from_before_blake3_is_read(windows, tmp_path):
+    windows.save(tmp_path / "old.h5")
+    with h5py.File(tmp_path / "old.h5", "a") as file:
+        file.attrs["source_sha256"] = json.dumps(["0" * 64])
+        del file.attrs["source_hashes"]
+    assert SpikeWindows.load(tmp_path / "old.h5").source_hashes == ["0" * 64]
+
+
 def test_the_file_keeps_its_contract(windows, tmp_path):
     windows.save(tmp_path / "windows.h5")
     with h5py.File(tmp_path / "windows.h5") as file:
