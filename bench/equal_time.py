@@ -2,7 +2,7 @@
 
 Both models of the thesis with the steps of Algorithm 1, and with cheaper ones, for the same time of a core or half of
 it, with three seeds on two recordings, against all test windows. Rows are kept in ``results/equal_time`` as they come,
-so that it goes on where it was stopped: it takes two hours of a core.
+so that it goes on where it was stopped. It takes more than an hour of a core, and is not part of ``make bench``.
 """
 
 import json

@@ -244,7 +244,9 @@ def fitted(model: str) -> int:
     kind = benchmark.model_class(model)
     if not hasattr(kind, "configure"):
         return kind(data).n_parameters if model != "gaussian" else kind.fit(data).n_parameters
-    options = {} if kind.PUBLISHED else {"patch": 8} | ({"on_gaussian": False} if model in benchmark.PLAIN else {})
+    patch_ms = parameters.of_preset("full")[benchmark.THESIS["transformer_gan"]]["patch_ms"]
+    patch = {"patch": round(patch_ms * RATE_HZ / 1000)}
+    options = {} if kind.PUBLISHED else patch | ({"on_gaussian": False} if model in benchmark.PLAIN else {})
     config = kind.configure(**options)
     return kind(kind.build(config, data), config, {}).n_parameters
 

@@ -81,6 +81,9 @@ class GANTrainer(Trainer):
         known = {"loss": losses.LOSSES, "optimiser": OPTIMISERS, "prior": PRIORS}
         for what, names in {**known, "d_schedule": SCHEDULES, "g_schedule": SCHEDULES}.items():
             choose(what, getattr(config, what), names)
+        for name in ("d_steps", "penalty_every"):
+            if (steps := getattr(config, name)) < 1:
+                raise InputError(f"{name} is {steps}: give 1 or more")
         if (config.smooth_labels or config.flip_labels) and config.loss not in LABELLED:
             others = ", ".join(LABELLED)
             raise InputError(f"the loss {config.loss} knows no labels to smooth or flip: choose one of {others}")

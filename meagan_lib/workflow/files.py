@@ -211,7 +211,7 @@ class Hashing:
 
     def _pieces(self, path: Path) -> Iterator[memoryview]:
         read = forgotten = 0
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:  # by which the system is told what to forget
             for piece in pieces(path):
                 with self.turn:
                     self.done += len(piece)

@@ -53,6 +53,12 @@ def test_an_unknown_loss_is_refused():
         gan(replace(GAN_CONFIG, loss="wgan"))
 
 
+@pytest.mark.parametrize("name", ["d_steps", "penalty_every"])
+def test_a_number_of_steps_below_one_is_refused(name):
+    with pytest.raises(InputError, match=f"{name} is 0: give 1 or more"):
+        gan(replace(GAN_CONFIG, **{name: 0}))
+
+
 def test_each_player_leaves_the_other_alone():
     trainer = gan()
     before = [p.clone() for p in trainer.generator.parameters()]
