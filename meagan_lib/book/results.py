@@ -246,7 +246,7 @@ def fitted(model: str) -> int:
         return kind(data).n_parameters if model != "gaussian" else kind.fit(data).n_parameters
     patch_ms = parameters.of_preset("full")[benchmark.THESIS["transformer_gan"]]["patch_ms"]
     patch = {"patch": round(patch_ms * RATE_HZ / 1000)}
-    options = {} if kind.PUBLISHED else patch | ({"on_gaussian": False} if model in benchmark.PLAIN else {})
+    options = {} if kind.PUBLISHED else patch | (benchmark.PLAINLY if model in benchmark.PLAIN else {})
     config = kind.configure(**options)
     return kind(kind.build(config, data), config, {}).n_parameters
 

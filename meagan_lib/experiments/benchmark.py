@@ -44,7 +44,9 @@ THESIS = {"transformer_gan": "02_transformer_gan", "vae_gan": "03_vae_gan"}
 """The models of the thesis, and the notebook whose parameters are their options."""
 MODELS = BASELINES | {"transformer_gan": "meagan_lib.models.gan:GAN", "vae_gan": "meagan_lib.models.vae_gan:VAEGAN"}
 PLAIN = {"plain_transformer_gan": "transformer_gan", "plain_vae_gan": "vae_gan"}
-"""The models of the thesis without a Gaussian under the generator, as its headings describe them."""
+"""The models of the thesis as its headings describe them, with ``PLAINLY`` as options."""
+PLAINLY = {"on_gaussian": False, "discriminator": "convolutional"}
+"""No Gaussian of the training windows: neither under the generator, nor in what the discriminator sees."""
 EULER_STEPS = {"reflow_1": 1, "reflow_2": 2}
 """In how many steps a reflowed flow draws windows."""
 TOKENS_OF = {"vae": "vae_gan"} | dict.fromkeys(("flow_matching", *EULER_STEPS), "transformer_gan")
@@ -120,7 +122,7 @@ def _budget(model: str, section: Mapping, parameters: Mapping[str, Mapping]) -> 
         of_notebook = parameters[THESIS[PLAIN[model]]]
         left_out = ("name", "seed", "stamp", "start_from")
         given = {name: value for name, value in of_notebook.items() if name not in left_out}
-        return given | {"options": dict(of_notebook["options"]) | {"on_gaussian": False}}
+        return given | {"options": dict(of_notebook["options"]) | PLAINLY}
     steps = section.get(f"{model}_steps")
     given = {"steps": steps, "validations": section["validations"]} if steps else {}
     if model in EULER_STEPS:

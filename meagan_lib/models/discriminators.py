@@ -1,6 +1,6 @@
 """Discriminators window → logit: strided convolutions beside a dense view of the whole window, or a Transformer.
 
-A label, where there are classes, is projected on the features (Miyato & Koyama 2018, arXiv:1802.05637).
+The convolutional one is also there for windows beside the same ones whitened, and deeper. A label, where there are classes, is projected on the features (Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
 import math
@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.transformer import TransformerEncoder
 
 WIDTH = 128
@@ -95,6 +96,34 @@ class ConvolutionalDiscriminator(Discriminator):
         return "dense:\nthe whole", str(WIDTH), 3
 
 
+class WhitenedDiscriminator(ConvolutionalDiscriminator):
+    """The convolutional one, which sees windows x beside (x − x̄) C^-½, with ``DEEPER`` dense layers on both branches.
+
+    Of the ``gaussian`` of the training windows, :meth:`~meagan_lib.models.gaussian.Gaussian.whitening`. What has little
+    power, such as the edge of the pass band, weighs as much as the spike: a spectrum shows at once whether it is right,
+    and convolutions of the samples hardly do.
+    """
+
+    DEEPER = 2
+
+    def __init__(self, samples: int, gaussian: Gaussian, electrodes: int = 1, **options: object):
+        super().__init__(2 * samples, electrodes=2 * electrodes, **options)
+        self.register_buffer("centre", torch.tensor(gaussian.mean, dtype=torch.float32), persistent=False)
+        self.register_buffer("whiten", torch.tensor(gaussian.whitening(), dtype=torch.float32), persistent=False)
+        layers = [layer for _ in range(self.DEEPER) for layer in (nn.Linear(2 * WIDTH, 2 * WIDTH), nn.LeakyReLU(0.2))]
+        self.both = nn.Sequential(*layers)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(batch, samples) → the last layer before the logit, (batch, 2 · width)."""
+        return self.both(super().features(torch.cat([x, (x - self.centre) @ self.whiten], dim=1)))
+
+    def outline(self) -> list[tuple[str, str]]:
+        """Return what each step does, and the shape of what it gives."""
+        _, *steps, logit = super().outline()
+        window = "window $x$,\n$x$ whitened", f"2 × {len(self.centre)}"
+        return [window, *steps, (f"{self.DEEPER} dense\nlayers", str(2 * WIDTH)), logit]
+
+
 class TransformerDiscriminator(Discriminator):
     """Patches of samples become tokens, a Transformer with these ``options`` sees them, the mean token is judged."""
 
@@ -125,4 +154,8 @@ class TransformerDiscriminator(Discriminator):
         """Return None: nothing goes past the blocks."""
 
 
-DISCRIMINATORS = {"convolutional": ConvolutionalDiscriminator, "transformer": TransformerDiscriminator}
+DISCRIMINATORS = {
+    "convolutional": ConvolutionalDiscriminator,
+    "whitened": WhitenedDiscriminator,
+    "transformer": TransformerDiscriminator,
+}

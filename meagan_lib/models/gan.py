@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from meagan_lib import InputError, choose
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.discriminators import DISCRIMINATORS, Discriminator
+from meagan_lib.models.gaussian import Gaussian
 from meagan_lib.models.generators import GeneratorConfig, build_generator
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.training import losses
@@ -32,7 +33,7 @@ class GANConfig(GeneratorConfig):
     """The config of a GAN: the discriminator, the game, the optimisers; ``steps`` are those of the generator."""
 
     discriminator: str = "convolutional"
-    """``convolutional`` or ``transformer``."""
+    """``convolutional``, ``whitened`` or ``transformer``: a name of ``DISCRIMINATORS``."""
     d_dropout: float = 0.0
     d_batch_norm: bool = False
     prior: str = "gaussian"
@@ -235,8 +236,10 @@ class GAN(NeuralModel):
         """Build the untrained discriminator; its weights depend on ``config.seed`` alone."""
         choose("discriminator", config.discriminator, DISCRIMINATORS)
         options = dict(dropout=config.d_dropout, batch_norm=config.d_batch_norm, classes=data.n_classes)
-        if config.discriminator == "convolutional":
+        if config.discriminator != "transformer":
             options["electrodes"] = data.electrodes
+        if config.discriminator == "whitened":
+            options["gaussian"] = Gaussian(data.train)
         return seeded(lambda: DISCRIMINATORS[config.discriminator](data.samples, **options), config.seed + 1)
 
     @classmethod
