@@ -1,8 +1,9 @@
 """What time buys: ``python bench/equal_time.py`` trains, prints a table and writes it to ``bench/EQUAL_TIME.md``.
 
-Both models of the thesis with the steps of Algorithm 1, with cheaper ones, and against a discriminator that sees windows
-whitened, for the same time of a core or half of it, with three seeds on two recordings, against all test windows. Rows are kept in ``results/equal_time`` as they come,
-so that it goes on where it was stopped. It takes more than an hour of a core, and is not part of ``make bench``.
+Both models of the thesis with the steps of Algorithm 1, with cheaper ones, and against a discriminator that sees
+windows whitened, for the same time of a core or half of it, with three seeds on two recordings, against all test
+windows. Rows are kept in ``results/equal_time`` as they come, so that it goes on where it was stopped. It takes more
+than an hour of a core, and is not part of ``make bench``.
 """
 
 import json
@@ -105,7 +106,8 @@ def text(found: pd.DataFrame) -> str:
         "2600 test windows. Means over the seeds, and the least and largest AUC of trees; seconds are those of a core.",
     ]
     lines += ["", "| | seeds | seconds | " + " | ".join(METRICS.values()) + " |", "|---" * (3 + len(METRICS)) + "|"]
-    for (recording, case), its in found.groupby(["recording", "case"], sort=False):
+    found = found.sort_values("case", key=lambda case: case.map(list(CASES).index), kind="stable")
+    for (recording, case), its in sorted(found.groupby(["recording", "case"], sort=False), key=lambda row: row[0][0]):
         auc, *others = (its[name].mean() for name in METRICS)
         spread = f"{auc:.3f} ({its['c2st_auc'].min():.3f} to {its['c2st_auc'].max():.3f})"
         cells = [f"{recording}: {case}", len(its), f"{its['seconds'].mean():.0f}", spread]

@@ -1,6 +1,7 @@
 """Discriminators window → logit: strided convolutions beside a dense view of the whole window, or a Transformer.
 
-The convolutional one is also there for windows beside the same ones whitened, and deeper. A label, where there are classes, is projected on the features (Miyato & Koyama 2018, arXiv:1802.05637).
+The convolutional one is also there for windows beside the same ones whitened, and deeper. A label, where there are
+classes, is projected on the features (Miyato & Koyama 2018, arXiv:1802.05637).
 """
 
 import math
