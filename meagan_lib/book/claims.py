@@ -150,9 +150,10 @@ def dense_at_scale() -> bool:
 
 @claim
 def locust_before_gaussian() -> bool:
-    """On the locust both models beat a Gaussian on all leading scores, each of them significantly."""
-    leads = results.leads("locust", [(model, "gaussian") for model in benchmark.THESIS], LEADING).values()
-    return all(lead.margin > 0 and lead.significant for lead in leads)
+    """On the locust both models beat a Gaussian on all leading scores, significantly but for the Transformer-GAN's CNN."""
+    leads = results.leads("locust", [(model, "gaussian") for model in benchmark.THESIS], LEADING)
+    unsure = {(one, metric) for (one, _, metric), lead in leads.items() if not lead.significant}
+    return all(lead.margin > 0 for lead in leads.values()) and unsure == {("transformer_gan", CNN)}
 
 
 @claim
