@@ -150,7 +150,7 @@ def dense_at_scale() -> bool:
 
 @claim
 def locust_before_gaussian() -> bool:
-    """On the locust both models beat a Gaussian on all leading scores, significantly but for the Transformer-GAN's CNN."""
+    """On the locust both models beat a Gaussian on all leading scores, significantly but for the GAN by the CNN."""
     leads = results.leads("locust", [(model, "gaussian") for model in benchmark.THESIS], LEADING)
     unsure = {(one, metric) for (one, _, metric), lead in leads.items() if not lead.significant}
     return all(lead.margin > 0 for lead in leads.values()) and unsure == {("transformer_gan", CNN)}
