@@ -66,7 +66,7 @@ def flow_matching_alike_by_cnn() -> bool:
 
 @claim
 def mixture_between() -> bool:
-    """By the trees it is ahead of the VAE-GAN on the retina alone, never of the Transformer-GAN, not significantly."""
+    """By the trees it is ahead of the VAE-GAN on the retina, else behind both GANs, not significantly."""
     before = set()
     for (run, name), model in product(ALIKE.items(), benchmark.THESIS):
         auc = {of: by[TREES]["value"] for of, by in conclusions.kept(run)["scores"].items()}

@@ -184,7 +184,8 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
         options |= {"request_save_on_cell_execute": False, "on_cell_start": lambda cell, **_: cells.append(cell)}
         with patch.dict(os.environ, variables):
             try:
-                papermill.execute_notebook(source, draft, checked, on_cell_execute=progress.by_cell(source), **options)
+                options["on_cell_execute"] = progress.by_cell(source)
+                begun(lambda: papermill.execute_notebook(source, draft, checked, **options))
             except (PapermillExecutionError, CellExecutionError, DeadKernelError) as error:
                 if draft.is_file():
                     os.replace(draft, failed)
@@ -207,6 +208,16 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
     receipt["products"] = {p: sha256(results / p) for p in products}
     write_json(results / "receipts" / f"{notebook}.json", receipt)
     return receipt
+
+
+def begun(execute: Callable[[], object]) -> None:
+    """Execute, and once more where Python did not begin: of several that begin at once one may find its ports taken."""
+    try:
+        execute()
+    except RuntimeError as error:
+        if not str(error).startswith("Kernel died before replying"):
+            raise
+        execute()
 
 
 def normalise(notebook: "NotebookNode") -> "NotebookNode":

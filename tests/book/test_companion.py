@@ -138,9 +138,7 @@ def test_a_changed_score_changes_its_table_and_refuses_the_sentence_that_it_make
     row = next(line for line in companion.made_anew(readme).splitlines() if line.startswith("| flow matching |"))
     assert row.split(" | ")[1] == "0.900"
     false = companion.false_sentences(readme)
-    assert len(false) == 1 and false[0].startswith(
-        'README.md: "**Flow matching and the Transformer-GAN come closest**'
-    )
+    assert len(false) == 1 and false[0].startswith('README.md: "**Flow matching and the Transformer-GAN come closest**')
     monkeypatch.setattr(companion, "pages", lambda: [readme])
     monkeypatch.setattr(building, "chapters", lambda run: [building.Chapter("01", tmp_path, run)])
     with pytest.raises(

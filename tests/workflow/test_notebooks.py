@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -357,3 +358,16 @@ def test_a_link_to_a_heading_leads_to_one(notebook):
 def test_reading_a_notebook_builds_no_parser_of_addresses():
     asked = "import meagan_lib, nbformat, sys; sys.exit('lark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT).returncode == 0
+
+
+def test_where_the_python_of_a_notebook_does_not_begin_it_is_begun_once_more():
+    """Of several that begin at once one may find its ports taken."""
+    died = RuntimeError("Kernel died before replying to kernel_info")
+    second = Mock(side_effect=[died, None])
+    execution.begun(second)
+    assert second.call_count == 2
+    for errors, calls in (([died, died, None], 2), ([RuntimeError("Kernel died"), None], 1)):  # or died at work
+        never = Mock(side_effect=errors)
+        with pytest.raises(RuntimeError, match="Kernel died"):
+            execution.begun(never)
+        assert never.call_count == calls
