@@ -1,9 +1,9 @@
 """What time buys: ``python bench/equal_time.py`` trains, prints a table and writes it to ``bench/EQUAL_TIME.md``.
 
 Both models of the thesis with the steps of Algorithm 1, with cheaper ones, and against a discriminator that sees
-windows whitened, for the same time of a core or half of it, with three seeds on two recordings, against all test
-windows. Rows are kept in ``results/equal_time`` as they come, so that it goes on where it was stopped. It takes more
-than an hour of a core, and is not part of ``make bench``.
+windows whitened, for the same time of a core or half of it, with three seeds on two recordings, against test windows.
+Rows are kept in ``results/equal_time`` as they come, so that it goes on where it was stopped. It takes hours of a core,
+and is not part of ``make bench``.
 """
 
 import json
