@@ -140,7 +140,6 @@ def paint_pieces(chip: Chip, painter: Painter, config: DetectorConfig) -> Painte
     viewer = around[source, column]
     frame = chip.quiet.draw(source, around, split_spans(chip.recording, chip.config, Split.TRAIN), reach, rng)
     its = footprints_at(chip.recording, chip.detection, frame, around[source], reach)
-    seen = footprints_at(chip.recording, chip.detection, frame, around[viewer], reach)
     before, label = its.copy(), np.full((n, 2 * reach), NEGATIVE, np.int8)
     for slot in range(config.spikes):
         here = np.flatnonzero(rng.random(n) < config.occupied)
@@ -155,7 +154,11 @@ def paint_pieces(chip: Chip, painter: Painter, config: DetectorConfig) -> Painte
         trough = at + mean.argmin(axis=1) - observation.half_window
         mark(label, here, trough, -mean.min(axis=1) / noise[viewer[here]], config.faint)
     same = (around[viewer][:, :, None] == around[source][:, None, :]) & (around[viewer] >= 0)[:, :, None]
-    seen += np.einsum("nij,njt->nit", same.astype(np.float32), its - before)
+    its -= before  # what was painted; both views at once, of every stretch, would be what this takes most memory for
+    del before
+    seen = footprints_at(chip.recording, chip.detection, frame, around[viewer], reach)
+    for i in range(its.shape[1]):
+        seen[:, i] += np.einsum("nj,njt->nt", same[:, i].astype(np.float32), its)
     inner = slice(margin, margin + config.length)
     outer = slice(margin - config.reach, margin + config.length + config.reach)
     return Painted(seen[:, :, outer] * inverse(noise, around)[viewer], label[:, inner])

@@ -44,6 +44,8 @@ KINDS |= {dict: "a mapping", type(None): "nothing"}
 """What a parameter of each type is called."""
 ASKED_FOR = {"a learned detector": ("detector", "learned")}
 """What cells need that a run has if it asks for it: by which parameter, and with which value."""
+GLIBC = "glibc.malloc.mmap_threshold=4194304:glibc.malloc.hugetlb=1"
+"""Settings of Linux's malloc: an array of 4 MB goes back to the system when it is freed, and lies in large pages."""
 
 
 def is_run(name: str) -> bool:
@@ -179,6 +181,7 @@ def execute(notebook: str, parameters: Mapping[str, object], run: str, products:
         draft = Path(staging) / f"{notebook}.ipynb"
         started = time.monotonic()
         variables = {figures.STAGING: staging, "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+        variables["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", GLIBC)
         options = {"kernel_name": "python3", "progress_bar": False, "cwd": ROOT}
         cells = []  # what was begun, for papermill writes nothing when Python dies; twice a cell would take a second
         options |= {"request_save_on_cell_execute": False, "on_cell_start": lambda cell, **_: cells.append(cell)}
