@@ -15,21 +15,24 @@ SEARCHED = 40
 """Neighbours of a centre that are kept: of a random half of them, five are left."""
 
 
-def _in_balls(centres: Array, windows: Array) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """(i, j) → whether each window j of (m, samples) lies in the ball of each centre i of (n, samples), bool (i, j).
+def _in_balls(centres: Array, windows: Array) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """(i, j) → centres i of (n, samples) and windows j of (m, samples) in their balls, two int (pairs,).
 
     The radius of a ball is the distance to the 5th nearest of the other centres i. A centre that stands in i twice
     would shrink the balls: choose without replacement.
     """
     near, nearest = NearestNeighbors(n_neighbors=min(SEARCHED, len(centres) - 1)).fit(centres).kneighbors()
     squared = (centres**2).sum(1)[:, None] + (windows**2).sum(1)[None, :] - 2 * centres @ windows.T
+    centre, window = np.nonzero(squared < near[:, -1:] ** 2)  # few pairs: no ball is larger
+    squared = squared[centre, window]
 
-    def inside(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        chosen = np.zeros(len(centres), bool)
-        chosen[i] = True
-        fifth = (chosen[nearest[i]].cumsum(axis=1) < NEIGHBOURS).sum(axis=1)
-        radius = near[i, np.minimum(fifth, near.shape[1] - 1)]
-        return squared[np.ix_(i, j)] < (radius**2)[:, None]
+    def inside(i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chosen, asked = np.zeros(len(centres), bool), np.zeros(len(windows), bool)
+        chosen[i], asked[j] = True, True
+        fifth = (chosen[nearest].cumsum(axis=1) < NEIGHBOURS).sum(axis=1, keepdims=True)
+        radius = np.take_along_axis(near, np.minimum(fifth, near.shape[1] - 1), axis=1)[:, 0]
+        its = chosen[centre] & asked[window] & (squared < (radius**2)[centre])
+        return centre[its], window[its]
 
     return inside
 
@@ -40,7 +43,7 @@ def precision(real: Array, fake: Array, context: Context) -> Statistic:
     Above the floor where modes are contracted. Kynkäänniemi et al. 2019, arXiv:1904.06991.
     """
     inside = _in_balls(real, fake)
-    return lambda i, j: float(inside(i, j).any(axis=0).mean())
+    return lambda i, j: len(np.unique(inside(i, j)[1])) / len(j)
 
 
 def recall(real: Array, fake: Array, context: Context) -> Statistic:
@@ -49,7 +52,7 @@ def recall(real: Array, fake: Array, context: Context) -> Statistic:
     Above the floor where generated windows lie too far apart. Kynkäänniemi et al. 2019, arXiv:1904.06991.
     """
     inside = _in_balls(fake, real)
-    return lambda i, j: float(inside(j, i).any(axis=0).mean())
+    return lambda i, j: len(np.unique(inside(j, i)[1])) / len(i)
 
 
 def density(real: Array, fake: Array, context: Context) -> Statistic:
@@ -58,7 +61,7 @@ def density(real: Array, fake: Array, context: Context) -> Statistic:
     Naeem et al. 2020, arXiv:2002.09797.
     """
     inside = _in_balls(real, fake)
-    return lambda i, j: float(inside(i, j).sum() / (NEIGHBOURS * len(j)))
+    return lambda i, j: len(inside(i, j)[1]) / (NEIGHBOURS * len(j))
 
 
 def coverage(real: Array, fake: Array, context: Context) -> Statistic:
@@ -68,7 +71,7 @@ def coverage(real: Array, fake: Array, context: Context) -> Statistic:
     Naeem et al. 2020, arXiv:2002.09797.
     """
     inside = _in_balls(real, fake)
-    return lambda i, j: float(inside(i, j).any(axis=1).mean())
+    return lambda i, j: len(np.unique(inside(i, j)[0])) / len(i)
 
 
 def passes(real: Array, fake: Array, context: Context) -> Statistic:
