@@ -178,7 +178,7 @@ def told_apart(scores: pd.DataFrame, floor: str) -> Figure:
         for i, name in enumerate(painters):
             look, one = PAINTERS[name], its.loc[name]
             axis.plot([one["low"], one["high"]], [i, i], color=look.colour, linewidth=1.6)
-            axis.plot(one["auc"], i, look.marker, color=look.colour, markersize=5)
+            axis.plot(one["auc"], i, marker=look.marker, color=look.colour, markersize=5)
         style.panel_title(axis, classifier)
         style.light_grid(axis, "x")
     style.set_rows(axes[0], [PAINTERS[name].label for name in painters])

@@ -200,7 +200,7 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         (x, *across), (y, *along) = points[source]["density"], points[source]["coverage"]
         _, colour, marker = SOURCES[source]
         axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
-        axis.plot(x, y, marker, color=colour, markersize=6)
+        axis.plot(x, y, marker=marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", xlim=(0, None))
     axis.set(ylabel="coverage", ylim=(None, 1.01))

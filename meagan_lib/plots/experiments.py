@@ -115,7 +115,8 @@ def cost_quality(
     for model, x in cost.items():
         value, *ends = quality[model]
         axis.plot([x, x], ends, color=COLOURS[model], linewidth=1)
-        axis.plot(x, value, SOURCES[model].marker, color=COLOURS[model], markersize=6, label=LABELS[model])
+        options = dict(marker=SOURCES[model].marker, linestyle="none", color=COLOURS[model], label=LABELS[model])
+        axis.plot(x, value, markersize=6, **options)
     axis.set(xscale="log", xlabel="parameters × training windows shown", xmargin=0.12, ylabel=label)
     handles = axis.get_legend_handles_labels()[0] + [
         mpl.patches.Patch(color=COLOURS["real"], alpha=0.3, label="floor, 95 %"),

@@ -422,7 +422,7 @@ def test_footprints_stand_where_their_electrodes_do_beside_the_mean_of_the_real_
     assert all(words in texts(fig) for words in ("1 ms", "20 µV", "y (µm)"))
 
 
-@pytest.mark.parametrize("n", [1, 10])
+@pytest.mark.parametrize("n", [1, len(BASELINES)])
 def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
     point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
     fig = plots.density_coverage(dict.fromkeys(("real", "reach", *BASELINES[:n]), point))
@@ -454,7 +454,7 @@ def test_each_model_has_a_panel_over_the_real_windows(n, plot):
     assert all(len(axis.collections) == 2 for axis in shown) and plots.LABELS["real"] in texts(fig)
 
 
-@pytest.mark.parametrize("n", [1, 10])
+@pytest.mark.parametrize("n", [1, len(BASELINES)])
 def test_cost_and_quality_stand_where_they_were_measured(n):
     cost = {model: 10.0 ** (5 + i) for i, model in enumerate(BASELINES[:n])}
     fig = plots.cost_quality(cost, dict.fromkeys(cost, (0.6, 0.55, 0.65)), (0.5, 0.48, 0.52), 0.53, "C2ST AUC")
@@ -482,7 +482,7 @@ def test_a_network_stands_where_it_was_without_and_with_moment_matching(n):
     assert all(text in texts(fig) for text in ("without moment matching", "with moment matching", "floor, 95 %"))
 
 
-@pytest.mark.parametrize("n", [1, 10])
+@pytest.mark.parametrize("n", [1, len(BASELINES)])
 def test_spectra_and_features_take_any_number_of_models(n):
     power = {source: np.geomspace(100, 1, 33) for source in ("reach", "real", *BASELINES[:n])}
     middle = np.stack([0.1 * power["real"], 3 * power["real"]])
