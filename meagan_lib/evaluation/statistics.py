@@ -28,7 +28,7 @@ class Paired:
     """Of the paired t-test."""
     hedges_g: float = np.nan
     """The difference over the standard deviation of the differences, without the bias of few seeds: times
-    J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m = n − 1 (Hedges 1981, doi:10.3102/10769986006002107)."""
+    J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m = n − 1 (Hedges 1981, doi:10.3102/10769986006002107). NaN for two."""
     q: float = np.nan
     """``p`` after :func:`q_values` of all that was compared; NaN for one alone."""
 
@@ -36,8 +36,9 @@ class Paired:
         """Effect size, p and q in words; empty where they are not defined."""
         if not np.isfinite(self.p):
             return ""
-        tests = [format_p(self.p), *([format_p(self.q, "q")] if np.isfinite(self.q) else [])]
-        return ",  ".join([f"g = {self.hedges_g:+.1f}".replace("-", "−"), *tests])
+        said = {f"g = {self.hedges_g:+.1f}".replace("-", "−"): self.hedges_g, format_p(self.p): self.p}
+        said |= {format_p(self.q, "q"): self.q}
+        return ",  ".join(words for words, value in said.items() if np.isfinite(value))
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:

@@ -53,6 +53,11 @@ def test_a_seed_without_a_score_makes_no_pair():
     assert nothing.n == 0 and np.isnan([nothing.difference, nothing.mean, nothing.p]).all()
 
 
+def test_a_comparison_over_two_seeds_is_said_without_the_effect_size_that_takes_three():
+    two, three = (paired(dict(enumerate(a)), dict(enumerate(np.zeros(len(a))))) for a in ([1, 2], [1, 2, 4]))
+    assert str(two).startswith("p = ") and str(three).startswith("g = +")
+
+
 def test_q_is_that_of_scipy_and_what_is_not_defined_is_no_test():
     q = q_values([0.01, np.nan, 0.04, 0.03])
     np.testing.assert_allclose(q[[0, 2, 3]], scipy.stats.false_discovery_control([0.01, 0.04, 0.03]))
