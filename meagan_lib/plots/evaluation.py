@@ -154,7 +154,8 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
         axis.axvspan(low, 1, color=COLOURS["real"], alpha=0.08, linewidth=0, zorder=0)
         axis.axvline(0, color=COLOURS["real"], linewidth=0.8, zorder=1)
         axis.set_xlabel("worse than the floor  (0: floor;\n1: what sampling and drift explain)")
-    style.marker_legend(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=5)
+    columns = style.legend_columns(len(models))
+    style.marker_legend(fig, {model: LABELS[model] for model in models}, loc="outside upper right", ncols=columns)
     return fig
 
 

@@ -160,7 +160,12 @@ def present_sources(sources: Iterable[str]) -> list[str]:
 def source_legend(fig: Figure, sources: Sequence[str]) -> None:
     """Put a legend of lines for sources below the panels."""
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=5)
+    fig.legend(handles=lines, loc="outside lower center", ncols=legend_columns(len(sources)))
+
+
+def legend_columns(n: int) -> int:
+    """Return in how many columns ``n`` sources fit: five of all models' long names are wider than a figure."""
+    return 5 if n <= 12 else 4
 
 
 def marker_legend(fig: Figure, labels: Mapping[str, str], **options) -> None:

@@ -433,6 +433,24 @@ def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
     assert "density" in texts(fig) and "coverage" in texts(fig)
 
 
+@pytest.mark.parametrize(
+    "plot",
+    [
+        lambda sources: plots.memorisation(dict.fromkeys(sources, np.linspace(1, 3, 50))),
+        lambda sources: plots.scores(
+            {each: dict.fromkeys(("auc", "l1", "ks", "recall"), INTERVAL) for each in sources[1:]}, FAMILIES
+        ),
+    ],
+)
+@pytest.mark.parametrize("n", [4, 12, len(plots.SOURCES)])
+def test_a_legend_of_all_sources_ends_within_the_figure(plot, n):
+    fig = plot(list(plots.SOURCES)[:n])
+    draw(fig)
+    (legend,) = fig.legends
+    box = legend.get_window_extent()
+    assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1
+
+
 def test_new_windows_follow_the_diagonal_and_copies_rise_at_once():
     new = np.linspace(1, 3, 200)
     fig = plots.memorisation({"real": new, "reach": new, "bootstrap": 0.1 * new})
