@@ -134,10 +134,12 @@ def scale_scores() -> str:
     """Return the table of the runs with several seeds, with half of each 95 % interval."""
 
     def cell(run: str, model: str, metric: str, what: str) -> str:
+        if model not in kept(run)["scores"]:
+            return "–"
         ends = kept(run)["scores"][model][metric]["interval" if what == "value" else f"{what}_interval"]
         return f"{score(run, model, metric, what)} ± {np.ptp(ends) / 2:.3f}"
 
-    there = [model for model in ROWS if model in kept(next(iter(SCALE)))["scores"]]
+    there = [model for model in ROWS if any(model in kept(run)["scores"] for run in SCALE)]
     return score_table(dict.fromkeys(SCALE, LEADING), there, cell, "C2ST ")
 
 
