@@ -13,7 +13,7 @@ import pandas as pd
 
 from meagan_lib.book import conclusions, results
 from meagan_lib.book.conclusions import ALIKE, SCALE
-from meagan_lib.evaluation import SIGNIFICANT, seed_by_seed
+from meagan_lib.evaluation import SIGNIFICANT
 from meagan_lib.evaluation.scores import LEADING
 from meagan_lib.experiments import annotation, benchmark, transfer
 from meagan_lib.workflow.measured import bench
@@ -90,8 +90,7 @@ def thesis_models_on_retina() -> bool:
     """Over seeds, on the retina AUC of trees and coverage are significantly better of the Transformer-GAN, no more."""
     ahead = {}
     for run in SCALE:
-        seeds = dict.fromkeys(benchmark.THESIS, conclusions.kept(run)["parameters"]["benchmark"]["seeds"])
-        pairs = seed_by_seed(conclusions.kept(run)["scores"], seeds)[1]
+        pairs = conclusions.over_seeds(run)
         ahead[run] = {metric: pairs[metric].difference < 0 for metric in LEADING if pairs[metric].q < SIGNIFICANT}
     return ahead == {"full": {}, "full_retina_hdmea": {TREES: True, COVERAGE: True}}
 
@@ -99,8 +98,7 @@ def thesis_models_on_retina() -> bool:
 @claim
 def vae_gan_closer_on_retina() -> bool:
     """Over seeds, on the retina Fréchet and log-spectral distance are significantly better of the VAE-GAN."""
-    of = conclusions.kept("full_retina_hdmea")
-    pairs = seed_by_seed(of["scores"], dict.fromkeys(benchmark.THESIS, of["parameters"]["benchmark"]["seeds"]))[1]
+    pairs = conclusions.over_seeds("full_retina_hdmea")
     found = (pairs[metric] for metric in ("frechet_distance", "log_spectral_distance"))
     return all(pair.q < SIGNIFICANT and pair.difference > 0 for pair in found)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from meagan_lib import ROOT, InputError
 from meagan_lib.evaluation import METRICS, REACH, SIGNIFICANT, best_models, beyond, copies, seed_by_seed
 from meagan_lib.evaluation.scores import LEADING
+from meagan_lib.evaluation.statistics import Paired
 from meagan_lib.experiments import ablation, augmentation, benchmark, reference
 from meagan_lib.plots import LABELS
 from meagan_lib.workflow.files import read_json
@@ -66,15 +67,19 @@ def flagged(model: str) -> str:
     return f"{LABELS[model]}, {listed(counts)}"
 
 
+def over_seeds(run: str) -> dict[str, Paired]:
+    """Compare both models of the thesis by each metric of a kept run, seed by seed: metric → difference, p, q."""
+    seeds = dict.fromkeys(benchmark.THESIS, kept(run)["parameters"]["benchmark"]["seeds"])
+    return seed_by_seed(kept(run)["scores"], seeds)[1]
+
+
 def seeds_agree() -> str:
     """Say on which leading scores both models of the thesis differ significantly, over the seeds of each."""
     found = []
     for run, words in SCALE.items():
-        of = kept(run)
-        seeds = of["parameters"]["benchmark"]["seeds"]
-        pairs = seed_by_seed(of["scores"], dict.fromkeys(benchmark.THESIS, seeds))[1]
+        n, pairs = len(kept(run)["parameters"]["benchmark"]["seeds"]), over_seeds(run)
         ahead = [METRICS[name].label for name in LEADING if pairs[name].q < SIGNIFICANT]
-        found.append(f"{words}, {len(seeds)} seeds: {listed(ahead)}")
+        found.append(f"{words}, {n} seeds: {listed(ahead)}")
     return "; ".join(found)
 
 
