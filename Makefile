@@ -58,7 +58,4 @@ $(READY): pyproject.toml constraints.txt
 		$(PIP) --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
 		2>/dev/null || echo "no PyTorch could be had from $(CPU_WHEELS): what pip finds is taken"
 	$(PIP) --constraint constraints.txt --editable ".[book,test]"
-	@# Compiled here, once, and not by all jobs of the first run at the same time: what they import.
-	@$(VENV)/bin/python -c "import ipykernel.kernelapp, nbconvert, papermill, pkgutil, snakemake.cli, meagan_lib; \
-		[__import__(m.name) for m in pkgutil.walk_packages(meagan_lib.__path__, 'meagan_lib.')]"
 	@touch $@
