@@ -74,6 +74,7 @@ LIMITS = {
     "06_annotated_synthesis": (4000, 60),
     "07_images_and_masks": (4000, 60),
     "fit": (3000, 120),
+    benchmark.AT_ONCE: (3000, 60),
     "merge": (4000, 60),
 }
 OTHERS = (2000, 60)
@@ -115,9 +116,16 @@ def rows_of_all_cases(wildcards):
     return [f"results/{RUN}/{SECTION}/{label}/{case}.json" for label, case in sweep.jobs(SECTION, SWEEP)]
 
 
+def fitted(fits):
+    return [f"results/{RUN}/{benchmark.SECTION}/{model}/{seed}/receipt.json" for model, seed in fits]
+
+
+def given_to(model):
+    return f"results/{RUN}/params/{benchmark.parameters_of(model)}.yaml"
+
+
 def benchmark_inputs():
-    fits = [f"results/{RUN}/{benchmark.SECTION}/{model}/{seed}/receipt.json" for model, seed in BENCHMARK]
-    return [f"results/{RUN}/params/{benchmark.SECTION}.yaml", *fits]
+    return [f"results/{RUN}/params/{benchmark.SECTION}.yaml", *fitted(BENCHMARK)]
 
 
 def windows_of_another(run, notebook):
@@ -176,15 +184,15 @@ if BENCHMARK:
 
     rule fit:
         wildcard_constraints:
-            model=r"\w+",
+            model="|".join(sorted(benchmark.MODELS.keys() - set(benchmark.UNTRAINED))),
             seed=r"\d+",
         input:
-            parameters=lambda wildcards: f"results/{RUN}/params/{benchmark.parameters_of(wildcards.model)}.yaml",
+            parameters=lambda wildcards: given_to(wildcards.model),
             library=lambda wildcards: newest(tuple(benchmark.library(wildcards.model))),
             windows=receipt(merging.FIRST),
             weights=lambda wildcards: benchmark.trained_by_another(RUN, wildcards.model),
         output:
-            f"results/{RUN}/{benchmark.SECTION}/{{model}}/{{seed}}/receipt.json",
+            fitted([("{model}", "{seed}")]),
         params:
             python=sys.executable,
         priority: 1
@@ -192,7 +200,31 @@ if BENCHMARK:
             mem_mb=at_most("fit"),
             runtime=at_most("fit", 1),
         shell:
-            "exec {params.python:q} -m meagan_lib.experiments.benchmark {RUN:q} {input.parameters:q} {wildcards.model} {wildcards.seed}"
+            "exec {params.python:q} -m meagan_lib.experiments.benchmark {RUN:q} {wildcards.model}/{wildcards.seed}"
+
+
+UNTRAINED = [(model, seed) for model, seed in BENCHMARK if model in benchmark.UNTRAINED]
+
+if UNTRAINED:
+
+    rule:
+        name:
+            benchmark.AT_ONCE
+        input:
+            parameters=sorted({given_to(model) for model, _ in UNTRAINED}),
+            library=newest(tuple(sorted({path for model, _ in UNTRAINED for path in benchmark.library(model)}))),
+            windows=receipt(merging.FIRST),
+        output:
+            fitted(UNTRAINED),
+        params:
+            python=sys.executable,
+            fits=" ".join(f"{model}/{seed}" for model, seed in UNTRAINED),
+        priority: 1
+        resources:
+            mem_mb=at_most(benchmark.AT_ONCE),
+            runtime=at_most(benchmark.AT_ONCE, 1),
+        shell:
+            "exec {params.python:q} -m meagan_lib.experiments.benchmark {RUN:q} {params.fits}"
 
 
 if RECORDINGS and not (SWEEP or STUDY):

@@ -1,5 +1,7 @@
 """Metrics that ask a classifier: how well it distinguishes real from generated windows, or labels by features."""
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.stats
 import torch
@@ -59,6 +61,13 @@ def _folds(y: Array, events: Array | None, n_folds: int, seed: int) -> list[tupl
     """Return the rows to train on and to predict in each fold, with even fractions of real windows, ``y`` (n,) = 1."""
     if events is None or len(np.unique(events)) == len(y):
         return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
+    return _folds_of_events((y == 1).tobytes(), np.unique(events, return_inverse=True)[1].tobytes(), n_folds, seed)
+
+
+@lru_cache(16)
+def _folds_of_events(y: bytes, events: bytes, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Do so with whole events, of which scikit-learn considers one after the other: once for all models compared."""
+    y, events = np.frombuffer(y, bool), np.frombuffer(events, np.intp)
     return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, events))
 
 

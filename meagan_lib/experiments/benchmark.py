@@ -53,6 +53,10 @@ TOKENS_OF = {"vae": "vae_gan"} | dict.fromkeys(("flow_matching", *EULER_STEPS), 
 """Baselines with a Transformer whose tokens last as long as those of a model of the thesis."""
 ONE_ELECTRODE = ("tts_gan",)
 """Published configs of one channel: a token for each sample of several electrodes would fill the memory."""
+UNTRAINED = ("gaussian", "pca_gaussian", "gmm", "bootstrap")
+"""Baselines that take no training: one job fits them all, for starting Python takes longer than their fits."""
+AT_ONCE = "untrained_baselines"
+"""That job."""
 CONDITIONAL = ("gaussian", "vae", "dcgan", "flow_matching", *EULER_STEPS)
 """Baselines that can be given a label."""
 DECLARED = {
@@ -272,13 +276,20 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
 
 
 def main() -> int:
-    """Do a job of the graph: ``python -m meagan_lib.experiments.benchmark RUN PARAMETERS.yaml MODEL SEED``."""
+    """Do a job of the graph: ``python -m meagan_lib.experiments.benchmark RUN MODEL/SEED``; several, if untrained."""
     parser = argparse.ArgumentParser()
-    for name, kind in {"run": str, "parameters": Path, "model": str, "seed": int}.items():
-        parser.add_argument(name, type=kind)
+    parser.add_argument("run")
+    parser.add_argument("fits", nargs="+")
     a = parser.parse_args()
-    parameters = yaml.safe_load(a.parameters.read_text())
-    return job(f"{SECTION} {a.model} {a.seed}", a.run, lambda: execute(a.run, a.model, a.seed, parameters))
+    fits = [(model, int(seed)) for model, _, seed in (fit.partition("/") for fit in a.fits)]
+
+    def work() -> None:
+        for model, seed in fits:
+            given = RESULTS / a.run / "params" / f"{parameters_of(model)}.yaml"
+            execute(a.run, model, seed, yaml.safe_load(given.read_text()))
+
+    (model, seed), *_ = fits
+    return job(AT_ONCE if model in UNTRAINED else f"{SECTION} {model} {seed}", a.run, work)
 
 
 if __name__ == "__main__":

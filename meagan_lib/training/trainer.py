@@ -250,18 +250,30 @@ class Trainer:
         loss.backward(inputs=self.optimisers[name].param_groups[0]["params"], retain_graph=retain_graph)
 
     def descend(self, loss: Tensor, name: str) -> float:
-        """Step one optimiser down ``loss``; returns the gradient's norm."""
+        """Step one optimiser down ``loss``; returns what :meth:`update` does."""
         self.assign_gradients(name, loss)
         return self.update(name)
 
     def update(self, name: str) -> float:
-        """Step one optimiser, its gradient clipped where asked; returns the gradient's norm."""
-        parameters = [p for p in self.optimisers[name].param_groups[0]["params"] if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in parameters])
-        if self.config.clip_gradient:
-            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, norm)
+        """Step one optimiser, its gradient clipped where asked; returns the gradient's norm at steps that are kept.
+
+        At the others 0: sixty norms take as long as the optimiser's step.
+        """
+        norm = 0.0
+        if self.config.clip_gradient or self.kept(self.step + 1):
+            parameters = [p for p in self.optimisers[name].param_groups[0]["params"] if p.grad is not None]
+            total = nn.utils.get_total_norm([p.grad for p in parameters])
+            if self.config.clip_gradient:
+                nn.utils.clip_grads_with_norm_(parameters, self.config.clip_gradient, total)
+            norm = total.item()
         self.optimisers[name].step()
-        return norm.item()
+        return norm
+
+    def kept(self, step: int) -> bool:
+        """Say whether anything is kept of a step: a row of the history, weights or a checkpoint."""
+        c = self.config
+        every = (c.log_every, c.validate_every, c.checkpoint_every)
+        return step == self.total_steps or any(step % n == 0 for n in every)
 
     def set_rate(self, name: str, rate: float) -> None:
         """Set the learning rate of one optimiser."""

@@ -235,14 +235,21 @@ def test_z_has_as_many_numbers_for_each_electrode_so_that_the_gaussian_under_a_g
     assert sizes(benchmark.model_class("flow_matching").Config, several, 0.4) == {"patch": 8}
 
 
-def test_the_graph_has_a_job_for_every_baseline_and_seed(warm_kernels):
+def test_baselines_that_one_job_fits_are_those_without_a_training():
+    untrained = {model for model in BASELINES if not hasattr(benchmark.model_class(model), "Config")}
+    assert set(benchmark.UNTRAINED) == untrained
+
+
+def test_the_graph_has_a_job_for_every_trained_baseline_and_seed(warm_kernels):
     name = "test-benchmark"
     forget(name)
     try:
         for path, section in check(name, resolve("full", [], [])).items():
             write_if_changed(path, yaml.safe_dump(section))
         counts = planned_jobs(name, warm_kernels)
-        assert counts["fit"] == len(BASELINES) * 5 + len(THESIS) * 4 and counts["04_results_comparison"] == 1
+        trained = len(BASELINES) - len(benchmark.UNTRAINED)
+        assert counts["fit"] == trained * 5 + len(THESIS) * 4 and counts["04_results_comparison"] == 1
+        assert counts[benchmark.AT_ONCE] == 1, "they take less time than a job's start"
     finally:
         forget(name)
 

@@ -38,6 +38,16 @@ def test_clipping_keeps_weights_and_gradients_small():
     assert float(norm) == pytest.approx(1e-3, rel=0.01)
 
 
+def test_norms_of_gradients_are_in_every_row_of_the_history_and_seldom_found_else():
+    rows = {}
+    for every in (1, 3):
+        trainer = gan(replace(GAN_CONFIG, steps=7, log_every=every, validate_every=100, checkpoint_every=100))
+        trainer.train()
+        rows[every] = {row["step"]: row for row in trainer.history}
+    assert list(rows[3]) == [3, 6, 7] and all(rows[3][step] == rows[1][step] for step in rows[3])
+    assert rows[3][3]["g_gradient"] > 0 and gan(replace(GAN_CONFIG, log_every=3)).train_step()["g_gradient"] == 0
+
+
 def test_labels_are_soft_in_the_ranges_of_the_thesis_and_flipped_as_often_as_asked():
     trainer = gan(replace(GAN_CONFIG, loss="non_saturating", smooth_labels=True))
     ones, zeros = trainer.labels(5000, 5000)
