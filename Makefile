@@ -7,7 +7,7 @@ RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
-# Python compiles what it imports; pip would compile everything, which takes half a minute of a core.
+# pip would compile on one core, package by package; the set-up does so at its end, on all of them.
 PIP := $(VENV)/bin/python -m pip install --quiet --no-compile
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
@@ -58,4 +58,6 @@ $(READY): pyproject.toml constraints.txt
 		$(PIP) --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
 		2>/dev/null || echo "no PyTorch could be had from $(CPU_WHEELS): what pip finds is taken"
 	$(PIP) --constraint constraints.txt --editable ".[book,test]"
+	@# Some packages bring templates that are no Python. Whatever is not compiled here, Python compiles when it is used.
+	@$(VENV)/bin/python -m compileall -q -q -j 0 $(VENV)/lib meagan_lib || true
 	@touch $@

@@ -191,8 +191,9 @@ def test_without_an_nvidia_card_pytorch_for_the_cpu_is_asked_for_first(tmp_path,
     variables = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
     make = ["make", f"VENV={venv}", f"PYTHON={tools / 'its_python'}", str(venv / "ready")]
     done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, env=variables)
-    asked = (tmp_path / "said").read_text().splitlines()
+    *asked, compiled = (tmp_path / "said").read_text().splitlines()
     assert done.returncode == 0 and asked[-1].endswith("--constraint constraints.txt --editable .[book,test]")
+    assert compiled.startswith("-m compileall") and compiled.endswith(f"{venv}/lib meagan_lib")
     assert [CPU_WHEELS in line and "torch==" in line for line in asked] == ([False] if card else [True, False])
     assert ("no PyTorch could be had" in done.stdout) == (not card and not reached)
 
