@@ -7,7 +7,7 @@ RUN ?= quick
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
-# pip would compile on one core, package by package; the set-up does so at its end, on all of them.
+# pip would compile all that it installs; of it a run imports a quarter.
 PIP := $(VENV)/bin/python -m pip install --quiet --no-compile
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
@@ -58,6 +58,8 @@ $(READY): pyproject.toml constraints.txt
 		$(PIP) --no-deps --retries 0 --timeout 10 --index-url $(CPU_WHEELS) $(TORCH) \
 		2>/dev/null || echo "no PyTorch could be had from $(CPU_WHEELS): what pip finds is taken"
 	$(PIP) --constraint constraints.txt --editable ".[book,test]"
-	@# Some packages bring templates that are no Python. Whatever is not compiled here, Python compiles when it is used.
-	@$(VENV)/bin/python -m compileall -q -q -j 0 $(VENV)/lib meagan_lib || true
+	@# Python compiles what it imports: now, and not while the first notebook waits.
+	@$(VENV)/bin/python -c "import meagan_lib.annotated.detector, meagan_lib.evaluation.metrics, \
+		meagan_lib.models.vae_gan, meagan_lib.plots, meagan_lib.workflow.graph, \
+		ipykernel.kernelapp, nbconvert, papermill, snakemake.cli"
 	@touch $@
