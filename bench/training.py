@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from preprocessing import machine
 from torch import nn
+from torch._inductor import config as inductor
 
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GAN, GANTrainer
@@ -144,6 +145,7 @@ def arithmetic() -> dict[str, list[float]]:
     t = trainer(64, "whitened")
     players = [(t.generator, t.latent(t.config.batch_size)), (t.discriminator, torch.cat(2 * t.real_batch()))]
     found, compilers = {}, [False, True] if shutil.which("c++") else [False]
+    inductor.force_disable_caches = True  # of what an earlier bench has compiled
     for compiled, narrow in product(compilers, (False, True)):
         torch.compiler.reset()
         networks = [(torch.compile(network) if compiled else network, x) for network, x in players]
