@@ -158,9 +158,11 @@ def present_sources(sources: Iterable[str]) -> list[str]:
 
 
 def source_legend(fig: Figure, sources: Sequence[str]) -> None:
-    """Put a legend of lines for sources below the panels."""
+    """Put a legend of lines for sources below the panels; where it has more rows than three, the figure grows."""
+    columns = legend_columns(len(sources))
+    fig.set_figheight(fig.get_figheight() + 0.25 * max(-(-len(sources) // columns) - 3, 0))
     lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=legend_columns(len(sources)))
+    fig.legend(handles=lines, loc="outside lower center", ncols=columns)
 
 
 def legend_columns(n: int) -> int:

@@ -15,6 +15,7 @@ from PIL import Image
 from meagan_lib import plots
 from meagan_lib.evaluation.statistics import paired
 from meagan_lib.plots import c1_networks
+from meagan_lib.workflow import figures
 
 VERDICTS = ["good", "constant", "dead", "clipped", "noisy", "mains"]
 CHIP_UM = (64 * 42.0, 64 * 42.0)
@@ -437,18 +438,23 @@ def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
     "plot",
     [
         lambda sources: plots.memorisation(dict.fromkeys(sources, np.linspace(1, 3, 50))),
+        lambda sources: plots.spectra(
+            np.arange(9), dict.fromkeys(sources, np.arange(1, 10)), np.ones((2, 9)), np.ones(9), "uV"
+        ),
         lambda sources: plots.scores(
             {each: dict.fromkeys(("auc", "l1", "ks", "recall"), INTERVAL) for each in sources[1:]}, FAMILIES
         ),
     ],
 )
 @pytest.mark.parametrize("n", [4, 12, len(plots.SOURCES)])
-def test_a_legend_of_all_sources_ends_within_the_figure(plot, n):
+def test_legend_and_names_of_axes_end_within_the_figure_with_all_sources_too(plot, n):
     fig = plot(list(plots.SOURCES)[:n])
+    figures.put_stamp(fig, "full run")
     draw(fig)
-    (legend,) = fig.legends
-    box = legend.get_window_extent()
-    assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1
+    names = [axis.label for axes in fig.axes for axis in (axes.xaxis, axes.yaxis) if axis.label.get_text()]
+    for box in [each.get_window_extent() for each in (*fig.legends, *names)]:
+        assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1
+        assert fig.bbox.y0 <= box.y0 and box.y1 <= fig.bbox.y1
 
 
 def test_new_windows_follow_the_diagonal_and_copies_rise_at_once():
