@@ -3,7 +3,7 @@
 import gc
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two workers would spin against each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of the workers would spin against each other
 
 import pytest
 from hypothesis import settings
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first: the two workers share out files, and one that begins last would leave the other idle."""
+    """Long files first: the workers share out files, and one that begins last would leave the others idle."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
 
