@@ -173,6 +173,11 @@ def parameters_of(model: str) -> str:
     return THESIS.get(model, f"{SECTION}/{model}")
 
 
+def parameters_path(run: str, model: str) -> Path:
+    """Return that file of a run."""
+    return RESULTS / run / "params" / f"{parameters_of(model)}.yaml"
+
+
 def starting(parameters: Mapping[str, object]) -> dict[str, object]:
     """Return the parameters that a training shares with the one whose weights it starts from."""
     return {name: parameters[name] for name in ("normalisation", "condition") if name in parameters}
@@ -190,7 +195,7 @@ def require_trained(run: str, model: str) -> Path:
 
 def trained_by_another(run: str, model: str) -> list[str]:
     """Return the weights of another run from which a run trains a model of the thesis; none where it starts anew."""
-    path = RESULTS / run / "params" / f"{parameters_of(model)}.yaml"
+    path = parameters_path(run, model)
     other = yaml.safe_load(path.read_text()).get("start_from") if model in THESIS and path.is_file() else None
     return [str((RESULTS / other / model / "model.safetensors").relative_to(ROOT))] if other else []
 
@@ -285,8 +290,7 @@ def main() -> int:
 
     def work() -> None:
         for model, seed in fits:
-            given = RESULTS / a.run / "params" / f"{parameters_of(model)}.yaml"
-            execute(a.run, model, seed, yaml.safe_load(given.read_text()))
+            execute(a.run, model, seed, yaml.safe_load(parameters_path(a.run, model).read_text()))
 
     (model, seed), *_ = fits
     return job(AT_ONCE if model in UNTRAINED else f"{SECTION} {model} {seed}", a.run, work)

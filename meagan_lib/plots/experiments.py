@@ -72,7 +72,8 @@ def seed_by_seed(
     """Compare one model with another on each metric: a dot for each seed, the mean of the pairs and its interval.
 
     ``differences``: metric in words → excess of the first of the ``models`` over that of the second, for each seed.
-    ``means``: metric → their mean. ``notes``: metric → what stands beside it, bold where it is ``significant``.
+    ``means``: metric → their mean. ``notes``: metric → what stands beside it, bold where it is ``significant``. Where
+    some differ by more than 10, as in what passes the gate, the axis is logarithmic beyond 1: the others stay legible.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 0.2 * len(means) + 0.9)
     shown = [abs(x) for _, *ends in means.values() for x in ends] + [abs(x) for by in differences.values() for x in by]
@@ -94,6 +95,11 @@ def seed_by_seed(
         transform = axis.get_yaxis_transform()
         axis.annotate(notes[metric], (1.01, y), xycoords=transform, fontsize=7, va="center", fontweight=weight)
     axis.axvline(0, color=COLOURS["real"], linewidth=0.8)
+    if limit > 10:
+        axis.set_xscale("symlog", linthresh=1)
+        ticks = [tick for tick in (-100, -10, -1, 0, 1, 10, 100) if abs(tick) <= limit]
+        axis.set(xticks=ticks, xticklabels=[f"{tick}".replace("-", "−") for tick in ticks])
+        axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axis.set(xlim=(-limit, limit), xlabel="difference of excess over the floor  (1: what sampling and drift explain)")
     style.set_rows(axis, list(means))
     return fig

@@ -768,6 +768,16 @@ def test_each_pair_of_seeds_is_a_dot_in_the_colour_of_the_model_that_is_nearer(s
     assert bold == ["q < 0.001"] and "q = 0.200" in texts(fig)
 
 
+@pytest.mark.parametrize("largest", [5.0, 40.0])
+def test_one_large_difference_between_seeds_leaves_the_others_apart_from_nothing(largest):
+    differences = {"passes": [-largest, largest], "AUC": [0.8, 1.0]}
+    means = {"passes": (0.0, -largest, largest), "AUC": (0.9, 0.8, 1.0)}
+    fig = plots.seed_by_seed(differences, means, dict.fromkeys(means, ""), [], ("transformer_gan", "vae_gan"))
+    draw(fig)
+    nothing, mean = fig.axes[0].transData.transform([(0, 0), (0.9, 0)])[:, 0]
+    assert mean - nothing > 0.05 * fig.axes[0].bbox.width
+
+
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("depth", [1, 2, 3])
