@@ -72,8 +72,8 @@ DECLARED = {
     "reflow_1_steps": 6000,
     "reflow_2_steps": 6000,
 }
-"""Parameters, with values of their types: the baselines; the seeds of the models of the thesis and of the baselines
-(where none are named, the same); unit, channel or depth for the baselines that take a condition; validations and steps
+"""Parameters, with values of their types: the baselines; the seeds of the models of the thesis, which are those of their
+plain forms as well, and of the other baselines (where none are named, the same); unit, channel or depth for the baselines that take a condition; validations and steps
 of baselines with a network."""
 
 
@@ -149,7 +149,8 @@ def entries(run: str) -> list[tuple[str, int]]:
     """Return model and seed of all that takes part, the models of the thesis first; a single seed is the notebook's."""
     given = settings(run)
     seeds = {model: [given["own"][model]] if len(given["seeds"]) == 1 else given["seeds"] for model in THESIS}
-    seeds |= dict.fromkeys(given["models"], given.get("baseline_seeds", given["seeds"]))
+    of_baselines = given.get("baseline_seeds", given["seeds"])
+    seeds |= {model: given["seeds"] if model in PLAIN else of_baselines for model in given["models"]}
     return [(model, seed) for model in seeds for seed in seeds[model]]
 
 

@@ -158,12 +158,12 @@ def test_every_model_has_every_seed_and_a_notebook_s_own_is_not_trained_again(ru
     assert benchmark.place("run", "vae_gan", 0) == run / "benchmark" / "vae_gan" / "0"
 
 
-def test_baselines_can_have_fewer_seeds_than_the_models_of_the_thesis(run):
-    asked = ASKED | {"seeds": [0, 1, 2], "baseline_seeds": [1]}
-    (run / "params" / "benchmark.yaml").write_text(
-        yaml.safe_dump(prepared(NOTEBOOKS | {"benchmark": asked})["benchmark"])
-    )
-    assert benchmark.entries("run") == [*((m, s) for m in THESIS for s in (0, 1, 2)), ("gmm", 1), ("dcgan", 1)]
+def test_baselines_can_have_fewer_seeds_than_the_models_of_the_thesis_and_their_plain_forms(run):
+    asked = ASKED | {"seeds": [0, 1, 2], "baseline_seeds": [1], "models": ["gmm", "dcgan", "plain_vae_gan"]}
+    full = {name: section | {"options": {}} for name, section in NOTEBOOKS.items()}
+    (run / "params" / "benchmark.yaml").write_text(yaml.safe_dump(prepared(full | {"benchmark": asked})["benchmark"]))
+    models, plain = ([(m, s) for m in group for s in (0, 1, 2)] for group in (THESIS, ["plain_vae_gan"]))
+    assert benchmark.entries("run") == [*models, ("gmm", 1), ("dcgan", 1), *plain]
     assert ("transformer_gan", 0) not in benchmark.jobs("run") and ("dcgan", 1) in benchmark.jobs("run")
 
 
