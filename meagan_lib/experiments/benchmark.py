@@ -72,9 +72,9 @@ DECLARED = {
     "reflow_1_steps": 6000,
     "reflow_2_steps": 6000,
 }
-"""Parameters, with values of their types: the baselines; the seeds of the models of the thesis, which are those of their
-plain forms as well, and of the other baselines (where none are named, the same); unit, channel or depth for the baselines that take a condition; validations and steps
-of baselines with a network."""
+"""Parameters, with values of their types: the baselines; the seeds of the models of the thesis and of their plain
+forms; those of the other baselines (where none are named, the same); unit, channel or depth for the baselines that take
+a condition; validations and steps of baselines with a network."""
 
 
 def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
