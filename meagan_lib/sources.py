@@ -11,7 +11,8 @@ class Source(NamedTuple):
 
     label: str
     colour: str
-    marker: str
+    marker: str | tuple[int, int]
+    """Of matplotlib: a letter, or points and 1, a star."""
 
 
 SOURCES = {
@@ -27,8 +28,8 @@ SOURCES = {
     "dcgan": Source("DCGAN, WGAN-GP", "#AA4499", "h"),
     "tts_gan": Source("TTS-GAN", "#8C510A", "*"),
     "flow_matching": Source("flow matching", "#332288", "P"),
-    "reflow_1": Source("reflow, one step", "#7A5CE0", "$1$"),
-    "reflow_2": Source("reflow, two steps", "#B59BF2", "$2$"),
+    "reflow_1": Source("reflow, one step", "#7A5CE0", (4, 1)),
+    "reflow_2": Source("reflow, two steps", "#B59BF2", (6, 1)),
     "plain_transformer_gan": Source("plain Transformer-GAN", "#003B6F", "H"),
     "plain_vae_gan": Source("plain VAE-GAN", "#F0A07A", "d"),
 }

@@ -38,7 +38,7 @@ class Judgement:
     scores: pd.DataFrame
 
     def verdict(self) -> str:
-        """Say in words, by the scores, which painters are hardly told from real spikes, and which less than templates.
+        """Say in words, by the scores, which painters hardly differ from real spikes, and which less than templates.
 
         Less, where it is so by one classifier and the contrary by none, by q over all painters and classifiers.
         """
@@ -46,14 +46,15 @@ class Judgement:
         worst = its.groupby("painter")["auc"].max().sort_values(kind="stable")
         low = its.groupby("painter")["low"].max()
         hardly = [name for name in worst.index if low[name] <= 0.5]
-        near = f"Not surely told from real spikes: {', '.join(hardly)}" if hardly else "All are told from real spikes"
+        these, all_ = "Not significantly distinguished from real spikes", "All are distinguished from real spikes"
+        near = f"{these}: {', '.join(hardly)}" if hardly else all_
         auc = ", ".join(f"{name} {value:.3f}" for name, value in worst.items())
         said = f"{near}. The larger of the two AUC: {auc}."
         if REFERENCE not in worst.index:
             return said
         sure = np.sign(its["below"]).where(its["q"] < SIGNIFICANT, 0).groupby(its["painter"]).agg(["min", "max"])
         names = [name for name in worst.index if sure["min"][name] >= 0 and sure["max"][name] > 0]
-        return f"{said} Told less than {REFERENCE} (q < {SIGNIFICANT:g}): {', '.join(names) or 'none'}."
+        return f"{said} Harder to distinguish than {REFERENCE} (q < {SIGNIFICANT:g}): {', '.join(names) or 'none'}."
 
 
 def painted_footprints(chip: Chip, painter: Painter, n: int, split: Split, seed: int) -> tuple[np.ndarray, ...]:

@@ -72,6 +72,7 @@ def drawn(kept: drawings.Kept, translator: "Translator", width: float = WIDTHS["
     before, height = fig.get_size_inches()
     fig.set_size_inches(min(before, width), height * (lower if before > width else 1))
     figures.put_stamp(fig, translator(kept.stamp))
+    figures.set_minus_signs(fig)
     figures.settle_layout(fig)
     return fig
 

@@ -10,6 +10,7 @@ import hashlib
 import html
 import io
 import os
+import re
 import shutil
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ REGISTRY_FILE = ROOT / "figures" / "registry.yaml"
 STAGING = "MEAGAN_STAGING"
 """Environment variable: a folder in which a notebook's figures wait until the notebook has succeeded."""
 PICTURES = {".png": "picture", ".svg": "vector picture", ".gif": "animation"}
+NEGATIVE = re.compile(r"(?<![\w{^$)])-\d[\d.]*")
+"""A negative number in words: no range, no date, no part of a formula."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def write(
 ) -> dict[str, str]:
     """Write the files of a figure, and what draws it again, to a folder; return the hashes for its manifest."""
     put_stamp(fig, stamp)
+    set_minus_signs(fig)
     settle_layout(fig)
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         with atomic(target / f"{id}{suffix}") as temporary:
@@ -157,6 +161,17 @@ def put_stamp(fig: "Figure", stamp: str) -> None:
         if engine := fig.get_layout_engine():
             engine.set(rect=(0, 0.03, 1, 0.97))
         fig.text(0.998, 0.006, stamp, ha="right", va="bottom", fontsize=6, color="0.55")
+
+
+def set_minus_signs(fig: "Figure") -> None:
+    """Give negative numbers in the texts of a figure the minus sign that those of its axes have, and zeros none."""
+    from matplotlib.text import Text
+
+    def signed(number: re.Match) -> str:
+        return number[0].replace("-", "\N{MINUS SIGN}" if number[0].strip("-0.") else "")
+
+    for text in fig.findobj(Text):
+        text.set_text(NEGATIVE.sub(signed, text.get_text()))
 
 
 def settle_layout(fig: "Figure") -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,12 @@ def test_a_heading_that_a_notebook_does_not_have_is_refused():
     assert companion.heading("c3_losses", "3.4") == companion.heading("c3_losses", "Soft") == "3.4 Soft labels"
     with pytest.raises(InputError, match="no heading of notebook c1_networks begins with '1.99'"):
         companion.heading("c1_networks", "1.99")
+
+
+def test_the_bibliography_is_in_the_order_of_the_alphabet():
+    plain = [unicodedata.normalize("NFKD", work["who"]) for work in companion.bibliography()["works"]]
+    folded = [re.sub("[^a-z, ]", "", who.replace("-", " ").casefold()) for who in plain]
+    assert folded == sorted(folded)
 
 
 def test_every_work_that_is_cited_is_in_the_bibliography():

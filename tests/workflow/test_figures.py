@@ -62,6 +62,21 @@ def test_the_last_bits_of_a_layout_do_not_reach_the_file(home):
     assert (home / "a" / f"{ID}.svg").read_bytes() == (home / "b" / f"{ID}.svg").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "given, drawn",
+    [
+        ("trough -714 to -343", "trough −714 to −343"),
+        ("rescued: -0.00, p = 0.5", "rescued: 0.00, p = 0.5"),
+        ("C2-5, 2024-01-02, 1e-05, $10^{-3}$", "C2-5, 2024-01-02, 1e-05, $10^{-3}$"),
+    ],
+)
+def test_negative_numbers_in_words_have_a_minus_sign_and_nothing_else_has(given, drawn):
+    fig = Figure()
+    title, label = fig.suptitle(given), fig.subplots().set_xlabel(given)
+    figures.set_minus_signs(fig)
+    assert title.get_text() == label.get_text() == drawn
+
+
 def test_verification_notices_a_changed_picture_and_changed_data(home):
     figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
     assert figures.verify("x") == []
