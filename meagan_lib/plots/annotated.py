@@ -103,7 +103,7 @@ def architectures(electrodes: int, samples: int) -> Figure:
         labels = [label for label, _ in boxes] + [last[way]]
         for i, label in enumerate(labels):
             learned = label in ("decoder", "encoder")
-            colour = style.COLOURS["transformer_gan"] if learned else "0.95"
+            colour = PAINTERS["painting_gan"].colour if learned else "0.95"
             box = FancyBboxPatch((1.5 * i, 0), 1.1, 1, boxstyle="round,pad=0.05", facecolor=colour, edgecolor="0.4")
             axis.add_patch(box)
             axis.text(1.5 * i + 0.55, 0.5, label, ha="center", va="center", fontsize=7, color="w" if learned else "k")
@@ -155,7 +155,7 @@ def footprints(
             axis.plot(time_ms, its[:shown, i].T, color=look.colour, linewidth=0.4, alpha=0.3)
             axis.plot(time_ms, means[group][i], color="k", linewidth=1.2)
             style.set_ticks(axis, 3, 4)
-        style.annotate(row[0], look.label, (0, 1), (3, -1), va="top", fontsize=7, color=look.colour, weight="bold")
+        row[0].set_ylabel(look.label, fontsize=7, color=look.colour, weight="bold")
     for axis, name in zip(axes[0], names):
         style.panel_title(axis, name)
     style.label_time_and_voltage(fig, unit)

@@ -37,7 +37,7 @@ def sinusoid_data(
     right.plot(x, mean, color=DATA, linewidth=1.5, label="mean of the data")
     right.fill_between(x, mean - sd, mean + sd, color=DATA, alpha=0.2, linewidth=0, label="± one standard deviation")
     panel_title(left, f"{len(curves)} curves of the data")
-    panel_title(middle, f"the fit explains {explained:.0%} of the variance")
+    panel_title(middle, f"the fit explains {100 * explained:.0f} % of the variance")
     panel_title(right, "the mean is no sinusoid")
     for axis in fig.axes:
         axis.set(xlabel="$x$", ylim=(-1.2, 1.2))
@@ -74,7 +74,7 @@ def curves_of_both(x: np.ndarray, gans: Mapping[str, np.ndarray], epoch: float, 
     fig = lesson_figure(3.2, 4.6)
     for axis, (label, curves), colour, its in zip(fig.subplots(1, 2), gans.items(), GANS, quality):
         _stack(axis, x, curves, colour)
-        panel_title(axis, f"{label}: {its:.0%} sinusoids")
+        panel_title(axis, f"{label}: {100 * its:.0f} % sinusoids")
     fig.suptitle(f"epoch {epoch:.0f}", fontsize=9)
     return fig
 

@@ -50,7 +50,8 @@ def recall_curves(
     for axis in axes:
         axis.set(xscale="log", xlim=(0.7 * rates.min(), rates.max() / 0.7), ylim=(-0.02, 1.02))
         style.light_grid(axis, "y")
-    axes[0].set_ylabel("recall, by depth in noise levels")
+    axes[0].set_ylabel("recall,\nby depth in noise levels")
+    axes[-1].set_ylabel("F1")
     fig.supxlabel("false positives per second and electrode")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(curves))
     return fig

@@ -18,7 +18,8 @@ def distance_to_train(distances: Arrays) -> Figure:
     fig, ((axis,),) = style.panel_grid(1, 1, 2.6)
     for source, d in distances.items():
         axis.plot(*_distribution(d), color=COLOURS[source], label=LABELS[source], linewidth=1.5)
-    axis.set(xlabel="distance to the nearest training window (z-scores)", xlim=(0, None))
+    least, most = np.quantile(np.concatenate(list(distances.values())), [0, 0.998])
+    axis.set(xlabel="distance to the nearest training window (z-scores)", xlim=(0.9 * least, 1.05 * most))
     axis.set(ylabel="fraction of windows", ylim=(0, 1))
     axis.legend(loc="lower right")
     return fig
@@ -57,7 +58,7 @@ def feature_marginals(features: Mapping[str, Arrays], unit: str) -> Figure:
             axis.hist(features[source][feature], bins, density=True, **look)
         axis.set(xlabel=label, yticks=[])
     fig.supylabel("density")
-    style.source_legend(fig, list(features))
+    style.source_legend(fig, list(features), filled=True)
     return fig
 
 
@@ -89,7 +90,9 @@ def _over_real(places: Arrays, x: str, y: str, **options) -> Figure:
     fig, axes = style.shared_panels(len(models), lambda rows, columns: rows * WIDTH / max(columns, 3) + 0.3)
     for axis, model in zip(axes, models):
         for source in ("real", model):
-            axis.scatter(*places[source].T, s=3, color=COLOURS[source], alpha=0.35, linewidths=0, rasterized=True)
+            sparse = source != "real" and len(places[source]) < 300
+            look = dict(s=7, alpha=0.8) if sparse else dict(s=3, alpha=0.35)
+            axis.scatter(*places[source].T, **look, color=COLOURS[source], linewidths=0, rasterized=True)
         axis.set_title(LABELS[model], fontsize=8, color=COLOURS[model])
         axis.set(**options)
     fig.legend(handles=[style.dot(LABELS["real"], COLOURS["real"], markersize=3)], loc="outside upper right")
@@ -101,7 +104,9 @@ def _over_real(places: Arrays, x: str, y: str, **options) -> Figure:
 @drawing
 def pca(scores: Arrays, explained: np.ndarray) -> Figure:
     """Draw the first two principal components (n, 2) of each source, a panel for each model over the real windows."""
-    return _over_real(scores, f"component 1 ({explained[0]:.0%} of variance)", f"component 2 ({explained[1]:.0%})")
+    return _over_real(
+        scores, f"component 1 ({100 * explained[0]:.0f} % of variance)", f"component 2 ({100 * explained[1]:.0f} %)"
+    )
 
 
 @drawing
@@ -141,12 +146,14 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
                     value, *ends = np.clip(excess[model][metric], low, high)
                     at, (_, colour, marker) = y + row / 2 + line * (i - (len(models) - 1) / 2), SOURCES[model]
                     axis.plot(ends, [at, at], color=colour, linewidth=1)
-                    face = colour if value == excess[model][metric][0] else "white"
-                    options = dict(markersize=3.5, markeredgewidth=0.7, markerfacecolor=face, clip_on=False)
-                    axis.plot(value, at, marker=marker, linestyle="none", color=colour, **options)
+                    look = dict(markersize=3.5, markeredgewidth=0.7)
+                    if value != excess[model][metric][0]:
+                        look = dict(markersize=4.5, markeredgewidth=0.5, markerfacecolor="white")
+                    axis.plot(value, at, marker=marker, linestyle="none", color=colour, clip_on=False, **look)
                 y += row
         axis.set(yticks=list(ticks.values()), yticklabels=list(ticks), ylim=(tallest, 0))
         style.set_rows(axis)
+        axis.tick_params("y", pad=6)  # marks on the end of the axis
         axis.set_xscale("symlog", linthresh=1, linscale=0.8)
         shown = [tick for tick in (-1, 0, 1, 10, 100) if tick <= high]
         axis.set(xlim=(low, high), xticks=shown, xticklabels=[f"{tick}".replace("-", "−") for tick in shown])
@@ -170,7 +177,7 @@ def planted_failures(
     fig, ((axis,),) = style.panel_grid(1, 1, 0.21 * len(metrics) + 0.9)
     shade = np.where(flagged, np.log10(np.clip(excess, 1, 100)) + 0.3, 0).T
     axis.imshow(shade, cmap="Blues", vmin=0, vmax=3, aspect="auto")
-    for (row, column), value in np.ndenumerate(excess.T):
+    for (row, column), value in np.ndenumerate(np.round(excess.T, 1) + 0.0):  # no −0.0
         words = f"{value:.1f}" if abs(value) < 9.95 else f"{np.clip(value, -999, 999):.0f}"
         words = {"999": "> 999", "-999": "< -999"}.get(words, words)
         options = dict(color="black", fontweight="bold") if flagged.T[row, column] else dict(color="0.6")
@@ -203,7 +210,7 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
         axis.plot(x, y, marker=marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", xlim=(0, None))
+    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)")
     axis.set(ylabel="coverage", ylim=(None, 1.01))
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
     style.marker_legend(fig, labels, loc="outside right upper")
@@ -271,11 +278,12 @@ def memorisation(distances: Arrays) -> Figure:
             right.plot(np.r_[0, below, 1], nearer, color=COLOURS[source], linewidth=1.5, clip_on=False)
     positive = np.concatenate([d[d > 0] for d in distances.values()])
     left.set(xlabel="distance to the nearest training window (z-scores)", ylabel="fraction of windows", ylim=(0, 1))
-    left.set(xscale="log", xlim=(np.quantile(positive, 0.001), positive.max()))
+    left.set(xscale="log", xlim=np.quantile(positive, [0.001, 0.999]))
     left.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     left.xaxis.set_major_formatter("{x:g}")
     left.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    right.plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=0.8, zorder=0)
+    left.plot(real, below, color=COLOURS["real"], linewidth=1.5, linestyle=(0, (3, 2)))
+    right.plot([0, 1], [0, 1], color=COLOURS["real"], linewidth=1.5, linestyle=(0, (3, 2)))
     right.set(xlabel="fraction of real windows (test) that is nearer", ylabel="fraction of generated windows")
     right.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     style.source_legend(fig, list(distances))

@@ -95,12 +95,17 @@ def seed_by_seed(
         transform = axis.get_yaxis_transform()
         axis.annotate(notes[metric], (1.01, y), xycoords=transform, fontsize=7, va="center", fontweight=weight)
     axis.axvline(0, color=COLOURS["real"], linewidth=0.8)
+    beyond = ""
     if limit > 10:
+        beyond = ", beyond which the axis is logarithmic"
         axis.set_xscale("symlog", linthresh=1)
         ticks = [tick for tick in (-100, -10, -1, 0, 1, 10, 100) if abs(tick) <= limit]
         axis.set(xticks=ticks, xticklabels=[f"{tick}".replace("-", "−") for tick in ticks])
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    axis.set(xlim=(-limit, limit), xlabel="difference of excess over the floor  (1: what sampling and drift explain)")
+    axis.set(
+        xlim=(-limit, limit),
+        xlabel=f"difference of excess over the floor  (1: what sampling and drift explain{beyond})",
+    )
     style.set_rows(axis, list(means))
     return fig
 
@@ -118,8 +123,10 @@ def cost_quality(
     axis.axhspan(*floor[1:], color=COLOURS["real"], alpha=0.12, linewidth=0)
     axis.axhline(floor[0], color=COLOURS["real"], linewidth=0.8)
     axis.axhline(reach, color=COLOURS["reach"], linewidth=1, linestyle="--")
-    for model, x in cost.items():
+    values = list(cost.values())
+    for i, (model, x) in enumerate(cost.items()):
         value, *ends = quality[model]
+        x *= 1.06 ** values[:i].count(x)  # models that cost the same lie side by side
         axis.plot([x, x], ends, color=COLOURS[model], linewidth=1)
         options = dict(marker=SOURCES[model].marker, linestyle="none", color=COLOURS[model], label=LABELS[model])
         axis.plot(x, value, markersize=6, **options)

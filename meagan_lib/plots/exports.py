@@ -34,11 +34,11 @@ def known_units(
         x = np.linspace(-0.45, 0.45, len(template)) * step
         seen = np.ptp(template, axis=0) > 0.1 * np.ptp(template)
         for trace, (left, low) in zip(template.T[seen], places_um[where][seen]):
-            chip.plot(left + x, low + 1.6 * step * trace / deepest, color=colour, linewidth=1)
+            chip.plot(left + x, low - 1.6 * step * trace / deepest, color=colour, linewidth=1)
         over_time.plot(time_s[i], amplitude[i], ".", color=colour, markersize=4, label=names[i])
     margin = 0.8 * step
     (left, low), (right, high) = places_um.min(axis=0) - margin, places_um.max(axis=0) + margin
-    chip.set(xlim=(left, right), ylim=(low, high), aspect="equal", xlabel="x (µm)", ylabel="y (µm)")
+    chip.set(xlim=(left, right), ylim=(high, low), aspect="equal", xlabel="x (µm)", ylabel="y (µm)")
     style.set_ticks(chip, 4, 4)
     style.panel_title(chip, f"templates: {ms:g} ms wide, the largest {deepest:.0f} {UNITS[unit]} high")
     over_time.set(xlabel="time (s)", ylabel=f"amplitude ({UNITS[unit]})", xmargin=0.02)

@@ -149,6 +149,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndar
     ``curves``: title → arm → recall and precision, each (points,). Grey lines join points of equal Dice.
     """
     fig, (axes,) = style.panel_grid(1, len(curves), 2.9, sharex=True, sharey=True)
+    fig.set_figwidth(min(2.6 * len(curves) + 1.8, style.WIDTH))
     for axis, (title, by_arm) in zip(axes, curves.items()):
         for dice in (0.2, 0.4, 0.6, 0.8):
             x = np.linspace(dice / (2 - dice), 1, 200)
@@ -195,11 +196,10 @@ def crops_with_masks(rows: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: i
     and masks of 0 and 1.
     """
     left = 0.95 / style.WIDTH
-    height = 2 * (style.WIDTH - 0.95) / shown + 0.07
-    fig = Figure(figsize=(style.WIDTH, height * len(rows)))
-    axes = fig.subplots(
-        len(rows), 1, squeeze=False, gridspec_kw={"left": left, "right": 1, "bottom": 0, "top": 1, "hspace": 0.06}
-    )
+    height = (2 * (style.WIDTH - 0.95) / shown + 0.07) * len(rows) + 0.2
+    fig = Figure(figsize=(style.WIDTH, height))
+    below = {"left": left, "right": 1, "bottom": 0.15 / height, "top": 1 - 0.05 / height, "hspace": 0.06}  # the stamp
+    axes = fig.subplots(len(rows), 1, squeeze=False, gridspec_kw=below)
     for axis, (name, (images, masks)) in zip(axes[:, 0], rows.items()):
         kind, _, way = name.rpartition(", ")
         label = "\n".join(filter(None, (kind, MADE_BY.get(way, way))))

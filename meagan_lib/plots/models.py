@@ -96,7 +96,7 @@ def interpolation(time_ms: np.ndarray, windows: np.ndarray, unit: str, model: st
             axis.plot(time_ms, windows[0], color="0.75", linewidth=0.9)
             style.set_rows(axis)
         axis.plot(time_ms, windows[i], color=colour, linewidth=1.3)
-        style.panel_title(axis, f"{i / max(steps - 1, 1):.0%}")
+        style.panel_title(axis, f"{100 * i / max(steps - 1, 1):.0f} %")
         style.set_ticks(axis, 2, 4, steps=[1, 2, 5, 10])
     style.label_time_and_voltage(fig, unit)
     return fig
@@ -227,7 +227,7 @@ def traversals(time_ms: np.ndarray, windows: np.ndarray, values: np.ndarray, nam
     ticks = np.unique(np.linspace(0, len(values) - 1, min(len(values), 9)).round().astype(int))
     label = "value of the latent number\n(SD of the prior)"
     bar = fig.colorbar(key, ax=list(axes), label=label, shrink=0.9, aspect=25, pad=0.015, ticks=ticks)
-    bar.ax.set_yticklabels([f"{values[i]:.3g}".replace("-", "−") for i in ticks])
+    bar.ax.set_yticklabels([f"{values[i]:.2g}".replace("-", "−") for i in ticks])
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
     return fig

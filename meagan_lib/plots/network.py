@@ -187,7 +187,7 @@ def network_graph(
         places = np.stack([np.cos(turn), np.sin(turn)], axis=1)
         chip.axis("off")
     else:
-        places = positions_um - positions_um.min(axis=0)
+        places = np.asarray(positions_um, float)
         chip.set(xlabel="x (µm)", ylabel="y (µm)")
     faint = float(np.clip(30 / np.sqrt(max(len(edges), 1)), 0.05, 0.8))
     lines = dict(colors="0.45", linewidths=0.8, alpha=faint, zorder=1, rasterized=len(edges) > 2000)
@@ -199,13 +199,14 @@ def network_graph(
     margin = 0.08 * max(np.ptp(places, axis=0).max(initial=0), 1e-3) if n else 1
     low, high = (places.min(axis=0), places.max(axis=0)) if n else (np.zeros(2), np.ones(2))
     chip.set(xlim=(low[0] - margin, high[0] + margin), ylim=(high[1] + margin, low[1] - margin), aspect="equal")
-    style.panel_title(chip, f"{len(edges)} of {n * (n - 1) // 2} pairs are connected")
+    where = "; positions unknown: on a circle" if positions_um is None else ""
+    style.panel_title(chip, f"{len(edges)} of {n * (n - 1) // 2} pairs are connected{where}")
     style.set_ticks(chip, 4, 4)
-    handles = [
-        style.dot("communities: colours", GROUPS[0], markersize=5),
-        style.dot("no connection", BLANK, markersize=5),
-        style.dot("hub", COLOURS["real"], markersize=9, markerfacecolor="none"),
-    ]
+    handles = [style.dot("communities: colours", GROUPS[0], markersize=5)]
+    if (community < 0).any():
+        handles.append(style.dot("no connection", BLANK, markersize=5))
+    if np.any(hubs):
+        handles.append(style.dot("hub", COLOURS["real"], markersize=9, markerfacecolor="none"))
     left.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2)
     for axis, (name, (value, random)) in zip(np.ravel(right.subplots(len(measures), 1)), measures.items()):
         spread = 0.25 * np.sin(2.4 * np.arange(len(random)))
@@ -217,10 +218,9 @@ def network_graph(
         style.panel_title(axis, name)
         axis.spines["left"].set_visible(False)
         style.set_ticks(axis, x=4)
-    handles = [
-        style.dot("this graph", COLOURS["real"], "D", markersize=5),
-        style.dot("random, same degrees", "0.65", markersize=4),
-    ]
+    handles = [style.dot("this graph", COLOURS["real"], "D", markersize=5)]
+    if any(len(random) for _, random in measures.values()):
+        handles.append(style.dot("random, same degrees", "0.65", markersize=4))
     right.legend(handles=handles, loc="outside lower center", ncols=2, handletextpad=0.2)
     return fig
 
@@ -278,7 +278,10 @@ def channel_groups(
     colours = _group_colours(label)
     colours[:, 3] = 0.25 + 0.75 * (certainty - certainty.min()) / max(np.ptp(certainty), 1e-9)
     axes[0].scatter(*plane.T, s=26, c=colours, linewidths=0)
-    axes[0].set(xlabel=f"component 1 ({explained[0]:.0%} of variance)", ylabel=f"component 2 ({explained[1]:.0%})")
+    axes[0].set(
+        xlabel=f"component 1 ({100 * explained[0]:.0f} % of variance)",
+        ylabel=f"component 2 ({100 * explained[1]:.0f} %)",
+    )
     limit = max(float(np.abs(profile).max()), 0.1)
     mesh = axes[1].imshow(profile.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     axes[1].set(xlabel="group", xticks=range(len(profile)), xticklabels=range(1, len(profile) + 1))
@@ -295,10 +298,14 @@ def channel_groups(
 
 
 @drawing
-def treatment(plane: Arrays, rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]]) -> Figure:
-    """Draw cultures between pathological and healthy, and how far treatments move them, beside the null.
+def treatment(
+    plane: Arrays,
+    rescues: Mapping[str, tuple[float, tuple[float, float], np.ndarray, float]],
+    ends: tuple[str, str] = ("pathological", "healthy"),
+) -> Figure:
+    """Draw cultures between the two conditions of ``ends``, and how far treatments move them, beside the null.
 
-    ``plane``: condition → cultures (n, 2); across, 0 is the mean pathological and 1 the mean healthy one. ``rescues``:
+    ``plane``: condition → cultures (n, 2); across, 0 is the mean of the first end and 1 of the other. ``rescues``:
     treated condition → fraction of the way (NaN: not defined), its 95 % interval, the null (n,) and the p-value.
     """
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
@@ -310,7 +317,7 @@ def treatment(plane: Arrays, rescues: Mapping[str, tuple[float, tuple[float, flo
         axis.scatter(*points.T, s=26, color=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
         ring = dict(markersize=11, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=1.8)
         axis.plot(*points.mean(axis=0), marker, **ring)
-    axis.set(xlabel="from pathological (0) to healthy (1)", ylabel="otherwise (SD of a feature)")
+    axis.set(xlabel=f"from {ends[0]} (0) to {ends[1]} (1)", ylabel="otherwise (SD of a feature)")
     left.legend(loc="outside upper center", ncols=len(plane), handletextpad=0.1, columnspacing=1)
     panels = np.ravel(right.subplots(len(rescues), 1, sharex=True))
     everything = np.concatenate([null for _, _, null, _ in rescues.values()])
@@ -320,13 +327,13 @@ def treatment(plane: Arrays, rescues: Mapping[str, tuple[float, tuple[float, flo
         axis.hist(null, bins, color="0.8")
         top = axis.get_ylim()[1]
         axis.axvline(fraction, color=colour, linewidth=1.8)
-        ends = interval if np.isfinite(interval).all() else bins[[0, -1]]
-        axis.plot(ends, [0.9 * top] * 2, color=colour, linewidth=1.2)
+        across = interval if np.isfinite(interval).all() else bins[[0, -1]]
+        axis.plot(across, [0.9 * top] * 2, color=colour, linewidth=1.2)
         axis.set(yticks=[])
         axis.spines["left"].set_visible(False)
         found = f"{fraction:.2f}" if np.isfinite(fraction) else "not defined"
         style.panel_title(axis, f"{name}: {found}, p = {p:.3f}", color=colour)
-    panels[-1].set_xlabel("fraction of the way to healthy (grey: null)")
+    panels[-1].set_xlabel(f"fraction of the way to {ends[1]} (grey: null)")
     return fig
 
 
@@ -369,10 +376,13 @@ def synthetic_groups(planes: Arrays, labels: Arrays, shares: Arrays, errors: Arr
     fig = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     above, below = fig.subfigures(2, 1, height_ratios=[1.35, 1])
     axes = above.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
-    limits = np.quantile(np.concatenate(list(planes.values())), [0.002, 0.998], axis=0)
+    limits = np.quantile(np.concatenate(list(planes.values())), [0.0005, 0.9995], axis=0)
     for axis, source in zip(axes, sources):
         label = np.where(labels[source] < n_groups, labels[source], -1)
-        axis.scatter(*planes[source].T, s=4, c=_group_colours(label), alpha=0.7, linewidths=0, rasterized=True)
+        for out, look in ((False, dict(s=4, alpha=0.7)), (True, dict(s=10, marker="x", linewidths=0.6))):
+            these = (label < 0) == out
+            colours = "0.35" if out else _group_colours(label[these])
+            axis.scatter(*planes[source][these].T, c=colours, rasterized=True, **dict(linewidths=0) | look)
         axis.set_title(LABELS[source], color=COLOURS[source])
     axes[0].set(xlim=limits[:, 0], ylim=limits[:, 1])
     above.supxlabel("component 1 of the shape of real spikes")
@@ -381,7 +391,7 @@ def synthetic_groups(planes: Arrays, labels: Arrays, shares: Arrays, errors: Arr
     width = 0.8 / len(sources)
     for i, source in enumerate(sources):
         x = np.arange(n_groups + 1) + (i - (len(sources) - 1) / 2) * width
-        axis.bar(x, 100 * shares[source], 0.9 * width, color=COLOURS[source], alpha=0.85, label=LABELS[source])
+        axis.bar(x, 100 * shares[source], 0.9 * width, color=COLOURS[source], label=LABELS[source])
         axis.errorbar(x, 100 * shares[source], 100 * errors[source], fmt="none", ecolor="black", elinewidth=0.8)
     names = [*(f"group {g + 1}" for g in range(n_groups)), "outside"]
     axis.set(xticks=range(n_groups + 1), xticklabels=names, ylabel="spikes (%)")

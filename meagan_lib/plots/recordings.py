@@ -50,10 +50,10 @@ def trace_detections(
 
 
 def electrode_places(positions_um: np.ndarray | None, n: int) -> np.ndarray:
-    """Move positions (n, 2) so that their least is 0; without any, put electrodes in rows of 32 with a pitch of 1."""
+    """Return positions (n, 2); without any, put electrodes in rows of 32 with a pitch of 1."""
     if positions_um is None:
         return np.stack(np.divmod(np.arange(n), ROW), axis=1)[:, ::-1].astype(float)
-    return positions_um - positions_um.min(axis=0)
+    return np.asarray(positions_um, float)
 
 
 def electrode_squares(
@@ -139,7 +139,10 @@ def quality_map(
     positive = noise[noise > 0]
     if len(positive):
         typical = np.median(positive)
-        axes[1].set_xscale("symlog", linthresh=0.2 * typical, linscale=0.5)
+        axes[1].set_xscale("symlog", linthresh=0.2 * typical, linscale=0.5, subs=(2, 5))
+        axes[1].xaxis.set_major_locator(
+            mpl.ticker.SymmetricalLogLocator(base=10, linthresh=0.2 * typical, subs=(1, 2, 5))
+        )
         axes[1].set_xlim(-0.02 * typical, 1.3 * positive.max())
         axes[1].xaxis.set_major_formatter("{x:g}")
     return fig
@@ -165,13 +168,13 @@ def activity_frame(
     the chip is outlined around them.
     """
     in_a_row = positions_um is None
-    places = electrode_places(None, len(activity)) if in_a_row else np.asarray(positions_um, float)
+    places = electrode_places(positions_um, len(activity))
     pitch = chip_um[0] / 64 if len(places) == 1 and chip_um else _pitch(places)
     extent = np.ptp(places, axis=0) + pitch
     part = chip_um is not None and not in_a_row and (extent < 0.5 * np.array(chip_um)).any()
 
     fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
-    if flat := in_a_row and len(activity) <= ROW:
+    if in_a_row and len(activity) <= ROW:
         axes = fig.subplot_mosaic([["frame", "frame"], ["rate", "near"]])
     else:
         panels = [["frame", "rate", "rate"], ["frame", "near", "chip" if part else "near"]]
@@ -194,6 +197,7 @@ def activity_frame(
     ticks = mpl.ticker.MaxNLocator(4, integer=np.array_equal(activity, np.rint(activity)))
     fig.colorbar(squares, ax=frame, label=label, shrink=0.85, ticks=ticks)
     frame.set_title(f"{shown_s:.3f} s", fontweight="normal")
+    frame.set_anchor("W")
     for axis, linewidth in ((rate, 0.5), (near, 1.0)):
         axis.plot(time_s, rate_hz, color=COLOURS["real"], linewidth=linewidth)
         axis.axvline(shown_s, color=DROPPED, linewidth=1.2, zorder=0)
@@ -201,8 +205,7 @@ def activity_frame(
         style.set_ticks(axis, 5, 3)
     style.panel_title(rate, "mean spike rate of the electrodes")
     near.plot(shown_s, np.interp(shown_s, time_s, rate_hz), "o", color=DROPPED, markersize=5)
-    if flat:
-        rate.set_xlabel("time (s)")
+    rate.set_xlabel("time (s)")
     near.set(xlabel="time (s)", xlim=(shown_s - NEAR_S, shown_s + NEAR_S))
     return fig
 

@@ -157,12 +157,18 @@ def present_sources(sources: Iterable[str]) -> list[str]:
     return sorted(sources, key=["transformer_gan", "vae_gan"].__contains__)
 
 
-def source_legend(fig: Figure, sources: Sequence[str]) -> None:
-    """Put a legend of lines for sources below the panels; where it has more rows than three, the figure grows."""
+def source_legend(fig: Figure, sources: Sequence[str], filled: bool = False) -> None:
+    """Put a legend of lines for sources below the panels, ``real`` first, and ``filled`` where it is an area.
+
+    Where it has more rows than three, the figure grows.
+    """
     columns = legend_columns(len(sources))
     fig.set_figheight(fig.get_figheight() + 0.25 * max(-(-len(sources) // columns) - 3, 0))
-    lines = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in sources]
-    fig.legend(handles=lines, loc="outside lower center", ncols=columns)
+    ordered = sorted(sources, key=lambda source: source != "real")
+    handles = [Line2D([], [], color=COLOURS[s], linewidth=2, label=LABELS[s]) for s in ordered]
+    if filled and "real" in sources:
+        handles[0] = mpl.patches.Patch(color=COLOURS["real"], alpha=0.25, linewidth=0, label=LABELS["real"])
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def legend_columns(n: int) -> int:

@@ -13,15 +13,16 @@ def training_curves(history: Arrays, validation: np.ndarray, best_step: int, mod
     """Draw losses, the discriminator's answers, learning rates and ``validation`` (n, 2: step, score) over steps.
 
     ``history`` maps the columns of ``history.csv`` to arrays (rows,), NaN where a stage does not record one; with the
-    columns ``nll`` and ``kl`` a first panel shows the terms of the ELBO.
+    columns ``nll`` and ``kl`` a first panel shows the terms of the ELBO in stage 1.
     """
     step, own, real = history["step"], COLOURS[model], COLOURS["real"]
     fig, (axes,) = style.panel_grid(1, 5 if "nll" in history else 4, 2.4)
     *terms, loss, answers, rates, score = axes
     for axis in terms:
-        axis.plot(step, history["nll"], color=own, label="$-\\log p(x|z)$")
-        axis.plot(step, history["kl"], color=real, linestyle="--", label="KL")
-        axis.set(title="ELBO (nats)", yscale="symlog")
+        first = np.isfinite(history["nll"])
+        axis.plot(step[first], history["nll"][first], color=own, label="$-\\log p(x|z)$")
+        axis.plot(step[first], history["kl"][first], color=real, linestyle="--", label="KL")
+        axis.set(title="ELBO (nats)")
     loss.plot(step, history["d_loss"], color=real, label="discriminator")
     loss.plot(step, history["g_loss"], color=own, label="generator")
     loss.set(title="loss")
@@ -37,7 +38,7 @@ def training_curves(history: Arrays, validation: np.ndarray, best_step: int, mod
     for axis in (answers, score):
         axis.axhline(0.5, color="0.7", linewidth=0.8, zorder=0)
     for axis in axes:
-        style.set_ticks(axis, 2)
+        style.set_ticks(axis, 2, None if axis is rates else 4)
         axis.set_xlabel("step")
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), handlelength=1.2)
     return fig

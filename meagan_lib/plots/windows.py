@@ -23,7 +23,7 @@ def intervals_isolation(intervals_ms: np.ndarray, guard_ms: float, counts: Mappi
     axes[0].legend(loc="upper right")
     names, values = list(counts), np.array(list(counts.values()))
     bars = axes[1].barh(names, values, color=[COLOURS["reach"] if n == "kept" else DROPPED for n in names])
-    axes[1].bar_label(bars, [f" {v}  ({v / max(values.sum(), 1):.1%})" for v in values], fontsize=7)
+    axes[1].bar_label(bars, [f" {v}  ({100 * v / max(values.sum(), 1):.1f} %)" for v in values], fontsize=7)
     axes[1].invert_yaxis()
     axes[1].set(xlabel="detected peaks", xlim=(0, 1.45 * max(values.max(), 1)))
     style.set_ticks(axes[1], 3, integer=True)
@@ -62,8 +62,11 @@ def contamination(curves: Mapping[str, Arrays], default: tuple[str, float] | Non
         line = dict(color=colour, marker=marker, markersize=4.5, linewidth=1.2, elinewidth=0.8)
         axis.errorbar(x, y, error, label=rule, **line)
         place = dict(offset=(7, -10), ha="left") if rule == lowest else dict(offset=(-7, 5), ha="right")
-        for guard, *point in zip(curve["guard_ms"], x, y):
-            style.annotate(axis, f"{guard:g}", point, coordinates="data", color=colour, fontsize=7, **place)
+        there: dict[tuple[float, float], list[str]] = {}
+        for guard, *point in zip(curve["guard_ms"], np.round(x, 1), np.round(y, 1)):
+            there.setdefault(tuple(point), []).append(f"{guard:g}")
+        for point, guards in there.items():
+            style.annotate(axis, ", ".join(guards), point, coordinates="data", color=colour, fontsize=7, **place)
         if default and rule == default[0] and (at := np.isclose(curve["guard_ms"], default[1])).any():
             ring = dict(markersize=11, markerfacecolor="none", markeredgecolor=COLOURS["real"], linestyle="none")
             axis.plot(x[at], y[at], "o", label="default", **ring)
@@ -79,13 +82,13 @@ def window_density(time_ms: np.ndarray, groups: Arrays, unit: str) -> Figure:
     """Show how often windows (n, samples) pass through a voltage at a time (samples,): a panel for each of ``groups``.
 
     The colour is the fraction of a group's windows in one of 60 bins of voltage, on one logarithmic scale for all
-    panels; the voltage axis leaves out the extremes of one window in two hundred, on either side.
+    panels; the voltage axis leaves out the extremes of one window in a thousand, on either side.
     """
     fig, axes = style.source_panels(len(groups), unit)
     pooled = np.concatenate(list(groups.values()))
     low, high = -1.0, 1.0
     if len(pooled):
-        low, high = np.quantile(pooled.min(axis=1), 0.005), np.quantile(pooled.max(axis=1), 0.995)
+        low, high = np.quantile(pooled.min(axis=1), 0.001), np.quantile(pooled.max(axis=1), 0.999)
     edges = np.linspace(low, max(high, low + 1e-6), 61)
     step = np.diff(time_ms).mean() if len(time_ms) > 1 else 1.0
     time_edges = np.r_[time_ms - step / 2, time_ms[-1] + step / 2]

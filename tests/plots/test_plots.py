@@ -127,7 +127,7 @@ def test_an_animation_has_its_frames_is_small_and_always_the_same():
 def test_reasons_have_counts_and_shares(counts, intervals_ms):
     fig = plots.intervals_isolation(np.array(intervals_ms), 2.0, counts)
     draw(fig)
-    assert "detected peaks" in texts(fig) and ("80  (80.0%)" if counts["kept"] else "0  (0.0%)") in texts(fig)
+    assert "detected peaks" in texts(fig) and ("80  (80.0 %)" if counts["kept"] else "0  (0.0 %)") in texts(fig)
 
 
 def test_the_default_is_marked_on_its_curve():
@@ -203,7 +203,7 @@ def test_attention_lies_at_the_times_of_its_patches(blocks, heads, tokens):
 def test_an_interpolation_goes_from_light_to_dark(steps):
     fig = plots.interpolation(TIME_MS, windows(steps), "uV", "transformer_gan")
     draw(fig)
-    assert len(fig.axes) == steps and "0%" in texts(fig) and ("100%" in texts(fig)) == (steps > 1)
+    assert len(fig.axes) == steps and "0 %" in texts(fig) and ("100 %" in texts(fig)) == (steps > 1)
     light = [sum(axis.lines[-1].get_color()) for axis in fig.axes]
     assert light == sorted(light, reverse=True) and len(set(light)) == steps
     assert "time from trough (ms)" in texts(fig) and "voltage (µV)" in texts(fig)
@@ -703,7 +703,7 @@ def test_groups_of_electrodes_have_a_profile_and_a_null():
     draw(fig)
     colours = fig.axes[0].collections[0].get_facecolors()[:, :3]
     assert len(np.unique(colours, axis=0)) == 3 and (colours[0] == colours[3]).all()
-    assert fig.axes[1].images[0].get_array().shape == (4, 3) and "50% of variance" in texts(fig)
+    assert fig.axes[1].images[0].get_array().shape == (4, 3) and "50 % of variance" in texts(fig)
     assert fig.axes[2].lines[0].get_xdata()[0] == 90
 
 
