@@ -95,7 +95,7 @@ def look(
     if found.glance:
         label = merging.labels([recording])[0]
         target = Path(picture or ROOT / "figures" / "look" / f"{label}.png")
-        fig = plots.at_a_glance(**found.glance.shown(), title=f"{label}: {found.facts['looked at']}")
+        fig = plots.at_a_glance(**vars(found.glance), title=f"{label}: {found.facts['looked at']}")
         with atomic(target) as temporary:
             fig.savefig(temporary, format="png")
         console.print(f"picture: {target}", soft_wrap=True)

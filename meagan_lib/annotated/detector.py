@@ -4,16 +4,13 @@ It sees an electrode and those around it, and gives for every sample of the firs
 Dilated convolutions: Yu & Koltun 2016, arXiv:1511.07122.
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import spikeinterface.core as sc
 import torch
-from safetensors.torch import load_file, save_file
 from scipy.ndimage import maximum_filter1d
 from torch import nn
 from torch.nn import functional as F
@@ -24,10 +21,8 @@ from meagan_lib.annotated.chip import Chip, split_spans
 from meagan_lib.annotated.painters import Painter
 from meagan_lib.annotated.painting import taper
 from meagan_lib.recordings.opening import electrode_positions_um
-from meagan_lib.training.trainer import build_config
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.spike_windows import Split
-from meagan_lib.workflow.files import atomic, write_json
 
 POSITIVE, NEGATIVE, UNASKED = 1, 0, -1
 BESIDE = 2
@@ -230,22 +225,6 @@ class Detector:
         padded = torch.from_numpy(np.concatenate([scaled, np.zeros_like(scaled[:1])]))  # the last is "none"
         groups = np.array_split(self.around, -(-len(self.around) // CHANNELS))
         return torch.cat([self.network(padded[group.astype(np.int64)]) for group in groups]).numpy()
-
-    def save(self, folder: Path) -> None:
-        """Write ``detector.safetensors`` and ``detector.json`` to a folder."""
-        with atomic(Path(folder) / "detector.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, temporary)
-        write_json(Path(folder) / "detector.json", asdict(self.config) | {"around": self.around.tolist()})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; nothing is unpickled."""
-        about = json.loads((Path(folder) / "detector.json").read_text())
-        around = np.array(about.pop("around"), np.int32)
-        config = build_config(DetectorConfig, **{k: tuple(v) if isinstance(v, list) else v for k, v in about.items()})
-        network = DetectorNetwork(around.shape[1], config)
-        network.load_state_dict(load_file(Path(folder) / "detector.safetensors"))
-        return cls(network, config, around)
 
 
 def train(network: DetectorNetwork, painted: Painted, config: DetectorConfig) -> None:

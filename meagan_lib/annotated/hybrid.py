@@ -286,7 +286,7 @@ def threshold_misses(recording: sc.BaseRecording, truth: GroundTruth, chip: Chip
     Columns spikes, recall and its Wilson interval ``low``, ``high``; a spike counts on its unit's own electrode.
     """
     from meagan_lib.annotated.detector import find, threshold  # torch takes 180 MB, which a hybrid has no need of
-    from meagan_lib.annotated.operating import wilson
+    from meagan_lib.evaluation.statistics import wilson
 
     rate, detection = recording.get_sampling_frequency(), chip.detection
     frame, channel, unit, deep = true_peaks(truth, detection, rate, chip.noise, 0.0)

@@ -34,7 +34,6 @@ class Judgement:
 
     real: np.ndarray
     painted: dict[str, np.ndarray]
-    passes: dict[str, float]
     scores: pd.DataFrame
 
     def verdict(self) -> str:
@@ -114,7 +113,7 @@ def judge(chip: Chip, painters: Mapping[str, Painter], n: int = 600, seed: int =
     apart = [_below(metric, statistics, name, seed, n_bootstrap) for name, metric in statistics]
     scores[["below", "below_low", "below_high", "p"]] = apart
     scores["q"] = q_values(scores["p"])
-    return Judgement(real, {name: painted for name, (painted, _) in sets.items() if name != REAL}, passes, scores)
+    return Judgement(real, {name: painted for name, (painted, _) in sets.items() if name != REAL}, scores)
 
 
 def _below(metric: Metric, statistics: Mapping, name: str, seed: int, n_bootstrap: int) -> tuple[float, ...]:

@@ -17,9 +17,10 @@ from meagan_lib import InputError
 from meagan_lib.annotated.chip import Chip, footprint_windows, split_spans
 from meagan_lib.annotated.detector import BESIDE, BLOCK, Detections, Detector, DetectorConfig, find
 from meagan_lib.annotated.held_out import HeldOut
-from meagan_lib.annotated.operating import DEPTHS, LEAST, OperatingCurve, depth_name, inside, wilson
+from meagan_lib.annotated.operating import DEPTHS, LEAST, OperatingCurve, depth_name, inside
 from meagan_lib.annotated.painters import fit_painter
 from meagan_lib.annotated.upside_down import UpsideDown, upside_down
+from meagan_lib.evaluation.statistics import wilson
 from meagan_lib.recordings.opening import electrode_positions_um
 from meagan_lib.recordings.simulation import GroundTruth
 from meagan_lib.windows.cutting import WindowConfig

@@ -5,9 +5,9 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from meagan_lib.annotated.detector import Detections
+from meagan_lib.evaluation.statistics import wilson
 
 DEPTHS = ((3, 4), (4, 5), (5, 6), (6, 8), (8, np.inf))
 """Depths of true spikes, in noise levels, that are counted apart."""
@@ -68,14 +68,6 @@ class TrueSpikes:
 def inside(frame: np.ndarray, spans: np.ndarray) -> np.ndarray:
     """Return whether bool (n,) frames are in one of the ``spans`` (stretches, 2)."""
     return ((frame[:, None] >= spans[:, 0]) & (frame[:, None] < spans[:, 1])).any(axis=1)
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a fraction (Wilson 1927, doi:10.1080/01621459.1927.10502953); NaN for none of 0."""
-    if n == 0:
-        return np.nan, np.nan
-    interval = binomtest(int(hits), int(n)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 Every painter paints within the window alone: no sample outside changes.
 """
 
-import importlib
 import warnings
 from abc import ABC, abstractmethod
+from pkgutil import resolve_name
 from typing import Self
 
 import numpy as np
@@ -55,12 +55,8 @@ class Painter(ABC):
         return painted
 
 
-class Template(Painter):
-    """Template × amplitude, by SpikeInterface's ``generate_hybrid_recording`` (Buccino et al. 2020).
-
-    Every spike of a kind is the mean of the kind, with soft edges, times the gain that is given to the function as
-    ``amplitude_factor``; where none is asked for, the function's own normal numbers of ``AMPLITUDE_CV``.
-    """
+class OfKinds(Painter):
+    """A painter that knows the kinds of spikes and nothing else."""
 
     def __init__(self, kinds):
         self.kinds = kinds
@@ -69,6 +65,14 @@ class Template(Painter):
     def fit(cls, chip: Chip, seed: int = 0) -> Self:
         """Take the kinds of the chip."""
         return cls(chip.kinds)
+
+
+class Template(OfKinds):
+    """Template × amplitude, by SpikeInterface's ``generate_hybrid_recording`` (Buccino et al. 2020).
+
+    Every spike of a kind is the mean of the kind, with soft edges, times the gain that is given to the function as
+    ``amplitude_factor``; where none is asked for, the function's own normal numbers of ``AMPLITUDE_CV``.
+    """
 
     def gains(self, n, seed):
         """Draw amplitudes as SpikeInterface does."""
@@ -98,16 +102,8 @@ class Template(Painter):
         return made.get_traces(0, 0, n * samples).reshape(n, samples, electrodes).transpose(0, 2, 1)
 
 
-class GaussianSpikes(Painter):
+class GaussianSpikes(OfKinds):
     """The Gaussian of every kind, without the noise: mean and variation within kinds."""
-
-    def __init__(self, kinds):
-        self.kinds = kinds
-
-    @classmethod
-    def fit(cls, chip: Chip, seed: int = 0) -> Self:
-        """Take the kinds of the chip."""
-        return cls(chip.kinds)
 
     def window(self, background, kind, gain, seed):
         """Add a draw of the kind."""
@@ -158,5 +154,4 @@ def require_painter(name: str) -> None:
 def fit_painter(name: str, chip: Chip, seed: int = 0, **options: object) -> Painter:
     """Fit the painter called ``name`` to a chip; ``options`` are those of its training, where it has one."""
     require_painter(name)
-    module, of = PAINTERS[name].split(":")
-    return getattr(importlib.import_module(module), of).fit(chip, seed, **options)
+    return resolve_name(PAINTERS[name]).fit(chip, seed, **options)

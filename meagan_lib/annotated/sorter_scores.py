@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from meagan_lib.annotated.operating import wilson
+from meagan_lib.evaluation.statistics import wilson
 
 EDGES = (0.0, 4.0, 6.0, 8.0, 12.0, np.inf)
 """Edges of the bins of depth, in noise levels."""

@@ -93,12 +93,6 @@ def lighter(output: str) -> str:
     return re.sub(r"(data:image/png;base64,)([A-Za-z0-9+/=]+)", reduced, output)
 
 
-def size(png: Path) -> tuple[int, int]:
-    """Return width and height of a PNG file, in pixels."""
-    head = png.read_bytes()[16:24]
-    return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
-
-
 def with_sizes(body: str, pictures: Mapping[str, Path]) -> str:
     """Return a page's HTML whose pictures, by name in ``_images``, load when they come into sight and know their size.
 
@@ -109,7 +103,8 @@ def with_sizes(body: str, pictures: Mapping[str, Path]) -> str:
         path = pictures.get(match[2])
         if not path or path.suffix != ".png":
             return f'<img loading="lazy" {match[1]}'
-        width, height = size(path)
+        with Image.open(path) as picture:
+            width, height = picture.size
         wide = ' class="wide"' if width > WIDE and 'class="' not in match[0] else ""
         return f'<img loading="lazy" width="{width}" height="{height}"{wide} {match[1]}'
 

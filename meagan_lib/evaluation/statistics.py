@@ -12,6 +12,14 @@ SIGNIFICANT = 0.05
 """A difference is significant where its q is below: of all that are, at most this fraction is expected to be chance."""
 
 
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a fraction (Wilson 1927, doi:10.1080/01621459.1927.10502953); NaN for none of 0."""
+    if n == 0:
+        return np.nan, np.nan
+    interval = scipy.stats.binomtest(int(hits), int(n)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True)
 class Paired:
     """One model against another over the seeds that both have; NaN where something is not defined."""

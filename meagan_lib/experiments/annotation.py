@@ -6,11 +6,11 @@ in which the spikes are known: the true ones of a simulation; elsewhere held-out
 the recall of true spikes of a depth at a given rate of false positives.
 """
 
-import importlib
 import time
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
@@ -74,8 +74,7 @@ def check_painter(name: str, options: object) -> None:
     """Refuse ``options`` that are no mapping, or that the training of a painter does not have."""
     if not isinstance(options, Mapping):
         raise InputError(f"annotation.painter_options.{name} is {options!r}: give names and values, such as steps: 500")
-    module, of = PAINTERS[name].split(":")
-    painter = getattr(importlib.import_module(module), of)
+    painter = resolve_name(PAINTERS[name])
     config = getattr(getattr(painter, "Model", painter), "Config", None)
     if options and config is None:
         raise InputError(f"annotation.painter_options.{name}: nothing is trained there, so that it has no options")

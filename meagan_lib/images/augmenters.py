@@ -4,9 +4,9 @@ Crops are images float32 (n, size, size) in [0, 1], masks of 0 and 1 in the same
 photographs without a defect.
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Self
 
 import numpy as np
@@ -146,5 +146,4 @@ def fit_augmenter(
     require_augmenter(name)
     require_crops(images, masks, backgrounds)
     arrays = (np.ascontiguousarray(a, dtype=np.float32) for a in (images, masks, backgrounds))
-    module, of = AUGMENTERS[name].split(":")
-    return getattr(importlib.import_module(module), of).fit(*arrays, seed=seed, folder=folder, **options)
+    return resolve_name(AUGMENTERS[name]).fit(*arrays, seed=seed, folder=folder, **options)

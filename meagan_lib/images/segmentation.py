@@ -4,22 +4,18 @@ U-Net: Ronneberger et al. 2015, arXiv:1505.04597. All networks that are compared
 steps and batch; they differ in what fills their batches.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
 from meagan_lib import InputError
 from meagan_lib.images.crops import Crops
-from meagan_lib.training.trainer import build_config, seeded
-from meagan_lib.workflow.files import atomic, write_json
+from meagan_lib.training.trainer import seeded
 from meagan_lib.workflow.progress import pace
 
 FEW = 64
@@ -159,20 +155,6 @@ class Segmentation:
         with torch.no_grad():
             parts = [self.network(torch.from_numpy(images[i : i + FEW])) for i in range(0, len(images), FEW)]
             return torch.sigmoid(torch.cat(parts)).numpy()
-
-    def save(self, folder: Path) -> None:
-        """Write weights and config into a folder, atomically."""
-        with atomic(folder / "model.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, temporary)
-        write_json(folder / "config.json", asdict(self.config))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        config = build_config(SegmentationConfig, **json.loads((folder / "config.json").read_text()))
-        network = UNet(config.width, config.levels)
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-        return cls(network, config)
 
 
 def synthetic_images(config: SegmentationConfig) -> int:

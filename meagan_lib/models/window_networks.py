@@ -14,6 +14,7 @@ from meagan_lib.models.generators import convolution_matrix
 from meagan_lib.models.neural import NeuralModel
 from meagan_lib.models.tts_gan import TTSGAN
 from meagan_lib.models.vae import PlainVAE
+from meagan_lib.training.priors import correlated
 
 
 def standard_normal_to(prior: str, z: Tensor) -> Tensor:
@@ -21,8 +22,7 @@ def standard_normal_to(prior: str, z: Tensor) -> Tensor:
     if prior == "uniform":  # Φ(z) is uniform, and 2 Φ(z) − 1 = erf(z / √2)
         return math.sqrt(3) * torch.erf(z / math.sqrt(2))
     if prior == "correlated":
-        i = torch.arange(z.shape[1])
-        return z @ torch.linalg.cholesky(0.5 ** (i[:, None] - i).abs().float()).T
+        return correlated(z)
     return z
 
 

@@ -248,7 +248,7 @@ def require_treated(name: str) -> None:
         )
 
 
-def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, SpikeTrains]]:
+def treated(name: str) -> dict[str, dict[str, SpikeTrains]]:
     """Return the spike trains of an entry recorded under treatments: part of the culture → condition → trains.
 
     ``InputError``: no entry, one without treatments, or what :func:`meagan_lib.recordings.catalogue.fetch` refuses.
@@ -257,7 +257,7 @@ def treated(name: str, data_dir: Path | None = None) -> dict[str, dict[str, Spik
     if not name:
         raise InputError("no recording under treatment was asked for")
     trains: dict[str, dict[str, SpikeTrains]] = {}
-    paths = fetch(name, Path(data_dir or ROOT / "data"))
+    paths = fetch(name, ROOT / "data")
     for file, path in zip(catalogue()[name]["files"], paths):
         trains.setdefault(file["part"], {})[file["condition"]] = read_spikes(path)
     return trains

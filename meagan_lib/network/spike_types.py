@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from meagan_lib.evaluation.metrics import Metric
 from meagan_lib.evaluation.neighbours import occupancy_divergence
 from meagan_lib.evaluation.scores import by_event, evaluate
+from meagan_lib.evaluation.statistics import wilson
 from meagan_lib.network.groups import choose_groups
 from meagan_lib.windows.features import shape_features
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
@@ -91,10 +91,6 @@ def compare_spike_types(
     table = pd.DataFrame(compared, columns).T
     pca = PCA(2, svd_solver="full").fit(train)
     plane = {source: pca.transform(x) for source, x in rows.items()}
-    error = {source: np.abs(_wilson(counts[source]) - share[source]) for source in share}
+    ends = {source: np.transpose([wilson(k, of.sum()) for k in of]) for source, of in counts.items()}
+    error = {source: np.abs(ends[source] - share[source]) for source in share}
     return SpikeTypes(table, label, plane, share, error)
-
-
-def _wilson(counts: np.ndarray) -> np.ndarray:
-    """Return the 95 % intervals (2, groups) of the fractions of counts (groups,) (Wilson 1927)."""
-    return np.array([binomtest(int(k), int(counts.sum())).proportion_ci(method="wilson") for k in counts]).T

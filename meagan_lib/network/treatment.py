@@ -74,11 +74,15 @@ def simulated_cultures(config: SimulationConfig, n: int, seed: int = 0) -> list[
             burst_every_s=float(config.burst_every_s * np.exp(0.15 * rng.standard_normal())),
             participation=float(min(config.participation * np.exp(0.15 * rng.standard_normal()), 1.0)),
         )
-        frame, unit = spikes(own)
-        names = [str(u) for u in range(own.n_units)]
-        end = round(own.duration_s * own.sampling_rate_hz)
-        cultures.append(SpikeTrains(frame, unit, names, end, own.sampling_rate_hz))
+        cultures.append(simulated_trains(own))
     return cultures
+
+
+def simulated_trains(config: SimulationConfig) -> SpikeTrains:
+    """Simulate the spikes of a culture, each cell a train."""
+    frame, unit = spikes(config)
+    names = [str(u) for u in range(config.n_units)]
+    return SpikeTrains(frame, unit, names, round(config.duration_s * config.sampling_rate_hz), config.sampling_rate_hz)
 
 
 def standardised(*tables: np.ndarray) -> list[np.ndarray]:

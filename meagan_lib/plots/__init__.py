@@ -2,7 +2,7 @@
 
 from meagan_lib.plots.annotated import architectures, footprints, kinds_of_spikes, sorters, told_apart
 from meagan_lib.plots.architecture import architecture, butterfly
-from meagan_lib.plots.detector import agreement, missed, recall_by_depth, recall_curves
+from meagan_lib.plots.detector import agreement, recall_by_depth, recall_curves
 from meagan_lib.plots.evaluation import (
     among_real,
     density_coverage,

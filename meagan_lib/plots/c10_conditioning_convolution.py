@@ -112,12 +112,6 @@ def _cells(axis: Axes, values: np.ndarray, start: float, y: float, colour: str, 
         axis.text(start + i, y, f"{value:g}", ha="center", va="center", fontsize=7, color="0.6" if gone else "black")
 
 
-def _kernel(axis: Axes, start: float, y: float, kernel: int, words: str) -> None:
-    """Draw a kernel as a bar over the samples that it touches, the first at ``start``."""
-    axis.add_patch(Rectangle((start - 0.5, y - 0.28), kernel, 0.56, facecolor=DISCRIMINATOR, alpha=0.6))
-    axis.text(start - 0.5 + kernel / 2, y, words, ha="center", va="center", fontsize=6.5)
-
-
 def _transposed(axis: Axes, length: int, kernel: int, stride: int, padding: int) -> np.ndarray:
     """Draw how a transposed convolution puts a copy of its kernel for each input; returns the copies at each output."""
     whole = (length - 1) * stride + kernel

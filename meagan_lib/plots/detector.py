@@ -1,6 +1,6 @@
-"""Figures of spike detectors: what they find at equal false positives, by depth, and what a threshold misses."""
+"""Figures of spike detectors: what they find at equal false positives, by depth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from meagan_lib.plots import style
 from meagan_lib.plots.annotated import PAINTERS
 from meagan_lib.plots.drawing import drawing
-from meagan_lib.plots.style import BLANK, COLOURS, DROPPED, SERIES
+from meagan_lib.plots.style import BLANK, COLOURS, SERIES
 from meagan_lib.sources import Source
 
 DETECTORS = {"threshold": Source("threshold", COLOURS["real"], "D")} | PAINTERS
@@ -132,24 +132,4 @@ def agreement(depths: Mapping[str, np.ndarray], threshold: float, scores: pd.Dat
         axes[1].set(xlabel="depth of true spikes of the test time (noise levels)", ylabel="recall")
         axes[1].legend(loc="lower right")
         style.light_grid(axes[1], "y")
-    return fig
-
-
-@drawing
-def missed(time_ms: np.ndarray, footprints: np.ndarray, names: Sequence[str], threshold: float) -> Figure:
-    """Draw spikes (n, electrodes, samples) in noise levels that a threshold missed, and their mean: a panel each.
-
-    ``names`` (electrodes,) are the titles; the dashed line is the ``threshold``, a depth, on the first electrode.
-    """
-    fig, (axes,) = style.panel_grid(1, footprints.shape[1], 2.2, sharey=True)
-    for i, (axis, name) in enumerate(zip(axes, names)):
-        if len(footprints):
-            axis.plot(time_ms, footprints[:60, i].T, color=COLOURS["real"], linewidth=0.4, alpha=0.25)
-            axis.plot(time_ms, footprints[:, i].mean(axis=0), color=DROPPED, linewidth=1.6)
-        style.panel_title(axis, name)
-        style.set_ticks(axis, 3)
-    axes[0].axhline(-threshold, color=COLOURS["reach"], linestyle="--", label=f"threshold {threshold:.2f}")
-    axes[0].legend(loc="lower left")
-    axes[0].set_ylabel(f"voltage (noise levels), n = {len(footprints)}")
-    fig.supxlabel("time from trough (ms)")
     return fig

@@ -20,7 +20,7 @@ import spikeinterface.core as sc
 from meagan_lib import InputError
 from meagan_lib.recordings.events import STORED_NOISE, Block, EventsSegment, Noise, blocks_of, events_toc
 from meagan_lib.recordings.hdf5 import CUT_SHORT, contents, first_line, open_hdf5, small, text
-from meagan_lib.recordings.segments import EXPORT, Uncompressed
+from meagan_lib.recordings.segments import EXPORT, FileSegment, Uncompressed
 from meagan_lib.recordings.wavelets import WaveletSegment, wavelet_layout
 
 CHIP_ELECTRODES = 64
@@ -152,18 +152,12 @@ def _segments(path: Path, header: BrwHeader) -> list[sc.BaseRecordingSegment]:
     return [_BrwSegment(path, header, at, first, end) for at, (first, end) in zip(stored, stretches)]
 
 
-class _BrwSegment(sc.BaseRecordingSegment):
+class _BrwSegment(FileSegment):
     """One stretch: frames ``stored`` to ``stored + n_frames`` of the samples, which began at frame ``first``."""
 
     def __init__(self, path: Path, header: BrwHeader, stored: int, first: int, end: int):
-        super().__init__(header.sampling_rate_hz, t_start=first / header.sampling_rate_hz)
-        self.path, self.header, self.file, self.stored, self.n_frames = path, header, None, stored, end - first
-
-    def __getstate__(self):  # an open file cannot go to another process: it is opened again there
-        return self.__dict__ | {"file": None}
-
-    def get_num_samples(self) -> int:
-        return self.n_frames
+        super().__init__(path, header.sampling_rate_hz, first / header.sampling_rate_hz, end - first)
+        self.header, self.stored = header, stored
 
     def get_traces(self, start_frame=None, end_frame=None, channel_indices=None) -> np.ndarray:
         """Codes uint16 (frames, channels)."""

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from meagan_lib.network.spike_trains import SpikeTrains
-from meagan_lib.recordings.simulation import SimulationConfig, spikes
+from meagan_lib.network.treatment import simulated_trains
+from meagan_lib.recordings.simulation import SimulationConfig
 
 OF_CULTURE, OF_DAY = 0.15, 0.05
 """Standard deviations of the logarithm of what differs from culture to culture, and of one culture from day to day."""
@@ -43,10 +44,7 @@ def simulated_study(
                     participation=float(min(config.participation * share, 1.0)),
                     burst_rate_hz=tuple(float(r * rate) for r in config.burst_rate_hz),
                 )
-                frame, unit = spikes(its)
-                names = [str(u) for u in range(its.n_units)]
-                end = round(its.duration_s * its.sampling_rate_hz)
-                trains.append(SpikeTrains(frame, unit, names, end, its.sampling_rate_hz))
+                trains.append(simulated_trains(its))
                 culture = f"{condition} {k + 1}"
                 rows.append((f"{culture}, day {day:g}", "simulated", culture, float(day), condition, 1))
     return pd.DataFrame(rows, columns=["label", "recording", "culture", "day", "condition", "replicate"]), trains

@@ -83,16 +83,14 @@ def culture_means(table: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
     return means.loc[list(keys.itertuples(index=False, name=None))].reset_index()
 
 
-def false_positives(
-    draw: Callable[[np.random.Generator], pd.DataFrame], n: int, seed: int = 0, slopes: bool = False
-) -> dict[str, float]:
+def false_positives(draw: Callable[[np.random.Generator], pd.DataFrame], n: int, seed: int = 0) -> dict[str, float]:
     """Count how often tests find an effect in ``n`` tables in which there is none: fractions with p < 0.05.
 
     ``draw`` makes a table with one measure, ``y``, whose first condition is the control and second another. By name:
     the test that counts recordings; what :func:`effects` does, but with a normal distribution for Student's; what it
-    does; with ``slopes``, what :func:`development` does; and how often the mixed model was singular.
+    does; and how often the mixed model was singular.
     """
-    counts = dict.fromkeys(("recordings counted", "cultures, normal", "cultures, t", "slopes, t", "singular"), 0)
+    counts = dict.fromkeys(("recordings counted", "cultures, normal", "cultures, t", "singular"), 0)
     for i in range(n):
         table = draw(np.random.default_rng([seed, i]))
         control, other = table["condition"].unique()[:2]
@@ -101,10 +99,7 @@ def false_positives(
         counts["cultures, normal"] += 2 * scipy.stats.norm.sf(abs(first["t"])) < SIGNIFICANT
         counts["cultures, t"] += first["p"] < SIGNIFICANT
         counts["singular"] += first["how"] != MIXED
-        if slopes:
-            own = development(table, ["y"], control).set_index("condition")
-            counts["slopes, t"] += own.loc[other, "p"] < SIGNIFICANT
-    return {name: float(count / n) for name, count in counts.items() if slopes or name != "slopes, t"}
+    return {name: float(count / n) for name, count in counts.items()}
 
 
 def _known(table: pd.DataFrame, measure: str) -> pd.DataFrame:

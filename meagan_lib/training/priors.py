@@ -18,10 +18,13 @@ def prior(name: str, n: int, latent: int, rng: torch.Generator) -> Tensor:
     if name == "uniform":
         return (2 * torch.rand(n, latent, generator=rng) - 1) * math.sqrt(3)
     z = torch.randn(n, latent, generator=rng)
-    if name == "correlated":
-        i = torch.arange(latent)
-        z = z @ torch.linalg.cholesky(0.5 ** (i[:, None] - i).abs().float()).T
-    return z
+    return correlated(z) if name == "correlated" else z
+
+
+def correlated(z: Tensor) -> Tensor:
+    """Map z ~ N(0, I) (n, latent) to z ~ N(0, C), C_ij = ½^|i − j|."""
+    i = torch.arange(z.shape[1])
+    return z @ torch.linalg.cholesky(0.5 ** (i[:, None] - i).abs().float()).T
 
 
 def latent_path(name: str, ends: Tensor, steps: int) -> Tensor:

@@ -42,7 +42,6 @@ class Glance:
 
     positions_um: np.ndarray | None
     rate_hz: np.ndarray
-    noise: np.ndarray
     good: np.ndarray
     amplitude: np.ndarray
     time_s: np.ndarray
@@ -50,10 +49,6 @@ class Glance:
     electrode: str
     threshold: float
     unit: str
-
-    def shown(self) -> dict:
-        """Return what ``plots.at_a_glance`` takes."""
-        return {name: value for name, value in vars(self).items() if name != "noise"}
 
 
 @dataclass
@@ -248,7 +243,6 @@ def _shown(
     return Glance(
         positions_um=electrode_positions_um(part),
         rate_hz=rate_hz,
-        noise=level,
         good=good,
         amplitude=peaks.amplitude[good[peaks.channel]],
         time_s=np.arange(begin, begin + length) / rate,

@@ -324,8 +324,6 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--go-on", action="store_true", help="leave a failure in the receipt, and let the graph go on")
     a = parser.parse_args()
-    # nbformat's validator would compile a grammar of URIs, for seconds, which no notebook is checked by.
-    sys.modules["rfc3987_syntax"] = None
     parameters = yaml.safe_load(a.parameters.read_text())
     instead = RESULTS / a.run / "receipts" / f"{a.notebook}.json" if a.go_on else None
     return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads), instead)

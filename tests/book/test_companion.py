@@ -17,6 +17,7 @@ from meagan_lib.evaluation.scores import LEADING
 from meagan_lib.experiments import reference
 from meagan_lib.plots import LABELS
 from meagan_lib.workflow.execution import NOTEBOOKS
+from tests.book import typed
 
 SECTIONS = "1.1.1–1.1.2 1.1.3 1.1.4 1.2 1.3.1 1.3.2 1.3.3 1.3.4 1.3.5 1.4 1.4.1 2.1 2.2 2.3 2.3.1".split()
 """Of chapters 1 and 2 of the thesis."""
@@ -51,14 +52,14 @@ def test_a_page_says_what_results_thesis_and_bibliography_say(page):
 
 @pytest.mark.parametrize("page", companion.pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_number_of_a_result_is_typed(page):
-    found = companion.typed_numbers(page.read_text())
+    found = typed.typed_numbers(page.read_text())
     assert found == [], f"{page.relative_to(ROOT)}: make them, or say in book/constants.yaml why they are none"
 
 
 @pytest.mark.parametrize("lesson", companion.lessons(), ids=lambda lesson: lesson.stem)
 def test_no_number_of_a_result_is_typed_in_a_notebook_and_what_it_claims_holds(lesson):
     text = companion.written(lesson)
-    assert companion.typed_results(text) == [], "print it, claim it, or say it without the number"
+    assert typed.typed_results(text) == [], "print it, claim it, or say it without the number"
     assert companion.false_sentences(lesson) == []
 
 
@@ -79,18 +80,18 @@ def test_a_changed_array_makes_the_sentence_of_a_lesson_false(tmp_path, monkeypa
 def test_a_typed_number_is_found_wherever_it_stands():
     made = "<!-- made: compared_gains -->72<!-- end -->"
     fine = f"Section 2.3.1, C2ST: 0.5 is chance, `0.61`, [x](y_0.3.md), $k = 3$, none of {made} (95 % intervals)."
-    assert companion.typed_numbers(fine) == []
-    for typed in ("The AUC is 0.612.", "by 87 %, or more", "| VAE-GAN | 0.963 |", "- in −0.004 of them", "12 times"):
-        assert len(companion.typed_numbers(f"{fine}\n\n{typed} {made}\n")) == 1, typed
-    assert companion.typed_numbers("it reaches 0.963 here") == ['0.963 in "it reaches 0.963 here"']
-    assert companion.typed_results(f"## 4.1 What\n\nAs in 4.1, {fine}") == []
-    for typed in ("a quality of 0.31", "12 % of them", "right nine times in ten", "one curve in five", "about half"):
-        assert len(companion.typed_results(f"{fine} {typed}.")) == 1, typed
-    assert len(companion.typed_results(f"{fine} It takes 37 epochs.")) == 1
+    assert typed.typed_numbers(fine) == []
+    for words in ("The AUC is 0.612.", "by 87 %, or more", "| VAE-GAN | 0.963 |", "- in −0.004 of them", "12 times"):
+        assert len(typed.typed_numbers(f"{fine}\n\n{words} {made}\n")) == 1, words
+    assert typed.typed_numbers("it reaches 0.963 here") == ['0.963 in "it reaches 0.963 here"']
+    assert typed.typed_results(f"## 4.1 What\n\nAs in 4.1, {fine}") == []
+    for words in ("a quality of 0.31", "12 % of them", "right nine times in ten", "one curve in five", "about half"):
+        assert len(typed.typed_results(f"{fine} {words}.")) == 1, words
+    assert len(typed.typed_results(f"{fine} It takes 37 epochs.")) == 1
     answer = "{}\n<details><summary>Answer</summary>\n\nIt covers {} modes.{}\n</details>"
-    assert companion.typed_results(answer.format("It has 37 epochs.", "the", "")) == []
-    assert len(companion.typed_results(answer.format(fine, "seven", ""))) == 1
-    assert companion.typed_results(answer.format(fine, "seven", "<!-- holds: three_games_cover -->")) == []
+    assert typed.typed_results(answer.format("It has 37 epochs.", "the", "")) == []
+    assert len(typed.typed_results(answer.format(fine, "seven", ""))) == 1
+    assert typed.typed_results(answer.format(fine, "seven", "<!-- holds: three_games_cover -->")) == []
 
 
 def test_every_claim_result_and_constant_has_its_place():
@@ -100,7 +101,7 @@ def test_every_claim_result_and_constant_has_its_place():
     assert {place[2].split()[0] for page in pages for place in companion.PLACE.finditer(page)} == set(companion.PARTS)
     for kind, texts in {"pages": pages, "notebooks": notebooks}.items():
         shown = re.sub(r"\]\([^)]*\)", "]", "\n\n".join(texts))
-        for each in companion.constants(kind):
+        for each in typed.constants(kind):
             assert each["why"] and re.search(each["what"], shown, re.MULTILINE), each["what"]
 
 

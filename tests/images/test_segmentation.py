@@ -30,14 +30,11 @@ def test_a_network_finds_dark_spots(halves, trained):
     assert scores["dice"] > 0.8 and scores["ap_pixel"] > 0.9 and scores["ap_image"] > 0.9
 
 
-def test_training_gives_the_same_bits_twice_and_is_kept(halves, trained, tmp_path):
+def test_training_gives_the_same_bits_twice(halves, trained):
     training, test = halves
     images = test.test_set("spot", 32).images
     again = Segmentation.fit(training.crops("spot", 32, 0), training.backgrounds(32, 0), SMALL)
-    wanted = trained.probabilities(images)
-    np.testing.assert_array_equal(again.probabilities(images), wanted)
-    trained.save(tmp_path)
-    np.testing.assert_array_equal(Segmentation.load(tmp_path).probabilities(images), wanted)
+    np.testing.assert_array_equal(again.probabilities(images), trained.probabilities(images))
 
 
 def test_half_of_each_batch_is_synthetic_and_none_is_changed(halves, monkeypatch):

@@ -48,16 +48,6 @@ def test_recall_by_depth_has_a_panel_for_each_recording_and_number_and_a_dot_for
     assert "a, 90 cut spikes" in texts(fig)
 
 
-@pytest.mark.parametrize("n", [0, 1, 200])
-def test_missed_spikes_are_drawn_on_every_electrode(n):
-    spikes = np.random.default_rng(0).standard_normal((n, 4, 64))
-    fig = plots.missed((np.arange(64) - 32) / 20, spikes, ["own", "left", "right", "below"], 3.8)
-    draw(fig)
-    assert len(fig.axes) == 4 and f"n = {n}" in texts(fig) and "threshold 3.80" in texts(fig)
-    if n:
-        np.testing.assert_allclose(fig.axes[1].lines[-1].get_ydata(), spikes[:, 1].mean(axis=0))
-
-
 def test_agreement_has_a_bar_for_each_spike_and_recall_where_the_truth_is_known():
     depths = {"both": np.array([6.0, 7.0, 40.0]), "threshold alone": np.zeros(0), "detector alone": np.array([3.2])}
     fig = plots.agreement(depths, 5.0)
