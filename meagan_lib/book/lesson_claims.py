@@ -85,9 +85,9 @@ def gaussian_stays_at_half() -> bool:
 
 @claim
 def non_saturating_collapses() -> bool:
-    """Most trainings with the non-saturating loss cover one mode at the end, of WGAN-GP with k = 1 none more."""
-    one = at_end("c4_scores", "non-saturating") == 1
-    return bool(one.mean() > 0.5 and at_end("c4_scores", "WGAN-GP, k = 1").max() <= 1)
+    """Most trainings with the non-saturating loss cover at most one mode at the end, of WGAN-GP with k = 1 all."""
+    few = at_end("c4_scores", "non-saturating") <= 1
+    return bool(few.mean() > 0.5 and at_end("c4_scores", "WGAN-GP, k = 1").max() <= 1)
 
 
 @claim
@@ -108,14 +108,14 @@ def loss_hides_collapse() -> bool:
 
 @claim
 def balance_covers() -> bool:
-    """With equal rates, and without momentum, all trainings cover the eight modes."""
-    return all((at_end("c4_balance", case) == 8).all() for case in ("equal rates", "no momentum"))
+    """With equal rates, and without momentum, all trainings cover seven or eight modes."""
+    return all((at_end("c4_balance", case) >= 7).all() for case in ("equal rates", "no momentum"))
 
 
 @claim
 def momentum_collapses() -> bool:
-    """With momentum no training covers more than one mode."""
-    return bool(at_end("c4_balance", "momentum 0.9").max() <= 1)
+    """With momentum no training covers more than two modes."""
+    return bool(at_end("c4_balance", "momentum 0.9").max() <= 2)
 
 
 @claim

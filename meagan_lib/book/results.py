@@ -76,9 +76,9 @@ def spelled(n: int) -> str:
     return WORDS[n] if n < len(WORDS) else str(n)
 
 
-def seeds(run: str, kind: str = "seeds") -> str:
-    """Return how many ``seeds``, or ``baseline_seeds``, a kept run had."""
-    return spelled(len(kept(run)["parameters"]["benchmark"][kind]))
+def seeds(run: str, model: str = "transformer_gan") -> str:
+    """Return with how many seeds a kept run trained a model."""
+    return spelled(len(kept(run)["scores"][model][LEADING[0]]["seeds"]))
 
 
 def minutes(run: str) -> str:
@@ -86,11 +86,9 @@ def minutes(run: str) -> str:
     return spelled(round(kept(run)["parameters"]["01_preprocessing"]["duration_s"] / 60))
 
 
-def hours(run: str, trainings: str = "1") -> str:
-    """Return the core hours of a kept run, if it had as many seeds of each baseline as ``trainings``."""
-    took = kept(run)["seconds"]
-    baselines = sum(seconds for job, seconds in took.items() if set(job.split()) & set(benchmark.BASELINES))
-    return f"{(sum(took.values()) + (int(trainings) - 1) * baselines) / 3600:.0f}"
+def hours(run: str) -> str:
+    """Return the core hours of a kept run."""
+    return f"{sum(kept(run)['seconds'].values()) / 3600:.0f}"
 
 
 def score_table(columns: Mapping[str, Sequence[str]], rows: Sequence[str], cell: Callable, first: str = "") -> str:
