@@ -149,7 +149,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndar
     ``curves``: title → arm → recall and precision, each (points,). Grey lines join points of equal Dice.
     """
     fig, (axes,) = style.panel_grid(1, len(curves), 2.9, sharex=True, sharey=True)
-    fig.set_figwidth(min(2.6 * len(curves) + 1.8, style.WIDTH))
+    fig.set_figwidth(min(3 * len(curves) + 2.2, style.WIDTH))
     for axis, (title, by_arm) in zip(axes, curves.items()):
         for dice in (0.2, 0.4, 0.6, 0.8):
             x = np.linspace(dice / (2 - dice), 1, 200)
