@@ -5,6 +5,7 @@ windows; a mask stands beside each electrode's trace as if it were another elect
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -43,7 +44,7 @@ class Decoder(Painter):
         self.model, self.scale, self.shape = model, scale, shape
 
     @classmethod
-    def fit(cls, chip: Chip, seed: int = 0, **options: object) -> Self:
+    def fit(cls, chip: Chip, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
         """Train on the footprints of the training time, conditioned on their kind, which also tells their depth."""
         n, electrodes, samples = chip.footprints.shape
         kinds, scale = chip.kinds, float(chip.footprints.std(dtype=np.float64))
@@ -52,7 +53,7 @@ class Decoder(Painter):
         train = np.concatenate([chip.footprints / scale, mask], axis=1).reshape(n, -1).astype(np.float32)
         taps = window_lowpass(chip.windows.detection, chip.windows.sampling_rate_hz)
         data = TrainingData(train, taps, labels=kinds.label, electrodes=2 * electrodes)
-        return cls(cls.Model.fit(data, seed, **dict(cls.OPTIONS) | options), scale, (electrodes, samples))
+        return cls(cls.Model.fit(data, seed, folder, **dict(cls.OPTIONS) | options), scale, (electrodes, samples))
 
     def draw(self, kind: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw footprints with their noise, and masks from 0 to 1, both (n, electrodes, samples), of kinds (n,)."""

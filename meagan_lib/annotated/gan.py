@@ -6,6 +6,7 @@ generator learns spikes without noise, although none was ever recorded.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -104,7 +105,7 @@ class PaintingGAN(Painter):
         self.generator, self.scale = generator.eval(), scale
 
     @classmethod
-    def fit(cls, chip: Chip, seed: int = 0, **options: object) -> Self:
+    def fit(cls, chip: Chip, seed: int = 0, folder: Path | None = None, **options: object) -> Self:
         """Train on the footprints and the backgrounds of the training time."""
         n, electrodes, _ = chip.footprints.shape
         scale = float(chip.footprints.std(dtype=np.float64))
@@ -114,7 +115,7 @@ class PaintingGAN(Painter):
         data = TrainingData(train, taps, electrodes=electrodes)
         pool = Backgrounds(torch.from_numpy(chip.pieces / scale), torch.from_numpy(chip.pieces_kind))
         generator = seeded(lambda: PaintingGenerator(config, data, chip, scale, pool), seed)
-        trainer = PaintingTrainer(generator, GAN.discriminator(config, data), train, config)
+        trainer = PaintingTrainer(generator, GAN.discriminator(config, data), train, config, folder=folder)
         trainer.train(by_step())
         return cls(trainer.best_generator(), scale)
 
