@@ -96,19 +96,10 @@ def _cells(axis: Axes, values: np.ndarray, start: float, y: float, colour: str, 
     """Draw numbers in a row of squares, the first at ``start``; ``faint`` ones are cut away."""
     for i, value in enumerate(values):
         gone = i in faint
-        style = {"facecolor": "white"} if gone else {"facecolor": colour, "alpha": 0.35}
-        axis.add_patch(Rectangle((start + i - 0.5, y - 0.4), 1, 0.8, edgecolor="none", **style))
-        axis.add_patch(
-            Rectangle(
-                (start + i - 0.5, y - 0.4),
-                1,
-                0.8,
-                fill=False,
-                edgecolor="0.5",
-                linewidth=0.7,
-                linestyle=":" if gone else "-",
-            )
-        )
+        fill = {"facecolor": "white"} if gone else {"facecolor": colour, "alpha": 0.35}
+        edge = dict(fill=False, edgecolor="0.5", linewidth=0.7, linestyle=":" if gone else "-")
+        for look in (dict(edgecolor="none") | fill, edge):
+            axis.add_patch(Rectangle((start + i - 0.5, y - 0.4), 1, 0.8, **look))
         axis.text(start + i, y, f"{value:g}", ha="center", va="center", fontsize=7, color="0.6" if gone else "black")
 
 
