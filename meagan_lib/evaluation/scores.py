@@ -12,7 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.stats
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 
+from meagan_lib import InputError
 from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.evaluation.metrics import ALL, Better, Metric, applicable
 from meagan_lib.evaluation.statistics import SIGNIFICANT, Paired, paired, q_values
@@ -168,6 +171,7 @@ def score_models(
     names: Iterable[str] | None = None,
     events: Mapping[str, np.ndarray] | None = None,
     refuse: bool = True,
+    workers: int = 1,
 ) -> dict[str, dict[str, dict]]:
     """Score every model by every metric, with floors and reaches: model → metric → fields of :class:`Score`.
 
@@ -177,8 +181,11 @@ def score_models(
     of several seeds. ``n_windows``: on each side, at most half the test set and half the training set. ``events``: the
     event (·,) of each window, for ``test`` and ``train`` and for those of ``synthetic`` that are real windows. One
     spike that several electrodes see is one event: it is in one half, in one fold, drawn as one. ``refuse``: all scores
-    but the fraction that passes are those of accepted windows, where there are enough of them.
+    but the fraction that passes are those of accepted windows, where there are enough of them. ``workers``: processes
+    that share the sets of windows, each of one thread; the scores are the same. ``InputError``: none of them.
     """
+    if workers < 1:
+        raise InputError(f"workers is {workers}: give 1 or more")
     rng, train, labels = np.random.default_rng(context.seed), context.train, context.labels
     drawn_by = {name: [windows] if isinstance(windows, np.ndarray) else windows for name, windows in synthetic.items()}
     least = min((len(windows) for each in drawn_by.values() for windows in each), default=n_windows)
@@ -196,17 +203,33 @@ def score_models(
     of_again = known["test"].max() + 1 + known["train"][drawn[:n]]
     alone = of_again.max() + 1 + np.arange(n)  # generated windows
     others = replace(context, train=train[drawn[n:]], labels=None if labels is None else labels[drawn[n:]])
+    names = list(names or applicable(context.electrodes))
+
+    def scored(name: str, fake: Array, of_fake: np.ndarray, whole: Array, of_memory: Context) -> tuple[float, Interval]:
+        """Score windows, of which the gate is asked about the ``whole`` that was drawn."""
+        metric, side = ALL[name], whole if name == "passes" else fake
+        through = of_memory if metric.family == "memorisation" else context
+        return evaluate(metric, a, side, through, n_bootstrap, (of_a, of_fake))
+
+    sets = {"floor": [(b, of_b, b, context)], REACH: [(again, of_again, again, others)]}
+    for model, each in runs.items():
+        of_fake = known[model][:n] if model in known else alone
+        sets[model] = [(fake, of_fake, whole, context) for fake, whole in zip(each, drawn_by[model])]
+    tasks = [each for own in sets.values() for each in own]
+    shares = [tasks[i::workers] for i in range(workers)]  # of which each keeps what the context has found
+    with threadpool_limits(1), parallel_config("loky", inner_max_num_threads=1):
+        found = Parallel(workers, max_nbytes=None)(
+            delayed(lambda share: [{name: scored(name, *each) for name in names} for each in share])(share)
+            for share in shares
+        )
+    in_order = iter([found[i % workers][i // workers] for i in range(len(tasks))])
+    results = {model: [next(in_order) for _ in own] for model, own in sets.items()}
     scores: dict[str, dict[str, dict]] = {name: {} for name in (REACH, *runs)}
-    for name in names or applicable(context.electrodes):
+    for name in names:
         metric = ALL[name]
-        floor, floor_interval = evaluate(metric, a, b, context, n_bootstrap, (of_a, of_b))
-        without = others if metric.family == "memorisation" else context
-        results = {REACH: [evaluate(metric, a, again, without, n_bootstrap, (of_a, of_again))]}
-        for model, each in (drawn_by if name == "passes" else runs).items():
-            events_of = known[model][:n] if model in known else alone
-            results[model] = [evaluate(metric, a, fake, context, n_bootstrap, (of_a, events_of)) for fake in each]
-        reach, reach_interval = results[REACH][0]
-        for model, each in results.items():
+        (floor, floor_interval), (reach, reach_interval) = (results[side][0][name] for side in ("floor", REACH))
+        for model in scores:
+            each = [one[name] for one in results[model]]
             value, interval = over_seeds(each, metric)
             ratio = None if metric.signed or not reach else value / reach
             beside = (floor, floor_interval, reach, reach_interval, ratio)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from meagan_lib import InputError
 from meagan_lib.evaluation import scores
 from meagan_lib.evaluation.context import Context
 from meagan_lib.evaluation.metrics import METRICS
@@ -46,6 +47,13 @@ def test_scores_have_value_floor_reach_and_ratio_and_the_ratio_of_the_reach_is_1
         assert scored[REACH][name]["ratio"] == (None if METRICS[name].signed else 1)
         if not METRICS[name].signed:
             assert shifted["interval"][0] >= 0 and shifted["ratio"] == shifted["value"] / shifted["reach"]
+
+
+def test_several_processes_give_the_scores_of_one(scored):
+    models = {"shifted": spikes(300, seed=5) + 1, "seeds": [spikes(300, seed=s) for s in (6, 7, 8)]}
+    assert score_models(TEST, CONTEXT, models, 200, 5, names=CHEAP, workers=3) == scored
+    with pytest.raises(InputError, match="workers is 0: give 1 or more"):
+        score_models(TEST, CONTEXT, models, workers=0)
 
 
 def test_several_seeds_give_their_mean_and_the_spread_between_them(scored):
