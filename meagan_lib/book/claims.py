@@ -138,17 +138,18 @@ def reflow_at_scale() -> bool:
 
 @claim
 def plain_at_scale() -> bool:
-    """By the trees both plain forms are behind both models, but for the VAE-GAN's and the VAE-GAN on the retina."""
-    same, pairs = ("vae_gan", "plain_vae_gan"), [*product(benchmark.THESIS, benchmark.PLAIN)]
-    simulated, retina = ({pair: of[*pair, TREES] for pair in pairs} for of in map(signs, SCALE))
-    return set(simulated.values()) == {1} and retina == {pair: int(pair != same) for pair in pairs}
+    """By the trees both plain forms are behind both models on the simulation; the VAE-GAN's not on the retina."""
+    simulated, retina = (
+        {(m, plain): of[m, plain, TREES] for m, plain in product(benchmark.THESIS, benchmark.PLAIN)}
+        for of in map(signs, SCALE)
+    )
+    return set(simulated.values()) == {1} and retina == {each: int(each[1] != "plain_vae_gan") for each in retina}
 
 
 @claim
-def plain_covers_more_on_retina() -> bool:
-    """On the retina the VAE-GAN's plain form covers more than it; no other differs in coverage from its own."""
-    signed = {(run, m): signs(run)[m, plain, COVERAGE] for run in SCALE for plain, m in benchmark.PLAIN.items()}
-    return {each: sign for each, sign in signed.items() if sign} == {("full_retina_hdmea", "vae_gan"): -1}
+def plain_covers_alike() -> bool:
+    """No plain form differs from its own model in coverage."""
+    return not any(signs(run)[m, plain, COVERAGE] for run in SCALE for plain, m in benchmark.PLAIN.items())
 
 
 @claim
