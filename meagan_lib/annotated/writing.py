@@ -107,19 +107,26 @@ def sorting_from(frame: np.ndarray, unit: np.ndarray, ids: np.ndarray, recording
     return sc.NumpySorting(spikes, recording.get_sampling_frequency(), unit_ids=ids)
 
 
+MARKS = (".zgroup", "zarr.json", "binary.json", "si_folder.json")
+"""Of folders that hold a recording, which a new one may replace."""
+
+
 def require_writable(recording: sc.BaseRecording, path: Path) -> None:
     """Refuse a path whose format, or disk, cannot hold the recording.
 
     Raises
     ------
     InputError
-        Another format; the recording itself; what BRW 3.x cannot hold: no electrodes of a chip, gaps in time,
+        Another format; the recording itself; a folder that holds something else; what BRW 3.x cannot hold: no
+        electrodes of a chip, gaps in time,
         gains that differ, samples of another type. No room for it; how much Zarr takes is not known before.
     """
     if path.suffix not in (".brw", ".zarr", ""):
         raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
     if str(path.resolve()) in map(str, recording.get_annotation("files") or ()):
         raise InputError(f"{path.name} is the recording itself: give another file for the hybrid")
+    if path.is_dir() and any(path.iterdir()) and not any((path / mark).exists() for mark in MARKS):
+        raise InputError(f"{path} is a folder with other files in it: give one that does not exist")
     if path.suffix == ".brw":
         _brw_header(recording)
     if path.suffix != ".zarr":

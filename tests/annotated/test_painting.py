@@ -248,6 +248,10 @@ def test_no_quiet_stretch_and_too_few_spikes_are_refused(chip):
 def test_a_path_that_cannot_hold_the_recording_is_refused_before_anything_is_made(chip, tmp_path):
     with pytest.raises(InputError, match="not .mat"):
         require_writable(chip.recording, tmp_path / "x.mat")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    with pytest.raises(InputError, match="is a folder with other files in it"):
+        require_writable(chip.recording, tmp_path / "thesis")
     with pytest.raises(InputError, match="the recording itself"):
         require_writable(chip.recording, type(tmp_path)(chip.recording.get_annotation("files")[0]))
 
