@@ -95,6 +95,8 @@ def look(
     if found.glance:
         label = merging.labels([recording])[0]
         target = Path(picture or ROOT / "figures" / "look" / f"{label}.png")
+        if target.suffix.lower() != ".png":
+            raise InputError(f"the picture is a PNG, and {target.name} has another suffix: give one that ends in .png")
         fig = plots.at_a_glance(**vars(found.glance), title=f"{label}: {found.facts['looked at']}")
         with atomic(target) as temporary:
             fig.savefig(temporary, format="png")

@@ -118,8 +118,8 @@ def require_writable(recording: sc.BaseRecording, path: Path) -> None:
     ------
     InputError
         Another format; the recording itself; a folder that holds something else; what BRW 3.x cannot hold: no
-        electrodes of a chip, gaps in time,
-        gains that differ, samples of another type. No room for it; how much Zarr takes is not known before.
+        electrodes of a chip, gaps in time, gains that differ, samples of another type. No room for it; how much Zarr
+        takes is not known before.
     """
     if path.suffix not in (".brw", ".zarr", ""):
         raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")

@@ -67,7 +67,7 @@ def open_recording(
         if entry["open"] == "spikes":
             raise InputError(
                 f"'{recording}' holds spike times and no voltage to detect in: notebook 05 reads it, beside the "
-                f"recording of the run (05_organoid_network.treated)"
+                f"recording of the run (05_organoid_network.treatment)"
             )
         if entry["open"] == "photographs":
             raise InputError(f"'{recording}' holds photographs and no recording: meagan run segmentation reads it")
