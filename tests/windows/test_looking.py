@@ -93,6 +93,10 @@ def test_the_picture_goes_where_it_was_asked_and_nothing_beside_the_data(tmp_pat
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["x.brw"]
     command(monkeypatch, capsys, "look", str(tmp_path / "data" / "x.brw"), "--picture", str(tmp_path / "own.png"))
     assert (tmp_path / "own.png").is_file()
+    recording = tmp_path / "data" / "x.brw"
+    before = recording.read_bytes()
+    _, error = command(monkeypatch, capsys, "look", str(recording), "--picture", str(recording))
+    assert "give one that ends in .png" in error and recording.read_bytes() == before
 
 
 def test_a_file_that_cannot_be_read_gets_one_line_that_moves_no_cursor(tmp_path, monkeypatch, capsys):
