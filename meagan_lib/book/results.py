@@ -87,8 +87,10 @@ def minutes(run: str) -> str:
 
 
 def hours(run: str) -> str:
-    """Return the core hours of a kept run."""
-    return f"{sum(kept(run)['seconds'].values()) / 3600:.0f}"
+    """Return the core hours of a kept run, whose notebook 4 may have had several cores."""
+    seconds, more = dict(kept(run)["seconds"]), kept(run)["parameters"]["04_results_comparison"].get("workers", 1)
+    seconds["04_results_comparison"] *= more
+    return f"{sum(seconds.values()) / 3600:.0f}"
 
 
 def score_table(columns: Mapping[str, Sequence[str]], rows: Sequence[str], cell: Callable, first: str = "") -> str:

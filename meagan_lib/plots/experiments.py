@@ -114,7 +114,7 @@ def seed_by_seed(
 def cost_quality(
     cost: Mapping[str, float], quality: Mapping[str, Measured], floor: Measured, reach: float, label: str
 ) -> Figure:
-    """Draw what a model costs against how good it is.
+    """Draw what a model costs against how good it is; models that cost the same lie side by side.
 
     ``cost``: model → parameters × training windows shown. ``quality``: model → score, named by ``label``. ``floor``,
     ``reach``: the score of two halves of the real windows, and that of training windows.
@@ -126,7 +126,7 @@ def cost_quality(
     values = list(cost.values())
     for i, (model, x) in enumerate(cost.items()):
         value, *ends = quality[model]
-        x *= 1.06 ** values[:i].count(x)  # models that cost the same lie side by side
+        x *= 1.06 ** values[:i].count(x)
         axis.plot([x, x], ends, color=COLOURS[model], linewidth=1)
         options = dict(marker=SOURCES[model].marker, linestyle="none", color=COLOURS[model], label=LABELS[model])
         axis.plot(x, value, markersize=6, **options)

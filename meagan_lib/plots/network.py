@@ -376,7 +376,7 @@ def synthetic_groups(planes: Arrays, labels: Arrays, shares: Arrays, errors: Arr
     fig = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     above, below = fig.subfigures(2, 1, height_ratios=[1.35, 1])
     axes = above.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
-    limits = np.quantile(np.concatenate(list(planes.values())), [0.0005, 0.9995], axis=0)
+    limits = np.quantile(np.concatenate(list(planes.values())), [0.002, 0.998], axis=0)
     for axis, source in zip(axes, sources):
         label = np.where(labels[source] < n_groups, labels[source], -1)
         for out, look in ((False, dict(s=4, alpha=0.7)), (True, dict(s=10, marker="x", linewidths=0.6))):
