@@ -26,6 +26,7 @@ from meagan_lib.workflow.execution import (
     find_notebook,
     part,
 )
+from meagan_lib.workflow.files import read_yaml
 
 if TYPE_CHECKING:
     from meagan_lib.studies.design import Study
@@ -54,7 +55,7 @@ def of_preset(preset: str) -> dict[str, dict]:
     presets = {path.stem: path for path in sorted(PARAMS.glob("*.yaml"))}
     if preset not in presets:
         raise InputError(f"no run '{preset}'{did_you_mean(preset, presets)}; params/ has {', '.join(presets)}")
-    changes = read_yaml(presets[preset].read_text(), f"params/{preset}.yaml")
+    changes = read_yaml(presets[preset].read_bytes(), f"params/{preset}.yaml")
     if not isinstance(changes, dict) or not all(isinstance(given, dict | None) for given in changes.values()):
         raise InputError(
             f"params/{preset}.yaml: write sections and their parameters, such as 02_transformer_gan: {{steps: 500}}"
@@ -81,10 +82,9 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
                 f"run {preset} reads photographs and no recording: name them with --set {section}.photographs=[FOLDER]"
             )
         if merging.FIRST not in parameters:
-            raise InputError(
-                f"run {preset} reads no recording: make windows of it with meagan run quick, and name that run with "
-                f"--set {next(iter(parameters))}.windows=NAME"
-            )
+            reader = next((section for section, given in parameters.items() if "windows" in given), "")
+            remedy = f": make windows of it with meagan run quick, then name that run with --set {reader}.windows=NAME"
+            raise InputError(f"run {preset} reads no recording{remedy if reader else ''}")
         if "" in recordings:
             raise InputError("--recording is empty: give a file, a name of data/catalogue.yaml, or 'simulated'")
         parameters[merging.FIRST]["recording"] = [absolute(recording) for recording in recordings]
@@ -108,7 +108,7 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
         same = {name: first[name] for name in OF_RECORDING if own[name] == default[name]}
         alone = not isinstance(first["recording"], list) or len(first["recording"]) == 1
         own |= same | ({} if alone else {"recording": ""})
-        if isinstance(own["recording"], list):
+        if isinstance(own["recording"], list) and len(own["recording"]) == 1:
             (own["recording"],) = own["recording"]
     if spikes := parameters.get(NETWORK, {}).get("spikes"):
         parameters[NETWORK]["spikes"] = absolute(str(spikes))
@@ -124,19 +124,6 @@ def absolute(path: str) -> str:
     """Return a path of the caller's folder as an absolute one; what is none, such as a name of the catalogue, stays."""
     found = Path(os.path.expanduser(path))  # pathlib's own raises without a home
     return str(found.resolve()) if found.exists() else path
-
-
-def read_yaml(text: str, owner: str) -> object:
-    """Read YAML.
-
-    ``InputError``: text that is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
-    """
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" in line {place.line + 1}, column {place.column + 1}" if place else ""
-        raise InputError(f"{owner} is not YAML: {getattr(error, 'problem', None) or error}{where}") from error
 
 
 def in_full(preset: str) -> str:
@@ -224,7 +211,7 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
     checked = {(name, notebook): check_parameters(notebook, given) for notebook, given in notebooks.items()}
     if not first:
         return checked
-    if (least := first["min_train_windows"]) < 1:
+    if (least := first["min_train_windows"]) < 1:  # of one of several recordings it is 0
         raise InputError(f"parameter {merging.FIRST}.min_train_windows is {least}: it must be 1 or more")
     windows.require_detector(first["detector"], first["false_positives"])
     merge = merging.DECLARED | check_names_and_types("merge", parameters.get("merge", {}), merging.DECLARED)

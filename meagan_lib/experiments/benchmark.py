@@ -101,8 +101,6 @@ def prepared(parameters: Mapping[str, Mapping]) -> dict[str, dict]:
     for name, value in section.items():
         if isinstance(value, list) and len(set(value)) < len(value):
             raise InputError(f"benchmark.{name}: {max(value, key=value.count)} stands there twice")
-        if isinstance(value, int) and value < 1:
-            raise InputError(f"benchmark.{name} is {value}: it must be 1 or more")
     if section["condition"]:
         from meagan_lib.windows.spike_windows import CLASSES
 

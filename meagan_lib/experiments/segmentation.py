@@ -60,7 +60,7 @@ def cases(section: Mapping) -> list[str]:
     InputError
         An unknown parameter, arm or option, a class that cannot name a file, or no arm to compare with.
     """
-    sweep.check("segmentation", section, DECLARED, from_zero=("seeds", "exposures", "split_seed"))
+    sweep.check("segmentation", section, DECLARED)
     for arm in section["arms"]:
         choose("the arm in segmentation.arms", arm, ARMS)
     for arm in section["augmenters"]:

@@ -99,13 +99,12 @@ def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
     return {label: section | least for label, section in merging.parts(first).items()}
 
 
-def check(name: str, section: Mapping, declared: Mapping[str, object], from_zero: Iterable[str] = ("seeds",)) -> None:
-    """Refuse what is not ``declared`` or of another type, an empty list, and a number below 1 but ``from_zero``."""
+def check(name: str, section: Mapping, declared: Mapping[str, object]) -> None:
+    """Refuse what is not ``declared``, of another type or out of range, and an empty list."""
     given = {key: value for key, value in section.items() if key != "labels"}
     for key, value in check_names_and_types(name, given, declared).items():
-        numbers = value if isinstance(value, list) else [value]
-        if not numbers or (key not in from_zero and any(isinstance(n, int) and n < 1 for n in numbers)):
-            raise InputError(f"{name}.{key} is {value}: it must be 1 or more")
+        if value == []:
+            raise InputError(f"{name}.{key} is empty: name at least one")
 
 
 def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dict:

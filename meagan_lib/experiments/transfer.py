@@ -53,7 +53,7 @@ the target, a Gaussian of them, and training windows of the source on the target
 
 def check(section: Mapping) -> None:
     """Refuse a section. InputError: what :func:`sweep.check` refuses, an unknown recording, steps that do not rise."""
-    sweep.check("transfer", section, DECLARED, from_zero=("seeds", "steps", "few"))
+    sweep.check("transfer", section, DECLARED)
     labels = section.get("labels", [])
     for target, source in section["targets"].items():
         for recording in (target, source):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from meagan_lib import InputError, did_you_mean
 from meagan_lib.training import checkpoints
 from meagan_lib.training.priors import generate, prior
+from meagan_lib.values import of_type
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Diverged(InputError):
 
 
 def build_config(kind: type, **fields: object) -> object:
-    """Build a config of the ``kind``; InputError: a field that it does not know, or a value of another type."""
+    """Build a config of the ``kind``; InputError: a field that it does not know, another type, out of its range."""
     known = {f.name: f for f in dataclasses.fields(kind)}
     for name, value in fields.items():
         if name not in known:
@@ -60,12 +61,9 @@ def build_config(kind: type, **fields: object) -> object:
                 f"{kind.__module__.replace('.', '/')}.py lists them"
             )
         default = known[name].default
-        if isinstance(default, tuple) and isinstance(value, list):
-            fields[name] = tuple(value)
-        elif isinstance(default, bool) != isinstance(value, bool) or not isinstance(
-            value, (int, float) if isinstance(default, float) else type(default)
-        ):
-            raise InputError(f"option {name} is {value!r}, but must be like {default!r}")
+        pair = isinstance(default, tuple)
+        given = of_type(list(value) if pair else value, list(default) if pair else default, f"options.{name}")
+        fields[name] = tuple(given) if pair else given
     return kind(**fields)
 
 

@@ -19,12 +19,14 @@ from unittest.mock import patch
 import yaml
 
 from meagan_lib import ROOT, InputError, did_you_mean
+from meagan_lib.values import of_type
 from meagan_lib.workflow import figures, progress
 from meagan_lib.workflow.files import (
     DISK_FULL,
     FULL,
     atomic,
     is_disk_full,
+    read_json,
     refusal,
     sha256,
     write_if_changed,
@@ -39,9 +41,6 @@ if TYPE_CHECKING:  # it takes seconds, which kernels and fits, that read no note
 
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
-KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
-KINDS |= {dict: "a mapping", type(None): "nothing"}
-"""What a parameter of each type is called."""
 ASKED_FOR = {"a learned detector": ("detector", "learned")}
 """What cells need that a run has if it asks for it: by which parameter, and with which value."""
 GLIBC = "glibc.malloc.mmap_threshold=4194304:glibc.malloc.hugetlb=1"
@@ -87,10 +86,8 @@ def check_parameters(notebook: str, given: Mapping[str, object]) -> dict[str, ob
 def check_names_and_types(owner: str, given: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, object]:
     """Return ``given``, where each name is ``declared`` and each value has the type of the declared one.
 
-    An int serves as a float; the items of a list have the type of the declared ones.
-
-    ``InputError``: an unknown name (with the nearest one) or a value of another type; the sentence begins with the
-    ``owner``.
+    ``InputError``: an unknown name (with the nearest one; the sentence begins with the ``owner``), or a value that
+    :func:`~meagan_lib.values.of_type` refuses.
     """
     checked = {}
     for name, value in given.items():
@@ -98,22 +95,8 @@ def check_names_and_types(owner: str, given: Mapping[str, object], declared: Map
             raise InputError(
                 f"{owner} has no parameter '{name}'{did_you_mean(name, declared)}; it has {', '.join(declared)}"
             )
-        checked[name] = _of_type(value, declared[name], f"{owner.split()[-1]}.{name}")
+        checked[name] = of_type(value, declared[name], f"{owner.split()[-1]}.{name}")
     return checked
-
-
-def _of_type(value: object, like: object, name: str) -> object:
-    if isinstance(like, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(like):
-        raise InputError(f"parameter {name} is {_kind(like)} (by default {like!r}), and {value!r} is {_kind(value)}")
-    if isinstance(like, list) and like:
-        return [_of_type(item, like[0], f"{name}[{i}]") for i, item in enumerate(value)]
-    return value
-
-
-def _kind(value: object) -> str:
-    return KINDS.get(type(value), type(value).__name__)
 
 
 def library_inputs(notebook: str, parameters: Mapping[str, object] = MappingProxyType({})) -> list[str]:
@@ -256,7 +239,7 @@ def _sentence(error: Exception, failed: Path) -> str:
 
 def receipts(results: Path) -> list[dict]:
     """Return the receipts of the notebooks of the run whose results lie in a folder."""
-    return [json.loads(path.read_text()) for path in sorted((results / "receipts").glob("*.json"))]
+    return [read_json(path) for path in sorted((results / "receipts").glob("*.json"))]
 
 
 def results_folder(run: str) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Condition
 from typing import Self
 
+import yaml
 from blake3 import blake3
 
 from meagan_lib import InputError
@@ -27,10 +28,12 @@ SPARE = 2**20
 
 
 def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
-    """Return whether there is no room in a folder, or an ``error`` says so: libraries word it variously, torch not."""
+    """Return whether an ``error`` says that there is no room, or there is none in a folder: torch says nothing."""
     told = [e for e in (error, getattr(error, "__cause__", None)) if e is not None]
-    stated = any(getattr(e, "errno", None) in FULL or any(os.strerror(n) in str(e) for n in FULL) for e in told)
-    return stated or shutil.disk_usage(existing(folder)).free < 2**16
+    if any(getattr(e, "errno", None) in FULL or any(os.strerror(n) in str(e) for n in FULL) for e in told):
+        return True
+    space = shutil.disk_usage(existing(folder))  # of a folder that the kernel makes up all is 0
+    return not getattr(error, "errno", None) and space.total > 0 and space.free < 2**16
 
 
 def existing(path: Path) -> Path:
@@ -42,17 +45,23 @@ TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\d+\.part(\.\w+)?$")
 """What is written under a name of its own before it takes its place."""
 
 
+REFUSED = {
+    errno.EROFS: "{} is on a disk that can only be read: make it writable, or work in a folder of your own",
+    errno.EACCES: "no right to use {}: change its permissions, or work in a folder of your own",
+    errno.ENAMETOOLONG: "{} has a longer name than a file may have: give a shorter one",
+    errno.ENOTDIR: "{} cannot be there, for what it would lie in is a file: give another path",
+    errno.EEXIST: "{} is a file, and a folder is needed there: give another path",
+    errno.EISDIR: "{} is a folder, and a file is needed there: give another path",
+    **dict.fromkeys(FULL, DISK_FULL),
+}
+"""Sentences for errors of the system, with the place."""
+REFUSED[errno.EPERM] = REFUSED[errno.EACCES]
+
+
 def refusal(error: OSError) -> str:
-    """Say in a sentence why the system let nothing be written; "" for any other error."""
+    """Say in a sentence why the system let nothing be read or written; "" for any other error."""
     place = TEMPORARY.sub(r"\1\2\3", str(error.filename or "a file of the run"))
-    elsewhere = "or work in a folder of your own"
-    if error.errno in FULL:
-        return DISK_FULL
-    if error.errno == errno.EROFS:
-        return f"{place} is on a disk that can only be read: make it writable, {elsewhere}"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"no right to use {place}: change its permissions, {elsewhere}"
-    return ""
+    return REFUSED.get(error.errno, "").format(place)
 
 
 def require_room(path: Path, size: int) -> None:
@@ -106,9 +115,11 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     A reader therefore never sees half a file, whatever interrupts the writer, and whoever the umask lets may read it.
 
-    ``InputError``: when the disk is full; what stood at ``path`` stays.
+    ``InputError``: when the disk is full, or what stands at ``path`` is no file; it stays.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # the like of /dev/null would be replaced
+        raise InputError(f"{path} is no file, and one is to be written there: give another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{_own_number()}.part")
     try:
@@ -143,8 +154,30 @@ def write_json(path: Path | str, content: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Return the mapping that a file holds as JSON; an empty one where there is no such file."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """Return the mapping that a file holds as JSON; an empty one where there is no such file.
+
+    ``InputError``: a file that holds none.
+    """
+    try:
+        found = json.loads(path.read_bytes()) if path.is_file() else {}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged: delete it, and run again what has written it")
+    return found
+
+
+def read_yaml(text: str | bytes, owner: str) -> object:
+    """Read YAML.
+
+    ``InputError``: what is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: February 30 is no date
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(f"{owner} is not YAML{where}: {getattr(error, 'problem', None) or error}") from error
 
 
 def pieces(path: Path) -> Iterator[memoryview]:

@@ -74,7 +74,7 @@ def setting(unlabelled: np.ndarray | None = None, seed: int = 0, **options) -> S
         ({"generators": {ALONE: {}, "vae_gan": {"seed": 5}}}, "seeds stand in utility.seeds"),
         ({"unit": 3}, "has no parameter 'unit': did you mean 'units'"),
         ({"n_generated": "many"}, "n_generated is a whole number"),
-        ({"n": [5, 0]}, r"n is \[5, 0\]: it must be 1 or more"),
+        ({"n": [5, 0]}, r"n\[1\] is 0: it must be 1 or more"),
         ({"seeds": []}, "seeds is"),
     ],
 )
