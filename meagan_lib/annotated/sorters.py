@@ -27,7 +27,7 @@ from meagan_lib.annotated.writing import sorting_of
 from meagan_lib.recordings.hdf5 import first_line
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import GroundTruth, truth_path
-from meagan_lib.windows.detection import DetectionConfig
+from meagan_lib.windows.detection import DetectionConfig, segment_spans
 from meagan_lib.windows.filtering import noise_levels, signs_and_gains
 from meagan_lib.workflow.files import atomic, is_disk_full, sha256, write_json
 
@@ -125,6 +125,9 @@ def with_truth(name: str) -> tuple[Path, sc.BaseRecording, GroundTruth]:
             f"there is no {truth_path(path).name} beside {path.name}, and its spikes are therefore not known: make a "
             f"hybrid of this recording and name that"
         )
+    fits = truth.templates_uv.shape[2] == recording.get_num_channels()
+    if not fits or truth.frame.max(initial=0) >= segment_spans(recording)[-1, 1]:
+        raise InputError(f"{truth_path(path).name} is of another recording than {path.name}: make the hybrid again")
     if not len(truth.frame):
         raise InputError(f"{truth_path(path).name} has no spikes: make a hybrid of more units or a higher rate")
     return path, recording, truth

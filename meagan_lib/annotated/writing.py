@@ -69,7 +69,7 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
     ``.brw``: BRW 3.x, whose codes are those of the recording; ``.zarr``: Zarr; a name without suffix: SpikeInterface's
     binary folder. All appear together, the recording last, or none does.
     """
-    files = [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json"), path]
+    files = [*companions(path), path]
     require_writable(recording, path)
     with together(files) as (known, sorting, told, samples), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The extractor is not serializable")  # what is painted has no path
@@ -107,6 +107,11 @@ def sorting_from(frame: np.ndarray, unit: np.ndarray, ids: np.ndarray, recording
     return sc.NumpySorting(spikes, recording.get_sampling_frequency(), unit_ids=ids)
 
 
+def companions(path: Path) -> list[Path]:
+    """Return what lies beside a hybrid recording: its truth, also as a sorting, and the report."""
+    return [truth_path(path), path.with_suffix(".sorting"), path.with_suffix(".report.json")]
+
+
 MARKS = (".zgroup", "zarr.json", "binary.json", "si_folder.json")
 """Of folders that hold a recording, which a new one may replace."""
 
@@ -123,8 +128,11 @@ def require_writable(recording: sc.BaseRecording, path: Path) -> None:
     """
     if path.suffix not in (".brw", ".zarr", ""):
         raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
-    if str(path.resolve()) in map(str, recording.get_annotation("files") or ()):
-        raise InputError(f"{path.name} is the recording itself: give another file for the hybrid")
+    beside = companions(path)
+    if any(companions(Path(file)) == companions(path.resolve()) for file in recording.get_annotation("files") or ()):
+        raise InputError(f"{path.name} has the name of the recording itself: give another one for the hybrid")
+    if not path.exists() and (others := [file.name for file in beside if file.exists()]):
+        raise InputError(f"{' and '.join(others)} there are of another recording: give another name for the hybrid")
     if path.is_dir() and any(path.iterdir()) and not any((path / mark).exists() for mark in MARKS):
         raise InputError(f"{path} is a folder with other files in it: give one that does not exist")
     if path.suffix == ".brw":

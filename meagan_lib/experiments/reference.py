@@ -5,7 +5,6 @@ bits, where the machine promises them; scores within their intervals; and what t
 significantly better than which.
 """
 
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from meagan_lib.evaluation.scores import LEADING, REACH
 from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import write_json
+from meagan_lib.workflow.files import read_json, write_json
 
 FILE = "reference.json"
 NOT_BITS = ("config.json", "cost.json")
@@ -32,8 +31,18 @@ NOT_BITS = ("config.json", "cost.json")
 
 
 def keep(run: str) -> Path:
-    """Write the reference of a finished run, one with scores, beside its figures."""
-    path = figures.folder(run) / FILE
+    """Write the reference of a finished run, one with scores, beside its figures.
+
+    ``InputError``: no scores, or none of the parameters that the run has now, for its last attempt came to no end.
+    """
+    path, folder = figures.folder(run) / FILE, RESULTS / run
+    for given in (folder / "params").glob("*.yaml"):
+        notebook = given.stem if given.stem[0].isdigit() else "04_results_comparison"
+        receipt = folder / "receipts" / f"{notebook}.json"
+        if not receipt.is_file() or receipt.stat().st_mtime < given.stat().st_mtime:
+            raise InputError(
+                f"run '{run}' has not ended with its parameters of {given.stem}: finish it with meagan run"
+            )
     write_json(path, _state(run))
     return path
 
@@ -41,13 +50,13 @@ def keep(run: str) -> Path:
 def _state(run: str) -> dict:
     """Return fingerprint, machine, seconds, parameters, digests and scores of a finished run."""
     folder = RESULTS / run
-    if not (folder / "scores.json").is_file():
+    if not read_json(folder / "scores.json"):
         raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
     cpu = torch.backends.cpu.get_cpu_capability()
     # The folder in which the products of a receipt lie, and the receipt.
     own = [(Path(), path) for path in sorted(folder.glob("benchmark/*/*/receipt.json"))]
     files = [(path.parents[1].relative_to(folder), path) for path in sorted(folder.rglob("receipts/*.json"))] + own
-    receipts = [(where, json.loads(path.read_text())) for where, path in files]
+    receipts = [(where, read_json(path)) for where, path in files]
     return {
         "fingerprint": {"torch": torch.__version__, "numpy": np.__version__, "cpu": cpu},
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True), "processor": platform.machine()},
@@ -62,8 +71,8 @@ def _state(run: str) -> dict:
             for product, digest in receipt["products"].items()
             if Path(product).name not in NOT_BITS
         },
-        "scores": json.loads((folder / "scores.json").read_text()),
-        "moment_matching": json.loads((folder / "moment_matching.json").read_text()),
+        "scores": read_json(folder / "scores.json"),
+        "moment_matching": read_json(folder / "moment_matching.json"),
     }
 
 
@@ -83,8 +92,7 @@ def compare(run: str, kept: Mapping) -> list[Finding]:
 
 def load(run: str) -> dict | None:
     """Load the reference that stands beside the figures of a run, or None."""
-    path = figures.folder(run) / FILE
-    return json.loads(path.read_text()) if path.is_file() else None
+    return read_json(figures.folder(run) / FILE) or None
 
 
 def _bits(now: Mapping, kept: Mapping) -> Finding:

@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -209,7 +210,7 @@ def test_a_disk_that_fills_half_way_leaves_what_stood_there_and_no_half(hybrid, 
 def test_a_hybrid_for_which_there_is_no_room_is_refused_at_once_and_while_it_is_written(hybrid, tmp_path, monkeypatch):
     made, size = hybrid[0], hybrid[0].get_total_memory_size()
     free = iter([size - 1, 2 * size, size // 2])
-    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=next(free, 2**30)))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=2**30, free=next(free, 2**30)))
     with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written, and .* has \d+ MB free"):
         require_writable(made, tmp_path / "hybrid.brw")
     with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written"):
@@ -252,8 +253,13 @@ def test_a_path_that_cannot_hold_the_recording_is_refused_before_anything_is_mad
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
     with pytest.raises(InputError, match="is a folder with other files in it"):
         require_writable(chip.recording, tmp_path / "thesis")
-    with pytest.raises(InputError, match="the recording itself"):
-        require_writable(chip.recording, type(tmp_path)(chip.recording.get_annotation("files")[0]))
+    source = Path(chip.recording.get_annotation("files")[0])
+    for name in (source, source.with_suffix(".zarr")):  # a truth beside the recording would be taken for its own
+        with pytest.raises(InputError, match="the name of the recording itself"):
+            require_writable(chip.recording, name)
+    (tmp_path / "other.truth.npz").touch()
+    with pytest.raises(InputError, match="other.truth.npz there are of another recording"):
+        require_writable(chip.recording, tmp_path / "other.zarr")
 
 
 def test_a_painter_that_shifts_spikes_is_told_from_real_ones_and_copies_hardly(chip):

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from meagan_lib import InputError, cli, plots
 from meagan_lib.annotated import sorter_scores, sorters
 from meagan_lib.annotated.hybrid import unit_depths
 from meagan_lib.annotated.sorters import SORTERS, Known, Outcome, Sorter
-from meagan_lib.recordings.simulation import truth_path
+from meagan_lib.recordings.simulation import GroundTruth, truth_path
 from meagan_lib.windows.detection import DetectionConfig
 
 
@@ -164,8 +165,6 @@ def test_what_was_sorted_before_an_interrupt_is_not_sorted_again(hybrid, perfect
 
 
 def test_another_truth_or_version_is_sorted_anew(hybrid, perfect, truth):
-    from dataclasses import replace
-
     sorters.compare(str(hybrid), ["lupin"])
     replace(truth, frame=truth.frame + 1).save(truth_path(hybrid))
     sorters.compare(str(hybrid), ["lupin"])
@@ -179,6 +178,11 @@ def test_bad_input_ends_in_one_sentence_before_anything_is_sorted(hybrid, perfec
         sorters.compare("gone.brw")
     with pytest.raises(InputError, match="did you mean 'lupin'"):
         sorters.compare(str(hybrid), ["lupine"])
+    truth = GroundTruth.load(truth_path(hybrid))
+    for other in ({"frame": truth.frame + 10**9}, {"templates_uv": truth.templates_uv[:, :, 1:]}):
+        replace(truth, **other).save(truth_path(hybrid))
+        with pytest.raises(InputError, match="chip.truth.npz is of another recording than chip.brw"):
+            sorters.compare(str(hybrid))
     truth_path(hybrid).write_bytes(b"PK no zip")
     with pytest.raises(InputError, match="could not be read"):
         sorters.compare(str(hybrid))

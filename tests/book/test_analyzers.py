@@ -59,19 +59,26 @@ def test_phy_has_every_known_spike_and_the_samples_around_it(recording, truth, t
     path = recording.get_annotation("files")[0]
     assert f"{len(truth.frame)} spikes of" in command(path, "--to", "phy", "--out", str(tmp_path))
     (folder,) = tmp_path.glob("*.phy")
+    (folder / "phy.log").touch()
+    command(path, "--to", "phy", "--out", str(tmp_path))  # it was only shown
     found = read_phy(folder)
     ids = found.unit_ids.tolist()
     assert ids == np.unique(truth.unit).tolist()
     for unit, train in trains(found).items():
         np.testing.assert_array_equal(train, truth.frame[truth.unit == unit])
     samples = np.memmap(folder / "recording.dat", np.float32).reshape(-1, recording.get_num_channels())
-    assert asked == [(folder / "recording.dat").stat().st_size]
+    assert asked == [(folder / "recording.dat").stat().st_size] * 2
     expected = analyzers.known_spikes(path).recording.get_traces(0, 5000, 7000)
     np.testing.assert_allclose(samples[5000:7000], expected, atol=0.05)
     largest = truth.templates_uv.min(axis=(1, 2)).argmin()
     template = np.load(folder / "templates.npy")[ids.index(largest)]
     place = np.load(folder / "template_ind.npy")[ids.index(largest), template.min(axis=0).argmin()]
     assert place == truth.templates_uv[largest].min(axis=0).argmin()
+    labels = folder / "cluster_group.tsv"
+    labels.write_text(labels.read_text().replace("unsorted", "good"))
+    with pytest.raises(InputError, match="not as an export wrote it"):
+        command(path, "--to", "phy", "--out", str(tmp_path))
+    assert "good" in labels.read_text()
 
 
 def test_phys_own_reader_opens_the_folder(recording, truth, tmp_path):
@@ -95,6 +102,9 @@ def test_an_analyzer_has_the_detected_spikes_of_each_electrode(run, windows):
     amplitude = [peaks.amplitude[peaks.channel == unit].mean() for unit in analyzer.unit_ids]
     np.testing.assert_allclose(trough, amplitude, rtol=0.02)
     command("x", "--to", "sorting_analyzer")  # an earlier export is replaced
+    sc.load_sorting_analyzer(folder).compute("noise_levels")
+    with pytest.raises(InputError, match="not as an export wrote it"):
+        command("x", "--to", "sorting_analyzer")
 
 
 def test_each_recording_of_a_run_goes_out_by_itself(run, windows):
@@ -137,7 +147,7 @@ def test_what_cannot_go_out_with_samples_is_told_in_one_sentence(run, tmp_path):
     nothing = tmp_path / "results" / "x" / "phy" / "chip.phy"
     nothing.mkdir(parents=True)
     (nothing / "mine.txt").touch()
-    with pytest.raises(InputError, match="is there and no earlier export"):
+    with pytest.raises(InputError, match="is there, and not as an export wrote it"):
         command("x", "--to", "phy")
     assert (nothing / "mine.txt").is_file()
     with pytest.raises(InputError, match="neither a run nor a recording with known spikes"):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import pytest
 
@@ -48,6 +49,19 @@ def change(path, edit) -> None:
     content = json.loads(path.read_text())
     edit(content)
     path.write_text(json.dumps(content))
+
+
+def test_scores_of_other_parameters_than_the_run_has_now_are_not_kept(run):
+    params, receipt = run / "params" / "01.yaml", run / "receipts" / "01.json"
+    for change in (lambda: os.utime(params, (2**31, 2**31)), receipt.unlink):
+        change()
+        with pytest.raises(InputError, match="run 'a' has not ended with its parameters of 01: finish it"):
+            reference.keep("a")
+        os.utime(params, (0, 0))
+    receipt.write_text(json.dumps({"notebook": "01", "seconds": 1.0, "products": {}}))
+    (run / "scores.json").write_text("{}")
+    with pytest.raises(InputError, match="no scores of a run 'a'"):
+        reference.keep("a")
 
 
 def test_the_same_run_holds_on_every_level(run):
