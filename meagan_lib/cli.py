@@ -4,6 +4,8 @@ Long because all commands stand in one room, each with its options and what they
 what a command does lies in the wings, imported when it runs.
 """
 
+import locale
+import os
 import pkgutil
 import re
 import sys
@@ -249,7 +251,7 @@ def redraw(
     """Draw all figures of a bundle again, as PNG, SVG and data, without the recording."""
     from meagan_lib.workflow import bundles
 
-    source = Path(bundle)
+    source = Path(bundle).absolute()
     target = Path(out or source.with_name(f"{source.stem}_figures"))
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is no folder: give another --out")
@@ -380,10 +382,12 @@ def run_name(name: str) -> str:
 
     ``InputError``: another name, or one that is too long for a folder.
     """
-    if not re.fullmatch(r"\w[\w.-]{,99}", name):
+    if not re.fullmatch(r"\w[\w.-]*", name) or len(name.encode()) > 100:
         raise InputError(
             f"'{name}' cannot name a run: take at most 100 letters, digits, '_', '-' and '.', a letter or digit first"
         )
+    if file := next((place for place in (RESULTS / name, ROOT / "figures" / name) if place.is_file()), None):
+        raise InputError(f"'{name}' cannot name a run, for {file.relative_to(ROOT)} is a file: give it another name")
     return name
 
 
@@ -491,6 +495,9 @@ def printable(words: str) -> str:
 
 def main() -> None:
     """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130, a wrong option in 2."""
+    if locale.getpreferredencoding(False).upper() not in ("UTF-8", "UTF8"):  # files are UTF-8 wherever they are read
+        variables = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | variables)
     try:
         app()
     except SystemExit as end:  # typer's, of a command that is done, interrupted or not understood

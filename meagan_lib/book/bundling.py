@@ -19,6 +19,7 @@ from meagan_lib.book import building, explorer
 from meagan_lib.workflow import bundles, drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS
 from meagan_lib.workflow.files import read_json, sha256, together, write_json
+from meagan_lib.workflow.graph import forget
 
 NETWORKS = ("config.json", "model.safetensors", "encoder.safetensors")
 """Files of a model that the explorer needs, beside the windows of the run."""
@@ -139,6 +140,8 @@ def restore(path: Path, name: str = "") -> str:
                     target = results / member.removeprefix("results/")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(_restored(member, bundle.read(member)))
+            if not (results / "receipts").is_dir():
+                raise InputError(f"{path.name} is damaged: it has no receipts of its run")
             told = bundles.redraw(bundle, pictures)
             if told.failed:
                 raise InputError(bundles.failure(told))
@@ -146,6 +149,7 @@ def restore(path: Path, name: str = "") -> str:
                 lines = json.loads(manifest.read_text())
                 write_json(manifest, {id: _line(id, line) for id, line in lines.items()})
             write_json(results / FROM, {"sha256": digest, "receipts": sha256(results / "receipts")})
+            forget(run)
     return run
 
 

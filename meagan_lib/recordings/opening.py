@@ -1,5 +1,6 @@
 """Open any recording: a simulated one, a public one by its catalogue name, or a file of one's own by its path."""
 
+import errno
 import os
 import warnings
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ import h5py
 import numpy as np
 import scipy.io
 import spikeinterface.core as sc
-import yaml
 from spikeinterface.preprocessing.basepreprocessor import BasePreprocessor, BasePreprocessorSegment
 
 from meagan_lib import ROOT, InputError
@@ -22,10 +22,12 @@ from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known
 from meagan_lib.recordings.hdf5 import CUT_SHORT, first_line
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.recordings.streams import refuse_choice
-from meagan_lib.workflow.files import source_hash
+from meagan_lib.workflow.files import REFUSED, read_yaml, source_hash
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
+TEXTS = (".csv", ".tsv", ".txt", ".yaml", ".yml", ".json", ".md")
+"""Suffixes of files that hold no samples, whatever lies beside them."""
 
 
 def open_recording(
@@ -88,7 +90,7 @@ def open_recording(
 def locate(recording: str | Path) -> Path | None:
     """Find a file by its path, relative to the working directory or to the checkout; None where there is none."""
     path = Path(os.path.expanduser(recording))
-    return next((candidate for candidate in (path, ROOT / path) if candidate.exists()), None)
+    return next((candidate for candidate in (path, ROOT / path) if recording and candidate.exists()), None)
 
 
 def _require_files(path: Path) -> None:
@@ -98,9 +100,9 @@ def _require_files(path: Path) -> None:
     )
     for each in (path, *below):
         if not (each.is_file() or each.is_dir()):
-            raise InputError(
-                f"{each.name} is neither a file nor a folder, or a link to none: name one that holds samples"
-            )
+            raise InputError(f"{each} is neither a file nor a folder, or a link to none: name one that holds samples")
+        if not os.access(each, os.R_OK):
+            raise InputError(REFUSED[errno.EACCES].format(each))
 
 
 def holds_windows(recording: str | Path) -> bool:
@@ -245,7 +247,7 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
     if suffix == ".wav":
         refuse_choice(path.name, well=well, stream=stream)
         return _open_wav(path, {}), [path]
-    if suffix not in READERS and suffix not in HDF5_SUFFIXES and path.is_file() and beside.is_file():
+    if suffix not in (*READERS, *HDF5_SUFFIXES, *TEXTS) and path.is_file() and beside.is_file():
         refuse_choice(path.name, well=well, stream=stream)
         return _open_binary(path, _read_yaml(beside)), [path, beside]
     if opened := open_known(path, stream, well):
@@ -259,10 +261,7 @@ def _open_file(path: Path, well: str | None, stream: str | None) -> tuple[sc.Bas
 
 
 def _read_yaml(path: Path) -> dict:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} is not YAML: {first_line(error)}") from error
+    content = read_yaml(path.read_bytes(), path.name)
     if not isinstance(content, dict) or not BINARY_REQUIRED <= content.keys() <= BINARY_KEYS:
         raise InputError(
             f"{path.name} must give sampling_rate_hz, n_channels and dtype, and may give "
@@ -280,7 +279,9 @@ def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
         positions = np.array(description.get("positions_um", np.zeros((n_channels, 2))), dtype=float)
         if rate <= 0 or n_channels < 1 or dtype.kind not in "iuf" or positions.shape != (n_channels, 2):
             raise ValueError("a rate, a number or a shape that cannot be")
-    except (TypeError, ValueError) as error:
+        if "positions_um" in description and len(np.unique(positions, axis=0)) < n_channels:
+            raise ValueError("two channels have the same position")
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(
             f"{path.name} is described wrongly ({error}): sampling_rate_hz must be above zero, n_channels at least 1, "
             f"dtype one of numpy's numbers such as int16, positions_um one pair for each channel"

@@ -14,6 +14,7 @@
 A CSV has a line for each recording and these names as headers. Further columns are parameters of notebook 01.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,6 @@ from pathlib import Path
 
 import h5py
 import pandas as pd
-import yaml
 
 from meagan_lib import InputError, choose, did_you_mean
 from meagan_lib.experiments import benchmark
@@ -30,6 +30,7 @@ from meagan_lib.recordings.catalogue import catalogue
 from meagan_lib.recordings.opening import SIMULATED
 from meagan_lib.windows.merging import FIRST
 from meagan_lib.workflow.execution import check_names_and_types, declared_parameters, find_notebook
+from meagan_lib.workflow.files import read_yaml
 
 REQUIRED = ("recording", "culture", "day", "condition")
 DECLARED = {
@@ -112,7 +113,7 @@ def read_study(path: Path | str, **given: object) -> Study:
     ``InputError``: no such file, an empty one, a missing column, an unknown option or parameter, a day that is no
     number, two recordings that are the same, cultures that have some of the conditions, an unknown control or model.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise InputError(f"there is no study {path}: give a YAML file with recordings, or a CSV")
     rows, options = _rows_of_csv(path) if path.suffix.lower() in (".csv", ".tsv") else _rows_of_yaml(path)
@@ -154,12 +155,7 @@ def _of_command(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def _rows_of_yaml(path: Path) -> tuple[list[Mapping], dict]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path.name} is not YAML{where}: {getattr(error, 'problem', None) or error}") from error
+    content = read_yaml(path.read_bytes(), path.name)
     if not content:
         raise InputError(f"{path.name} is empty: it names the recordings of a study, see the page on studies")
     rows = content.get("recordings") if isinstance(content, dict) else None
@@ -176,8 +172,9 @@ def _rows_of_csv(path: Path) -> tuple[list[Mapping], dict]:
         raise InputError(f"{path.name} is empty or no table: its first line names {', '.join(REQUIRED)}") from error
     # What is empty was not given; numbers of notebook 01 are read as YAML reads them.
     text = ("recording", "culture", "condition")
-    rows = [{key: value.strip() for key, value in row.items() if value.strip()} for row in table.to_dict("records")]
-    return [{k: v if k in text else yaml.safe_load(v) for k, v in row.items()} for row in rows if row], {}
+    rows = [{k: v.strip() for k, v in row.items() if v.strip()} for row in table.fillna("").to_dict("records")]
+    read = [{k: v if k in text else read_yaml(v, f"{path.name}: {k}") for k, v in row.items()} for row in rows if row]
+    return read, {}
 
 
 def _entry(path: Path, place: int, row: Mapping) -> Entry:
@@ -210,7 +207,7 @@ def _located(recording: str, folder: Path) -> str:
     """Return a name of the catalogue or of a simulation as it is, and a path from ``folder``."""
     if recording in SIMULATED or recording in catalogue():
         return recording
-    return str((folder / Path(recording).expanduser()).resolve())
+    return str((folder / os.path.expanduser(recording)).resolve())  # pathlib's own raises for a user who is none
 
 
 def _refuse_twice(path: Path, entries: Iterable[Entry]) -> None:
@@ -221,7 +218,7 @@ def _refuse_twice(path: Path, entries: Iterable[Entry]) -> None:
                 f"{path.name}: {n} recordings are {entry.replace('_', ' ')}: the same culture, condition, day and "
                 f"replicate; number them with replicate"
             )
-    for (recording, _), n in Counter((entry.recording, entry.options) for entry in entries).items():
+    for (recording, _), n in Counter((entry.recording, str(entry.options)) for entry in entries).items():
         if n > 1:
             remedy = "give each another seed" if recording in SIMULATED else "leave one of them out"
             raise InputError(f"{path.name}: the recording {recording} stands there {n} times: {remedy}")

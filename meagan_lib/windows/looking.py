@@ -14,6 +14,7 @@ from meagan_lib import InputError
 from meagan_lib.recordings.kinds import KINDS, describe
 from meagan_lib.recordings.opening import amplitude_unit, electrode_positions_um, holds_windows, open_recording, rails
 from meagan_lib.recordings.quality import channel_quality
+from meagan_lib.recordings.streams import refuse_choice
 from meagan_lib.windows import filtering
 from meagan_lib.windows.cutting import WindowConfig, cut_windows, footprint_electrodes, require_window, stretches
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
@@ -77,7 +78,8 @@ def look(recording: str | Path, well: str | None, stream: str | None, min_train:
     ``InputError``: what cannot be opened.
     """
     if holds_windows(recording):
-        return _look_at_windows(recording)
+        refuse_choice(Path(recording).name, stream=stream)
+        return _look_at_windows(recording, well)
     source = open_recording(recording, well=well, stream=stream)
     found = Look(_facts(source))
     _glance(source, found, min_train)
@@ -85,9 +87,9 @@ def look(recording: str | Path, well: str | None, stream: str | None, min_train:
     return found
 
 
-def _look_at_windows(recording: str | Path) -> Look:
-    windows = open_windows(recording)
-    found = Look(
+def _look_at_windows(recording: str | Path, well: str | None) -> Look:
+    windows = open_windows(recording, well=well)
+    return Look(
         {
             "format": KINDS["windows"].name,
             "windows": f"{len(windows)} of {windows.windows.shape[1]} samples at {windows.sampling_rate_hz:g} Hz",
@@ -96,10 +98,9 @@ def _look_at_windows(recording: str | Path) -> Look:
             if (windows.label >= 0).any()
             else "unknown",
             "times": "known" if (windows.frame >= 0).all() else "unknown",
+            "voltage": "none: no notebook detects spikes in it, or paints into it",
         }
     )
-    found.attempt(open_recording, recording)
-    return found
 
 
 def _facts(source: sc.BaseRecording) -> dict[str, str]:

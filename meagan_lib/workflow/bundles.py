@@ -101,7 +101,7 @@ def json_object(content: bytes, name: str) -> dict:
     """Return the mapping that a file of a bundle holds as JSON; ``InputError``: it holds none."""
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name} in the bundle is damaged: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{name} in the bundle is damaged: no mapping")
@@ -149,7 +149,7 @@ def opened(path: Path) -> Iterator[Bundle]:
             raise InputError(f"{path.name} is a zip file, but no bundle that meagan bundle has made")
         if about["version"] > VERSION:
             raise InputError(f"{path.name} is of a newer version of this project: update, then try again")
-        if not re.fullmatch(r"\w[\w.-]{,99}", str(about.get("run"))):
+        if not isinstance(about.get("run"), str) or not re.fullmatch(r"\w[\w.-]{,99}", about["run"]):
             raise InputError(f"{path.name} is refused: it does not say of which run it is")
         if wrong := [name for name in names if name != ABOUT and not NAME.fullmatch(name)]:
             raise InputError(f"{path.name} is refused: it holds {wrong[0]!r}, which no bundle has")

@@ -18,10 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
 
-import yaml
-
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.workflow.execution import die_with
+from meagan_lib.workflow.files import read_yaml
 
 PROFILES = ROOT / "profiles"
 OF_SNAKEMAKE = (Path("~/.config/snakemake"), Path("/etc/xdg/snakemake"))
@@ -92,10 +91,7 @@ def find_profile(name: str) -> Path:
 def options(profile: Path) -> dict:
     """Return the options of a profile. ``InputError``: its file is no YAML of options."""
     path = config_of(profile)
-    try:
-        read = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {getattr(error, 'problem', None) or error}") from error
+    read = read_yaml(path.read_bytes(), str(path)) or {}
     if not isinstance(read, dict):
         raise InputError(f"{path} holds no options: write 'name: value' lines, as in {PROFILES / 'slurm'}")
     return read

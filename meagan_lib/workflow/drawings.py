@@ -31,7 +31,7 @@ LARGEST = 2**31
 """Bytes that the arrays of a drawing may take; files that unfold to more are refused."""
 PLAIN = (bool, int, float, str, type(None))
 """What JSON holds as it is."""
-DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RecursionError, TypeError)
+DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError)
 DAMAGED += (ValueError, zipfile.BadZipFile, zlib.error)
 """What reading a file may raise that holds anything."""
 

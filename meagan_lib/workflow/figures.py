@@ -276,9 +276,13 @@ def verify(run: str) -> list[str]:
         if not all(npz.with_suffix(suffix).is_file() for suffix in (".npz", *kept)):
             complaints.append(f"{id}: the picture or its data are missing")
             continue
-        with np.load(npz, allow_pickle=False) as arrays:
-            if data_sha256(dict(arrays)) != line["data_sha256"]:
-                complaints.append(f"{id}: the plotted data differ from the manifest")
+        try:
+            with np.load(npz, allow_pickle=False) as arrays:
+                found = data_sha256(dict(arrays))
+        except drawings.DAMAGED:
+            found = "damaged"
+        if found != line["data_sha256"]:
+            complaints.append(f"{id}: the plotted data differ from the manifest")
         for suffix in kept:
             if sha256(npz.with_suffix(suffix)) != line[f"{suffix[1:]}_sha256"]:
                 complaints.append(f"{id}: the {PICTURES[suffix]} differs from the manifest")

@@ -1,5 +1,6 @@
 """The graph of a run: Snakemake in this process, one command at a time, and what a killed run left cleared away."""
 
+import base64
 import fcntl
 import json
 import os
@@ -63,6 +64,18 @@ def remove_stale(name: str) -> None:
             path.unlink()
     for folder in results.glob("recordings/*/"):
         remove_stale(part(name, folder.name))
+
+
+def forget(name: str) -> None:
+    """Have Snakemake forget what it has seen of a run, whose results now come from elsewhere.
+
+    It would take a parameter file that it has seen before, under this name, for one that has not changed.
+    """
+    folder = ROOT / ".snakemake" / "metadata"
+    for record in [path for path in folder.rglob("*") if path.is_file()]:
+        encoded = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)  # long names are folders
+        if base64.urlsafe_b64decode(encoded).startswith(f"results/{name}/".encode()):
+            record.unlink()
 
 
 def write_parameters(name: str, files: dict[Path, dict]) -> None:

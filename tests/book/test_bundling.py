@@ -1,5 +1,6 @@
 """Run bundles: all that draws a run again in one file, and nothing in a stranger's file that could run."""
 
+import base64
 import json
 import shutil
 import zipfile
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from meagan_lib import InputError, cli, plots
 from meagan_lib.book import building, bundling, explorer
-from meagan_lib.workflow import bundles, drawings, figures, files
+from meagan_lib.workflow import bundles, drawings, figures, files, graph
 from meagan_lib.workflow.execution import find_notebook
 
 RUN = "tiny"
@@ -130,6 +131,18 @@ def test_a_run_that_comes_out_of_a_bundle_has_chapters_figures_and_scores(home):
         bundling.restore(path, "copy")
 
 
+def test_what_the_engine_knew_of_an_earlier_run_of_that_name_is_forgotten(home, monkeypatch):
+    monkeypatch.setattr(graph, "ROOT", home)
+    folder = home / ".snakemake" / "metadata"
+    folder.mkdir(parents=True)
+    records = {}
+    for run in ("copy", "copy2"):
+        records[run] = folder / base64.urlsafe_b64encode(f"results/{run}/receipts/01.json".encode()).decode()
+        records[run].touch()
+    bundling.restore(packed(home), "copy")
+    assert not records["copy"].exists() and records["copy2"].exists()
+
+
 def test_nothing_of_a_strangers_notebook_reaches_sphinx_or_a_browser_as_markup():
     bad = nbformat.v4.new_notebook(metadata={"mystnb": {"execution_mode": "force"}})
     data = {"text/html": f"<td onclick='x()'>{EVIL}</td><img src='javascript:x'>", "application/javascript": "x()"}
@@ -241,11 +254,22 @@ def test_damaged_foreign_and_newer_files_get_a_sentence(home):
         ({"format": "other"}, "no bundle that meagan bundle has made"),
         ({"format": bundles.FORMAT, "version": 99, "run": "x"}, "newer version"),
         ({"format": bundles.FORMAT, "version": 1, "run": "../x"}, "which run"),
+        ({"format": bundles.FORMAT, "version": 1, "run": 2024}, "which run"),
     ):
         path.write_bytes(whole)
         changed(path, {bundles.ABOUT: about and json.dumps(about).encode()})
         with pytest.raises(InputError, match=words), bundles.opened(path):
             pass
+    path.write_bytes(whole)
+    changed(path, {bundles.ABOUT: b"[" * 10**5})
+    with pytest.raises(InputError, match="bundle.json in the bundle is damaged"), bundles.opened(path):
+        pass
+    for offset, value in ((6, 1), (8, 99)):  # encrypted; compressed in a way that nobody knows
+        other = bytearray(whole)
+        other[other.index(b"PK\x01\x02") + offset + 2] = other[offset] = value
+        path.write_bytes(other)
+        with pytest.raises(InputError, match="damaged"):
+            bundling.restore(path, "copy")
     with pytest.raises(InputError, match="there is no bundle"), bundles.opened(home / "none.zip"):
         pass
 

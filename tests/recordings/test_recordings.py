@@ -74,6 +74,9 @@ def test_a_plain_binary_opens_with_the_yaml_beside_it(tmp_path):
         ("{sampling_rate_hz: .inf, n_channels: 3, dtype: int16}", "sampling rate of inf Hz, which cannot be"),
         ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, uv_per_step: 0}", "zero or not a number"),
         ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, positions_um: [[0, 0]]}", "one pair for each"),
+        ("{sampling_rate_hz: 10000, n_channels: 2, dtype: int16, positions_um: [[0, 0], [0, 0]]}", "the same position"),
+        ("{sampling_rate_hz: 10000, n_channels: .inf, dtype: int16}", "at least 1"),
+        ("{sampling_rate_hz: 2024-02-30, n_channels: 3, dtype: int16}", "is not YAML"),
     ],
 )
 def test_a_wrong_description_of_a_binary_is_refused(tmp_path, description, complaint):
@@ -81,6 +84,21 @@ def test_a_wrong_description_of_a_binary_is_refused(tmp_path, description, compl
     (tmp_path / "chip.yaml").write_text(description)
     with pytest.raises(InputError, match=complaint):
         open_recording(tmp_path / "chip.raw")
+
+
+def test_a_text_is_no_binary_whatever_describes_one_beside_it(tmp_path):
+    (tmp_path / "chip.csv").write_text("electrode,time_s\nA1,0.1\n")
+    (tmp_path / "chip.yaml").write_text("{sampling_rate_hz: 10000, n_channels: 1, dtype: int8}")
+    for name in ("chip.csv", "chip.yaml"):
+        with pytest.raises(InputError, match=f"{name} is in no format"):
+            open_recording(tmp_path / name)
+
+
+def test_what_nobody_may_read_is_not_called_damaged(tmp_path, monkeypatch):
+    np.zeros(600, np.int16).tofile(tmp_path / "chip.brw")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    with pytest.raises(InputError, match="no right to use .*chip.brw: change its permissions"):
+        open_recording(tmp_path / "chip.brw")
 
 
 def test_a_value_that_is_no_number_is_refused_when_it_is_read(tmp_path):

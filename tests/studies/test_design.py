@@ -36,6 +36,10 @@ def test_a_csv_does_as_well(tmp_path):
         "simulated;B;14;lesioned;1;3\n"
     )
     assert read_study(path, models="none", seeds="0,2") == study(tmp_path, models=[], seeds=[0, 2])
+    fractions = "[0.5, 0.2, 0.3]"
+    path.write_text(f"recording;culture;day;condition;split_fractions\n~no_such_user/a.brw;A;14;control;{fractions}\n")
+    (entry,) = read_study(path).entries
+    assert dict(entry.options) == {"split_fractions": [0.5, 0.2, 0.3]} and entry.recording.endswith("_user/a.brw")
 
 
 def test_every_culture_may_have_all_conditions_and_a_number_may_name_one(tmp_path):
@@ -83,6 +87,8 @@ def test_what_a_study_cannot_mean_is_refused(tmp_path, rows, options, sentence):
         ("study.yaml", json.dumps({"recordings": "a.brw"}), "has no list of recordings"),
         ("study.csv", "", "is empty or no table"),
         ("study.csv", "recording,culture,day\na.csv,A,14\n", "condition is missing"),
+        ("study.csv", "recording,culture,day,condition\na.csv,A,14\n", "recording 1: condition is missing"),
+        ("study.csv", "recording,culture,day,condition\na.csv,A,2024-02-30,c\n", "study.csv: day is not YAML"),
         ("gone.yaml", None, "there is no study"),
     ],
 )

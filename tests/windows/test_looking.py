@@ -113,4 +113,4 @@ def test_spike_times_and_windows_are_told_as_such(tmp_path, monkeypatch, capsys)
     windows = np.random.default_rng(0).standard_normal((60, 32)).astype(np.float32)
     np.savez(tmp_path / "cut.npz", windows=windows, sampling_rate_hz=20_000.0)
     out, _ = command(monkeypatch, capsys, "look", str(tmp_path / "cut.npz"))
-    assert "60 of 32 samples" in out and "holds windows already cut and no voltage" in out
+    assert "60 of 32 samples" in out and "voltage      none" in out and "will not work" not in out

@@ -1,5 +1,6 @@
 """The ``meagan`` command: wrong words are answered before anything starts."""
 
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,26 @@ from tests.fixtures import forget, meagan, without_home
         (["run", "smoke", "--name", "../x"], "cannot name a run"),
         (["run", "smoke", "--name", "my chip"], "cannot name a run"),
         (["run", "smoke", "--name", "x" * 300], "cannot name a run: take at most 100"),
+        (["run", "smoke", "--name", "\u03c0" * 60], "cannot name a run: take at most 100"),
+        (["run", "smoke", "--name", "registry.yaml"], "for figures/registry.yaml is a file"),
         (["run", "smoke", "--recording", ""], "--recording is empty"),
+        (["look", ""], "no recording ''"),
+        (["redraw", "."], "there is no bundle"),
+        (["run", "images", "--recording", "locust"], "run images reads no recording"),
+        (["run", "concepts", "--recording", "locust"], "with --set c1_networks.windows=NAME"),
+        (["run", "study", "--recording", "locust"], "run study reads no recording"),
+        (["run", "smoke", "--set", "06_annotated_synthesis.recording=[a, b]"], "recording is a text"),
+        (["run", "smoke", "--set", "02_transformer_gan.seed=-1"], "seed is -1: it must be between 0 and"),
+        (["run", "smoke", "--set", "02_transformer_gan.gamma=.nan"], "gamma is nan: it must be 0 or more"),
+        (
+            ["run", "smoke", "--set", "01_preprocessing.threshold_mad=.inf"],
+            "threshold_mad is inf: it must be 0 or more",
+        ),
+        (["run", "smoke", "--set", "03_vae_gan.batch_size=0"], "batch_size is 0: it must be 1 or more"),
+        (["run", "smoke", "--set", "02_transformer_gan.ema=2"], "ema is 2.0: it must be between 0 and 1"),
+        (["run", "smoke", "--set", "01_preprocessing.split_cycles=1000000"], "it must be between 1 and 10000"),
+        (["run", "smoke", "--set", "benchmark.seeds=[0, -1]"], "benchmark.seeds[1] is -1: it must be between 0 and"),
+        (["run", "smoke", "--set", "01_preprocessing.seed=2024-02-30"], "is not YAML: day is out of range"),
         (["run", "smoke", "--set", "benchmark.models=[gmm"], "--set benchmark.models=[gmm is not YAML"),
         (["run", "smoke", "--set", "benchmrk.models=[]"], "has no 'benchmrk': did you mean 'benchmark'?"),
         (["run", "concepts", "--set", "benchmark.models=[]"], "run concepts has no 'benchmark'; it has c1_networks"),
@@ -44,6 +64,13 @@ def test_bad_input_gets_one_sentence_and_a_non_zero_exit(arguments, sentence, mo
     told = capsys.readouterr().err
     assert end.value.code == 1 and sentence in told and told.count("\n") == 1
     assert not (RESULTS / "no-such-run").exists()
+
+
+def test_a_terminal_of_another_encoding_sees_what_it_can_show_and_files_are_read_as_utf_8():
+    others = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    told = meagan("params", "smoke", env=os.environ | others)
+    assert told.returncode == 0 and told.stderr == ""
+    assert told.stdout.isascii() and "beta: 1.0  # ?: weight of the KL term" in told.stdout
 
 
 def test_a_terminal_sees_the_sentence_alone():

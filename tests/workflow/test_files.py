@@ -15,6 +15,8 @@ from meagan_lib.workflow.files import (
     Hashing,
     atomic,
     is_disk_full,
+    read_json,
+    read_yaml,
     refusal,
     require_room,
     sha256,
@@ -86,7 +88,41 @@ def test_a_place_that_cannot_be_written_is_told_by_the_name_it_would_have(tmp_pa
         raise refused(temporary)
     assert f"{tmp_path / told} is on" in refusal(error.value)
     assert refusal(OSError(errno.EACCES, "")).startswith("no right to use a file of the run")
+    assert refusal(OSError(errno.EIO, "", "x")) == ""
     assert refusal(OSError(errno.EROFS, "", "/")).startswith("/ is on a disk that can only be read")
+
+
+@pytest.mark.parametrize(
+    "name, words", [("x" * 300, "longer name"), ("file/x", "a folder is needed"), (".", "no file"), ("pipe", "no file")]
+)
+def test_a_path_that_cannot_be_is_refused_with_its_name_and_nothing_there_changes(tmp_path, name, words):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    try:
+        write_json(tmp_path / name, {})
+    except InputError as error:
+        told = str(error)
+    except OSError as error:
+        told = refusal(error)
+    assert words in told and (name == "." or name.partition("/")[0] in told)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"] and (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "[" * 10**5])
+def test_what_is_no_mapping_of_json_is_told_as_damaged(tmp_path, content):
+    (tmp_path / "scores.json").write_text(content)
+    with pytest.raises(InputError, match="scores.json is damaged: delete it"):
+        read_json(tmp_path / "scores.json")
+
+
+@pytest.mark.parametrize("text", ["[", "2024-02-30", b"\xff\xfe\x00", "[" * 10**4])
+def test_what_is_no_yaml_is_told_with_its_owner(text):
+    with pytest.raises(InputError, match="^x.yaml is not YAML"):
+        read_yaml(text, "x.yaml")
+
+
+def test_an_error_that_says_something_else_is_no_full_disk_where_the_kernel_has_no_room():
+    assert not is_disk_full(Path("/proc")) and not is_disk_full(Path("/proc"), OSError(errno.EINVAL, "Invalid"))
 
 
 def test_a_folder_that_is_not_there_yet_is_no_full_disk_and_one_above_it_has_the_room(tmp_path):
