@@ -224,12 +224,9 @@ def _sentence(error: Exception, failed: Path) -> str:
         return value
     if name == "OSError" and any(os.strerror(number) in value for number in FULL):
         return DISK_FULL
-    if name in ("OSError", "PermissionError"):  # "[Errno 13] …: 'place'", or of HDF5 "name = 'place', errno = 13"
-        number, place = (
-            re.search(r"errno\D{1,3}(\d+)", value, re.IGNORECASE),
-            re.search(r"(?:: |name = )'(.+?)'", value),
-        )
-        if number and (words := refusal(OSError(int(number[1]), "", place and place[1]))):
+    if number := re.search(r"errno\D{1,3}(\d+)", value, re.IGNORECASE):  # "[Errno 13]", "errno = 13"
+        place = re.search(r"(?:: |name = )'(.+?)'", value)
+        if words := refusal(OSError(int(number[1]), "", place and place[1])):
             return words
     if name == "DeadKernelError":
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"

@@ -306,6 +306,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, ca
             "a.h5 is on",
         ),
         ("OSError", "[Errno 122] Disk quota exceeded", "the disk is full"),
+        ("FileExistsError", "[Errno 17] File exists: 'a'", "a is a file, and a folder is needed there"),
         ("OSError", "a library: No space left on device", "the disk is full"),
         ("OSError", "[Errno 5] Input/output error", "OSError: [Errno 5]"),
     ],
