@@ -19,6 +19,7 @@ from rich.table import Table
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_preset, of_study, resolve
+from meagan_lib.values import of_type
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, is_run, part, receipts, whole_and_label
@@ -161,7 +162,10 @@ def hybrid(
 
     from meagan_lib.annotated import HybridConfig, writing
 
-    ends = re.fullmatch(r"([\d.]+):([\d.]+)", depth)
+    for option, value in {"rate": rate, "drift": drift, "footprint-um": footprint_um, "threshold": threshold}.items():
+        of_type(value, 0.0, f"--{option}")
+    of_type(seed, 0, "--seed")
+    ends = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+)", depth)
     if not ends:
         raise InputError(f"the depth '{depth}' is no range: give the shallowest and the deepest unit, such as 4:12")
     config = HybridConfig(units, rate, (float(ends[1]), float(ends[2])), drift_um=drift, seed=seed)

@@ -9,7 +9,7 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 KINDS |= {dict: "a mapping", type(None): "nothing"}
 """What a value of each type is called."""
 LEAST = {"channel": -1, "growth": -1.0, "vae_steps": 0, "snapshots": 0, "few": 0, "exposures": 0, "options.steps": 0}
-LEAST["min_train_windows"] = 0
+LEAST |= {"min_train_windows": 0, "drift": -10_000}
 """Least values of names for which they are not 0, or 1 for a count whose default is 1 or more."""
 MOST = dict.fromkeys(("seed", "split_seed", "seeds", "baseline_seeds"), 2**31 - 1)
 MOST |= dict.fromkeys(
@@ -33,12 +33,12 @@ def of_type(value: object, like: object, name: str) -> object:
     if isinstance(like, list) and like:
         return [of_type(item, like[0], f"{name}[{i}]") for i, item in enumerate(value)]
     if type(value) in (int, float):
-        bare = re.sub(r"\[\d+\]$", "", name.rpartition(".")[2])
+        bare = re.sub(r"^(.*\.|--)|\[\d+\]$", "", name)
         least = LEAST.get(name, LEAST.get(bare, 1 if type(like) is int and like >= 1 else 0))
         most = MOST.get(bare, inf)
         if not least <= value <= most or value in (inf, -inf):
-            between = f"between {least:g} and {most:g}" if most < inf else f"{least:g} or more"
-            raise InputError(f"parameter {name} is {value}: it must be {between}")
+            between = f"between {least:g} and {most:.15g}" if most < inf else f"{least:g} or more"
+            raise InputError(f"{name} is {value}: it must be {between}")
     return value
 
 
