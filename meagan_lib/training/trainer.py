@@ -60,10 +60,9 @@ def build_config(kind: type, **fields: object) -> object:
                 f"'{name}' is no option of {kind.__name__}{did_you_mean(name, known)}; "
                 f"{kind.__module__.replace('.', '/')}.py lists them"
             )
-        default = known[name].default
-        pair = isinstance(default, tuple)
-        given = of_type(list(value) if pair else value, list(default) if pair else default, f"options.{name}")
-        fields[name] = tuple(given) if pair else given
+        value, default = (list(its) if isinstance(its, tuple) else its for its in (value, known[name].default))
+        given = of_type(value, default, f"options.{name}")
+        fields[name] = tuple(given) if isinstance(given, list) else given
     return kind(**fields)
 
 

@@ -206,7 +206,8 @@ def test_a_config_refuses_what_it_does_not_know():
     )
     with pytest.raises(InputError, match="'gama' is no option of GANConfig: did you mean 'gamma'"):
         build_config(GANConfig, gama=1.0)
-    for wrong in ({"steps": 3.5}, {"smooth_labels": 1}, {"loss": 3}, {"steps": True}, {"adam_betas": [0.5, "a"]}):
+    betas = {"adam_betas": [0.5, "a"]}, {"adam_betas": 1}
+    for wrong in ({"steps": 3.5}, {"smooth_labels": 1}, {"loss": 3}, {"steps": True}, *betas):
         with pytest.raises(InputError, match=r"parameter options.\w+(\[1\])? is .* \(by default"):
             build_config(GANConfig, **wrong)
     for wrong in ({"heads": 0}, {"gamma": float("nan")}, {"seed": -1}, {"d_dropout": 1.0}, {"batch_size": 0}):
