@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 from rich.table import Table
 
 from meagan_lib import ROOT, InputError, choose
@@ -23,7 +22,7 @@ from meagan_lib.values import of_type
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
 from meagan_lib.workflow.execution import RESULTS, is_run, part, receipts, whole_and_label
-from meagan_lib.workflow.files import read_json, refusal
+from meagan_lib.workflow.files import read_json, read_parameters, refusal
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
 if TYPE_CHECKING:
@@ -90,16 +89,16 @@ def look(
     from meagan_lib import plots
     from meagan_lib.workflow.files import atomic
 
+    label = merging.labels([recording])[0]
+    target = Path(picture or ROOT / "figures" / "look" / f"{label}.png")
+    if target.suffix.lower() != ".png":
+        raise InputError(f"the picture is a PNG, and {target.name} has another suffix: give one that ends in .png")
     found = glance_at(recording, well or None, stream or None)
     for name, words in found.facts.items():
         console.print(f"{name:<12} {printable(words)}", soft_wrap=True)
     for sentence in found.refusals:
         console.print(f"will not work: {printable(sentence)}", soft_wrap=True)
     if found.glance:
-        label = merging.labels([recording])[0]
-        target = Path(picture or ROOT / "figures" / "look" / f"{label}.png")
-        if target.suffix.lower() != ".png":
-            raise InputError(f"the picture is a PNG, and {target.name} has another suffix: give one that ends in .png")
         fig = plots.at_a_glance(**vars(found.glance), title=f"{label}: {found.facts['looked at']}")
         with atomic(target) as temporary:
             fig.savefig(temporary, format="png")
@@ -165,6 +164,7 @@ def hybrid(
     for option, value in {"rate": rate, "drift": drift, "footprint-um": footprint_um, "threshold": threshold}.items():
         of_type(value, 0.0, f"--{option}")
     of_type(seed, 0, "--seed")
+    of_type(units, 20, "--units")
     ends = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+)", depth)
     if not ends:
         raise InputError(f"the depth '{depth}' is no range: give the shallowest and the deepest unit, such as 4:12")
@@ -254,13 +254,12 @@ def redraw(
 ) -> None:
     """Draw all figures of a bundle again, as PNG, SVG and data, without the recording."""
     from meagan_lib.workflow import bundles
+    from meagan_lib.workflow.files import exported
 
     source = Path(bundle).absolute()
     target = Path(out or source.with_name(f"{source.stem}_figures"))
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{target} is no folder: give another --out")
-    with bundles.opened(source) as opened:
-        told = bundles.redraw(opened, target)
+    with bundles.opened(source) as opened, exported(target) as temporary:
+        told = bundles.redraw(opened, temporary)
         made_with = opened.about.get("made_with")
     console.print(f"{len(told)} figures drawn in {target}, {len(told.same)} of them bit for bit those of the run")
     if told.as_pictures:
@@ -314,6 +313,10 @@ def export(
     choose("the format", to, EXPORTS)
     if subject and to != "nwb":
         raise InputError(f"--subject is said of NWB files, and {to} has none: leave it out, or give --to nwb")
+    if lang != "en" and to != "latex":
+        raise InputError(f"--lang is the language of a paper, and {to} has none: leave it out, or give --to latex")
+    if to not in WITH_SAMPLES and Path(name).exists() and not is_run(name):
+        raise InputError(f"--to {to} is of a run, and {name} is none: give a run, or --to {' or '.join(WITH_SAMPLES)}")
     of_recording = to in WITH_SAMPLES and not is_run(name)
     name = name if of_recording else run_name(name)
     folder = Path(out) if out else Path(name).absolute().parent if of_recording else RESULTS / name / to
@@ -402,7 +405,7 @@ def belongs(run: str) -> bool:
     if section:
         return label in given["labels"]
     first = RESULTS / whole / "params" / f"{merging.FIRST}.yaml"
-    return not first.is_file() or label in merging.parts(yaml.safe_load(first.read_text()))
+    return not first.is_file() or label in merging.parts(read_parameters(first))
 
 
 def study_summary(name: str, sentences: bool = True) -> None:
@@ -441,7 +444,7 @@ def summary(name: str) -> None:
         print_table(frame.set_index(frame.columns[0]), f"Run {name}: {title}; {table.relative_to(ROOT)}")
         return
     jobs = receipts(RESULTS / name)
-    if (RESULTS / name / "scores.json").is_file():
+    if (RESULTS / name / "scores.json").is_file() and any(job["notebook"].startswith("04") for job in jobs):
         print_scores(name)
     elif not jobs:
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")

@@ -16,17 +16,19 @@ MOST |= dict.fromkeys(
     ("ema", "alpha", "kl_warmup_fraction", "flip_labels", "final_rate_fraction", "split_fractions"), 1.0
 )
 MOST |= {"d_dropout": 0.99, "g_dropout": 0.99, "threads": 1024, "workers": 1024, "split_cycles": 10_000}
+MOST |= {"units": 10_000, "duration_s": 86_400.0, "footprint_um": 500.0, "footprint-um": 500.0}
 """Largest values of names that have one: what numpy takes for a seed, what is a fraction, what would take hours."""
 
 
 def of_type(value: object, like: object, name: str) -> object:
     """Return ``value`` where it has the type of the default ``like``, and its numbers the range of their ``name``.
 
-    An int serves as a float; the items of a list have the type of the default's.
+    An int serves as a float, and so does 1e-4, which YAML takes for a text; the items of a list have the type of the
+    default's.
 
     ``InputError``: another type, a number that is none or infinite, or one out of its range.
     """
-    if isinstance(like, float) and type(value) is int:
+    if isinstance(like, float) and (type(value) is int or re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", str(value))):
         value = float(value)
     if type(value) is not type(like):
         raise InputError(f"parameter {name} is {_kind(like)} (by default {like!r}), and {value!r} is {_kind(value)}")
@@ -35,9 +37,9 @@ def of_type(value: object, like: object, name: str) -> object:
     if type(value) in (int, float):
         bare = re.sub(r"^(.*\.|--)|\[\d+\]$", "", name)
         least = LEAST.get(name, LEAST.get(bare, 1 if type(like) is int and like >= 1 else 0))
-        most = MOST.get(bare, inf)
+        most = MOST.get(bare, 10**9 if type(like) is int else inf)
         if not least <= value <= most or value in (inf, -inf):
-            between = f"between {least:g} and {most:.15g}" if most < inf else f"{least:g} or more"
+            between = f"between {least:g} and {most:.15g}" if bare in MOST or value > most else f"{least:g} or more"
             raise InputError(f"{name} is {value}: it must be {between}")
     return value
 

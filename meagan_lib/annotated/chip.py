@@ -112,7 +112,7 @@ class Chip:
         if len(own) < LEAST:
             raise InputError(
                 f"{len(own)} spikes to learn from, with all electrodes around them, are too few (least {LEAST}): take "
-                f"a longer recording, or lower footprint_um or threshold_mad"
+                f"a longer recording, smaller footprints, or a depth of spikes (threshold) nearer to 5 noise levels"
             )
         spans = split_spans(recording, config, Split.TRAIN)
         drawn = rng.integers(len(channel), size=n_backgrounds)

@@ -50,7 +50,8 @@ class HybridConfig:
             raise InputError(f"a depth of {low:g}:{high:g} noise levels is empty: give the shallowest first, above 0")
         if self.refractory_ms < 0 or self.rate_hz * self.refractory_ms >= 500:
             raise InputError(
-                f"{self.rate_hz:g} spikes a second leave no refractory period of {self.refractory_ms:g} ms: lower rate"
+                f"{self.rate_hz:g} spikes a second leave no refractory period of {self.refractory_ms:g} ms: ask for "
+                f"a lower rate"
             )
 
 
@@ -117,7 +118,7 @@ def choose_units(chip: Chip, config: HybridConfig) -> Units:
     if config.units > len(whole):
         raise InputError(
             f"the chip is too small for {config.units} units: {len(whole)} electrodes have all those around them"
-            f"{' all along the drift' if config.drift_um else ''}; ask for fewer units, or lower footprint_um"
+            f"{' all along the drift' if config.drift_um else ''}; ask for fewer, smaller footprints or less drift"
         )
     return Units(_spread(positions, whole, config.units, rng).astype(np.int32), kind, depth)
 

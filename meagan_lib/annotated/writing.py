@@ -19,7 +19,7 @@ from meagan_lib.recordings.brw import CHIP_ELECTRODES
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.recordings.simulation import GroundTruth, create_brw, truth_path
 from meagan_lib.windows.detection import DetectionConfig, segment_spans
-from meagan_lib.workflow.files import require_room, together, write_json
+from meagan_lib.workflow.files import read_json, require_room, state_of, together, write_json
 
 BLOCK_VALUES = 2**22
 M_MMAP_THRESHOLD = -3
@@ -41,6 +41,8 @@ def paint_file(
     ``say`` is told each step.
     """
     require_painter(painter)
+    if not footprint_um:
+        raise InputError("a hybrid has footprints of several electrodes: give a distance above 0 µm")
     free_at_once()
     source = open_recording(recording)
     path = Path(out) if out else default_path(source, recording)
@@ -75,13 +77,16 @@ def write_hybrid(recording: sc.BaseRecording, truth: GroundTruth, report: dict, 
         warnings.filterwarnings("ignore", "The extractor is not serializable")  # what is painted has no path
         truth.save(known)
         sorting_of(truth, recording).save(folder=sorting, format="numpy_folder")
-        write_json(told, report)
         if path.suffix == ".brw":
             write_brw(recording, samples)
         else:
             step = max(BLOCK_VALUES // recording.get_num_channels(), 1000)
             options = {"format": "zarr" if path.suffix else "binary", "chunk_size": step, "n_jobs": 1}
             recording.save(folder=samples, verbose=False, progress_bar=False, **options)
+        written = {
+            file.name: state_of(made) for file, made in zip(files, (known, sorting, told, samples)) if made != told
+        }
+        write_json(told, report | {"written": written})
     return files[-1:] + files[:-1]
 
 
@@ -113,7 +118,7 @@ def companions(path: Path) -> list[Path]:
 
 
 MARKS = (".zgroup", "zarr.json", "binary.json", "si_folder.json")
-"""Of folders that hold a recording, which a new one may replace."""
+"""Of folders that hold a recording."""
 
 
 def require_writable(recording: sc.BaseRecording, path: Path) -> None:
@@ -122,19 +127,22 @@ def require_writable(recording: sc.BaseRecording, path: Path) -> None:
     Raises
     ------
     InputError
-        Another format; the recording itself; a folder that holds something else; what BRW 3.x cannot hold: no
-        electrodes of a chip, gaps in time, gains that differ, samples of another type. No room for it; how much Zarr
-        takes is not known before.
+        Another format; the name of the recording itself; anything there but an earlier hybrid, as it was written; what
+        BRW 3.x cannot hold: no electrodes of a chip, gaps in time, gains that differ, samples of another type. No room
+        for it; how much Zarr takes is not known before.
     """
     if path.suffix not in (".brw", ".zarr", ""):
         raise InputError(f"a hybrid recording is written as .brw, .zarr or a folder without suffix, not {path.suffix}")
-    beside = companions(path)
     if any(companions(Path(file)) == companions(path.resolve()) for file in recording.get_annotation("files") or ()):
         raise InputError(f"{path.name} has the name of the recording itself: give another one for the hybrid")
-    if not path.exists() and (others := [file.name for file in beside if file.exists()]):
-        raise InputError(f"{' and '.join(others)} there are of another recording: give another name for the hybrid")
-    if path.is_dir() and any(path.iterdir()) and not any((path / mark).exists() for mark in MARKS):
-        raise InputError(f"{path} is a folder with other files in it: give one that does not exist")
+    if inside := [folder for folder in path.absolute().parents if any((folder / mark).exists() for mark in MARKS)]:
+        raise InputError(f"{inside[0]} is a recording, and {path.name} would lie in it: give another place")
+    kept, (*beside, report) = {}, companions(path)
+    with suppress(InputError):
+        kept = read_json(report).get("written", {})
+    for file in (path, *beside, report):
+        if file.exists() and not (kept if file == report else kept.get(file.name) == state_of(file)):
+            raise InputError(f"{file} is there, and not as meagan hybrid wrote it: give another --out")
     if path.suffix == ".brw":
         _brw_header(recording)
     if path.suffix != ".zarr":

@@ -5,7 +5,6 @@ A thin layer over :func:`spikeinterface.create_sorting_analyzer` and :func:`spik
 its deepest trough is known beforehand, so that no template of the whole chip is estimated.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from meagan_lib.windows.footprints import TETRODE
 from meagan_lib.windows.merging import FIRST, labels, parts
 from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow.execution import RESULTS, is_run
-from meagan_lib.workflow.files import atomic, read_json, require_room, together, write_json
+from meagan_lib.workflow.files import atomic, exported, require_room
 
 RADIUS_UM = 100.0
 """A unit's template has the electrodes within this distance of its own, as by default in SpikeInterface."""
@@ -37,10 +36,6 @@ TEMPLATE_MS = 1.0, 2.0
 """Before the spike and after it."""
 TEMPLATE_BYTES = 25 * 10**6
 """SpikeInterface keeps templates of all units on all electrodes: where they take more, a chip goes out in strips."""
-WRITTEN = "export.json"
-"""In an exported folder: size and time of each file. A folder that is no longer so has the work of somebody in it."""
-OF_LOOKING = (".phy", "phy.log")
-"""What phy leaves in a folder that it has only shown."""
 
 
 @dataclass(frozen=True)
@@ -225,28 +220,13 @@ def written(found: Iterable[Spikes], folder: Path, suffix: str, write: Callable[
         across = strips(spikes)
         for i, strip in enumerate(across):
             name = spikes.name + (f".strip{i + 1}" if len(across) > 1 else "") + suffix
-            require_ours(folder / name)
-            with together([folder / name]) as (temporary,), warnings.catch_warnings():
+            with exported(folder / name) as temporary, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 write(spikes, strip, temporary)
-                write_json(temporary / WRITTEN, files_of(temporary))
             names.append(name)
         n_units, n_spikes = n_units + len(spikes.electrode), n_spikes + len(spikes.sorting.to_spike_vector())
         told = spikes.what
     return [f"{n_spikes} spikes of {n_units} {told}, {', '.join(names)}"]
-
-
-def require_ours(folder: Path) -> None:
-    """Refuse to replace a folder that is no earlier export, or has labels that somebody gave; ``InputError``."""
-    if folder.exists() and files_of(folder) != (read_json(folder / WRITTEN) if folder.is_dir() else {}):
-        raise InputError(f"{folder} is there, and not as an export wrote it: give another --out, or move it away")
-
-
-def files_of(folder: Path) -> dict[str, list[int]]:
-    """Return size and time of each file of an exported folder, by name."""
-    files = {str(path.relative_to(folder)): path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
-    own = {name: it for name, it in files.items() if name.split(os.sep)[0] not in (*OF_LOOKING, WRITTEN)}
-    return {name: [it.st_size, it.st_mtime_ns] for name, it in own.items()}
 
 
 def spikes_of(name: str) -> Iterable[Spikes]:

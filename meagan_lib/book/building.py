@@ -24,7 +24,6 @@ import jinja2
 import nbformat
 import numpy as np
 import torch
-import yaml
 
 import meagan_lib
 from meagan_lib import ROOT, InputError, plots
@@ -33,7 +32,7 @@ from meagan_lib.book.translation import ENGLISH, Translator
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
-from meagan_lib.workflow.files import read_json, write_if_changed
+from meagan_lib.workflow.files import read_json, read_parameters, write_if_changed
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
@@ -225,7 +224,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "explorable": explorer.available(run),
         "paintable": painting.available(run),
         "n_real": explorer.REAL,
-        "glossary": yaml.safe_load((SOURCE / "glossary.yaml").read_text()),
+        "glossary": read_parameters(SOURCE / "glossary.yaml"),
         "italian": italian,
         "code": code,
         "literal": literal,
@@ -286,7 +285,7 @@ def without_folders(text: str, run: str) -> str:
     What is left of a path is its name, or its place below one of these. Folders are found as they stand in JSON, in a
     notebook's code (JSON within JSON), and in HTML.
     """
-    given = [yaml.safe_load(path.read_text()) for path in sorted((RESULTS / run / "params").glob("*.yaml"))]
+    given = [read_parameters(path) for path in sorted((RESULTS / run / "params").glob("*.yaml"))]
     values = [value for section in given for value in section.values()]
     values += [item for value in values if isinstance(value, list) for item in value]
     folders = {Path(value).parent for value in values if isinstance(value, str) and Path(value).is_absolute()}
@@ -407,7 +406,7 @@ def public(content: dict, run: str) -> dict:
 def parameters(run: str) -> dict[str, dict]:
     """Return the parameters of each notebook of a run."""
     files = sorted((RESULTS / run / "params").glob("*.yaml"))
-    return public({path.stem: yaml.safe_load(path.read_text()) for path in files}, run)
+    return public({path.stem: read_parameters(path) for path in files}, run)
 
 
 def scores(run: str, file: str = "scores.json") -> dict[str, dict]:

@@ -98,6 +98,8 @@ def _packed(run: str, path: Path) -> Iterator[tuple[str, bytes]]:
     if not bundles.NAME.fullmatch(name):
         return
     content = _public(path, run)
+    if path.suffix == ".json":
+        read_json(path)  # what is damaged here would be refused where it is unpacked
     yield name, _without_pictures(content) if path.suffix == ".ipynb" else content
 
 
@@ -140,7 +142,7 @@ def restore(path: Path, name: str = "") -> str:
                     target = results / member.removeprefix("results/")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(_restored(member, bundle.read(member)))
-            if not (results / "receipts").is_dir():
+            if not building.receipts(results):
                 raise InputError(f"{path.name} is damaged: it has no receipts of its run")
             told = bundles.redraw(bundle, pictures)
             if told.failed:
@@ -169,6 +171,8 @@ def _restored(member: str, content: bytes) -> bytes:
             return json.dumps(plain(bundles.json_object(content, member))).encode()
         if path.suffix == ".yaml":
             return yaml.safe_dump({plain(name): value for name, value in yaml.safe_load(content).items()}).encode()
+    except InputError:
+        raise
     except (ValueError, KeyError, AttributeError, TypeError, yaml.YAMLError, nbformat.ValidationError) as error:
         raise InputError(f"{member} in the bundle is damaged: {str(error).splitlines()[0]}") from error
     return content

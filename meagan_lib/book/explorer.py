@@ -11,7 +11,6 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 import torch
-import yaml
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,6 +29,7 @@ from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.files import read_parameters
 
 REAL = 200
 """Held-out real windows that go with an explorer."""
@@ -101,7 +101,7 @@ def load(run: str, model: str, windows: SpikeWindows) -> Explorable:
     """
     folder = RESULTS / run / model
     fields = json.loads((folder / "config.json").read_text())["config"]
-    given = yaml.safe_load((RESULTS / run / "params" / f"{THESIS[model]}.yaml").read_text())
+    given = read_parameters(RESULTS / run / "params" / f"{THESIS[model]}.yaml")
     named, condition = given.get("normalisation", "z_score"), given.get("condition", "")
     data, encoder = training_data(windows, named, condition), None
     try:

@@ -17,7 +17,7 @@ from meagan_lib.experiments.portable import SpikeGenerator, folders, open_genera
 from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.window_networks import WindowNetwork, as_network
 from meagan_lib.windows.spike_windows import SpikeWindows
-from meagan_lib.workflow.files import atomic, write_if_changed
+from meagan_lib.workflow.files import atomic, exported, write_if_changed
 
 BLOCK_BYTES = 2**24
 """Of what is in memory of windows while they are written."""
@@ -63,15 +63,16 @@ def generator_onnx(generator: SpikeGenerator) -> bytes:
 def to_onnx(run: str, folder: Path) -> list[str]:
     """Write every generator of a run as ``<model>.onnx``; return what was left out, and why, and what was done."""
     told, n = [], 0
-    for name, source in folders(run).items():
-        try:
-            content = generator_onnx(open_generator(source))
-        except InputError as error:
-            told.append(f"{name} is left out: {error}")
-            continue
-        with atomic(folder / f"{name}.onnx") as temporary:
-            temporary.write_bytes(content)
-        n += 1
+    with exported(folder) as temporary:
+        temporary.mkdir()
+        for name, source in folders(run).items():
+            try:
+                content = generator_onnx(open_generator(source))
+            except InputError as error:
+                told.append(f"{name} is left out: {error}")
+                continue
+            (temporary / f"{name}.onnx").write_bytes(content)
+            n += 1
     return [*told, f"{n} generators of run '{run}' as ONNX files"]
 
 
@@ -102,19 +103,20 @@ def write_npz(path: Path, named: Mapping[str, np.ndarray | h5py.Dataset]) -> Non
 def to_dataset(run: str, folder: Path) -> list[str]:
     """Write the generated windows of a run, ``<model>.npz``, and ``datasheet.md``; return what was done."""
     made: dict[str, tuple[SpikeGenerator, Mapping[str, int]]] = {}
-    for name, source in folders(run).items():
-        if not (source / SYNTHETIC).is_file():
-            continue
-        generator = open_generator(source)
-        with SpikeWindows.opened(source / SYNTHETIC) as drawn:
-            write_npz(folder / f"{name}.npz", arrays(drawn, generator))
-            made[name] = generator, {"windows": len(drawn), "passing": int(drawn.passes.sum())}
-        if (source / MATCHED).is_file():
-            with SpikeWindows.opened(source / MATCHED) as matched:
-                write_npz(folder / f"{name}_matched.npz", arrays(matched, generator))
-    if not made:
-        raise InputError(f"run '{run}' has drawn no windows: make it with meagan run")
-    write_if_changed(folder / "datasheet.md", datasheet(run, made))
+    with exported(folder) as temporary:
+        for name, source in folders(run).items():
+            if not (source / SYNTHETIC).is_file():
+                continue
+            generator = open_generator(source)
+            with SpikeWindows.opened(source / SYNTHETIC) as drawn:
+                write_npz(temporary / f"{name}.npz", arrays(drawn, generator))
+                made[name] = generator, {"windows": len(drawn), "passing": int(drawn.passes.sum())}
+            if (source / MATCHED).is_file():
+                with SpikeWindows.opened(source / MATCHED) as matched:
+                    write_npz(temporary / f"{name}_matched.npz", arrays(matched, generator))
+        if not made:
+            raise InputError(f"run '{run}' has drawn no windows: make it with meagan run")
+        write_if_changed(temporary / "datasheet.md", datasheet(run, made))
     n = sum(counts["windows"] for _, counts in made.values())
     names = ", ".join(label_of_folder(name) for name in made)
     return [f"{n} generated windows of run '{run}' ({names}), with datasheet.md"]

@@ -16,13 +16,12 @@ from types import ModuleType
 
 import h5py
 import numpy as np
-import yaml
 
 from meagan_lib import InputError, choose
 from meagan_lib.experiments.portable import drawn
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import require_room, together
+from meagan_lib.workflow.files import read_parameters, require_room, together
 
 UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 """What stands where NWB asks when a recording began, which windows do not know."""
@@ -46,7 +45,7 @@ def library() -> ModuleType:
 def parameters(run: str) -> dict[str, dict]:
     """Return the parameters of a run, by notebook."""
     paths = sorted((RESULTS / run / "params").glob("*.yaml"))
-    return {path.stem: yaml.safe_load(path.read_text()) for path in paths}
+    return {path.stem: read_parameters(path) for path in paths}
 
 
 SUBJECT = ("subject_id", "species", "age", "sex", "description")

@@ -14,11 +14,9 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-import yaml
-
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, library_inputs
-from meagan_lib.workflow.files import sha256, write_json
+from meagan_lib.workflow.files import read_parameters, sha256, write_json
 
 if TYPE_CHECKING:
     from meagan_lib.models.contract import Model
@@ -140,7 +138,7 @@ def settings(run: str) -> dict:
     path = RESULTS / run / "params" / f"{SECTION}.yaml"
     if not path.is_file():
         raise InputError(f"run '{run}' has no benchmark yet: make it with meagan run")
-    return yaml.safe_load(path.read_text())
+    return read_parameters(path)
 
 
 def entries(run: str) -> list[tuple[str, int]]:
@@ -195,7 +193,7 @@ def require_trained(run: str, model: str) -> Path:
 def trained_by_another(run: str, model: str) -> list[str]:
     """Return the weights of another run from which a run trains a model of the thesis; none where it starts anew."""
     path = parameters_path(run, model)
-    other = yaml.safe_load(path.read_text()).get("start_from") if model in THESIS and path.is_file() else None
+    other = read_parameters(path).get("start_from") if model in THESIS and path.is_file() else None
     return [str((RESULTS / other / model / "model.safetensors").relative_to(ROOT))] if other else []
 
 
@@ -289,7 +287,7 @@ def main() -> int:
 
     def work() -> None:
         for model, seed in fits:
-            execute(a.run, model, seed, yaml.safe_load(parameters_path(a.run, model).read_text()))
+            execute(a.run, model, seed, read_parameters(parameters_path(a.run, model)))
 
     (model, seed), *_ = fits
     return job(AT_ONCE if model in UNTRAINED else f"{SECTION} {model} {seed}", a.run, work)

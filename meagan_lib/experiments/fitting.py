@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from meagan_lib import InputError
 from meagan_lib.evaluation.metrics import Validation
 from meagan_lib.experiments import benchmark
@@ -12,6 +10,7 @@ from meagan_lib.models.contract import TrainingData
 from meagan_lib.windows.detection import window_lowpass
 from meagan_lib.windows.normalisation import fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
+from meagan_lib.workflow.files import read_parameters
 
 
 def training_data(
@@ -77,7 +76,7 @@ def weights_of(run: str, model: str, windows: SpikeWindows, **parameters: str) -
     folder = benchmark.require_trained(run, model)
     other, given = SpikeWindows.load(benchmark.RESULTS / run / "windows.h5"), {}
     for path in (benchmark.RESULTS / run / "params").glob(f"*_{model}.yaml"):
-        given = yaml.safe_load(path.read_text())
+        given = read_parameters(path)
     pairs = [(words, getattr(other, name), getattr(windows, name)) for name, words in ALIKE.items()]
     pairs += [(f"{name} = '{{}}'", given.get(name, value), value) for name, value in parameters.items()]
     for words, its, own in pairs:

@@ -15,15 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 import torch
-import yaml
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.metrics import METRICS
 from meagan_lib.evaluation.scores import LEADING, REACH
 from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.workflow import figures
-from meagan_lib.workflow.execution import RESULTS
-from meagan_lib.workflow.files import read_json, write_json
+from meagan_lib.workflow.execution import RESULTS, read_receipt
+from meagan_lib.workflow.files import read_json, read_parameters, write_json
 
 FILE = "reference.json"
 NOT_BITS = ("config.json", "cost.json")
@@ -50,19 +49,19 @@ def keep(run: str) -> Path:
 def _state(run: str) -> dict:
     """Return fingerprint, machine, seconds, parameters, digests and scores of a finished run."""
     folder = RESULTS / run
-    if not read_json(folder / "scores.json"):
+    if REACH not in read_json(folder / "scores.json"):
         raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
     cpu = torch.backends.cpu.get_cpu_capability()
     # The folder in which the products of a receipt lie, and the receipt.
     own = [(Path(), path) for path in sorted(folder.glob("benchmark/*/*/receipt.json"))]
     files = [(path.parents[1].relative_to(folder), path) for path in sorted(folder.rglob("receipts/*.json"))] + own
-    receipts = [(where, read_json(path)) for where, path in files]
+    receipts = [(where, read_receipt(path)) for where, path in files]
     return {
         "fingerprint": {"torch": torch.__version__, "numpy": np.__version__, "cpu": cpu},
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True), "processor": platform.machine()},
         "seconds": {f"{receipt['notebook']} {where.name}".strip(): receipt["seconds"] for where, receipt in receipts},
         "parameters": {
-            str(path.relative_to(folder / "params").with_suffix("")): yaml.safe_load(path.read_text())
+            str(path.relative_to(folder / "params").with_suffix("")): read_parameters(path)
             for path in sorted((folder / "params").rglob("*.yaml"))
         },
         "digests": {

@@ -25,7 +25,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.experiments import benchmark
@@ -39,7 +38,7 @@ from meagan_lib.workflow.execution import (
     library_inputs,
     part,
 )
-from meagan_lib.workflow.files import atomic, sha256, write_json
+from meagan_lib.workflow.files import atomic, read_parameters, sha256, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +86,7 @@ def asked(run: str) -> tuple[str, dict]:
     """Return section and parameters of the sweep that a run was last asked for; empty where it is none."""
     folder = RESULTS / run / "params"
     section = section_in(path.stem for path in folder.glob("*.yaml"))
-    return section, yaml.safe_load((folder / f"{section}.yaml").read_text()) if section else {}
+    return section, read_parameters(folder / f"{section}.yaml") if section else {}
 
 
 def prepared(parameters: Mapping[str, Mapping], name: str) -> dict[str, dict]:
@@ -121,7 +120,7 @@ def execute(run: str, name: str, label: str, case: str, section: Mapping) -> dic
         given = dict(zip(section["labels"], section[PHOTOGRAPHS]))[label]
     elif what == "recording":
         given = declared_parameters(find_notebook(merging.FIRST))
-        given |= yaml.safe_load((folder / "params" / f"{merging.FIRST}.yaml").read_text())
+        given |= read_parameters(folder / "params" / f"{merging.FIRST}.yaml")
     else:
         needed = recordings_of(name, label, section)
         found = {other: SpikeWindows.load(RESULTS / part(run, other) / "windows.h5") for other in needed}
@@ -201,7 +200,7 @@ def main() -> int:
     parser.add_argument("--recording")
     parser.add_argument("--case")
     a = parser.parse_args()
-    section = yaml.safe_load(a.parameters.read_text())
+    section = read_parameters(a.parameters)
     if a.case:
         name = f"{a.section} {a.recording} {a.case}"
         return job(name, a.run, lambda: execute(a.run, a.section, a.recording, a.case, section))

@@ -279,6 +279,10 @@ def _open_binary(path: Path, description: Mapping) -> sc.BaseRecording:
         positions = np.array(description.get("positions_um", np.zeros((n_channels, 2))), dtype=float)
         if rate <= 0 or n_channels < 1 or dtype.kind not in "iuf" or positions.shape != (n_channels, 2):
             raise ValueError("a rate, a number or a shape that cannot be")
+        if not (np.isfinite(positions).all() and 1e-6 <= abs(1 if gain is None else gain or 1) <= 1e6):
+            raise ValueError("positions that are no numbers, or a scale beyond 1e-6 to 1e6 µV a step")
+        if any(isinstance(its, bool) for its in description.values()):
+            raise ValueError("true or false is no number")
         if "positions_um" in description and len(np.unique(positions, axis=0)) < n_channels:
             raise ValueError("two channels have the same position")
     except (TypeError, ValueError, OverflowError, MemoryError) as error:

@@ -14,6 +14,7 @@
 A CSV has a line for each recording and these names as headers. Further columns are parameters of notebook 01.
 """
 
+import csv
 import os
 import re
 from collections import Counter
@@ -167,12 +168,16 @@ def _rows_of_yaml(path: Path) -> tuple[list[Mapping], dict]:
 
 def _rows_of_csv(path: Path) -> tuple[list[Mapping], dict]:
     try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except Exception as error:  # pandas raises anything on what is no table
-        raise InputError(f"{path.name} is empty or no table: its first line names {', '.join(REQUIRED)}") from error
+        first, *_ = lines = path.read_text("utf-8-sig").splitlines()
+    except ValueError as error:  # none, or other bytes
+        raise InputError(f"{path.name} is empty or not in UTF-8: save it as CSV (UTF-8)") from error
+    reader = csv.DictReader(lines, delimiter=next((mark for mark in ";\t" if mark in first), ","))
+    text, rows = ("recording", "culture", "condition"), []
+    for row in reader:
+        if any(row.pop(None, ())):
+            raise InputError(f"{path.name} has more values than headers in line {reader.line_num}: correct that line")
+        rows.append({name: value.strip() for name, value in row.items() if value and value.strip()})
     # What is empty was not given; numbers of notebook 01 are read as YAML reads them.
-    text = ("recording", "culture", "condition")
-    rows = [{k: v.strip() for k, v in row.items() if v.strip()} for row in table.fillna("").to_dict("records")]
     read = [{k: v if k in text else read_yaml(v, f"{path.name}: {k}") for k, v in row.items()} for row in rows if row]
     return read, {}
 
@@ -188,6 +193,10 @@ def _entry(path: Path, place: int, row: Mapping) -> Entry:
                 f"{where}: there is no '{name}'{did_you_mean(str(name), names)}; beside {', '.join(names[:5])} it may "
                 f"have parameters of notebook 01"
             )
+    for name in ("recording", "culture", "condition"):
+        words, most = str(row[name]), 1000 if name == "recording" else 60  # it names folders
+        if not isinstance(row[name], str | int | float) or not words.isprintable() or len(words) > most:
+            raise InputError(f"{where}: the {name} is no name: write a text of at most {most} letters")
     day, replicate = row["day"], row.get("replicate", 1)
     try:
         day = float(day) if not isinstance(day, bool) else float("nan")

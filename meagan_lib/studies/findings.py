@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.statistics import SIGNIFICANT, q_values
 from meagan_lib.network.treatment import FEATURES, rescue
 from meagan_lib.studies import jobs, statistics
 from meagan_lib.studies.measures import MEASURES, SCORES
+from meagan_lib.workflow.files import read_parameters
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def of_run(results: Path) -> Findings | None:
     asked = results / "params" / f"{jobs.NAME}.yaml"
     if not asked.is_file() or not (results / f"{jobs.NAME}.csv").is_file():
         return None
-    settings = yaml.safe_load(asked.read_text())
+    settings = read_parameters(asked)
     text = dict.fromkeys(("label", "recording", "culture", "condition"), str)
     table = pd.read_csv(results / f"{jobs.NAME}.csv", dtype=text)
     scores = pd.read_csv(results / f"{jobs.NAME}_scores.csv", dtype=text)

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-import yaml
 
 from meagan_lib.experiments import benchmark
 from meagan_lib.windows.merging import FIRST
 from meagan_lib.workflow.execution import RESULTS, check_parameters, job, library_inputs, part
-from meagan_lib.workflow.files import atomic, read_json, sha256, write_json
+from meagan_lib.workflow.files import atomic, read_json, read_parameters, sha256, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +49,7 @@ def asked(run: str) -> dict:
 
 @cache
 def _settings(path: Path, changed: int) -> dict:
-    return yaml.safe_load(path.read_text())  # of a thousand recordings it takes a second
+    return read_parameters(path)  # of a thousand recordings it takes a second
 
 
 def parameter_files(
@@ -116,7 +115,7 @@ def take_measures(run: str, label: str) -> dict:
     from meagan_lib.windows.spike_windows import SpikeWindows
 
     own = RESULTS / part(run, label)
-    options = yaml.safe_load((own / "params" / "measures.yaml").read_text())
+    options = read_parameters(own / "params" / "measures.yaml")
     spikes = options.pop("spikes")
     trains = read_spikes(spikes) if spikes else from_windows(SpikeWindows.load(own / "windows.h5"))
     receipt = {"notebook": "network", "row": measure(trains, options), "figures": [], "products": {}}
@@ -138,7 +137,7 @@ def take_scores(run: str, label: str, model: str, seed: int) -> dict:
     from meagan_lib.windows.splits import require_enough
 
     own = part(run, label)
-    given = yaml.safe_load((RESULTS / run / "params" / "models" / f"{model}.yaml").read_text())
+    given = read_parameters(RESULTS / run / "params" / "models" / f"{model}.yaml")
     windows = SpikeWindows.load(RESULTS / own / "windows.h5")
     require_enough(windows, given["score"]["min_train_windows"])
     receipt = benchmark.execute(own, model, seed, given["fit"])

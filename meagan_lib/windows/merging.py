@@ -11,12 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from meagan_lib import InputError
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, executed, job, part
-from meagan_lib.workflow.files import sha256, write_json
+from meagan_lib.workflow.files import read_parameters, sha256, write_json
 
 if TYPE_CHECKING:
     from spikeinterface.core import BaseRecording
@@ -160,7 +158,7 @@ def main() -> int:
     parser.add_argument("run")
     parser.add_argument("parameters", type=Path)
     a = parser.parse_args()
-    parameters = yaml.safe_load(a.parameters.read_text())
+    parameters = read_parameters(a.parameters)
     return job("merge", a.run, lambda: execute(a.run, parameters))
 
 

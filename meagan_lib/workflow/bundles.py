@@ -69,6 +69,8 @@ class Bundle:
                 found[where] = json_object(self.read(name), name)
                 if wrong := [id for id, line in found[where].items() if not is_line(id, line)]:
                     raise InputError(f"{name} in the bundle is damaged: {wrong[0]!r} is no figure")
+        if not found:
+            raise InputError(f"{Path(self.members.filename).name} is damaged: it has no figures")
         return found
 
 
@@ -116,8 +118,14 @@ def made_with() -> dict[str, str]:
 def write(path: Path, about: Mapping[str, object], files: Mapping[str, bytes]) -> None:
     """Write a bundle, atomically; the same content gives the same bytes, for order and dates are fixed.
 
-    ``InputError``: a full disk.
+    ``InputError``: a full disk, or a file there that is no bundle.
     """
+    if path.exists():
+        try:
+            with opened(path):
+                pass
+        except InputError as error:
+            raise InputError(f"{path} is there, and no bundle that could be replaced: give another --out") from error
     about = {"format": FORMAT, "version": VERSION, "made_with": made_with()} | dict(about)
     told = json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False).encode()
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as members:

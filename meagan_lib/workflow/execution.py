@@ -16,8 +16,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-import yaml
-
 from meagan_lib import ROOT, InputError, did_you_mean
 from meagan_lib.values import of_type
 from meagan_lib.workflow import figures, progress
@@ -27,6 +25,7 @@ from meagan_lib.workflow.files import (
     atomic,
     is_disk_full,
     read_json,
+    read_parameters,
     refusal,
     sha256,
     write_if_changed,
@@ -235,8 +234,16 @@ def _sentence(error: Exception, failed: Path) -> str:
 
 
 def receipts(results: Path) -> list[dict]:
-    """Return the receipts of the notebooks of the run whose results lie in a folder."""
-    return [read_json(path) for path in sorted((results / "receipts").glob("*.json"))]
+    """Return the receipts of the notebooks of the run whose results lie in a folder. ``InputError``: a damaged one."""
+    return [read_receipt(path) for path in sorted((results / "receipts").glob("*.json"))]
+
+
+def read_receipt(path: Path) -> dict:
+    """Return a receipt. ``InputError``: a damaged one."""
+    found, known = read_json(path), {"notebook": str, "seconds": float | int, "figures": list}
+    if "failed" not in found and not all(isinstance(found.get(name), kind) for name, kind in known.items()):
+        raise InputError(f"{path} is damaged: delete it, and run again what has written it")
+    return found
 
 
 def results_folder(run: str) -> Path:
@@ -304,7 +311,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--go-on", action="store_true", help="leave a failure in the receipt, and let the graph go on")
     a = parser.parse_args()
-    parameters = yaml.safe_load(a.parameters.read_text())
+    parameters = read_parameters(a.parameters)
     instead = RESULTS / a.run / "receipts" / f"{a.notebook}.json" if a.go_on else None
     return job(a.notebook, a.run, lambda: execute(a.notebook, parameters, a.run, a.products, a.threads), instead)
 

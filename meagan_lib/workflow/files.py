@@ -7,9 +7,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 from threading import Condition
@@ -46,6 +46,7 @@ TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\d+\.part(\.\w+)?$")
 
 
 REFUSED = {
+    errno.ENOENT: "{} is not there, and cannot be made: give another path",
     errno.EROFS: "{} is on a disk that can only be read: make it writable, or work in a folder of your own",
     errno.EACCES: "no right to use {}: change its permissions, or work in a folder of your own",
     errno.ENAMETOOLONG: "{} has a longer name than a file may have: give a shorter one",
@@ -67,7 +68,7 @@ def refusal(error: OSError) -> str:
 def require_room(path: Path, size: int) -> None:
     """Refuse to write ``size`` bytes more at ``path`` where there is no room: HDF5 crashes on a full disk."""
     folder = existing(path.parent)
-    if (free := shutil.disk_usage(folder).free) < size + SPARE:
+    if (free := shutil.disk_usage(folder).free) < size + SPARE and shutil.disk_usage(folder).total:
         raise InputError(
             f"the disk is full: {size / 1e6:,.0f} MB are to be written, and {folder} has {free / 1e6:,.0f} MB free; "
             f"free some space there and run again"
@@ -177,7 +178,16 @@ def read_yaml(text: str | bytes, owner: str) -> object:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: February 30 is no date
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InputError(f"{owner} is not YAML{where}: {getattr(error, 'problem', None) or error}") from error
+        why = getattr(error, "problem", None) or (error if isinstance(text, str) else "it is not in UTF-8")
+        raise InputError(f"{owner} is not YAML{where}: {why}") from error
+
+
+def read_parameters(path: Path) -> dict:
+    """Return the mapping that a file of a run holds as YAML. ``InputError``: a file that holds none."""
+    found = read_yaml(path.read_bytes(), str(path))
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged: delete it, and run again what has written it")
+    return found
 
 
 def pieces(path: Path) -> Iterator[memoryview]:
@@ -226,8 +236,8 @@ class Hashing:
     """Bytes that the system's cache is told to forget at once."""
 
     def __init__(self, paths: Sequence[Path | str]):
-        self.paths, self.before = [Path(path) for path in paths], [_state(Path(path)) for path in paths]
-        self.total = sum(size for of_path in self.before for _, size, _ in of_path)
+        self.paths, self.before = [Path(path) for path in paths], [state_of(Path(path)) for path in paths]
+        self.total = sum(size for of_path in self.before for size, _ in of_path.values())
         self.large = self.total > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
         self.done, self.limit, self.turn = 0, 0, Condition()
         self.pool = ThreadPoolExecutor(1)
@@ -268,12 +278,40 @@ class Hashing:
         self.reached(1)
         hashes = self.hashes.result()
         for path, state in zip(self.paths, self.before):
-            if _state(path) != state:
+            if state_of(path) != state:
                 raise InputError(f"{path.name} changed while it was read: run again when nothing writes to it")
         return hashes
 
 
-def _state(path: Path) -> list[tuple[str, int, int]]:
-    """Return name, size and time of change of a file, or of all files of a folder: they change with what is written."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+def state_of(path: Path, but: Container[str] = ()) -> dict[str, list[int]]:
+    """Return size and time of change of a file, or of the files of a folder by name: they change with what is written.
+
+    ``but``: names at the top of the folder that do not count.
+    """
+    found = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    files = {file.relative_to(path): file.stat() for file in found}
+    return {str(name): [its.st_size, its.st_mtime_ns] for name, its in files.items() if not {*name.parts[:1]} & {*but}}
+
+
+WRITTEN = "export.json"
+"""In a folder that was exported: what :func:`state_of` it was."""
+OF_LOOKING = (WRITTEN, ".phy", "phy.log")
+"""What does not count of it: phy leaves some of that in a folder that it has only shown."""
+
+
+@contextmanager
+def exported(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; on success it takes the place of ``folder``, as :func:`together` does.
+
+    ``InputError``: there is another folder, or an earlier export in which somebody has worked since.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        kept = {}
+        with suppress(InputError):
+            kept = read_json(folder / WRITTEN)
+        if not kept or kept != state_of(folder, OF_LOOKING):
+            raise InputError(f"{folder} is there, and not as an export wrote it: give another --out, or move it away")
+    with together([folder]) as (temporary,):
+        yield temporary
+        temporary.mkdir(exist_ok=True)
+        write_json(temporary / WRITTEN, state_of(temporary, OF_LOOKING))

@@ -17,7 +17,7 @@ from rich.console import Console
 from meagan_lib import ROOT, InputError
 from meagan_lib.workflow import board, cluster, figures, progress
 from meagan_lib.workflow.execution import RESULTS, executed, part
-from meagan_lib.workflow.files import DISK_FULL, is_disk_full, write_if_changed
+from meagan_lib.workflow.files import DISK_FULL, is_disk_full, read_json, write_if_changed
 from meagan_lib.workflow.machine import available_cores
 
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
@@ -79,11 +79,21 @@ def forget(name: str) -> None:
 
 
 def write_parameters(name: str, files: dict[Path, dict]) -> None:
-    """Write files of parameters with their contents, and remove what another kind of run of this name had."""
+    """Write files of parameters with their contents, and remove what another kind of run of this name had.
+
+    Its notebooks' figures and scores would be taken for this run's; what was trained stays.
+    """
     for path, given in files.items():
         write_if_changed(path, yaml.safe_dump(given))
     for left in set((RESULTS / name / "params").rglob("*.yaml")) - set(files):
         left.unlink()
+        receipt = RESULTS / name / "receipts" / left.name.replace(".yaml", ".json")
+        with suppress(InputError):
+            for product in read_json(receipt).get("products", ()):
+                if Path(product).suffix == ".json" and Path(product).name == product:
+                    (RESULTS / name / product).unlink(missing_ok=True)
+        receipt.unlink(missing_ok=True)
+        figures.withdraw(name, left.stem)
 
 
 def run_graph(name: str, cores: int | None, profile: str = "") -> None:

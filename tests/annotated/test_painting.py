@@ -230,7 +230,7 @@ def test_the_command_names_every_painter():
         ({"units": 99}, "the chip is too small for 99 units"),
         ({"units": 0}, "are no spikes"),
         ({"depth": (5.0, 4.0)}, "is empty"),
-        ({"rate_hz": 900.0}, "lower rate"),
+        ({"rate_hz": 900.0}, "a lower rate"),
     ],
 )
 def test_units_that_cannot_be_are_refused_in_a_sentence(chip, wrong, sentence):
@@ -251,14 +251,21 @@ def test_a_path_that_cannot_hold_the_recording_is_refused_before_anything_is_mad
         require_writable(chip.recording, tmp_path / "x.mat")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(InputError, match="is a folder with other files in it"):
+    with pytest.raises(InputError, match="is there, and not as meagan hybrid wrote it"):
         require_writable(chip.recording, tmp_path / "thesis")
     source = Path(chip.recording.get_annotation("files")[0])
     for name in (source, source.with_suffix(".zarr")):  # a truth beside the recording would be taken for its own
         with pytest.raises(InputError, match="the name of the recording itself"):
             require_writable(chip.recording, name)
+    (tmp_path / "real.brw").write_text("somebody's")
+    with pytest.raises(InputError, match="real.brw is there, and not as meagan hybrid wrote it"):
+        require_writable(chip.recording, tmp_path / "real.brw")
+    (tmp_path / "chip.zarr").mkdir()
+    (tmp_path / "chip.zarr" / ".zgroup").touch()
+    with pytest.raises(InputError, match="chip.zarr is a recording, and x.brw would lie in it"):
+        require_writable(chip.recording, tmp_path / "chip.zarr" / "x.brw")
     (tmp_path / "other.truth.npz").touch()
-    with pytest.raises(InputError, match="other.truth.npz there are of another recording"):
+    with pytest.raises(InputError, match="other.truth.npz is there, and not as meagan hybrid wrote it"):
         require_writable(chip.recording, tmp_path / "other.zarr")
 
 

@@ -143,6 +143,19 @@ def test_what_the_engine_knew_of_an_earlier_run_of_that_name_is_forgotten(home, 
     assert not records["copy"].exists() and records["copy2"].exists()
 
 
+def test_files_of_somebody_are_no_place_for_a_bundle_or_what_it_draws(home, capsys, monkeypatch):
+    path = packed(home)
+    packed(home)  # an earlier bundle is replaced
+    for taken, arguments in (("a.brw", ["bundle", RUN, "--out"]), ("mine/scores.png", ["redraw", str(path), "--out"])):
+        (home / taken).parent.mkdir(exist_ok=True)
+        (home / taken).write_text("mine")
+        monkeypatch.setattr("sys.argv", ["meagan", *arguments, str(home / taken.partition("/")[0])])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code == 1 and "give another --out" in capsys.readouterr().err
+        assert (home / taken).read_text() == "mine"
+
+
 def test_nothing_of_a_strangers_notebook_reaches_sphinx_or_a_browser_as_markup():
     bad = nbformat.v4.new_notebook(metadata={"mystnb": {"execution_mode": "force"}})
     data = {"text/html": f"<td onclick='x()'>{EVIL}</td><img src='javascript:x'>", "application/javascript": "x()"}
@@ -270,6 +283,18 @@ def test_damaged_foreign_and_newer_files_get_a_sentence(home):
         path.write_bytes(other)
         with pytest.raises(InputError, match="damaged"):
             bundling.restore(path, "copy")
+    for lacking, words in (
+        ("figures/manifest.json", "has no figures"),
+        (f"results/receipts/{NOTEBOOK}.json", "no receipts"),
+    ):
+        path.write_bytes(whole)
+        changed(path, {lacking: None})
+        with pytest.raises(InputError, match=words):
+            bundling.restore(path, "copy")
+        assert not (home / "results" / "copy").exists()
+    (home / "results" / RUN / "scores.json").write_text("{")
+    with pytest.raises(InputError, match="scores.json is damaged"):
+        packed(home)
     with pytest.raises(InputError, match="there is no bundle"), bundles.opened(home / "none.zip"):
         pass
 

@@ -24,7 +24,7 @@ from meagan_lib.experiments.generation import draw_synthetic
 from meagan_lib.experiments.portable import PRETRAINED, keep_generator
 from meagan_lib.recordings.catalogue import fetch
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
-from meagan_lib.workflow.files import sha256, source_hash
+from meagan_lib.workflow.files import WRITTEN, sha256, source_hash
 from tests.experiments.test_portable import recorded
 from tests.models.test_contract import fitted
 
@@ -143,7 +143,7 @@ def command(*arguments: str) -> str:
 
 def test_the_example_of_the_page_draws_windows_of_an_exported_file(run, tmp_path, monkeypatch, capsys):
     told = command("x", "--to", "onnx", "--out", str(tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["transformer_gan.onnx"]
+    assert [path.name for path in tmp_path.iterdir() if path.name != WRITTEN] == ["transformer_gan.onnx"]
     assert "gmm_0 is left out: it picks among what it has stored" in told and "1 generators" in told
     page = (ROOT / "book" / "pages" / "exports.md").read_text()
     (example,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "onnxruntime" in code)
@@ -159,7 +159,11 @@ def test_the_example_of_the_page_draws_windows_of_an_exported_file(run, tmp_path
 
 def test_a_data_set_says_what_it_is_and_holds_what_was_scored(run, tmp_path):
     told = command("x", "--to", "dataset", "--out", str(tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["datasheet.md", "gmm_0.npz", "transformer_gan.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != WRITTEN) == [
+        "datasheet.md",
+        "gmm_0.npz",
+        "transformer_gan.npz",
+    ]
     drawn = SpikeWindows.load(run / "transformer_gan" / "synthetic.h5")
     with np.load(tmp_path / "transformer_gan.npz", allow_pickle=False) as held:
         np.testing.assert_array_equal(held["windows"], drawn.windows)
@@ -171,14 +175,18 @@ def test_a_data_set_says_what_it_is_and_holds_what_was_scored(run, tmp_path):
     row = "| Transformer-GAN | C2ST AUC ↓ | {value:.3f} | {low:.3f} to {high:.3f} | {floor:.3f} | {reach:.3f} |"
     assert row.format(low=scores["interval"][0], high=scores["interval"][1], **scores) in text
     assert "bootstrap" not in text.lower(), "a model that is not in it has no row"
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != WRITTEN}
     assert told == command("x", "--to", "dataset", "--out", str(tmp_path))
-    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != WRITTEN}
+    (tmp_path / "datasheet.md").write_text("answers")
+    with pytest.raises(InputError, match="not as an export wrote it"):
+        exports.to_dataset("x", tmp_path)
+    assert (tmp_path / "datasheet.md").read_text() == "answers"
 
 
 def test_a_run_without_generators_exports_none(run):
     with pytest.raises(InputError, match="make them with meagan run"):
-        exports.to_onnx("nothing", run)
+        exports.to_onnx("nothing", run / "onnx")
 
 
 def test_the_card_of_the_librarys_generator_is_as_made():

@@ -31,11 +31,11 @@ def run(tmp_path, monkeypatch):
     (folder / "params" / "01.yaml").write_text("seed: 0\n")
     write_json(
         folder / "receipts" / "01.json",
-        {"notebook": "01", "seconds": 1.0, "products": {"windows.h5": "aa", "config.json": "bb"}},
+        {"notebook": "01", "seconds": 1.0, "figures": [], "products": {"windows.h5": "aa", "config.json": "bb"}},
     )
     write_json(
         folder / "benchmark" / "vae" / "0" / "receipt.json",
-        {"notebook": "vae", "seconds": 2.0, "products": {"benchmark/vae/0/synthetic.h5": "cc"}},
+        {"notebook": "vae", "seconds": 2.0, "figures": [], "products": {"benchmark/vae/0/synthetic.h5": "cc"}},
     )
     reference.keep("a")
     return folder
@@ -58,7 +58,7 @@ def test_scores_of_other_parameters_than_the_run_has_now_are_not_kept(run):
         with pytest.raises(InputError, match="run 'a' has not ended with its parameters of 01: finish it"):
             reference.keep("a")
         os.utime(params, (0, 0))
-    receipt.write_text(json.dumps({"notebook": "01", "seconds": 1.0, "products": {}}))
+    receipt.write_text(json.dumps({"notebook": "01", "seconds": 1.0, "figures": [], "products": {}}))
     (run / "scores.json").write_text("{}")
     with pytest.raises(InputError, match="no scores of a run 'a'"):
         reference.keep("a")

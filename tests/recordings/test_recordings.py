@@ -76,6 +76,9 @@ def test_a_plain_binary_opens_with_the_yaml_beside_it(tmp_path):
         ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, positions_um: [[0, 0]]}", "one pair for each"),
         ("{sampling_rate_hz: 10000, n_channels: 2, dtype: int16, positions_um: [[0, 0], [0, 0]]}", "the same position"),
         ("{sampling_rate_hz: 10000, n_channels: .inf, dtype: int16}", "at least 1"),
+        ("{sampling_rate_hz: 10000, n_channels: 1, dtype: int16, positions_um: [[.nan, 0]]}", "no numbers"),
+        ("{sampling_rate_hz: 10000, n_channels: 3, dtype: int16, uv_per_step: 1.0e+300}", "a scale beyond"),
+        ("{sampling_rate_hz: true, n_channels: 3, dtype: int16}", "true or false is no number"),
         ("{sampling_rate_hz: 2024-02-30, n_channels: 3, dtype: int16}", "is not YAML"),
     ],
 )

@@ -27,6 +27,8 @@ from meagan_lib.workflow.execution import (
     library_inputs,
     normalise,
 )
+from meagan_lib.workflow.figures import figures_of
+from meagan_lib.workflow.files import write_json
 from tests.recordings.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -202,6 +204,29 @@ def test_notebook_06_looks_at_the_recording_of_notebook_01_as_it_does_unless_tol
     assert resolve("quick", ["a", "b"], [])["06_annotated_synthesis"]["recording"] == ""
     other = resolve("quick", ["locust"], ["06_annotated_synthesis.recording=spikerbox"])["06_annotated_synthesis"]
     assert other["recording"] == "spikerbox"
+
+
+def test_a_number_of_the_form_1e_4_is_one_though_yaml_takes_it_for_a_text():
+    given = resolve("smoke", [], ["02_transformer_gan.g_learning_rate=1e-4"])["02_transformer_gan"]
+    assert check_parameters("02_transformer_gan", given)["g_learning_rate"] == 1e-4
+
+
+def test_what_another_kind_of_run_showed_under_this_name_is_gone_and_what_it_trained_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(graph, "RESULTS", tmp_path)
+    monkeypatch.setattr(figures, "folder", lambda run: tmp_path / "figures" / run)
+    run, drawn = tmp_path / "x", figures_of("04_results_comparison")[0]
+    write_json(figures.folder("x") / "manifest.json", {drawn: {}})
+    (figures.folder("x") / f"{drawn}.png").touch()
+    for path in ("params/04_results_comparison.yaml", "scores.json", "vae_gan/model.json"):
+        (run / path).parent.mkdir(parents=True, exist_ok=True)
+        (run / path).touch()
+    write_json(
+        run / "receipts" / "04_results_comparison.json", {"products": {"scores.json": "", "vae_gan/model.json": ""}}
+    )
+    graph.write_parameters("x", {run / "params" / "01_preprocessing.yaml": {"name": "x"}})
+    left = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    assert left == ["params/01_preprocessing.yaml", "vae_gan/model.json"]
+    assert figures.manifest("x") == {} and not (figures.folder("x") / f"{drawn}.png").exists()
 
 
 def test_a_run_may_end_after_notebook_01():
