@@ -8,7 +8,7 @@ what was generated never share a file.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -267,6 +267,8 @@ def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
             raise InputError(
                 f"DANDI does not tell these names apart: {', '.join(files)}; leave out subject_id, or rename one"
             )
+        if taken := [path for path in map(folder.joinpath, places.values()) if path.exists() and not is_of(path, run)]:
+            raise InputError(f"{taken[0]} is there, and is not of run '{run}': give another --out, or move it away")
         sizes = [size(windows, windows.recording == i) for i in range(len(windows.recordings))]
         sizes += [sum(size(each, np.ones(len(each), bool)) for each in found.values())] if found else []
         for (name, made), bytes_ in zip(files.items(), sizes, strict=True):
@@ -274,6 +276,13 @@ def to_nwb(run: str, folder: Path, subject: Sequence[str] = ()) -> list[str]:
             with together([folder / places[name]]) as (temporary,), library().NWBHDF5IO(str(temporary), "w") as file:
                 file.write(made())
     return [f"run '{run}' as NWB, {', '.join(places.values())}"]
+
+
+def is_of(path: Path, run: str) -> bool:
+    """Return whether a file is an export of a run as NWB."""
+    with suppress(OSError, KeyError, AttributeError), h5py.File(path, "r") as file:
+        return file["identifier"][()].decode().startswith(f"{run}/")
+    return False
 
 
 def place_of(name: str, subject: Mapping[str, str]) -> str:

@@ -222,6 +222,11 @@ def test_an_nwb_file_gives_back_every_bit_and_keeps_generated_windows_apart(run,
         assert len(recorded.electrodes) == len(windows.noise_mad)
         assert (recorded.subject.species, recorded.subject.age) == ("Homo sapiens", "P120D")
         assert json.loads(recorded.notes)["source_hashes"] == windows.source_hashes
+    command("x", "--to", "nwb", "--out", str(tmp_path))  # an earlier export is replaced
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / f"{name}.nwb").write_text("the recording itself")
+    with pytest.raises(InputError, match="is there, and is not of run 'x'"):
+        nwb.to_nwb("x", tmp_path / "own")
     with pynwb.NWBHDF5IO(str(tmp_path / "generated.nwb"), "r") as file:
         made = file.read()
         assert made.units is None and made.electrodes is None and "no recording" in made.session_description
