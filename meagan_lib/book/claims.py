@@ -113,6 +113,13 @@ def features_closer_on_simulation() -> bool:
 
 
 @claim
+def as_many_seeds() -> bool:
+    """Every model has as many seeds on one recording as on the other."""
+    simulated, retina = (conclusions.kept(run)["scores"] for run in SCALE)
+    return all(len(by[TREES]["seeds"]) == len(retina[model][TREES]["seeds"]) for model, by in simulated.items())
+
+
+@claim
 def flow_matching_closest_at_scale() -> bool:
     """By the trees flow matching has the lowest AUC on both recordings."""
     return all(results.best(run, TREES) == "flow_matching" for run in SCALE)

@@ -46,7 +46,6 @@ TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\d+\.part(\.\w+)?$")
 
 
 REFUSED = {
-    errno.ENOENT: "{} is not there, and cannot be made: give another path",
     errno.EROFS: "{} is on a disk that can only be read: make it writable, or work in a folder of your own",
     errno.EACCES: "no right to use {}: change its permissions, or work in a folder of your own",
     errno.ENAMETOOLONG: "{} has a longer name than a file may have: give a shorter one",
@@ -305,6 +304,7 @@ def exported(folder: Path) -> Iterator[Path]:
 
     ``InputError``: there is another folder, or an earlier export in which somebody has worked since.
     """
+    folder = folder.absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         kept = {}
         with suppress(InputError):
