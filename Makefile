@@ -40,6 +40,7 @@ bench: $(READY)
 	@$(VENV)/bin/python bench/preprocessing.py
 	@$(VENV)/bin/python bench/compressed.py
 	@$(VENV)/bin/python bench/training.py
+	@$(VENV)/bin/python bench/scoring.py
 	@$(VENV)/bin/python bench/connectivity.py
 	@$(VENV)/bin/python bench/intervals.py
 	@$(VENV)/bin/python bench/annotated.py

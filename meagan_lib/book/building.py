@@ -32,7 +32,7 @@ from meagan_lib.book.translation import ENGLISH, Translator
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
-from meagan_lib.workflow.files import read_json, read_parameters, write_if_changed
+from meagan_lib.workflow.files import read_json, read_parameters, read_yaml, write_if_changed
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
@@ -224,7 +224,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "explorable": explorer.available(run),
         "paintable": painting.available(run),
         "n_real": explorer.REAL,
-        "glossary": read_parameters(SOURCE / "glossary.yaml"),
+        "glossary": read_yaml((SOURCE / "glossary.yaml").read_bytes(), "glossary.yaml"),
         "italian": italian,
         "code": code,
         "literal": literal,
