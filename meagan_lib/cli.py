@@ -315,7 +315,7 @@ def export(
         raise InputError(f"--subject is said of NWB files, and {to} has none: leave it out, or give --to nwb")
     if lang != "en" and to != "latex":
         raise InputError(f"--lang is the language of a paper, and {to} has none: leave it out, or give --to latex")
-    if to not in WITH_SAMPLES and Path(name).exists() and not is_run(name):
+    if to not in WITH_SAMPLES and Path(name).is_file() and not is_run(name):
         raise InputError(f"--to {to} is of a run, and {name} is none: give a run, or --to {' or '.join(WITH_SAMPLES)}")
     of_recording = to in WITH_SAMPLES and not is_run(name)
     name = name if of_recording else run_name(name)
