@@ -118,7 +118,8 @@ def choose_units(chip: Chip, config: HybridConfig) -> Units:
     if config.units > len(whole):
         raise InputError(
             f"the chip is too small for {config.units} units: {len(whole)} electrodes have all those around them"
-            f"{' all along the drift' if config.drift_um else ''}; ask for fewer, smaller footprints or less drift"
+            f"{' all along the drift' if config.drift_um else ''}; ask for fewer units, a smaller footprint"
+            f"{' or less drift' if config.drift_um else ''}"
         )
     return Units(_spread(positions, whole, config.units, rng).astype(np.int32), kind, depth)
 

@@ -52,10 +52,10 @@ REFUSED = {
     errno.ENOTDIR: "{} cannot be there, for what it would lie in is a file: give another path",
     errno.EEXIST: "{} is a file, and a folder is needed there: give another path",
     errno.EISDIR: "{} is a folder, and a file is needed there: give another path",
+    errno.EPERM: "no right to use {}: change its permissions, or work in a folder of your own",
     **dict.fromkeys(FULL, DISK_FULL),
 }
 """Sentences for errors of the system, with the place."""
-REFUSED[errno.EPERM] = REFUSED[errno.EACCES]
 
 
 def refusal(error: OSError) -> str:
@@ -67,10 +67,11 @@ def refusal(error: OSError) -> str:
 def require_room(path: Path, size: int) -> None:
     """Refuse to write ``size`` bytes more at ``path`` where there is no room: HDF5 crashes on a full disk."""
     folder = existing(path.parent)
-    if (free := shutil.disk_usage(folder).free) < size + SPARE and shutil.disk_usage(folder).total:
+    space = shutil.disk_usage(folder)
+    if space.total and space.free < size + SPARE:
         raise InputError(
-            f"the disk is full: {size / 1e6:,.0f} MB are to be written, and {folder} has {free / 1e6:,.0f} MB free; "
-            f"free some space there and run again"
+            f"the disk is full: {size / 1e6:,.0f} MB are to be written, and {folder} has {space.free / 1e6:,.0f} MB "
+            f"free; free some space there and run again"
         )
 
 
@@ -177,7 +178,8 @@ def read_yaml(text: str | bytes, owner: str) -> object:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: February 30 is no date
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        why = getattr(error, "problem", None) or (error if isinstance(text, str) else "it is not in UTF-8")
+        encoded = "it is not in UTF-8" if isinstance(error, yaml.reader.ReaderError) else str(error)
+        why = getattr(error, "problem", None) or encoded
         raise InputError(f"{owner} is not YAML{where}: {why}") from error
 
 

@@ -115,9 +115,12 @@ def test_what_is_no_mapping_of_json_is_told_as_damaged(tmp_path, content):
         read_json(tmp_path / "scores.json")
 
 
-@pytest.mark.parametrize("text", ["[", "2024-02-30", b"\xff\xfe\x00", "[" * 10**4])
-def test_what_is_no_yaml_is_told_with_its_owner(text):
-    with pytest.raises(InputError, match="^x.yaml is not YAML"):
+@pytest.mark.parametrize(
+    "text, why",
+    [("[", "line 1"), (b"2024-02-30", "day is out of range"), (b"a: \xfc", "not in UTF-8"), ("[" * 10**4, "recursion")],
+)
+def test_what_is_no_yaml_is_told_with_its_owner_and_the_cause(text, why):
+    with pytest.raises(InputError, match=f"^x.yaml is not YAML.*{why}"):
         read_yaml(text, "x.yaml")
 
 
