@@ -24,6 +24,7 @@ from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
 from meagan_lib.windows.spike_windows import SpikeWindows, Split
 
 Better = Literal["lower", "higher", "near the floor"]
+Interval = tuple[float, float]
 
 
 class Metric(NamedTuple):
@@ -33,8 +34,8 @@ class Metric(NamedTuple):
     label: str
     family: str
     better: Better = "lower"
-    signed: bool = False
-    """Values can lie below 0, so they have no ratio."""
+    bounds: Interval = (0.0, np.inf)
+    """The least and the most that a value can be; one that can lie below 0 has no ratio."""
     report_only: str = ""
     """Why it is shown and decides nothing."""
     spread: Literal["resampled", "halves", "binomial"] = "resampled"
@@ -54,44 +55,46 @@ class Metric(NamedTuple):
 
 
 _cnn_refitted = partial(classifiers.refitted, half_learned=6.0)
+_fraction, _signed = partial(Metric, bounds=(0.0, 1.0)), partial(Metric, bounds=(-np.inf, np.inf))
 _balls = partial(Metric, better="near the floor", spread="halves")
 METRICS: dict[str, Metric] = {
-    "c2st_auc": Metric(classifiers.c2st_auc, "C2ST AUC", "overall", view="footprint", refitted=classifiers.refitted),
-    "c2st_cnn_auc": Metric(
+    "c2st_auc": _fraction(classifiers.c2st_auc, "C2ST AUC", "overall", view="footprint", refitted=classifiers.refitted),
+    "c2st_cnn_auc": _fraction(
         classifiers.c2st_cnn_auc, "C2ST AUC of a CNN", "overall", view="footprint", refitted=_cnn_refitted
     ),
     "sliced_wasserstein": Metric(distances.sliced_wasserstein, "sliced Wasserstein", "distribution"),
-    "squared_mmd": Metric(distances.squared_mmd, "MMD²", "distribution", signed=True),
+    "squared_mmd": _signed(distances.squared_mmd, "MMD²", "distribution"),
     "frechet_distance": Metric(distances.frechet_distance, "Fréchet distance", "distribution"),
     "feature_wasserstein": Metric(distances.feature_wasserstein, "features W₁/σ", "shape", view="own"),
-    "feature_ks": Metric(distances.feature_ks, "worst feature KS", "shape", view="own"),
-    "amplitude_ks": Metric(distances.amplitude_ks, "amplitude KS", "shape", view="own"),
+    "feature_ks": _fraction(distances.feature_ks, "worst feature KS", "shape", view="own"),
+    "amplitude_ks": _fraction(distances.amplitude_ks, "amplitude KS", "shape", view="own"),
     "profile_l1": Metric(distances.profile_l1, "mean and SD L1", "shape"),
     "profile_l2": Metric(distances.profile_l2, "mean and SD L2", "shape"),
     "log_spectral_distance": Metric(distances.log_spectral_distance, "log-spectral distance", "colour", view="own"),
     "autocorrelation_distance": Metric(distances.autocorrelation_distance, "autocorrelation", "colour", view="own"),
-    "passes": Metric(neighbours.passes, "passes the gate", "gate", "higher", spread="binomial"),
-    "precision": _balls(neighbours.precision, "precision", "fidelity"),
+    "passes": _fraction(neighbours.passes, "passes the gate", "gate", "higher", spread="binomial"),
+    "precision": _balls(neighbours.precision, "precision", "fidelity", bounds=(0.0, 1.0)),
     "density": _balls(neighbours.density, "density", "fidelity"),
-    "coverage": _balls(neighbours.coverage, "coverage", "diversity"),
-    "recall": _balls(neighbours.recall, "recall", "diversity"),
-    "mode_occupancy": Metric(neighbours.mode_occupancy, "mode occupancy JS", "diversity"),
+    "coverage": _balls(neighbours.coverage, "coverage", "diversity", bounds=(0.0, 1.0)),
+    "recall": _balls(neighbours.recall, "recall", "diversity", bounds=(0.0, 1.0)),
+    "mode_occupancy": _fraction(neighbours.mode_occupancy, "mode occupancy JS", "diversity"),
     "inception_score": Metric(
         neighbours.inception_score,
         "Inception Score",
         "diversity",
         "near the floor",
+        bounds=(1.0, np.inf),
         report_only="it never looks at real windows",
     ),
-    "distance_ratio": Metric(memorisation.distance_ratio, "nearest / second nearest", "memorisation", "higher"),
-    "c_t": Metric(memorisation.c_t, "C_T", "memorisation", "higher", signed=True),
-    "authenticity": Metric(memorisation.authenticity, "authenticity", "memorisation", "higher"),
-    "share_nearest": Metric(memorisation.fraction_nearest, "nearer than 95 % of test", "memorisation"),
+    "distance_ratio": _fraction(memorisation.distance_ratio, "nearest / second nearest", "memorisation", "higher"),
+    "c_t": _signed(memorisation.c_t, "C_T", "memorisation", "higher"),
+    "authenticity": _fraction(memorisation.authenticity, "authenticity", "memorisation", "higher"),
+    "share_nearest": _fraction(memorisation.fraction_nearest, "nearer than 95 % of test", "memorisation"),
 }
 """All metrics of windows by the name that they have in ``scores.json``."""
 _space = partial(Metric, family="space", view="footprint")
 OF_FOOTPRINTS: dict[str, Metric] = {
-    "decay_ks": _space(footprints.decay_ks, "decay of the amplitude KS"),
+    "decay_ks": _space(footprints.decay_ks, "decay of the amplitude KS", bounds=(0.0, 1.0)),
     "delay_difference": _space(footprints.delay_difference, "delay between electrodes (ms)"),
     "noise_correlation": _space(footprints.noise_correlation_difference, "correlation of the noise"),
 }

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.context import Context, Statistic
-from meagan_lib.evaluation.metrics import ALL, Better, Metric, applicable
+from meagan_lib.evaluation.metrics import ALL, Better, Interval, Metric, applicable
 from meagan_lib.evaluation.statistics import SIGNIFICANT, Paired, paired, q_values
 from meagan_lib.windows.features import Array
 
@@ -25,7 +25,6 @@ REACH = "reach"
 LEADING = ("c2st_auc", "c2st_cnn_auc", "coverage")
 """The scores by which models are ranked: likeness, to two classifiers as neither sees everything, and variety."""
 
-Interval = tuple[float, float]
 Scores = Mapping[str, Mapping[str, Mapping]]
 """Model → metric → fields of :class:`Score`, as :func:`score_models` returns and ``scores.json`` keeps them."""
 
@@ -130,8 +129,8 @@ def difference(
 
 
 def _around(value: float, half: float, metric: Metric) -> Interval:
-    highest = 1.0 if metric.spread == "binomial" else np.inf
-    return (value - half if metric.signed else max(value - half, 0.0), min(value + half, highest))
+    least, most = metric.bounds
+    return max(value - half, least), min(value + half, most)
 
 
 def _drawn(events: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -231,7 +230,7 @@ def score_models(
         for model in scores:
             each = [one[name] for one in results[model]]
             value, interval = over_seeds(each, metric)
-            ratio = None if metric.signed or not reach else value / reach
+            ratio = None if metric.bounds[0] < 0 or not reach else value / reach
             beside = (floor, floor_interval, reach, reach_interval, ratio)
             scores[model][name] = asdict(Score(value, interval, *beside, tuple(v for v, _ in each)))
     return scores

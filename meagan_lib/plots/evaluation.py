@@ -151,7 +151,7 @@ def scores(excess: Mapping[str, Mapping[str, Measured]], families: Mapping[str, 
                         look = dict(markersize=4.5, markeredgewidth=0.5, markerfacecolor="white")
                     axis.plot(value, at, marker=marker, linestyle="none", color=colour, clip_on=False, **look)
                 y += row
-        axis.set(yticks=list(ticks.values()), yticklabels=list(ticks), ylim=(tallest, 0))
+        axis.set(yticks=list(ticks.values()), yticklabels=map(style.in_math, ticks), ylim=(tallest, 0))
         style.set_rows(axis)
         axis.tick_params("y", pad=6)  # marks on the end of the axis
         axis.set_xscale("symlog", linthresh=1, linscale=0.8)
@@ -186,7 +186,7 @@ def planted_failures(
     wide = min(1.0, 9 / len(failures))  # of a column, beside those of nine failures
     words = [textwrap.fill(name, 12 if wide == 1 else 10, break_long_words=False) for name in whole]
     axis.set_xticks(range(len(failures)), words, fontsize=7 * wide)
-    axis.set_yticks(range(len(metrics)), metrics)
+    axis.set_yticks(range(len(metrics)), map(style.in_math, metrics))
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
@@ -199,7 +199,10 @@ def planted_failures(
 
 @drawing
 def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
-    """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals."""
+    """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals.
+
+    The values set the axes, not their intervals: a few seeds that differ have one wider than all values are apart.
+    """
     fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
     box = dict(facecolor=COLOURS["real"], alpha=0.15, linewidth=0)
@@ -210,8 +213,12 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
         axis.plot(x, y, marker=marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
+    density, coverage = ([its[score][0] for its in points.values()] for score in ("density", "coverage"))
+    margin = max(0.1 * np.ptp(density), 0.02)
+    axis.set(xlim=(min(density) - margin, max(density) + margin), ylabel="coverage")
     axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)")
-    axis.set(ylabel="coverage", ylim=(None, 1.01))
+    style.widen_towards_one(axis, "y")
+    axis.set(ylim=(max(min(coverage) - 0.1, 0), 1.005))
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
     style.marker_legend(fig, labels, loc="outside right upper")
     return fig
@@ -296,7 +303,8 @@ def moment_matching(
 ) -> Figure:
     """Draw each network without and with moment matching, a panel for each score.
 
-    ``ends``: score in words → model → without and with. ``floors``: score in words → floor.
+    ``ends``: score in words → model → without and with. ``floors``: score in words → floor. The values set the axes,
+    not their intervals; a score whose floor is near 1 has a scale that widens there.
     """
     models = list(next(iter(ends.values())))
     fig, (axes,) = style.panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
@@ -311,6 +319,11 @@ def moment_matching(
                     value, y + shift, marker=marker, linestyle="", color=colour, markerfacecolor=face, markersize=5
                 )
         style.set_rows(axis, [LABELS[model] for model in models], line=True)
+        values = [value for of in by_model.values() for value, *_ in of] + list(floors[label])
+        margin = 0.06 * np.ptp(values) + 0.005
+        if floors[label][0] > 0.8:
+            style.widen_towards_one(axis, "x")
+        axis.set(xlim=(min(values) - margin, min(max(values) + margin, 1.01)))
         axis.set_title(label)
     faces = {"without moment matching": "0.3", "with moment matching": "white"}
     handles = [style.dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]

@@ -4,6 +4,7 @@ Real windows and each model keep their colour everywhere. Importing this module 
 """
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import matplotlib as mpl
@@ -56,6 +57,11 @@ def panel_grid(rows: int, columns: int, height: float, **options) -> tuple[Figur
     return fig, fig.subplots(rows, columns, squeeze=False, **options)
 
 
+def in_math(text: str) -> str:
+    """Write a symbol with an index, such as C_T, as math."""
+    return re.sub(r"\b([A-Z])_([A-Z])\b", r"$\1_\2$", text)
+
+
 def voltage_label(unit: str) -> str:
     """Name the voltage axis with its unit, a key of ``UNITS``."""
     return f"voltage ({UNITS[unit]})"
@@ -91,6 +97,15 @@ def light_grid(axis: Axes, direction: str) -> None:
     """Draw a faint grid behind everything, ``x`` or ``y``."""
     axis.grid(axis=direction, color="0.93", linewidth=0.6)
     axis.set_axisbelow(True)
+
+
+def widen_towards_one(axis: Axes, side: str) -> None:
+    """Give the axis of a fraction, ``x`` or ``y``, a scale that widens towards 1, where most of them lie."""
+    edge = 1.03  # where the scale would become infinite
+    functions = (lambda c: -np.log(edge - np.minimum(c, 1.02)), lambda u: edge - np.exp(-u))
+    ticks = mpl.ticker.FixedLocator([0, 0.5, 0.7, 0.8, 0.9, 0.95, 1])
+    getattr(axis, f"set_{side}scale")("function", functions=functions)
+    getattr(axis, f"{side}axis").set(major_locator=ticks, major_formatter=lambda c, _: f"{c:g}")
 
 
 def annotate(axis: Axes, text: str, at: tuple, offset: tuple, coordinates="axes fraction", **options) -> None:

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meagan_lib import InputError
 from meagan_lib.evaluation import scores
 from meagan_lib.evaluation.context import Context
-from meagan_lib.evaluation.metrics import METRICS
+from meagan_lib.evaluation.metrics import ALL, METRICS
 from meagan_lib.evaluation.scores import REACH, Score, by_event, compare, evaluate, excess, over_seeds, score_models
 from tests.fixtures import spikes
 
@@ -44,8 +46,8 @@ def test_scores_have_value_floor_reach_and_ratio_and_the_ratio_of_the_reach_is_1
         assert shifted["interval"][0] <= shifted["value"] <= shifted["interval"][1]
         assert shifted["reach"] == scored[REACH][name]["value"]
         assert shifted["reach_interval"] == pytest.approx(scored[REACH][name]["interval"])
-        assert scored[REACH][name]["ratio"] == (None if METRICS[name].signed else 1)
-        if not METRICS[name].signed:
+        assert scored[REACH][name]["ratio"] == (None if METRICS[name].bounds[0] < 0 else 1)
+        if not METRICS[name].bounds[0] < 0:
             assert shifted["interval"][0] >= 0 and shifted["ratio"] == shifted["value"] / shifted["reach"]
 
 
@@ -67,6 +69,18 @@ def test_several_seeds_give_their_mean_and_the_spread_between_them(scored):
     wide = over_seeds([(v, (v - 0.2, v + 0.2)) for v in values], amplitude)
     assert wide == (mean, pytest.approx((mean - 0.2, mean + 0.2)))
     assert over_seeds([(0.3, (0.1, 0.5))], amplitude) == (0.3, pytest.approx((0.1, 0.5)))
+
+
+@given(
+    metric=st.sampled_from(sorted(ALL)), places=st.lists(st.floats(0, 1), min_size=1, max_size=5), half=st.floats(0, 3)
+)
+def test_an_interval_has_the_value_and_nothing_that_a_score_cannot_be(metric, places, half):
+    """Student's t of a few seeds that differ reaches far: of a coverage beyond 1, of an Inception Score below 1."""
+    least, most = ALL[metric].bounds
+    low, high = max(least, -10.0), min(most, 10.0)
+    values = [low + place * (high - low) for place in places]
+    mean, (left, right) = over_seeds([(v, (v - half, v + half)) for v in values], ALL[metric])
+    assert least <= left <= mean + 1e-9 and mean - 1e-9 <= right <= most
 
 
 def test_another_training_set_changes_neither_value_nor_floor():

@@ -423,6 +423,9 @@ def test_footprints_stand_where_their_electrodes_do_beside_the_mean_of_the_real_
     assert all(words in texts(fig) for words in ("1 ms", "20 µV", "y (µm)"))
 
 
+APART = {"real": 0.97, "transformer_gan": 0.96, "vae_gan": 0.95}
+
+
 @pytest.mark.parametrize("n", [1, len(BASELINES)])
 def test_the_plane_of_density_and_coverage_has_a_box_for_the_floor(n):
     point = {"density": (0.9, 0.8, 1.0), "coverage": (0.95, 0.9, 0.99)}
@@ -487,6 +490,22 @@ def test_cost_and_quality_stand_where_they_were_measured(n):
     places = {label: tuple(place) for label, place in marks.items()}
     assert places == {plots.LABELS[model]: (x, 0.6) for model, x in cost.items()}
     assert "parameters × training windows shown" in texts(fig) and "floor, 95 %" in texts(fig)
+
+
+def test_an_interval_of_a_collapsed_seed_does_not_press_the_others_into_a_corner():
+    """Two models that differ by .01 of coverage are apart beside one whose interval is all that coverage can be."""
+    near = {source: {"density": (1.0, 0.97, 1.03), "coverage": (c, c - 0.01, c + 0.01)} for source, c in APART.items()}
+    fig = plots.density_coverage(near | {"tts_gan": {"density": (0.5, -4.0, 5.0), "coverage": (0.42, 0.0, 1.0)}})
+    draw(fig)
+    axis = fig.axes[0]
+    assert axis.get_xlim()[0] > 0.3 and axis.get_xlim()[1] < 1.2
+    ends = {"coverage": {source: ((c, c - 0.01, c + 0.01),) * 2 for source, c in APART.items() if source != "real"}}
+    ends["coverage"]["tts_gan"] = ((0.42, 0.0, 1.0),) * 2
+    row = plots.moment_matching(ends, {"coverage": (0.97, 0.96, 0.98)})
+    draw(row)
+    for along in (axis.yaxis, row.axes[0].xaxis):
+        one, other, collapsed = along.get_transform().transform([0.96, 0.95, 0.42])
+        assert one - other > 0.05 * (one - collapsed)  # 0.02 on a straight scale
 
 
 @pytest.mark.parametrize("n", [1, 8])
