@@ -217,9 +217,10 @@ def no_gain_shown() -> bool:
 
 
 @claim
-def gains_hold_together() -> bool:
-    """With the pre-trained VAE-GAN there is a gain for every number of labelled windows but the least and the most."""
-    return sorted(results.steady_gains()["n"]) == sorted(results.gains()["n"].unique())[1:-1]
+def gaussian_gains_alike() -> bool:
+    """With few labelled windows no network, on average, adds more to a classifier than a Gaussian does, within .005."""
+    mean = results.few_labelled().groupby("generator")["difference"].mean()
+    return mean.drop(["gaussian", "classical"]).max() < mean["gaussian"] + 0.005
 
 
 @claim
