@@ -21,8 +21,8 @@ from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_prese
 from meagan_lib.values import of_type
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
-from meagan_lib.workflow.execution import RESULTS, is_run, part, receipts, whole_and_label
-from meagan_lib.workflow.files import read_json, read_parameters, refusal
+from meagan_lib.workflow.execution import RESULTS, is_run, part, read_receipt, receipts, whole_and_label
+from meagan_lib.workflow.files import read_parameters, refusal
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
 if TYPE_CHECKING:
@@ -455,7 +455,7 @@ def summary(name: str) -> None:
     for label in recordings:
         own = receipts(RESULTS / part(name, label))
         jobs += [receipt | {"notebook": f"{receipt['notebook']} {label}"} for receipt in own]
-    seconds = [read_json(path)["seconds"] for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")]
+    seconds = [read_receipt(path)["seconds"] for path in (RESULTS / name / benchmark.SECTION).glob("*/*/receipt.json")]
     if seconds:
         fits = f"{benchmark.SECTION} ({len(seconds)} fits)"
         jobs.append({"notebook": fits, "seconds": sum(seconds), "figures": []})
@@ -482,7 +482,8 @@ def print_scores(name: str) -> None:
 
     from meagan_lib.book.tables import label as label_of
 
-    scores, matched = (read_json(RESULTS / name / file) for file in ("scores.json", "moment_matching.json"))
+    files = (benchmark.SCORES, benchmark.MATCHED_SCORES)
+    scores, matched = (benchmark.read_scores(RESULTS / name / file) for file in files)
     rows = [("floor", {metric: score["floor"] for metric, score in scores["reach"].items()})]
     for model, by_metric in scores.items():
         for label, found in ((label_of(model), by_metric), ("  matched", matched.get(model))):

@@ -30,9 +30,10 @@ from meagan_lib import ROOT, InputError, plots
 from meagan_lib.book import companion, explorer, finishing, lessons, painting, playground, scripts, tables
 from meagan_lib.book.translation import ENGLISH, Translator
 from meagan_lib.evaluation.metrics import ALL
+from meagan_lib.experiments import benchmark
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, part, receipts, whole_and_label
-from meagan_lib.workflow.files import read_json, read_parameters, read_yaml, write_if_changed
+from meagan_lib.workflow.files import read_parameters, read_yaml, write_if_changed
 
 SOURCE = ROOT / "book"
 CONCEPTS = "concepts"
@@ -217,7 +218,7 @@ def assemble(run: str, found: list[Chapter], pages: Path) -> None:
         "picture": lambda name, language=ENGLISH: elsewhere(by_name.get(name), language),
         "parameters": parameters(run),
         "scores": scores(run),
-        "matched": scores(run, "moment_matching.json"),
+        "matched": scores(run, benchmark.MATCHED_SCORES),
         "tables": tables,
         "receipts": receipts(RESULTS / run),
         "wings": {wing: list(its) for wing, its in groupby(modules(), wing)},
@@ -409,12 +410,9 @@ def parameters(run: str) -> dict[str, dict]:
     return public({path.stem: read_parameters(path) for path in files}, run)
 
 
-def scores(run: str, file: str = "scores.json") -> dict[str, dict]:
-    """Return the scores of a run, model → metric → value, interval, floor, reach, ratio; empty where there are none.
-
-    ``moment_matching.json`` has those of the networks after moment matching.
-    """
-    found = read_json(RESULTS / run / file)
+def scores(run: str, file: str = benchmark.SCORES) -> dict[str, dict]:
+    """Return the scores of a run, model → metric → fields, in the order of all figures; empty where there are none."""
+    found = benchmark.read_scores(RESULTS / run / file)
     return {model: in_order(found[model], ALL) for model in in_order(found, plots.LABELS)}
 
 

@@ -24,6 +24,7 @@ from meagan_lib.book.tables import label as label_of
 from meagan_lib.book.translation import Translator
 from meagan_lib.evaluation.metrics import ALL
 from meagan_lib.evaluation.scores import LEADING, REACH
+from meagan_lib.experiments import benchmark
 from meagan_lib.windows import SpikeWindows
 from meagan_lib.windows.spike_windows import Split
 from meagan_lib.workflow import figures
@@ -120,7 +121,7 @@ def export(run: str, folder: Path, language: str = "en") -> tuple[int, list[str]
 def _write(run: str, folder: Path, translator: Translator, lacking: list[str]) -> tuple[list[PaperFigure], list[str]]:
     """Write an export into an empty folder; return its figures, and the names of all files."""
     shown = list(_figures(run, folder / "figures", translator, lacking))
-    scores, matched = scores_of(run), scores_of(run, "moment_matching.json")
+    scores, matched = scores_of(run), scores_of(run, benchmark.MATCHED_SCORES)
     if not scores:
         lacking.append("it has no scores: notebook 4 makes them")
     tables = list(_tables(run, scores, matched, translator))

@@ -46,6 +46,23 @@ class Score:
     seeds: tuple[float, ...]
 
 
+def are_scores(content: Mapping) -> bool:
+    """Say whether a mapping is such as :func:`score_models` returns, with lists in the place of tuples."""
+
+    def numbers(found: object, n: int | None = None) -> bool:
+        listed = isinstance(found, list) and (n is None or len(found) == n)
+        return listed and all(isinstance(value, float | int) for value in found)
+
+    def is_score(found: object) -> bool:
+        if not isinstance(found, dict):
+            return False
+        values = [found.get(name) for name in ("value", "floor", "reach")] + [found.get("ratio") or 0]
+        intervals = (found.get(name) for name in ("interval", "floor_interval", "reach_interval"))
+        return numbers(values) and all(numbers(ends, 2) for ends in intervals) and numbers(found.get("seeds"))
+
+    return all(isinstance(by_metric, dict) and all(map(is_score, by_metric.values())) for by_metric in content.values())
+
+
 def evaluate(
     metric: Metric, real: Array, fake: Array, context: Context, n_bootstrap: int, events: Sequence | None = None
 ) -> tuple[float, Interval]:

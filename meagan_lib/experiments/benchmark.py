@@ -6,7 +6,6 @@ again. The graph and the command import this module each time: what computes is 
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, library_inputs
-from meagan_lib.workflow.files import read_parameters, sha256, write_json
+from meagan_lib.workflow.files import read_json, read_parameters, sha256, write_json
 
 if TYPE_CHECKING:
     from meagan_lib.models.contract import Model
@@ -210,6 +209,8 @@ def model_class(model: str) -> type["Model"]:
 
 SYNTHETIC, MATCHED = "synthetic.h5", "moment_matched.h5"
 """Windows of a model as it draws them, which are what is quoted, and those of a network after moment matching."""
+SCORES, MATCHED_SCORES = "scores.json", "moment_matching.json"
+"""Scores of either, in the folder of the run."""
 KEPT = ("model.safetensors", "model.json", "config.json", "history.csv", SYNTHETIC, MATCHED, "cost.json")
 """Files of a job that its receipt lists."""
 
@@ -245,7 +246,7 @@ def execute(run: str, model: str, seed: int, parameters: Mapping[str, object]) -
             draw_synthetic(fitted, windows, *fitted_with, seed + 2, matched=True).save(folder / MATCHED)
     cost = {"trained": fitted.n_parameters, "steps": 0, "windows": len(data.train), "seconds": seconds, "threads": 1}
     if is_network:
-        cost = json.loads((folder / "cost.json").read_text())  # of the trainer, which counts over interruptions
+        cost = read_json(folder / "cost.json")  # of the trainer, which counts over interruptions
     write_json(folder / "cost.json", cost | {"parameters": fitted.n_parameters})
     products = {str(f.relative_to(RESULTS / run)): sha256(f) for f in sorted(folder.iterdir()) if f.name in KEPT}
     receipt = {"notebook": f"{SECTION} {model} {seed}", "seconds": round(time.monotonic() - started, 1)}
@@ -266,6 +267,16 @@ def synthetic(run: str, file: str = SYNTHETIC) -> dict[str, dict[int, "SpikeWind
     return found
 
 
+def read_scores(path: Path) -> dict[str, dict]:
+    """Read ``SCORES`` or ``MATCHED_SCORES`` of a run, model → metric → fields; empty where there is no such file.
+
+    ``InputError``: what are no scores.
+    """
+    from meagan_lib.evaluation.scores import REACH, are_scores
+
+    return read_json(path, lambda found: are_scores(found) and (path.name != SCORES or REACH in found))
+
+
 def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
     """Return what every model of a run took, model → seed → :func:`meagan_lib.training.checkpoints.cost`."""
     found: dict[str, dict[int, dict[str, float]]] = {}
@@ -273,7 +284,9 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
         path = place(run, model, seed) / "cost.json"
         if not path.is_file():
             raise InputError(f"run '{run}' does not say what {model} with seed {seed} took: make it with meagan run")
-        found.setdefault(model, {})[seed] = json.loads(path.read_text())
+        found.setdefault(model, {})[seed] = read_json(
+            path, lambda cost: {"parameters", "windows", "seconds"} <= {*cost}
+        )
     return found
 
 

@@ -18,8 +18,9 @@ import torch
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.evaluation.scores import LEADING, REACH
+from meagan_lib.evaluation.scores import LEADING, REACH, are_scores
 from meagan_lib.evaluation.scores import compare as compare_models
+from meagan_lib.experiments import benchmark
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, read_receipt
 from meagan_lib.workflow.files import read_json, read_parameters, write_json
@@ -49,7 +50,7 @@ def keep(run: str) -> Path:
 def _state(run: str) -> dict:
     """Return fingerprint, machine, seconds, parameters, digests and scores of a finished run."""
     folder = RESULTS / run
-    if REACH not in read_json(folder / "scores.json"):
+    if not (scores := benchmark.read_scores(folder / benchmark.SCORES)):
         raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
     cpu = torch.backends.cpu.get_cpu_capability()
     # The folder in which the products of a receipt lie, and the receipt.
@@ -70,8 +71,8 @@ def _state(run: str) -> dict:
             for product, digest in receipt["products"].items()
             if Path(product).name not in NOT_BITS
         },
-        "scores": read_json(folder / "scores.json"),
-        "moment_matching": read_json(folder / "moment_matching.json"),
+        "scores": scores,
+        "moment_matching": benchmark.read_scores(folder / benchmark.MATCHED_SCORES),
     }
 
 
@@ -90,8 +91,17 @@ def compare(run: str, kept: Mapping) -> list[Finding]:
 
 
 def load(run: str) -> dict | None:
-    """Load the reference that stands beside the figures of a run, or None."""
-    return read_json(figures.folder(run) / FILE) or None
+    """Load the reference that stands beside the figures of a run, or None. ``InputError``: a damaged one."""
+
+    def sound(found: Mapping) -> bool:
+        parts = [found.get(name) for name in ("parameters", "fingerprint", "digests", "scores", "moment_matching")]
+        if not all(isinstance(part, dict) for part in parts):
+            return False
+        _, *words, scores, matched = parts
+        known = all(isinstance(word, str) for part in words for word in part.values())
+        return known and are_scores(scores) and REACH in scores and are_scores(matched)
+
+    return read_json(figures.folder(run) / FILE, sound) or None
 
 
 def _bits(now: Mapping, kept: Mapping) -> Finding:

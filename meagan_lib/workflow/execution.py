@@ -240,10 +240,8 @@ def receipts(results: Path) -> list[dict]:
 
 def read_receipt(path: Path) -> dict:
     """Return a receipt. ``InputError``: a damaged one."""
-    found, known = read_json(path), {"notebook": str, "seconds": float | int, "figures": list}
-    if "failed" not in found and not all(isinstance(found.get(name), kind) for name, kind in known.items()):
-        raise InputError(f"{path} is damaged: delete it, and run again what has written it")
-    return found
+    known = {"notebook": str, "seconds": float | int, "figures": list}
+    return read_json(path, lambda found: "failed" in found or all(isinstance(found.get(n), known[n]) for n in known))
 
 
 def results_folder(run: str) -> Path:

@@ -212,8 +212,14 @@ def data_sha256(data: Mapping[str, np.ndarray]) -> str:
 
 
 def manifest(run: str) -> dict[str, dict]:
-    """Return what is known of each figure of a run; empty when there is none."""
-    return read_json(folder(run) / "manifest.json")
+    """Return what is known of each figure of a run; empty when there is none. ``InputError``: a damaged manifest."""
+    return read_json(folder(run) / "manifest.json", lambda found: all(map(is_line, found.values())))
+
+
+def is_line(content: object) -> bool:
+    """Say whether this is a line of a manifest: words and hashes of a figure."""
+    words = ("chapter", "notebook", "caption", "run", "data_sha256", "png_sha256")
+    return isinstance(content, dict) and all(isinstance(content.get(name), str) for name in words)
 
 
 def publish(staging: Path, run: str, notebook: str, provenance: dict) -> list[str]:

@@ -154,17 +154,24 @@ def write_json(path: Path | str, content: object) -> None:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def read_json(path: Path) -> dict:
+def damaged(path: Path) -> InputError:
+    """Return the refusal of a file of a run that does not hold what was written."""
+    return InputError(f"{path} is damaged: delete it, and run again what has written it")
+
+
+def read_json(path: Path, sound: Callable[[dict], bool] = lambda found: True) -> dict:
     """Return the mapping that a file holds as JSON; an empty one where there is no such file.
 
-    ``InputError``: a file that holds none.
+    ``InputError``: a file that holds none, or one that is not ``sound``.
     """
+    if not path.is_file():
+        return {}
     try:
-        found = json.loads(path.read_bytes()) if path.is_file() else {}
+        found = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: delete it, and run again what has written it")
+    if not isinstance(found, dict) or not sound(found):
+        raise damaged(path)
     return found
 
 
@@ -187,7 +194,7 @@ def read_parameters(path: Path) -> dict:
     """Return the mapping that a file of a run holds as YAML. ``InputError``: a file that holds none."""
     found = read_yaml(path.read_bytes(), str(path))
     if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: delete it, and run again what has written it")
+        raise damaged(path)
     return found
 
 

@@ -59,9 +59,41 @@ def test_scores_of_other_parameters_than_the_run_has_now_are_not_kept(run):
             reference.keep("a")
         os.utime(params, (0, 0))
     receipt.write_text(json.dumps({"notebook": "01", "seconds": 1.0, "figures": [], "products": {}}))
-    (run / "scores.json").write_text("{}")
+    (run / "scores.json").unlink()
     with pytest.raises(InputError, match="no scores of a run 'a'"):
         reference.keep("a")
+
+
+ABSURD = [
+    {},
+    {"reach": 3},
+    {"reach": {"coverage": []}},
+    {"vae_gan": {"coverage": score(0.5)}},
+    {"reach": {"coverage": score(0.5) | {"interval": "0 to 1"}}},
+    {"reach": {"coverage": score(0.5) | {"value": None}}},
+    {"reach": {"coverage": {"value": 0.5}}},
+]
+
+
+@pytest.mark.parametrize("content", ABSURD, ids=str)
+def test_json_that_is_no_scores_is_told_as_damaged_whoever_reads_it(run, content):
+    kept = reference.load("a")
+    write_json(reference.figures.folder("a") / "reference.json", kept | {"scores": content})
+    with pytest.raises(InputError, match="reference.json is damaged"):
+        reference.load("a")
+    write_json(run / "scores.json", content)
+    with pytest.raises(InputError, match="scores.json is damaged"):
+        reference.compare("a", kept)
+
+
+@pytest.mark.parametrize("part", ["fingerprint", "parameters", "digests", "moment_matching"])
+def test_a_reference_without_one_of_its_parts_or_with_a_list_for_it_is_told_as_damaged(run, part):
+    path = reference.figures.folder("a") / "reference.json"
+    kept = reference.load("a")
+    for content in (kept | {part: [1]}, {name: its for name, its in kept.items() if name != part}):
+        write_json(path, content)
+        with pytest.raises(InputError, match="reference.json is damaged"):
+            reference.load("a")
 
 
 def test_the_same_run_holds_on_every_level(run):

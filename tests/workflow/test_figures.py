@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from meagan_lib import InputError, cli, plots
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import find_notebook
+from meagan_lib.workflow.files import write_json
 from tests.fixtures import FIGURE_FILES
 
 ID = "scores"
@@ -45,6 +46,14 @@ def test_a_saved_figure_has_picture_vector_data_and_a_line_in_the_manifest(home)
     assert figures.manifest("x")[ID]["notebook"] == "04_results_comparison"
     assert saved.caption in saved._repr_html_()
     np.testing.assert_array_equal(np.load(home / "x" / f"{ID}.npz")["y"], np.arange(3))
+
+
+@pytest.mark.parametrize("line", [3, [], {}, {"notebook": "04_results_comparison"}], ids=str)
+def test_a_manifest_with_something_else_in_the_place_of_a_line_is_told_as_damaged(home, line):
+    figures.save_figure(a_figure(), ID, run="x", data={"y": np.arange(3)})
+    write_json(home / "x" / "manifest.json", figures.manifest("x") | {"chip_map": line})
+    with pytest.raises(InputError, match="manifest.json is damaged"):
+        figures.verify("x")
 
 
 def test_the_same_figure_gives_the_same_bytes(home):
