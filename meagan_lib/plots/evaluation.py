@@ -201,7 +201,7 @@ def planted_failures(
 def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
     """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals.
 
-    The values set the axes, not their intervals: a few seeds that differ have one wider than all values are apart.
+    An interval that is wider than all values are apart, as of a few seeds that differ, does not set the axes.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
@@ -213,15 +213,21 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
         axis.plot(x, y, marker=marker, color=colour, markersize=6)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
-    density, coverage = ([its[score][0] for its in points.values()] for score in ("density", "coverage"))
-    margin = max(0.1 * np.ptp(density), 0.02)
-    axis.set(xlim=(min(density) - margin, max(density) + margin), ylabel="coverage")
-    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)")
+    axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
     style.widen_towards_one(axis, "y")
-    axis.set(ylim=(max(min(coverage) - 0.1, 0), 1.005))
+    density, coverage = (_limits([its[score] for its in points.values()]) for score in ("density", "coverage"))
+    axis.set(xlim=density, ylim=(max(coverage[0], 0), 1.005))
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
     style.marker_legend(fig, labels, loc="outside right upper")
     return fig
+
+
+def _limits(measured: Sequence[Measured]) -> tuple[float, float]:
+    """Return limits of an axis that has all values, and the intervals that are no wider than these are apart."""
+    apart = np.ptp([value for value, *_ in measured])
+    shown = [end for value, *ends in measured for end in (value, *(ends if np.ptp(ends) <= apart else ()))]
+    margin = 0.05 * np.ptp(shown) + 0.005
+    return min(shown) - margin, max(shown) + margin
 
 
 @drawing
@@ -303,8 +309,8 @@ def moment_matching(
 ) -> Figure:
     """Draw each network without and with moment matching, a panel for each score.
 
-    ``ends``: score in words → model → without and with. ``floors``: score in words → floor. The values set the axes,
-    not their intervals; a score whose floor is near 1 has a scale that widens there.
+    ``ends``: score in words → model → without and with. ``floors``: score in words → floor. A score whose floor
+    is near 1 has a scale that widens there; axes are set as in :func:`density_coverage`.
     """
     models = list(next(iter(ends.values())))
     fig, (axes,) = style.panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
@@ -319,11 +325,10 @@ def moment_matching(
                     value, y + shift, marker=marker, linestyle="", color=colour, markerfacecolor=face, markersize=5
                 )
         style.set_rows(axis, [LABELS[model] for model in models], line=True)
-        values = [value for of in by_model.values() for value, *_ in of] + list(floors[label])
-        margin = 0.06 * np.ptp(values) + 0.005
         if floors[label][0] > 0.8:
             style.widen_towards_one(axis, "x")
-        axis.set(xlim=(min(values) - margin, min(max(values) + margin, 1.01)))
+        low, high = _limits([end for ends in by_model.values() for end in ends] + [floors[label]])
+        axis.set(xlim=(low, min(high, 1.01)))
         axis.set_title(label)
     faces = {"without moment matching": "0.3", "with moment matching": "white"}
     handles = [style.dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]
