@@ -201,7 +201,7 @@ def planted_failures(
 def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
     """Draw fidelity against variety: source → ``density``, ``coverage``; ``real`` is the floor, a box of intervals.
 
-    An interval that is wider than all values are apart, as of a few seeds that differ, does not set the axes.
+    An interval many times wider than the others, as of a few seeds that differ, does not set the axes.
     """
     fig, ((axis,),) = style.panel_grid(1, 1, 3.2)
     (_, left, right), (_, low, high) = points["real"]["density"], points["real"]["coverage"]
@@ -211,7 +211,7 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         (x, *across), (y, *along) = points[source]["density"], points[source]["coverage"]
         _, colour, marker = SOURCES[source]
         axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
-        axis.plot(x, y, marker=marker, color=colour, markersize=6)
+        axis.plot(x, y, marker=marker, color=colour, markersize=6, clip_on=False)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
     style.widen_towards_one(axis, "y")
@@ -223,9 +223,9 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
 
 
 def _limits(measured: Sequence[Measured]) -> tuple[float, float]:
-    """Return limits of an axis that has all values, and the intervals that are no wider than these are apart."""
-    apart = np.ptp([value for value, *_ in measured])
-    shown = [end for value, *ends in measured for end in (value, *(ends if np.ptp(ends) <= apart else ()))]
+    """Return limits of an axis that has all values, and all intervals up to six times as wide as their median."""
+    most = 6 * np.median([high - low for _, low, high in measured])
+    shown = [end for value, *ends in measured for end in (value, *(ends if np.ptp(ends) <= most else ()))]
     margin = 0.05 * np.ptp(shown) + 0.005
     return min(shown) - margin, max(shown) + margin
 
@@ -321,9 +321,8 @@ def moment_matching(
             _, colour, marker = SOURCES[model]
             for (value, *interval), shift, face in zip(by_model[model], (-0.13, 0.13), (colour, "white")):
                 axis.plot(interval, [y + shift, y + shift], color=colour, linewidth=1)
-                axis.plot(
-                    value, y + shift, marker=marker, linestyle="", color=colour, markerfacecolor=face, markersize=5
-                )
+                look = dict(marker=marker, linestyle="", color=colour, markerfacecolor=face, markersize=5)
+                axis.plot(value, y + shift, clip_on=False, **look)
         style.set_rows(axis, [LABELS[model] for model in models], line=True)
         if floors[label][0] > 0.8:
             style.widen_towards_one(axis, "x")
