@@ -11,6 +11,9 @@ from meagan_lib.plots import style
 from meagan_lib.plots.drawing import drawing
 from meagan_lib.plots.style import COLOURS, LABELS, SOURCES, UNITS, WIDTH, Arrays, Measured
 
+LOW = 0.85
+"""Of a coverage: where there is one below, the scale widens towards 1, where the others lie."""
+
 
 @drawing
 def distance_to_train(distances: Arrays) -> Figure:
@@ -214,9 +217,10 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         axis.plot(x, y, marker=marker, color=colour, markersize=6, clip_on=False)
     axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
-    style.widen_towards_one(axis, "y")
-    density, coverage = (_limits([its[score] for its in points.values()]) for score in ("density", "coverage"))
-    axis.set(xlim=density, ylim=(max(coverage[0], 0), 1.005))
+    density, (low, high) = (_limits([its[score] for its in points.values()]) for score in ("density", "coverage"))
+    if low < LOW:
+        style.widen_towards_one(axis, "y")
+    axis.set(xlim=density, ylim=(max(low, 0), min(high, 1.005)))
     labels = {source: LABELS[source] for source in points} | {"real": "floor: test A, B"}
     style.marker_legend(fig, labels, loc="outside right upper")
     return fig
@@ -310,7 +314,7 @@ def moment_matching(
     """Draw each network without and with moment matching, a panel for each score.
 
     ``ends``: score in words → model → without and with. ``floors``: score in words → floor. A score whose floor
-    is near 1 has a scale that widens there; axes are set as in :func:`density_coverage`.
+    is near 1 and that some models are far from has a scale that widens there; axes as in :func:`density_coverage`.
     """
     models = list(next(iter(ends.values())))
     fig, (axes,) = style.panel_grid(1, len(ends), 0.34 * len(models) + 1.1, sharey=True)
@@ -324,10 +328,11 @@ def moment_matching(
                 look = dict(marker=marker, linestyle="", color=colour, markerfacecolor=face, markersize=5)
                 axis.plot(value, y + shift, clip_on=False, **look)
         style.set_rows(axis, [LABELS[model] for model in models], line=True)
-        if floors[label][0] > 0.8:
-            style.widen_towards_one(axis, "x")
         low, high = _limits([end for ends in by_model.values() for end in ends] + [floors[label]])
-        axis.set(xlim=(low, min(high, 1.01)))
+        if low < LOW < floors[label][0]:
+            style.widen_towards_one(axis, "x")
+            high = min(high, 1.005)
+        axis.set(xlim=(low, high))
         axis.set_title(label)
     faces = {"without moment matching": "0.3", "with moment matching": "white"}
     handles = [style.dot(label, "0.3", markerfacecolor=face) for label, face in faces.items()]
