@@ -183,3 +183,9 @@ def spikes(n: int, samples: int = 32, seed: int = 0) -> np.ndarray:
     noise = 0.15 * (noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:])
     amplitude = rng.normal(5.0, 0.6, (n, 1))
     return (amplitude * shapes[rng.integers(2, size=n)] + noise).astype(np.float32)
+
+
+def score(value: float, half: float = 0.02) -> dict:
+    """A score as ``scores.json`` has it, beside a floor of 0.5."""
+    known = {"floor": 0.5, "floor_interval": [0.48, 0.52], "reach": 0.52, "reach_interval": [0.5, 0.54], "seeds": [0.5]}
+    return known | {"value": value, "interval": [value - half, value + half], "ratio": value / 0.52}

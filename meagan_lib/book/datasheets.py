@@ -84,9 +84,8 @@ def score_table(scores: Mapping[str, Mapping]) -> str:
     rows = ["| model | score | value | 95 % interval | floor | reach |", "|---|---|---:|---|---:|---:|"]
     for model, found in scores.items():
         for metric, score in found.items():
-            interval = "{:.3f} to {:.3f}".format(*score["interval"]) if score.get("interval") else "–"
-            numbers = (score.get(key) for key in ("value", "floor", "reach"))
-            value, floor, reach = ("–" if number is None else f"{number:.3f}" for number in numbers)
+            interval = "{:.3f} to {:.3f}".format(*score["interval"])
+            value, floor, reach = (f"{score[key]:.3f}" for key in ("value", "floor", "reach"))
             name = plots.LABELS.get(model, model)
             rows.append(f"| {name} | {heading(metric)} | {value} | {interval} | {floor} | {reach} |")
     return "\n".join(rows)

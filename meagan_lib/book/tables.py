@@ -26,7 +26,7 @@ def label(model: str) -> str:
 def by_model(found: Mapping[str, Mapping]) -> pd.DataFrame:
     """Return the floor and the value of every score, a row for each model."""
     values = {label(model): {metric: score["value"] for metric, score in of.items()} for model, of in found.items()}
-    floor = {metric: score.get("floor") for by_metric in found.values() for metric, score in by_metric.items()}
+    floor = {metric: score["floor"] for by_metric in found.values() for metric, score in by_metric.items()}
     frame = pd.DataFrame.from_dict({"floor": floor} | values, orient="index", dtype=float)
     return frame.rename(columns=heading).rename_axis("model").reset_index()
 
@@ -36,11 +36,10 @@ def every_score(found: Mapping[str, Mapping]) -> pd.DataFrame:
     rows = []
     for model, by_metric in found.items():
         for metric, score in by_metric.items():
-            interval = "{:.3f} to {:.3f}".format(*score["interval"]) if score.get("interval") else None
-            known = {"value": score["value"], "95 % interval": interval, "floor": score.get("floor")}
-            known |= {"reach": score.get("reach"), "value / reach": score.get("ratio")}
-            names = {"model": label(model), "score": heading(metric)}
-            rows.append(names | known | {"seeds": len(score.get("seeds", [0]))})
+            interval = "{:.3f} to {:.3f}".format(*score["interval"])
+            known = {"value": score["value"], "95 % interval": interval, "floor": score["floor"]}
+            known |= {"reach": score["reach"], "value / reach": score["ratio"]}
+            rows.append({"model": label(model), "score": heading(metric)} | known | {"seeds": len(score["seeds"])})
     return pd.DataFrame(rows)
 
 

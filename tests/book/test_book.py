@@ -7,6 +7,7 @@ import base64
 import functools
 import http.server
 import json
+import math
 import os
 import re
 import threading
@@ -41,7 +42,7 @@ from meagan_lib.windows.spike_windows import SpikeWindows
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.files import sha256
 from tests.browser import CHROMIUM, browser
-from tests.fixtures import spikes
+from tests.fixtures import score, spikes
 
 RUN, PART = "tiny", "tiny/recordings/north"
 NAME = """`x` ``<img src=x onerror=alert(1)> $a$ [e](http:evil) *b* | "c" & 'd' {{f}} _g_.raw"""
@@ -177,10 +178,9 @@ def results(tmp_path_factory, painter):
             path = results / RUN / "params" / f"{notebook}.yaml"
             path.parent.mkdir(exist_ok=True)
             path.write_text(yaml.safe_dump(given))
-        score = {"value": 0.6, "interval": [0.5, 0.7], "floor": 0.5, "reach": 0.55, "ratio": 1.2}
-        values = {"reach": 0.55, "gaussian": 0.9, "vae_gan": 0.10, "unheard_of": None}
+        values = {"reach": 0.55, "gaussian": 0.9, "vae_gan": 0.10, "unheard_of": math.nan}
         values["<b>_x_</b>"] = 0.5
-        scores = {m: {"coverage": score, "c2st_auc": score | {"value": v}} for m, v in values.items()}
+        scores = {m: {"coverage": score(0.6), "c2st_auc": score(0.6) | {"value": v}} for m, v in values.items()}
         (results / RUN / "scores.json").write_text(json.dumps(scores))
         trained(results)
         painting.save_painters(results / RUN / painting.FILE, {"blowhole": painter, "crack": painter})

@@ -17,6 +17,7 @@ from meagan_lib import InputError, cli, plots
 from meagan_lib.book import building, bundling, explorer
 from meagan_lib.workflow import bundles, drawings, figures, files, graph
 from meagan_lib.workflow.execution import find_notebook
+from tests.fixtures import score
 
 RUN = "tiny"
 NOTEBOOK = "01_preprocessing"
@@ -61,7 +62,7 @@ def made(results: Path) -> None:
         f"notebooks/{NOTEBOOK}.ipynb": nbformat.writes(executed),
         f"params/{NOTEBOOK}.yaml": yaml.safe_dump({"name": RUN, "recording": "/home/some one/chip.brw"}),
         f"receipts/{NOTEBOOK}.json": json.dumps({"notebook": NOTEBOOK, "seconds": 1.0, "figures": ["chip_map"]}),
-        "scores.json": json.dumps({"vae_gan": {"coverage": {"value": 0.5}}}),
+        "scores.json": json.dumps({"reach": {}, "vae_gan": {"coverage": score(0.5)}}),
         "vae_gan/checkpoint.pt": "weights",
     }.items():
         (results / path).parent.mkdir(parents=True, exist_ok=True)
@@ -212,7 +213,7 @@ def test_words_of_a_stranger_come_without_markup(home):
     line = figures.manifest(RUN)["intervals_isolation"] | {"run": EVIL, "library_sha256": {EVIL: EVIL}, "caption": EVIL}
     files = {
         "figures/manifest.json": json.dumps({"intervals_isolation": line}).encode(),
-        "results/scores.json": json.dumps({EVIL: {}}).encode(),
+        "results/scores.json": json.dumps({"reach": {}, EVIL: {}}).encode(),
         f"results/params/{NOTEBOOK}.yaml": yaml.safe_dump({EVIL: EVIL}).encode(),
     }
     bundling.restore(changed(packed(home), files), "copy")

@@ -10,12 +10,7 @@ from meagan_lib import InputError
 from meagan_lib.experiments import reference
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.files import write_json
-
-SCORE = {"floor": 0.5, "floor_interval": [0.48, 0.52], "reach": 0.52, "reach_interval": [0.5, 0.54], "seeds": [0.5]}
-
-
-def score(value: float, half: float = 0.02) -> dict:
-    return SCORE | {"value": value, "interval": [value - half, value + half]}
+from tests.fixtures import score
 
 
 @pytest.fixture
