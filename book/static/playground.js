@@ -496,7 +496,7 @@ const board = {
   // A screen reader hears what a game has come to when it rests, not thirty times a second.
   run(speed) {
     this.sides.forEach((side) => side.summary.setAttribute("aria-live", speed ? "off" : "polite"));
-    this.sides.forEach((side) => side.engine.ask("run", { speed }).then((frame) => { side.take(frame); side.draw(); }).catch(fail));
+    this.sides.forEach((side) => side.engine.ask("run", { speed }).then((frame) => { side.take(frame); side.draw(); this.clock(); }).catch(fail));
   },
 
   restart() {
