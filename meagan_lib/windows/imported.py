@@ -180,7 +180,8 @@ def _windows_from(arrays: dict, paths: list[Path], config: WindowConfig) -> Spik
     windows = np.asarray(arrays["windows"])
     if windows.ndim != 2 or len(windows) == 0 or windows.shape[1] < 8:
         raise InputError(f"{name} has windows of shape {windows.shape}: it must be (n, samples), 8 samples or more")
-    windows = _finite(windows, "windows", name).astype(np.float32)
+    with np.errstate(over="ignore"):
+        windows = _finite(_finite(windows, "windows", name).astype(np.float32), "windows, in single precision,", name)
     n, n_samples = windows.shape
     least = 1e-6 * np.abs(windows).max()
     for what, axis in (("all alike", 0), ("flat", 1)):

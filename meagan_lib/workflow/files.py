@@ -175,13 +175,28 @@ def read_json(path: Path, sound: Callable[[dict], bool] = lambda found: True) ->
     return found
 
 
+class StrictLoader(yaml.SafeLoader):
+    """Loads plain YAML in which a mapping has a key once, as the standard demands."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return the mapping. ``ConstructorError``: a key stands there twice."""
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f"'{key.value}' stands there twice"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(text: str | bytes, owner: str) -> object:
     """Read YAML.
 
-    ``InputError``: what is no YAML, such as a bracket without its partner; the sentence begins with its ``owner``.
+    ``InputError``: what is no YAML, such as a bracket without its partner, or a key that stands in a mapping twice; the
+    sentence begins with its ``owner``.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, StrictLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: February 30 is no date
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -458,6 +458,7 @@ def test_a_window_that_was_cut_twice_is_refused_only_across_splits(tmp_path):
         (dict(windows=np.zeros((0, 30))), "must be .n, samples."),
         (dict(windows=np.zeros((30, 4))), "8 samples or more"),
         (dict(windows=np.where(np.arange(24) == 3, np.nan, some_windows())), "400 values in windows"),
+        (dict(windows=1e300 * some_windows()), "9600 values in windows, in single precision, that are no finite"),
         (dict(windows=np.array([[b"x"] * 24])), "must be numbers"),
         (dict(sampling_rate_hz=0), "above zero"),
         (dict(sampling_rate_hz=-1), "above zero"),

@@ -117,7 +117,13 @@ def test_what_is_no_mapping_of_json_is_told_as_damaged(tmp_path, content):
 
 @pytest.mark.parametrize(
     "text, why",
-    [("[", "line 1"), (b"2024-02-30", "day is out of range"), (b"a: \xfc", "not in UTF-8"), ("[" * 10**4, "recursion")],
+    [
+        ("[", "line 1"),
+        ("a: 1\nb: {c: 1,\n c: 2}", "line 3, column 2: 'c' stands there twice"),
+        (b"2024-02-30", "day is out of range"),
+        (b"a: \xfc", "not in UTF-8"),
+        ("[" * 10**4, "recursion"),
+    ],
 )
 def test_what_is_no_yaml_is_told_with_its_owner_and_the_cause(text, why):
     with pytest.raises(InputError, match=f"^x.yaml is not YAML.*{why}"):
