@@ -44,5 +44,10 @@ def of_type(value: object, like: object, name: str) -> object:
     return value
 
 
+def is_number(value: object) -> bool:
+    """Say whether a value of JSON is a number that a float holds, be it NaN."""
+    return type(value) is float or (type(value) is int and abs(value) < 1e300)
+
+
 def _kind(value: object) -> str:
     return KINDS.get(type(value), type(value).__name__)

@@ -68,7 +68,7 @@ def _state(run: str) -> dict:
         "digests": {
             str(where / product): digest
             for where, receipt in receipts
-            for product, digest in receipt["products"].items()
+            for product, digest in receipt.get("products", {}).items()
             if Path(product).name not in NOT_BITS
         },
         "scores": scores,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from meagan_lib import ROOT, InputError, did_you_mean
-from meagan_lib.values import of_type
+from meagan_lib.values import is_number, of_type
 from meagan_lib.workflow import figures, progress
 from meagan_lib.workflow.files import (
     DISK_FULL,
@@ -240,8 +240,16 @@ def receipts(results: Path) -> list[dict]:
 
 def read_receipt(path: Path) -> dict:
     """Return a receipt. ``InputError``: a damaged one."""
-    known = {"notebook": str, "seconds": float | int, "figures": list}
-    return read_json(path, lambda found: "failed" in found or all(isinstance(found.get(n), known[n]) for n in known))
+
+    def sound(found: dict) -> bool:
+        if "failed" in found:
+            return True
+        files, took, names = found.get("products", {}), found.get("seconds"), found.get("figures")
+        if not (isinstance(files, dict) and isinstance(names, list) and is_number(took) and 0 <= took < 1e9):
+            return False
+        return all(isinstance(word, str) for word in (found.get("notebook"), *names, *files.values()))
+
+    return read_json(path, sound)
 
 
 def results_folder(run: str) -> Path:

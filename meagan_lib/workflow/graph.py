@@ -54,7 +54,7 @@ def remove_stale(name: str) -> None:
     for path in [*results.glob("receipts/*.json"), *results.glob("*/*/*/receipt.json")]:
         try:
             receipt = json.loads(path.read_text())
-            made = [results / p for p in receipt["products"]]
+            made = [results / p for p in receipt.get("products", {})]
             made += [pictures / f"{id}.png" for id in receipt["figures"]]
             if receipt["notebook"] == path.stem:  # the merge of several recordings is no notebook
                 made.append(executed(path.stem, name))

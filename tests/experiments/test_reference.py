@@ -3,12 +3,16 @@
 import copy
 import json
 import os
+from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from meagan_lib import InputError
 from meagan_lib.experiments import reference
 from meagan_lib.workflow import figures
+from meagan_lib.workflow.execution import receipts
 from meagan_lib.workflow.files import write_json
 from tests.fixtures import score
 
@@ -89,6 +93,38 @@ def test_a_reference_without_one_of_its_parts_or_with_a_list_for_it_is_told_as_d
         write_json(path, content)
         with pytest.raises(InputError, match="reference.json is damaged"):
             reference.load("a")
+
+
+def places(content: object, at: tuple = ()) -> list[tuple]:
+    """All places of JSON, each the keys that lead there."""
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    return [at, *(place for key, value in inner for place in places(value, (*at, key)))]
+
+
+OTHER = st.sampled_from([None, True, "x", [], {}, [1], {"a": 1}, -1, 10**400, float("nan"), float("inf"), "../../x"])
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+def test_whatever_stands_at_a_place_of_a_file_of_a_run_ends_in_a_sentence(run, data):
+    """A reference, scores and receipts, each of whose places holds anything else that JSON can hold, or nothing."""
+    beside = reference.figures.folder("a") / "reference.json"
+    path = data.draw(st.sampled_from([beside, *sorted(run.rglob("*.json"))]))
+    kept, content = path.read_bytes(), json.loads(path.read_text())
+    *before, last = data.draw(st.sampled_from(places(content)[1:]))
+    within = content
+    for key in before:
+        within = within[key]
+    if data.draw(st.booleans()):
+        within[last] = data.draw(OTHER)
+    else:
+        del within[last]
+    path.write_text(json.dumps(content))
+    with suppress(InputError):
+        reference.compare("a", reference.load("a"))
+    with suppress(InputError):
+        receipts(run)
+    path.write_bytes(kept)
 
 
 def test_the_same_run_holds_on_every_level(run):
