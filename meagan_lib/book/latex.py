@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_uppercase
 
 from meagan_lib.book.translation import in_lines
+from meagan_lib.values import is_number
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
 SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}"} | {char: f"\\{char}" for char in "&%$#_{}"}
@@ -93,7 +94,7 @@ def flattened(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
         for place, value in enumerate(content, 1):
             texts = [text for text in value.values() if isinstance(text, str)] if isinstance(value, Mapping) else []
             yield from flattened(value, (*path, *(texts or [str(place)])))
-    elif isinstance(content, (int, float)) and not isinstance(content, bool) and math.isfinite(content):
+    elif is_number(content) and math.isfinite(content):
         yield path, content
 
 
