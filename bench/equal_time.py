@@ -20,6 +20,7 @@ from meagan_lib.evaluation import metrics
 from meagan_lib.experiments import benchmark
 from meagan_lib.experiments.fitting import training_data
 from meagan_lib.recordings import SimulationConfig, open_recording
+from meagan_lib.training.trainer import Trainer
 from meagan_lib.windows import DetectionConfig, WindowConfig, cut_windows
 from meagan_lib.windows.imported import open_windows
 from meagan_lib.windows.normalisation import Standardiser, fit_normalisation
@@ -66,13 +67,8 @@ def windows_of(recording: str) -> SpikeWindows:
     return cut_windows(source, DetectionConfig(threshold_mad=5.0), WindowConfig())
 
 
-def trained(windows: SpikeWindows, case: str, seed: int) -> dict[str, object]:
-    """Train one case, and score it against as many test windows as there are, at most 2600."""
-    name, options, steps, patch_ms = CASES[case]
-    model, reach = benchmark.model_class(name), 9 if name == "transformer_gan" else 6
-    own = {"steps": steps, "ema": round(1 - reach / steps, 5), "validate_every": steps // 8}
-    config = model.configure(seed, patch=windows.samples_of(patch_ms), options=own | options)
-    trainer = model.trainer(config, training_data(windows, seed=seed))
+def judged(windows: SpikeWindows, trainer: Trainer, seed: int) -> dict[str, object]:
+    """Train to the end, and score against as many test windows as there are, at most 2600."""
     before = time.process_time()
     trainer.train()
     seconds, train = time.process_time() - before, windows.of(Split.TRAIN)
@@ -81,6 +77,15 @@ def trained(windows: SpikeWindows, case: str, seed: int) -> dict[str, object]:
     generated = scale.transform(normaliser.inverse(trainer.sample(len(test), seed)))
     context = metrics.Context.fit(scale.transform(train), windows.sampling_rate_hz, seed=seed)
     return {"seconds": round(seconds, 1)} | metrics.values(test, generated, context, METRICS)
+
+
+def trained(windows: SpikeWindows, case: str, seed: int) -> dict[str, object]:
+    """Train and judge one case."""
+    name, options, steps, patch_ms = CASES[case]
+    model, reach = benchmark.model_class(name), 9 if name == "transformer_gan" else 6
+    own = {"steps": steps, "ema": round(1 - reach / steps, 5), "validate_every": steps // 8}
+    config = model.configure(seed, patch=windows.samples_of(patch_ms), options=own | options)
+    return judged(windows, model.trainer(config, training_data(windows, seed=seed)), seed)
 
 
 def rows(recordings: tuple[str, ...] = ("simulated", "retina_hdmea")) -> pd.DataFrame:
@@ -97,16 +102,16 @@ def rows(recordings: tuple[str, ...] = ("simulated", "retina_hdmea")) -> pd.Data
     return pd.DataFrame([json.loads(path.read_text()) for path in sorted(KEPT.glob("*.json"))])
 
 
-def text(found: pd.DataFrame) -> str:
-    """Return the page: means over the seeds, and the least and largest AUC."""
+def text(found: pd.DataFrame, cases: list[str], title: str) -> str:
+    """Return the page: means over the seeds, and the least and largest AUC, in the order of the ``cases``."""
     lines = [
-        "# What time buys",
+        f"# {title}",
         "",
         f"{machine()}, torch {torch.__version__}, one thread. Windows as they are drawn, no gate, against up to "
         "2600 test windows. Means over the seeds, and the least and largest AUC of trees; seconds are those of a core.",
     ]
     lines += ["", "| | seeds | seconds | " + " | ".join(METRICS.values()) + " |", "|---" * (3 + len(METRICS)) + "|"]
-    found = found.sort_values("case", key=lambda case: case.map(list(CASES).index), kind="stable")
+    found = found.sort_values("case", key=lambda case: case.map(cases.index), kind="stable")
     for (recording, case), its in sorted(found.groupby(["recording", "case"], sort=False), key=lambda row: row[0][0]):
         auc, *others = (its[name].mean() for name in METRICS)
         spread = f"{auc:.3f} ({its['c2st_auc'].min():.3f} to {its['c2st_auc'].max():.3f})"
@@ -117,6 +122,6 @@ def text(found: pd.DataFrame) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    page = text(rows())
+    page = text(rows(), list(CASES), "What time buys")
     print(page)
     (BENCH / "EQUAL_TIME.md").write_text(page)
