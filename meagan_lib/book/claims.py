@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from meagan_lib import ROOT
 from meagan_lib.book import conclusions, results
 from meagan_lib.book.conclusions import ALIKE, SCALE
 from meagan_lib.evaluation import SIGNIFICANT
@@ -294,11 +295,9 @@ def painting_gan_told_no_less() -> bool:
     return never and all(int(bench("TOLD_APART", row, "CNN: more")) for row in rows)
 
 
-def in_time(recording: str, case: str) -> list[float]:
-    """Return mean, least and largest AUC of trees over the seeds of a case of ``bench/EQUAL_TIME.md``."""
-    return [
-        float(number) for number in re.findall(r"[.\d]+", bench("EQUAL_TIME", f"{recording}: {case}", "AUC of trees"))
-    ]
+def in_time(recording: str, case: str, page: str = "EQUAL_TIME") -> list[float]:
+    """Return mean, least and largest AUC of trees over the seeds of a case of a page of ``bench/``."""
+    return [float(number) for number in re.findall(r"[.\d]+", bench(page, f"{recording}: {case}", "AUC of trees"))]
 
 
 @claim
@@ -310,6 +309,18 @@ def whitened_in_half_the_time() -> bool:
         if half - before >= high - low or whole >= before - 0.015:
             return False
     return True
+
+
+@claim
+def no_idea_ahead() -> bool:
+    """No idea for the game is ahead of the Transformer-GAN as it is by .015 of the AUC of trees on both recordings."""
+    tried = re.findall(r"^\| simulated: (.*?) \|", (ROOT / "bench" / "IDEAS.md").read_text(), flags=re.M)
+
+    def ahead(idea: str, recording: str) -> bool:
+        now, then = (in_time(recording, case, "IDEAS")[0] for case in ("as it is", idea))
+        return then <= now - 0.015
+
+    return len(tried) > 1 and not any(ahead(idea, "simulated") and ahead(idea, "retina_hdmea") for idea in tried)
 
 
 @claim
