@@ -19,7 +19,6 @@ from meagan_lib import InputError
 from meagan_lib.evaluation.context import Context, Statistic
 from meagan_lib.evaluation.metrics import ALL, Better, Interval, Metric, applicable
 from meagan_lib.evaluation.statistics import SIGNIFICANT, Paired, paired, q_values
-from meagan_lib.values import is_number
 from meagan_lib.windows.features import Array
 
 REACH = "reach"
@@ -45,25 +44,6 @@ class Score:
     reach_interval: Interval
     ratio: float | None
     seeds: tuple[float, ...]
-
-
-def are_scores(content: Mapping) -> bool:
-    """Say whether a mapping is such as :func:`score_models` returns, with lists in the place of tuples."""
-
-    def numbers(found: object, n: int | None = None) -> bool:
-        listed = isinstance(found, list) and (n is None or len(found) == n)
-        return listed and all(map(is_number, found))
-
-    def is_score(found: object) -> bool:
-        if not isinstance(found, dict):
-            return False
-        values = [found.get(name) for name in ("value", "floor", "reach")] + [found.get("ratio") or 0]
-        intervals = (found.get(name) for name in ("interval", "floor_interval", "reach_interval"))
-        return numbers(values) and all(numbers(ends, 2) for ends in intervals) and numbers(found.get("seeds"))
-
-    models = list(content.values())
-    known = all(isinstance(its, dict) and its.keys() == models[0].keys() for its in models)
-    return known and all(is_score(score) for its in models for score in its.values())
 
 
 def evaluate(

@@ -14,6 +14,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from meagan_lib import ROOT, InputError, choose
+from meagan_lib.values import is_number
 from meagan_lib.workflow.execution import RESULTS, check_names_and_types, job, library_inputs
 from meagan_lib.workflow.files import read_json, read_parameters, sha256, write_json
 
@@ -267,14 +268,31 @@ def synthetic(run: str, file: str = SYNTHETIC) -> dict[str, dict[int, "SpikeWind
     return found
 
 
+def are_scores(content: Mapping) -> bool:
+    """Say whether a mapping is such as ``evaluation.score_models`` returns, with lists in the place of tuples."""
+
+    def numbers(found: object, n: int | None = None) -> bool:
+        listed = isinstance(found, list) and (n is None or len(found) == n)
+        return listed and all(map(is_number, found))
+
+    def is_score(found: object) -> bool:
+        if not isinstance(found, dict):
+            return False
+        values = [found.get(name) for name in ("value", "floor", "reach")] + [found.get("ratio") or 0]
+        intervals = (found.get(name) for name in ("interval", "floor_interval", "reach_interval"))
+        return numbers(values) and all(numbers(ends, 2) for ends in intervals) and numbers(found.get("seeds"))
+
+    models = list(content.values())
+    known = all(isinstance(its, dict) and its.keys() == models[0].keys() for its in models)
+    return known and all(is_score(score) for its in models for score in its.values())
+
+
 def read_scores(path: Path) -> dict[str, dict]:
     """Read ``SCORES`` or ``MATCHED_SCORES`` of a run, model → metric → fields; empty where there is no such file.
 
     ``InputError``: what are no scores.
     """
-    from meagan_lib.evaluation.scores import REACH, are_scores
-
-    return read_json(path, lambda found: are_scores(found) and (path.name != SCORES or REACH in found))
+    return read_json(path, lambda found: are_scores(found) and (path.name != SCORES or "reach" in found))
 
 
 def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:

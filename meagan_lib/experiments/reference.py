@@ -18,7 +18,7 @@ import torch
 
 from meagan_lib import InputError
 from meagan_lib.evaluation.metrics import METRICS
-from meagan_lib.evaluation.scores import LEADING, REACH, are_scores
+from meagan_lib.evaluation.scores import LEADING, REACH
 from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.workflow import figures
@@ -99,7 +99,7 @@ def load(run: str) -> dict | None:
             return False
         _, *words, scores, matched = parts
         known = all(isinstance(word, str) for part in words for word in part.values())
-        return known and are_scores(scores) and REACH in scores and are_scores(matched)
+        return known and REACH in scores and benchmark.are_scores(scores) and benchmark.are_scores(matched)
 
     return read_json(figures.folder(run) / FILE, sound) or None
 

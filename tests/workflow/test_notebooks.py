@@ -29,6 +29,7 @@ from meagan_lib.workflow.execution import (
 )
 from meagan_lib.workflow.figures import figures_of
 from meagan_lib.workflow.files import write_json
+from tests.fixtures import score
 from tests.recordings.test_formats import write_nwb
 
 ALL = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -41,6 +42,20 @@ def test_kernels_and_fits_do_not_wait_for_what_reads_notebooks():
     code = f"import {modules}; print(*{{'nbformat', 'papermill', 'pandas', 'scipy', 'numba'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_scores_are_shown_without_what_computes_them(tmp_path):
+    """A second ``make figures``, which has nothing to do but that, would take twice as long."""
+    (tmp_path / "scores.json").write_text(json.dumps({"reach": {"coverage": score(0.9)}}))
+    code = f"""
+import sys
+from pathlib import Path
+from meagan_lib import cli
+cli.RESULTS = Path({str(tmp_path)!r})
+cli.print_scores(".")
+print({{"torch", "sklearn", "scipy"}} & set(sys.modules))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "0.900" in done.stdout and done.stdout.splitlines()[-1] == "set()"
 
 
 def test_a_job_validates_notebooks_without_the_grammar_of_uris(tmp_path):
@@ -215,7 +230,8 @@ def test_what_another_kind_of_run_showed_under_this_name_is_gone_and_what_it_tra
     monkeypatch.setattr(graph, "RESULTS", tmp_path)
     monkeypatch.setattr(figures, "folder", lambda run: tmp_path / "figures" / run)
     run, drawn = tmp_path / "x", figures_of("04_results_comparison")[0]
-    write_json(figures.folder("x") / "manifest.json", {drawn: {}})
+    line = dict.fromkeys(("chapter", "notebook", "caption", "run", "data_sha256", "png_sha256"), "")
+    write_json(figures.folder("x") / "manifest.json", {drawn: line})
     (figures.folder("x") / f"{drawn}.png").touch()
     for path in ("params/04_results_comparison.yaml", "scores.json", "vae_gan/model.json"):
         (run / path).parent.mkdir(parents=True, exist_ok=True)
