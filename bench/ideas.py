@@ -193,8 +193,13 @@ def rows(recordings: tuple[str, ...] = ("simulated", "retina_hdmea")) -> pd.Data
     return pd.DataFrame([json.loads(path.read_text()) for path in sorted(KEPT.glob("*.json"))])
 
 
+CHOSEN = """
+Which ideas have three seeds was decided after the first, by these test windows. Nothing was adopted.
+"""
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    page = text(rows(), list(CASES), "Ideas for the game, at equal time")
+    page = text(rows(), list(CASES), "Ideas for the game, at equal time") + CHOSEN
     print(page)
     Path(BENCH / "IDEAS.md").write_text(page)

@@ -214,7 +214,7 @@ def gained_with_few() -> str:
     found = few_labelled()
     mean = found.groupby("generator")["difference"].mean().sort_values(ascending=False)
     by = listed([f"{value:.3f} ({augmentation.LABELS[name]})" for name, value in mean.items()])
-    return f"with {found['n'].min()} to {found['n'].max()} labelled windows of each unit it is {by}"
+    return f"with {found['n'].min()} to {found['n'].max()} labelled windows of each unit is {by}"
 
 
 def most_labelled() -> str:
