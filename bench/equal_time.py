@@ -2,11 +2,13 @@
 
 Both models of the thesis with the steps of Algorithm 1, with cheaper ones, and against a discriminator that sees
 windows whitened, for the same time of a core or half of it, with three seeds on two recordings, against test windows.
-Rows are kept in ``results/equal_time`` as they come, so that it goes on where it was stopped. It takes hours of a core,
-and is not part of ``make bench``.
+``python bench/equal_time.py full`` does so with the steps of ``params/full.yaml``, of today and before, and writes
+``bench/EQUAL_TIME_FULL.md``. Rows are kept in ``results/equal_time`` as they come, so that it goes on where it was
+stopped; a second argument takes one recording alone. It takes hours of a core, and is not part of ``make bench``.
 """
 
 import json
+import sys
 import time
 from itertools import product
 from pathlib import Path
@@ -49,6 +51,13 @@ CASES = {
 """Model, options, steps, and ms of a patch."""
 ONCE = ("half the steps", "one batch for both players, a penalty every fourth step", "and batches of 64")
 """Tried with one seed."""
+FULL = {
+    "Transformer-GAN, Algorithm 1": ("transformer_gan", OLD | {"ema": 0.999}, 20_000, 0.4),
+    "Transformer-GAN, as it is": ("transformer_gan", WHITE | {"ema": 0.9993}, 26_800, 0.8),
+    "VAE-GAN, Algorithm 1": ("vae_gan", OLD | {"ema": 0.999, "vae_steps": 3000, "feature_weight": 0.01}, 12_000, 0.4),
+    "VAE-GAN, as it is": ("vae_gan", WHITE | {"ema": 0.9993, "vae_steps": 3200, "feature_weight": 0.01}, 17_000, 0.8),
+}
+"""The same, at the length of ``full``: as it was when its trainings followed Algorithm 1, and as it is."""
 METRICS = {
     "c2st_auc": "AUC of trees",
     "c2st_cnn_auc": "of a CNN",
@@ -59,11 +68,11 @@ METRICS = {
 }
 
 
-def windows_of(recording: str) -> SpikeWindows:
-    """Return the windows of the run ``quick``, or of a recording that comes as windows."""
+def windows_of(recording: str, duration_s: float = 60.0) -> SpikeWindows:
+    """Return the windows of a simulation as long as that of the run ``quick``, or of a recording of windows."""
     if recording != "simulated":
         return open_windows(recording)
-    source = open_recording(recording, simulation=SimulationConfig(duration_s=60.0))
+    source = open_recording(recording, simulation=SimulationConfig(duration_s=duration_s))
     return cut_windows(source, DetectionConfig(threshold_mad=5.0), WindowConfig())
 
 
@@ -79,27 +88,28 @@ def judged(windows: SpikeWindows, trainer: Trainer, seed: int) -> dict[str, obje
     return {"seconds": round(seconds, 1)} | metrics.values(test, generated, context, METRICS)
 
 
-def trained(windows: SpikeWindows, case: str, seed: int) -> dict[str, object]:
+def trained(windows: SpikeWindows, case: tuple, seed: int, validations: int) -> dict[str, object]:
     """Train and judge one case."""
-    name, options, steps, patch_ms = CASES[case]
+    name, options, steps, patch_ms = case
     model, reach = benchmark.model_class(name), 9 if name == "transformer_gan" else 6
-    own = {"steps": steps, "ema": round(1 - reach / steps, 5), "validate_every": steps // 8}
+    own = {"steps": steps, "ema": round(1 - reach / steps, 5), "validate_every": steps // validations}
     config = model.configure(seed, patch=windows.samples_of(patch_ms), options=own | options)
     return judged(windows, model.trainer(config, training_data(windows, seed=seed)), seed)
 
 
-def rows(recordings: tuple[str, ...] = ("simulated", "retina_hdmea")) -> pd.DataFrame:
+def rows(recordings: tuple[str, ...], cases: dict[str, tuple], full: bool) -> pd.DataFrame:
     """Train what has not been trained, and return all rows."""
-    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = KEPT / "full" if full else KEPT
+    kept.mkdir(parents=True, exist_ok=True)
     for recording in recordings:
-        windows = windows_of(recording)
-        for seed, case in product((0, 1, 2), CASES):
-            path = KEPT / f"{recording}-{list(CASES).index(case)}-{seed}.json"
+        windows = windows_of(recording, 180.0 if full else 60.0)
+        for seed, case in product((0, 1, 2), cases):
+            path = kept / f"{recording}-{list(cases).index(case)}-{seed}.json"
             if (seed == 0 or case not in ONCE) and not path.is_file():
-                row = {"recording": recording, "case": case, "seed": seed} | trained(windows, case, seed)
-                path.write_text(json.dumps(row))
-                print(row, flush=True)
-    return pd.DataFrame([json.loads(path.read_text()) for path in sorted(KEPT.glob("*.json"))])
+                row = trained(windows, cases[case], seed, 20 if full else 8)
+                path.write_text(json.dumps({"recording": recording, "case": case, "seed": seed} | row))
+                print(path.name, row, flush=True)
+    return pd.DataFrame([json.loads(path.read_text()) for path in sorted(kept.glob("*.json"))])
 
 
 def text(found: pd.DataFrame, cases: list[str], title: str) -> str:
@@ -122,6 +132,9 @@ def text(found: pd.DataFrame, cases: list[str], title: str) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    page = text(rows(), list(CASES), "What time buys")
+    full = "full" in sys.argv[1:]
+    cases = FULL if full else CASES
+    picked = tuple(word for word in sys.argv[1:] if word != "full") or ("simulated", "retina_hdmea")
+    page = text(rows(picked, cases, full), list(cases), "What time buys" + full * ", in full")
     print(page)
-    (BENCH / "EQUAL_TIME.md").write_text(page)
+    (BENCH / f"EQUAL_TIME{full * '_FULL'}.md").write_text(page)
