@@ -109,9 +109,9 @@ class BrwRecording(sc.BaseRecording):
 
     Annotations: ``files`` (one path), ``hdf5_dataset`` (path of the samples in the file: flat and frame-major, or
     (frames, channels)), ``adc_range`` (lowest and highest code), ``pitch_um`` and ``pitch_from`` (what the pitch was
-    taken from), ``frames_per_chunk``, ``uncompressed`` (pieces of any size cost the same), ``cautions`` (sentences),
-    ``survives_hz``. Positions are (row, column) · pitch in µm, as SpikeInterface has them. The channels of an
-    events-based file have the property ``STORED_NOISE``.
+    taken from), ``frames_per_chunk``, ``piece_bytes`` (to be read at once of what is not compressed), ``cautions``
+    (sentences), ``survives_hz``. Positions are (row, column) · pitch in µm, as SpikeInterface has them. The channels of
+    an events-based file have the property ``STORED_NOISE``.
 
     An InputError is raised for what :func:`read_header` refuses; on reading traces, for samples that the file does not
     give.
@@ -132,7 +132,8 @@ class BrwRecording(sc.BaseRecording):
         told = ("adc_range", "pitch_um", "pitch_from", "frames_per_chunk", "survives_hz")
         cautions = [f"{Path(file_path).name} {words}" for words in header.cautions]
         self.annotate(files=[str(file_path)], hdf5_dataset=header.dataset, cautions=cautions)
-        self.annotate(**{name: getattr(header, name) for name in told}, uncompressed=header.bytes is not None)
+        self.annotate(**{name: getattr(header, name) for name in told})
+        self.annotate(piece_bytes=header.bytes and header.bytes.piece_bytes)
         self._kwargs = {"file_path": str(file_path), "well": well}
 
 

@@ -10,8 +10,11 @@ import numpy as np
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
+from meagan_lib.workflow.reading import KEPT, SourceFile, is_large
 
 EXPORT = "export it as raw with BrainWave"
+BETWEEN = 2**16
+"""Bytes between two chunks, of which HDF5 has its own there."""
 
 
 class FileSegment(sc.BaseRecordingSegment):
@@ -74,17 +77,47 @@ class Uncompressed:
     def __getstate__(self):  # an open file cannot go to another process: it is opened again there
         return self.__dict__ | {"file": None}
 
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes to ask for at once: what keeps a disk busy; of what lies in the system's cache, what a core's holds."""
+        return KEPT if is_large(os.path.getsize(self.path)) else 2**20
+
     def read(self, start: int, end: int) -> np.ndarray:
         """Read samples start … end, counted along the rows, into a flat array; an OSError where the file ends early."""
-        samples = np.empty(end - start, self.dtype)
-        into, first = memoryview(samples).cast("B"), start * self.dtype.itemsize
         if self.file is None:  # kept open: of a file that somebody reads on the system fetches more and more ahead
-            self.file = open(self.path, "rb", buffering=0)  # noqa: SIM115
-        file, done = self.file, 0
-        while done < len(into):
-            chunk, within = divmod(first + done, self.chunk)
-            n = os.preadv(file.fileno(), [into[done : done + self.chunk - within]], self.at[chunk] + within)
-            if not n:
-                raise OSError(f"the file ends before its byte {self.at[chunk] + within}")
-            done += n
+            self.file = SourceFile(self.path)
+        runs, size = self._runs(start * self.dtype.itemsize, end * self.dtype.itemsize), self.dtype.itemsize
+        if len(runs) == 1:
+            samples = self.file.read(*runs[0])
+            return (samples if samples.ctypes.data % size == 0 else samples.copy()).view(self.dtype)
+        samples, done = np.empty(end - start, self.dtype), 0
+        for near in _near(runs):
+            piece = self.file.read(near[0][0], near[-1][1])
+            for begin, stop in near:
+                samples.view(np.uint8)[done : done + stop - begin] = piece[begin - near[0][0] : stop - near[0][0]]
+                done += stop - begin
         return samples
+
+    def _runs(self, first: int, last: int) -> list[list[int]]:
+        """Return where in the file bytes first … last of the samples begin and end; chunks that touch are one run."""
+        runs = []
+        while first < last:
+            chunk, within = divmod(first, self.chunk)
+            n, at = min(self.chunk - within, last - first), int(self.at[chunk]) + within
+            if runs and runs[-1][1] == at:
+                runs[-1][1] += n
+            else:
+                runs.append([at, at + n])
+            first += n
+        return runs
+
+
+def _near(runs: list[list[int]]) -> list[list[list[int]]]:
+    """Divide runs where the next does not follow within ``BETWEEN``: what lies between the others is read as well."""
+    found = []
+    for run in runs:
+        if found and 0 <= run[0] - found[-1][-1][1] <= BETWEEN:
+            found[-1].append(run)
+        else:
+            found.append([run])
+    return found

@@ -5,7 +5,7 @@ of the result how a recording is divided.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,9 +31,7 @@ LINE = 64
 TILE = 256
 """Channels of one job."""
 PIECE_BYTES = 2**24
-"""What is asked for at once."""
-SMALL_PIECE_BYTES = 2**20
-"""The same where small pieces cost no more: what is left in a core's cache until it has been dealt out."""
+"""What is asked for at once of a recording that has no ``piece_bytes``."""
 SHORTEST_MS = 100.0
 SETTLED = 1e-5
 """Fraction to which the filter's memory of what lay before the margin has decayed."""
@@ -107,7 +105,7 @@ def _wait_for_memory(context):
 
 
 @njit(nogil=True, cache=True)
-def _deal(values, dealt):
+def deal(values, dealt):
     """Deal channels (frames, channels) out to groups of lanes (groups, frames, LANES), in which a job reads on end."""
     groups, frames, lanes = dealt.shape
     whole = values.shape[1] // lanes if dealt.ctypes.data % LINE == 0 else 0
@@ -220,7 +218,7 @@ class Stored:
         self.recording, self.segment = recording, segment
         self.n_frames, self.n_channels = recording.get_num_samples(segment), recording.get_num_channels()
         self.chunk = int(recording.get_annotation("frames_per_chunk") or 1)  # frames that lie together in the file
-        self.piece_bytes = SMALL_PIECE_BYTES if recording.get_annotation("uncompressed") else PIECE_BYTES
+        self.piece_bytes = recording.get_annotation("piece_bytes") or PIECE_BYTES
         native = recording.get_dtype() in (np.int16, np.uint16, np.float32)
         self.dtype = recording.get_dtype() if native else np.dtype(np.float32)
 
@@ -233,14 +231,19 @@ class Stored:
         groups[-1] = 0
         return groups
 
-    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
-        """Read frames start … stop, piece by piece, ``into`` groups where they are given."""
-        into = self.empty(stop - start) if into is None else into
-        step = max(self.piece_bytes // (2 * self.n_channels), 1)
+    def pieces(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Yield what is stored from frame ``start`` to ``stop``, piece by piece, (frames, channels)."""
+        step = max(self.piece_bytes // (self.dtype.itemsize * self.n_channels), 1)
         for a in range(start, stop, step):
             piece = self.recording.get_traces(self.segment, a, min(a + step, stop), return_in_uV=False)
-            piece = np.ascontiguousarray(piece, self.dtype)
-            _deal(piece, into[:, a - start : a - start + len(piece)])
+            yield np.ascontiguousarray(piece, self.dtype)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Read frames start … stop, dealt out to groups."""
+        into, done = self.empty(stop - start), 0
+        for piece in self.pieces(start, stop):
+            deal(piece, into[:, done : done + len(piece)])
+            done += len(piece)
         return into
 
 

@@ -1,20 +1,21 @@
 """One pass over a recording: int16 → float32 → zero-phase band-pass → threshold → peaks → isolation → windows.
 
-A recording of 4096 electrodes is larger than memory. It is read once, in slabs, ahead of the computation; each slab
-falls into jobs of ``SEGMENT`` frames and a tile of channels, which threads filter and search without the GIL. Segments
+A recording of 4096 electrodes is larger than memory. It is read once, in slabs, ahead of the computation; while one is
+filtered, the next is dealt out to groups of channels, and a third comes from the disk. Each slab falls into jobs of ``SEGMENT`` frames and a tile of channels, which threads filter and search without the GIL. Segments
 lie on a grid that starts with the recording, so that neither slabs, tiles nor threads change a bit of the result.
 """
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import spikeinterface.core as sc
 from numba import njit
 
-from meagan_lib.windows.filtering import LANES, ROWS, TILE, Bandpass, Filter, Stored
+from meagan_lib.windows.filtering import LANES, PIECE_BYTES, ROWS, TILE, Bandpass, Filter, Stored, deal
 from meagan_lib.workflow import progress
 from meagan_lib.workflow.machine import available_cores
 
@@ -22,6 +23,8 @@ SEGMENT = 4096
 """Frames that one job searches: with its margins, what 32 channels leave of a core's cache."""
 SLAB_BYTES = 2**26
 """What is read at once, rounded up to whole segments."""
+
+T = TypeVar("T")
 
 NEXT, PREVIOUS, GUARD, ARTEFACT, CLIPPED = 1, 2, 4, 8, 16
 
@@ -172,31 +175,37 @@ def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails
     return n, cut
 
 
+def _ahead(values: Iterator[T]) -> Iterator[T]:
+    """Yield values, while a thread takes the next."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, values, None)
+        while (value := coming.result()) is not None:
+            coming = pool.submit(next, values, None)
+            yield value
+
+
 def _slabs(stored: Stored, slab: int, reach: int) -> Iterator[tuple[int, int, int, np.ndarray]]:
     """Yield (first, end, origin, values): groups that start at ``origin`` and reach beyond frames first … end.
 
-    Every frame is read once, a slab ahead; values last until the next but one is asked for.
+    Every frame is read once, a slab ahead; values last until the next but two are asked for.
     """
-    room = [stored.empty(min(slab + 2 * reach + stored.chunk, stored.n_frames)) for _ in range(2)]
-
-    def load(number: int, origin: int, have: int):
-        first, end = number * slab, min((number + 1) * slab, stored.n_frames)
-        into, before = room[number % 2], room[(number - 1) % 2]
-        begin = max(first - reach, 0)
-        want = max(min(-(-(end + reach) // stored.chunk) * stored.chunk, stored.n_frames), have)
-        known = have - begin
-        into[:, :known] = before[:, begin - origin : have - origin]
-        if want > have:
-            stored.read(have, want, into[:, known : want - begin])
-        return first, end, begin, want
-
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(load, 0, 0, 0)
-        for number in range(-(-stored.n_frames // slab)):
-            first, end, origin, have = coming.result()
-            if end < stored.n_frames:
-                coming = ahead.submit(load, number + 1, origin, have)
-            yield first, end, origin, room[number % 2]
+    firsts = range(0, stored.n_frames, slab)
+    ends = [min(first + slab, stored.n_frames) for first in firsts]
+    wants = [min(-(-(end + reach) // stored.chunk) * stored.chunk, stored.n_frames) for end in ends]
+    pieces = (piece for have, want in zip([0, *wants], wants) for piece in stored.pieces(have, want))
+    if stored.piece_bytes >= PIECE_BYTES:  # else a piece is done before a thread has woken up
+        pieces = _ahead(pieces)
+    room = [stored.empty(min(slab + 2 * reach + stored.chunk, stored.n_frames)) for _ in range(3)]
+    origin = have = 0
+    for number, (first, end, want) in enumerate(zip(firsts, ends, wants)):
+        into, before, begin = room[number % 3], room[(number - 1) % 3], max(first - reach, 0)
+        into[:, : have - begin] = before[:, begin - origin : have - origin]
+        while have < want:
+            piece = next(pieces)
+            deal(piece, into[:, have - begin : have - begin + len(piece)])
+            have += len(piece)
+        origin = begin
+        yield first, end, origin, into
 
 
 def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: int = 0) -> Iterator[Found]:
@@ -241,15 +250,23 @@ def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: i
     per_tile = TILE // LANES
     tiles = [starts[i : i + per_tile] for i in range(0, len(starts), per_tile)]
     tell, rate = progress.pace("second"), recording.get_sampling_frequency()
+
+    def results(cores: list[tuple[int, int]], jobs: list[list[Future]]) -> Iterator[Found]:
+        for core, of_core in zip(cores, jobs):
+            *parts, filtered = zip(*(part for each in of_core for part in each.result()))
+            yield _gather(parts, filtered, max(core[0] - search.reach, 0), search)
+            of_core.clear()
+        tell(cores[-1][1] / rate, stored.n_frames / rate)
+
     with ThreadPoolExecutor(available_cores()) as pool:
-        for first, end, origin, values in _slabs(stored, slab, bandpass.margin + context):
+        before = None
+        for first, end, origin, values in _ahead(_slabs(stored, slab, bandpass.margin + context)):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]
-            for core, of_core in zip(cores, jobs):
-                *parts, filtered = zip(*(part for each in of_core for part in each.result()))
-                yield _gather(parts, filtered, max(core[0] - search.reach, 0), search)
-                of_core.clear()
-            tell(end / rate, stored.n_frames / rate)
+            if before:  # what comes next is at work by then
+                yield from results(*before)
+            before = cores, jobs
+        yield from results(*before)
 
 
 def _gather(parts: list[tuple[np.ndarray, ...]], filtered: tuple[np.ndarray, ...], lo: int, search: Search) -> Found:

@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 import shutil
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Condition
@@ -19,6 +21,7 @@ import yaml
 from blake3 import blake3
 
 from meagan_lib import InputError
+from meagan_lib.workflow.reading import followers, is_large
 
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -250,19 +253,23 @@ def source_hash(path: Path | str, read: Callable[[Path], Iterator[memoryview]] =
 class Hashing:
     """The :func:`source_hash` of files and folders, by a thread, while somebody else reads them: once from the disk.
 
-    The thread stays behind the share of the whole that is told to :meth:`reached`, and finds what was read in the
-    system's cache. Of sources that would fill that cache nobody reads on what has been hashed: it is forgotten, for to
-    find room for the rest takes longer than to read it. Leaving the block stops the thread, finished or not.
+    The thread takes what the reader of a :class:`~meagan_lib.workflow.reading.SourceFile` gets. Of other sources it
+    stays behind the share of the whole that is told to :meth:`reached`, and finds what was read in the system's cache;
+    of those that would fill that cache nobody reads on what has been hashed: it is forgotten, for to find room for the
+    rest takes longer than to read it. Leaving the block stops the thread, finished or not.
     """
 
     FORGOTTEN = 2**26
     """Bytes that the system's cache is told to forget at once."""
+    WAITING = 2**25
+    """Bytes that have been read and not yet hashed, for which the reader waits."""
 
     def __init__(self, paths: Sequence[Path | str]):
         self.paths, self.before = [Path(path) for path in paths], [state_of(Path(path)) for path in paths]
         self.total = sum(size for of_path in self.before for size, _ in of_path.values())
-        self.large = self.total > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+        self.large = is_large(self.total)
         self.done, self.limit, self.turn = 0, 0, Condition()
+        self.told, self.current = deque(), None
         self.pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
@@ -272,29 +279,62 @@ class Hashing:
     def __exit__(self, *_: object) -> None:
         with self.turn:
             self.limit = -1
-            self.turn.notify()
+            self.turn.notify_all()
         self.pool.shutdown()
 
+    @contextmanager
+    def _following(self, path: str) -> Iterator[None]:
+        self.current, followers[path] = path, partial(self._take, path)
+        try:
+            yield
+        finally:
+            with self.turn:
+                followers.pop(path, None)
+                self.current = None
+                self.told.clear()
+                self.turn.notify_all()
+
+    def _take(self, path: str, begin: int, piece: memoryview) -> None:
+        """Take what was read of a file; wait while much else of it is to be hashed before."""
+        with self.turn:
+            self.turn.wait_for(
+                lambda: self.current != path or self.limit < 0 or sum(len(p) for _, p in self.told) < self.WAITING
+            )
+            if self.current == path:
+                self.told.append((begin, piece))
+                self.turn.notify_all()
+
     def _pieces(self, path: Path) -> Iterator[memoryview]:
-        read = forgotten = 0
-        with open(path, "rb", buffering=0) as file:  # by which the system is told what to forget
-            for piece in pieces(path):
+        at, forgotten, size, own = 0, 0, path.stat().st_size, memoryview(bytearray(2**18))
+        with open(path, "rb", buffering=0) as file, self._following(os.path.realpath(path)):
+            while at < size:
                 with self.turn:
-                    self.done += len(piece)
-                    self.turn.wait_for(lambda: self.limit < 0 or self.done <= self.limit)
+                    self.turn.wait_for(lambda: self.told or self.limit < 0 or self.done < self.limit)
                     if self.limit < 0:
                         raise CancelledError
+                    begin, piece = self.told[0] if self.told else (size, own)
+                    if begin <= at:
+                        self.told.popleft()
+                        self.turn.notify_all()
+                if begin <= at:
+                    piece = piece[at - begin :]
+                else:  # nobody has read what comes next, or it lies in the system's cache
+                    file.seek(at)
+                    piece = own[: file.readinto(own[: begin - at])]
+                    if not piece:
+                        return
                 yield piece
-                read += len(piece)
-                if self.large and read - forgotten >= self.FORGOTTEN and hasattr(os, "posix_fadvise"):
-                    os.posix_fadvise(file.fileno(), forgotten, read - forgotten, os.POSIX_FADV_DONTNEED)
-                    forgotten = read
+                at += len(piece)
+                self.done += len(piece)
+                if self.large and at - forgotten >= self.FORGOTTEN and hasattr(os, "posix_fadvise"):
+                    os.posix_fadvise(file.fileno(), forgotten, at - forgotten, os.POSIX_FADV_DONTNEED)
+                    forgotten = at
 
     def reached(self, share: float) -> None:
         """Say that this share, up to 1, has been read."""
         with self.turn:
             self.limit = int(share * self.total) if share < 1 else inf
-            self.turn.notify()
+            self.turn.notify_all()
 
     def finish(self) -> list[str]:
         """Return the hashes, in the order of the paths. ``InputError``: a file was written to in the meantime."""

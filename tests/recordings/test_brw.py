@@ -11,8 +11,10 @@ import pytest
 import spikeinterface.extractors as se
 
 from meagan_lib import InputError
+from meagan_lib.recordings import segments
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.windows.detection import segment_spans
+from meagan_lib.workflow import reading
 
 RATE = 17_840.7
 
@@ -234,8 +236,11 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_samples_are_those_of_hdf5_however_they_are_stored(tmp_path, layout):
+def test_samples_are_those_of_hdf5_however_they_are_stored(tmp_path, monkeypatch, layout, large):
+    monkeypatch.setattr(reading, "is_large", lambda size: large)  # past the system's cache
+    monkeypatch.setattr(segments, "BETWEEN", 24 if large else 2**16)
     path = tmp_path / "chip.brw"
     data = write_3(path, *rows_cols((0, 0), (0, 1), (0, 2), (0, 3)), n_frames=50)
     with h5py.File(path, "r+") as file:
@@ -257,12 +262,14 @@ def test_samples_are_those_of_hdf5_however_they_are_stored(tmp_path, layout):
             samples[...] = data.reshape(shape)
     recording = open_recording(path)
     by_bytes = {"contiguous", "chunks of a few frames", "chunks that end within a frame", "frames by channels"}
-    assert recording.get_annotation("uncompressed") == (layout in by_bytes)
+    assert (recording.get_annotation("piece_bytes") is not None) == (layout in by_bytes)
     for start, end in ((0, 50), (3, 4), (6, 41), (50, 50)):
         np.testing.assert_array_equal(recording.get_traces(0, start, end), data[start:end])
 
 
-def test_a_file_that_shrinks_after_it_was_opened_is_refused(tmp_path):
+@pytest.mark.parametrize("large", [False, True])
+def test_a_file_that_shrinks_after_it_was_opened_is_refused(tmp_path, monkeypatch, large):
+    monkeypatch.setattr(reading, "is_large", lambda size: large)
     path = tmp_path / "chip.brw"
     write_3(path, *rows_cols((0, 0), (0, 1), (0, 2), (0, 3)), n_frames=5000)
     recording = open_recording(path)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
+from meagan_lib.recordings import segments
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig, simulate
 from meagan_lib.windows import contamination, filtering
@@ -18,6 +19,8 @@ from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Reason
+from meagan_lib.workflow import reading
+from meagan_lib.workflow.files import source_hash
 from tests.fixtures import detect
 from tests.recordings.test_brw import write_4
 
@@ -256,3 +259,18 @@ def test_a_recording_that_repeats_itself_leaves_no_windows_and_takes_none_away(d
         found, of = (int(number) for number in str(told.value).partition(" windows")[0].split(" of "))
         assert found > 0.9 * of > 300  # the filter rounds one signal in several ways
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("windows.h5", "of an earlier run")]
+
+
+def test_windows_and_provenance_are_the_same_past_the_systems_cache(tmp_path, monkeypatch):
+    recording = stretched(tmp_path, [3000, 30_000, 95_000], [[0, 40_000], [70_000, 120_000]])
+    found = {}
+    for large in (False, True):
+        monkeypatch.setattr(reading, "is_large", lambda size, large=large: large)
+        monkeypatch.setattr(segments, "is_large", lambda size, large=large: large)
+        opened = open_recording(recording.get_annotation("files")[0])
+        assert (opened.get_annotation("piece_bytes") == reading.KEPT) == large
+        found[large] = cut_windows(opened, DetectionConfig(), WindowConfig(), min_train=None)
+    assert len(found[True]) and found[True].source_hashes == found[False].source_hashes
+    assert found[True].source_hashes == [source_hash(recording.get_annotation("files")[0])]
+    np.testing.assert_array_equal(found[True].windows, found[False].windows)
+    np.testing.assert_array_equal(found[True].frame, found[False].frame)

@@ -3,11 +3,14 @@
 import errno
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from blake3 import blake3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError, place_of_caches
@@ -24,6 +27,7 @@ from meagan_lib.workflow.files import (
     together,
     write_json,
 )
+from meagan_lib.workflow.reading import SourceFile, followers
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):
@@ -174,6 +178,46 @@ def test_hashing_stays_behind_the_pass_and_ends_with_it(sources):
         raise KeyboardInterrupt
     assert hashing.hashes.exception() is not None  # there is no hash of what was not read
     assert not [thread for thread in threading.enumerate() if thread in hashing.pool._threads]
+
+
+@given(order=st.permutations(range(5)), cuts=st.sets(st.integers(0, 10**6 + 1)), skipped=st.integers(0, 5))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_a_reader_got_is_hashed_in_the_order_of_the_file_whatever_it_read(sources, order, cuts, skipped):
+    """Pieces in any order, twice, overlapping or left out: what is missing is read."""
+    source, edges = SourceFile(str(sources[0])), sorted({0, 10**6 + 1, *cuts})
+    spans = list(pairwise(edges))
+    with Hashing(sources[:1]) as hashing:
+        for span in spans[skipped:]:
+            source.read(*span)
+        for k in order:
+            source.read(k * 10**5, (k + 2) * 10**5)
+        found = hashing.finish()
+    assert found == [source_hash(sources[0])] and not followers
+
+
+def test_what_a_reader_got_is_not_read_again(sources):
+    """The hash goes on with it, though nobody has said how far the pass is; the reader waits for it."""
+    with Hashing(sources[:1]) as hashing:
+        while not followers:
+            pass
+        tell = next(iter(followers.values()))
+        for begin in range(0, 9 * 10**5, 10**5):
+            tell(begin, memoryview(bytes(10**5)))  # not what lies on the disk
+        while hashing.done < 9 * 10**5:
+            assert hashing.limit == 0 and not hashing.hashes.done()
+        found = hashing.finish()
+    assert found == [f"blake3:{blake3(bytes(9 * 10**5) + sources[0].read_bytes()[-100_001:]).hexdigest()}"]
+
+
+def test_a_reader_does_not_wait_for_a_hash_that_is_no_longer_taken(sources, monkeypatch):
+    monkeypatch.setattr(Hashing, "WAITING", 1)
+    source = SourceFile(str(sources[0]))
+    with pytest.raises(KeyboardInterrupt), Hashing(sources[:1]):
+        for begin in range(0, 10**6, 10**4):
+            source.read(begin, begin + 10**4)
+        raise KeyboardInterrupt
+    source.read(0, 10)
+    assert not followers
 
 
 @pytest.mark.parametrize("name", ["chip.raw", "chip.zarr"])
