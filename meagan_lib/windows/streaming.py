@@ -1,8 +1,9 @@
 """One pass over a recording: int16 → float32 → zero-phase band-pass → threshold → peaks → isolation → windows.
 
-A recording of 4096 electrodes is larger than memory. It is read once, in slabs, ahead of the computation; while one is
-filtered, the next is dealt out to groups of channels, and a third comes from the disk. Each slab falls into jobs of ``SEGMENT`` frames and a tile of channels, which threads filter and search without the GIL. Segments
-lie on a grid that starts with the recording, so that neither slabs, tiles nor threads change a bit of the result.
+A recording of 4096 electrodes is larger than memory. It is read once, in slabs, ahead of the computation: while one is
+filtered, the next is dealt out to groups of channels, and a third comes from the disk. Each slab falls into jobs of
+``SEGMENT`` frames and a tile of channels, which threads filter and search without the GIL. Segments lie on a grid that
+starts with the recording, so that neither slabs, tiles nor threads change a bit of the result.
 """
 
 import threading
