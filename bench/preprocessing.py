@@ -118,13 +118,14 @@ def read_and_forget(path: Path, seconds: int) -> dict:
 
 def read_past_cache(path: Path, seconds: int) -> dict:
     """Read the bytes from the disk past the system's cache, as the pass reads what is larger than half of memory."""
-    from meagan_lib.workflow.reading import KEPT, SourceFile
+    from meagan_lib.windows.filtering import PIECE_BYTES
+    from meagan_lib.workflow.reading import SourceFile
 
     forget(path)
     start, before, size = time.perf_counter(), time.process_time(), path.stat().st_size
     source = SourceFile(str(path))
-    for begin in range(0, size, KEPT // 2):
-        source.read(begin, min(begin + KEPT // 2, size))
+    for begin in range(0, size, PIECE_BYTES):
+        source.read(begin, min(begin + PIECE_BYTES, size))
     return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - before}
 
 

@@ -29,7 +29,7 @@ taken for less than 0.1, so that on a very even chip (or with few channels) a ch
 more: a factor of 1.65 is asked for at least."""
 MAINS_HZ, MAINS_HARMONICS, MAINS_FLOOR_DB = (50.0, 60.0), 5, -40.0
 _ROUNDING = 12**-0.5
-_CHANNELS_AT_ONCE = 256
+_CHANNELS_AT_ONCE = 128
 
 
 class Verdict(IntEnum):

@@ -10,7 +10,7 @@ import numpy as np
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.workflow.reading import KEPT, SourceFile, is_large
+from meagan_lib.workflow.reading import SourceFile, is_large
 
 EXPORT = "export it as raw with BrainWave"
 BETWEEN = 2**16
@@ -78,9 +78,9 @@ class Uncompressed:
         return self.__dict__ | {"file": None}
 
     @property
-    def piece_bytes(self) -> int:
-        """Bytes to ask for at once: what keeps a disk busy; of what lies in the system's cache, what a core's holds."""
-        return KEPT if is_large(os.path.getsize(self.path)) else 2**20
+    def piece_bytes(self) -> int | None:
+        """Bytes to ask for at once: of what lies in the system's cache as many as a core's own holds."""
+        return None if is_large(os.path.getsize(self.path)) else 2**20
 
     def read(self, start: int, end: int) -> np.ndarray:
         """Read samples start … end, counted along the rows, into a flat array; an OSError where the file ends early."""

@@ -7,6 +7,7 @@ starts with the recording, so that neither slabs, tiles nor threads change a bit
 """
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -176,12 +177,12 @@ def _search(buffer, raw, origin, lo, core, n_frames, first, width, limits, rails
     return n, cut
 
 
-def _ahead(values: Iterator[T]) -> Iterator[T]:
-    """Yield values, while a thread takes the next."""
+def _ahead(values: Iterator[T], n: int) -> Iterator[T]:
+    """Yield values, while a thread takes the next ``n``."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, values, None)
-        while (value := coming.result()) is not None:
-            coming = pool.submit(next, values, None)
+        coming = deque(pool.submit(next, values, None) for _ in range(n))
+        while (value := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, values, None))
             yield value
 
 
@@ -195,7 +196,7 @@ def _slabs(stored: Stored, slab: int, reach: int) -> Iterator[tuple[int, int, in
     wants = [min(-(-(end + reach) // stored.chunk) * stored.chunk, stored.n_frames) for end in ends]
     pieces = (piece for have, want in zip([0, *wants], wants) for piece in stored.pieces(have, want))
     if stored.piece_bytes >= PIECE_BYTES:  # else a piece is done before a thread has woken up
-        pieces = _ahead(pieces)
+        pieces = _ahead(pieces, 4)
     room = [stored.empty(min(slab + 2 * reach + stored.chunk, stored.n_frames)) for _ in range(3)]
     origin = have = 0
     for number, (first, end, want) in enumerate(zip(firsts, ends, wants)):
@@ -261,7 +262,7 @@ def scan(recording: sc.BaseRecording, filter: Filter, search: Search, segment: i
 
     with ThreadPoolExecutor(available_cores()) as pool:
         before = None
-        for first, end, origin, values in _ahead(_slabs(stored, slab, bandpass.margin + context)):
+        for first, end, origin, values in _ahead(_slabs(stored, slab, bandpass.margin + context), 1):
             cores = [(a, min(a + SEGMENT, end)) for a in range(first, end, SEGMENT)]
             jobs = [[pool.submit(job, values, origin, core, channels) for channels in tiles] for core in cores]
             if before:  # what comes next is at work by then

@@ -16,7 +16,7 @@ PAGE = 4096
 """Past the cache, disks take addresses, offsets and sizes that are multiples of it."""
 HUGE_PAGE = 2**21
 """Of memory: into such pages a disk writes megabytes at a time, into scattered small ones an eighth of that."""
-KEPT = 2**27
+KEPT = 2**25
 """Bytes of the largest room that is used again."""
 
 followers: dict[str, Callable[[int, memoryview], None]] = {}
