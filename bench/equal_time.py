@@ -124,7 +124,8 @@ def text(found: pd.DataFrame, cases: list[str], title: str) -> str:
     found = found.sort_values("case", key=lambda case: case.map(cases.index), kind="stable")
     for (recording, case), its in sorted(found.groupby(["recording", "case"], sort=False), key=lambda row: row[0][0]):
         auc, *others = (its[name].mean() for name in METRICS)
-        spread = f"{auc:.3f} ({its['c2st_auc'].min():.3f} to {its['c2st_auc'].max():.3f})"
+        least, largest = its["c2st_auc"].min(), its["c2st_auc"].max()
+        spread = f"{auc:.3f}" + f" ({least:.3f} to {largest:.3f})" * (len(its) > 1)
         cells = [f"{recording}: {case}", len(its), f"{its['seconds'].mean():.0f}", spread]
         lines.append(f"| {' | '.join(map(str, cells + [f'{value:.3f}' for value in others]))} |")
     return "\n".join(lines) + "\n"
