@@ -118,8 +118,8 @@ def read_and_forget(path: Path, seconds: int) -> dict:
 
 def read_past_cache(path: Path, seconds: int) -> dict:
     """Read the bytes from the disk past the system's cache, as the pass reads what is larger than half of memory."""
+    from meagan_lib.recordings.source_file import SourceFile
     from meagan_lib.windows.filtering import PIECE_BYTES
-    from meagan_lib.workflow.reading import SourceFile
 
     forget(path)
     start, before, size = time.perf_counter(), time.process_time(), path.stat().st_size

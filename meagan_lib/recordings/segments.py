@@ -10,11 +10,12 @@ import numpy as np
 import spikeinterface.core as sc
 
 from meagan_lib import InputError
-from meagan_lib.workflow.reading import SourceFile, is_large
+from meagan_lib.recordings.source_file import SourceFile
+from meagan_lib.workflow.machine import is_large
 
 EXPORT = "export it as raw with BrainWave"
-BETWEEN = 2**16
-"""Bytes between two chunks, of which HDF5 has its own there."""
+BETWEEN = 2**13
+"""Bytes between two chunks that HDF5 may have put there for itself."""
 
 
 class FileSegment(sc.BaseRecordingSegment):

@@ -21,7 +21,7 @@ import yaml
 from blake3 import blake3
 
 from meagan_lib import InputError
-from meagan_lib.workflow.reading import followers, is_large
+from meagan_lib.workflow.machine import is_large
 
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -250,10 +250,14 @@ def source_hash(path: Path | str, read: Callable[[Path], Iterator[memoryview]] =
     return f"blake3:{digest(path, blake3, read)}"
 
 
+followers: dict[str, Callable[[int, memoryview], None]] = {}
+"""By the real path of a source: who is told of offset and bytes of all that is read of it."""
+
+
 class Hashing:
     """The :func:`source_hash` of files and folders, by a thread, while somebody else reads them: once from the disk.
 
-    The thread takes what the reader of a :class:`~meagan_lib.workflow.reading.SourceFile` gets. Of other sources it
+    The thread takes what the reader of a :class:`~meagan_lib.recordings.source_file.SourceFile` gets. Of others it
     stays behind the share of the whole that is told to :meth:`reached`, and finds what was read in the system's cache;
     of those that would fill that cache nobody reads on what has been hashed: it is forgotten, for to find room for the
     rest takes longer than to read it. Leaving the block stops the thread, finished or not.

@@ -1,4 +1,4 @@
-"""What a job may use of its machine: its cores, and a folder of its own for what other libraries keep."""
+"""What a job may use of its machine: cores, memory, and a folder of its own for what other libraries keep."""
 
 import os
 import tempfile
@@ -19,6 +19,11 @@ def available_cores() -> int:
     """Return how many cores this process may use, which may be fewer than the machine has."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(os.environ.get(CORES, allowed))
+
+
+def is_large(size: int) -> bool:
+    """Return whether so many bytes would fill the system's cache of files: more than half of the memory."""
+    return size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
 
 
 @contextmanager

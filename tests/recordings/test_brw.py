@@ -11,10 +11,9 @@ import pytest
 import spikeinterface.extractors as se
 
 from meagan_lib import InputError
-from meagan_lib.recordings import segments
+from meagan_lib.recordings import segments, source_file
 from meagan_lib.recordings.opening import electrode_positions_um, open_recording
 from meagan_lib.windows.detection import segment_spans
-from meagan_lib.workflow import reading
 
 RATE = 17_840.7
 
@@ -239,8 +238,8 @@ LAYOUTS = {
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_samples_are_those_of_hdf5_however_they_are_stored(tmp_path, monkeypatch, layout, large):
-    monkeypatch.setattr(reading, "is_large", lambda size: large)  # past the system's cache
-    monkeypatch.setattr(segments, "BETWEEN", 24 if large else 2**16)
+    monkeypatch.setattr(source_file, "is_large", lambda size: large)  # past the system's cache
+    monkeypatch.setattr(segments, "BETWEEN", 24 if large else 2**13)
     path = tmp_path / "chip.brw"
     data = write_3(path, *rows_cols((0, 0), (0, 1), (0, 2), (0, 3)), n_frames=50)
     with h5py.File(path, "r+") as file:
@@ -269,7 +268,7 @@ def test_samples_are_those_of_hdf5_however_they_are_stored(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("large", [False, True])
 def test_a_file_that_shrinks_after_it_was_opened_is_refused(tmp_path, monkeypatch, large):
-    monkeypatch.setattr(reading, "is_large", lambda size: large)
+    monkeypatch.setattr(source_file, "is_large", lambda size: large)
     path = tmp_path / "chip.brw"
     write_3(path, *rows_cols((0, 0), (0, 1), (0, 2), (0, 3)), n_frames=5000)
     recording = open_recording(path)

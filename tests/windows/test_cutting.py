@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagan_lib import InputError
-from meagan_lib.recordings import segments
+from meagan_lib.recordings import segments, source_file
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import SimulationConfig, simulate
 from meagan_lib.windows import contamination, filtering
@@ -19,7 +19,6 @@ from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Reason
-from meagan_lib.workflow import reading
 from meagan_lib.workflow.files import source_hash
 from tests.fixtures import detect
 from tests.recordings.test_brw import write_4
@@ -265,7 +264,7 @@ def test_windows_and_provenance_are_the_same_past_the_systems_cache(tmp_path, mo
     recording = stretched(tmp_path, [3000, 30_000, 95_000], [[0, 40_000], [70_000, 120_000]])
     found = {}
     for large in (False, True):
-        monkeypatch.setattr(reading, "is_large", lambda size, large=large: large)
+        monkeypatch.setattr(source_file, "is_large", lambda size, large=large: large)
         monkeypatch.setattr(segments, "is_large", lambda size, large=large: large)
         opened = open_recording(recording.get_annotation("files")[0])
         assert (opened.get_annotation("piece_bytes") is None) == large

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from meagan_lib import InputError, place_of_caches
+from meagan_lib.recordings.source_file import SourceFile
 from meagan_lib.workflow.files import (
     Hashing,
     atomic,
+    followers,
     is_disk_full,
     read_json,
     read_yaml,
@@ -27,7 +29,6 @@ from meagan_lib.workflow.files import (
     together,
     write_json,
 )
-from meagan_lib.workflow.reading import SourceFile, followers
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path):

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagan_lib.workflow import reading
-from meagan_lib.workflow.reading import PAGE, SourceFile
+from meagan_lib.recordings import source_file
+from meagan_lib.recordings.source_file import PAGE, SourceFile
+from meagan_lib.workflow.files import followers
 
 BYTES = np.random.default_rng(0).bytes(5 * PAGE + 123)
 
 
 @pytest.fixture(params=[False, True], ids=["out of the cache", "past it"])
 def source(request, tmp_path, monkeypatch) -> SourceFile:
-    monkeypatch.setattr(reading, "is_large", lambda size: request.param)
+    monkeypatch.setattr(source_file, "is_large", lambda size: request.param)
     (tmp_path / "chip.brw").write_bytes(BYTES)
     return SourceFile(str(tmp_path / "chip.brw"))
 
@@ -51,7 +52,7 @@ def test_a_follower_gets_what_is_read_of_its_file_alone(source, tmp_path, monkey
     (tmp_path / "other.brw").write_bytes(BYTES)
     (tmp_path / "link.brw").symlink_to(tmp_path / "chip.brw")
     told = []
-    monkeypatch.setitem(reading.followers, str(tmp_path.resolve() / "chip.brw"), lambda *piece: told.append(piece))
+    monkeypatch.setitem(followers, str(tmp_path.resolve() / "chip.brw"), lambda *piece: told.append(piece))
     source.read(3, 9)
     SourceFile(str(tmp_path / "other.brw")).read(0, 5)
     SourceFile(str(tmp_path / "link.brw")).read(20, 9000)
@@ -59,7 +60,7 @@ def test_a_follower_gets_what_is_read_of_its_file_alone(source, tmp_path, monkey
 
 
 def test_a_disk_that_has_no_way_past_the_cache_is_read_through_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "is_large", lambda size: True)
+    monkeypatch.setattr(source_file, "is_large", lambda size: True)
     monkeypatch.setattr(os, "O_DIRECT", os.O_DIRECTORY, raising=False)  # what the system refuses of a file
     Path(tmp_path / "chip.brw").write_bytes(BYTES)
     source = SourceFile(str(tmp_path / "chip.brw"))

@@ -7,10 +7,12 @@ a core as long as to filter. What a reader gets is also told to whoever follows 
 import mmap
 import os
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
+
+from meagan_lib.workflow.files import followers
+from meagan_lib.workflow.machine import is_large
 
 PAGE = 4096
 """Past the cache, disks take addresses, offsets and sizes that are multiples of it."""
@@ -18,14 +20,6 @@ HUGE_PAGE = 2**21
 """Of memory: into such pages a disk writes megabytes at a time, into scattered small ones an eighth of that."""
 KEPT = 2**25
 """Bytes of the largest room that is used again."""
-
-followers: dict[str, Callable[[int, memoryview], None]] = {}
-"""By the real path of a file: who is told of offset and bytes of all that is read of it."""
-
-
-def is_large(size: int) -> bool:
-    """Return whether so many bytes would fill the system's cache."""
-    return size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
 
 
 class SourceFile:
