@@ -45,7 +45,8 @@ class SourceFile:
     def read(self, begin: int, end: int) -> np.ndarray:
         """Read bytes begin … end, uint8 (bytes,); an OSError where the file ends early."""
         unit = PAGE if self.direct else 1
-        first, size = begin - begin % unit, -(-end // unit) * unit - (begin - begin % unit)
+        first = begin - begin % unit
+        size = -(-end // unit) * unit - first
         room = self._room(size) if self.direct else np.empty(size, np.uint8)
         into, done = memoryview(room)[:size], 0
         while first + done < end:

@@ -24,7 +24,7 @@ from meagan_lib.workflow.machine import available_cores
 SEGMENT = 4096
 """Frames that one job searches: with its margins, what 32 channels leave of a core's cache."""
 SLAB_BYTES = 2**26
-"""What is read at once, rounded up to whole segments."""
+"""What is filtered while the next is dealt out, rounded up to whole segments."""
 
 T = TypeVar("T")
 

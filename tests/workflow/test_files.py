@@ -197,7 +197,7 @@ def test_what_a_reader_got_is_hashed_in_the_order_of_the_file_whatever_it_read(s
 
 
 def test_what_a_reader_got_is_not_read_again(sources):
-    """The hash goes on with it, though nobody has said how far the pass is; the reader waits for it."""
+    """The hash goes on with it, though nobody has said how far the pass is."""
     with Hashing(sources[:1]) as hashing:
         while not followers:
             pass
@@ -210,12 +210,13 @@ def test_what_a_reader_got_is_not_read_again(sources):
     assert found == [f"blake3:{blake3(bytes(9 * 10**5) + sources[0].read_bytes()[-100_001:]).hexdigest()}"]
 
 
-def test_a_reader_does_not_wait_for_a_hash_that_is_no_longer_taken(sources, monkeypatch):
+def test_a_reader_waits_while_much_is_to_be_hashed_and_not_for_a_hash_that_is_no_longer_taken(sources, monkeypatch):
     monkeypatch.setattr(Hashing, "WAITING", 1)
     source = SourceFile(str(sources[0]))
-    with pytest.raises(KeyboardInterrupt), Hashing(sources[:1]):
+    with pytest.raises(KeyboardInterrupt), Hashing(sources[:1]) as hashing:
         for begin in range(0, 10**6, 10**4):
             source.read(begin, begin + 10**4)
+            assert len(hashing.told) <= 1
         raise KeyboardInterrupt
     source.read(0, 10)
     assert not followers
