@@ -95,7 +95,8 @@ def advice() -> str:
     found = ablation.reading(ablation.effects(ablation.load()))
     said = []
     for sentence, names in found.items():
-        told = str(len(names)) if sentence.startswith("no ") else listed([NUMBER.sub("", name) for name in names])
+        quoted = [f"“{NUMBER.sub('', name)}”" for name in names]
+        told = str(len(names)) if sentence.startswith("no ") else listed(quoted)
         said.append(f"{sentence}: {told}")
     return "; ".join(said)
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from meagan_lib import parameters
-from meagan_lib.book.conclusions import ALIKE, SCALE, kept, listed
-from meagan_lib.evaluation import REACH
+from meagan_lib.book.conclusions import ALIKE, SCALE, kept, listed, over_seeds
+from meagan_lib.evaluation import REACH, SIGNIFICANT
 from meagan_lib.evaluation.scores import LEADING, Lead
 from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.experiments import augmentation, benchmark, matching_parameters, segmentation
@@ -79,6 +79,13 @@ def spelled(n: int) -> str:
 def seeds(run: str, model: str = "transformer_gan") -> str:
     """Return with how many seeds a kept run trained a model."""
     return spelled(len(kept(run)["scores"][model][LEADING[0]]["seeds"]))
+
+
+def closer(run: str, model: str) -> str:
+    """Return on how many scores one model of the thesis is significantly closer than the other, seed by seed."""
+    sign = -1 if model == next(iter(benchmark.THESIS)) else 1
+    pairs = over_seeds(run).values()
+    return spelled(sum(pair.q < SIGNIFICANT and sign * pair.difference > 0 for pair in pairs))
 
 
 def minutes(run: str) -> str:
@@ -278,6 +285,7 @@ RESULTS = {"formats": formats} | {
         lowest,
         score,
         seeds,
+        closer,
         minutes,
         hours,
         compared,

@@ -142,9 +142,10 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
 
 READINGS = {
     "helps everywhere": lambda v: v == {"helps"},
-    "hurts everywhere": lambda v: v <= {"hurts", "diverges"},
+    "hurts everywhere": lambda v: v == {"hurts"},
+    "diverges with some seeds": lambda v: "diverges" in v,
     "helps on one recording, not significant on the other": lambda v: v == {"helps", "not significant"},
-    "hurts on one recording, not significant on the other": lambda v: "helps" not in v and v > {"not significant"},
+    "hurts on one recording, not significant on the other": lambda v: v == {"hurts", "not significant"},
     "helps on one recording, hurts on the other": lambda v: "helps" in v,
     "no significant difference": lambda v: True,
 }

@@ -98,7 +98,9 @@ class VAE(nn.Module):
             ("$\\mu$, $\\log\\,\\sigma^2$", f"2 × {self.decoder.latent}"),
         ]
         z = ("$z = \\mu + \\sigma \\odot \\varepsilon$", str(self.decoder.latent))
-        steps = [*encoder, z, *self.decoder.outline()[1:]]
+        *decoder, (last, shape) = self.decoder.outline()[1:]
+        last = last.replace("sum", "+ Gaussian").replace("$x$", "$\\tilde{x}$")  # which of the two is not drawn
+        steps = [*encoder, z, *decoder, (last, shape)]
         return [(label, shape, math.prod(map(int, shape.split(" × ")))) for label, shape in steps], len(encoder)
 
 

@@ -39,7 +39,7 @@ def latent_spaces(
     for row, label in zip(fig.subplots(2, 3, width_ratios=[1, 1, 1.25]), mu):
         for axis, values, word in zip(row, factors.T, ("width of the trough (ms)", "height of the hump")):
             dots = axis.scatter(*mu[label].T, c=values, s=5, linewidths=0, cmap="viridis", rasterized=True)
-            axis.add_patch(Circle((0, 0), 2, fill=False, edgecolor=DISCRIMINATOR, linewidth=1.5, linestyle="--"))
+            axis.add_patch(Circle((0, 0), 2, fill=False, edgecolor=DATA, linewidth=1.5, linestyle="--"))
             axis.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal", adjustable="datalim")
             if label == list(mu)[-1]:
                 fig.colorbar(dots, ax=axis, label=word, location="bottom", shrink=0.8)
@@ -49,7 +49,7 @@ def latent_spaces(
         row[2].set(xlabel="time (ms)", ylabel="decoded curve")
         panel_title(row[2], f"{label}: {len(decoded[label])} draws from the prior")
     words = (GENERATED, "-", "like the data: within their noise"), (DISCRIMINATOR, "-", "unlike the data")
-    words = (DISCRIMINATOR, "--", "two SD of the prior"), *words
+    words = (DATA, "--", "two SD of the prior"), *words
     handles = [Line2D([], [], color=colour, linestyle=dash, label=word) for colour, dash, word in words]
     fig.legend(handles=handles, loc="outside lower right", ncols=3)
     return fig

@@ -202,16 +202,18 @@ def window_steps(
     """Draw the distance of drawn windows from held-out ones by the number of steps, and four sets of windows.
 
     ``steps``, ``distance`` and ``levels`` are those of :func:`steps_distances`; ``drawn``: windows (n, samples) as
-    z-scores by the title of their panel, the first of which are held-out ones.
+    z-scores by the title of their panel, the first of which are held-out ones; a title begins with the name of its
+    curve.
     """
     fig = lesson_figure(3.5)
     grid = fig.add_gridspec(2, 4)
     axis = fig.add_subplot(grid[:, :2])
     _distances(axis, steps, distance, levels)
-    first = None
+    first, colours = None, {label: colour for label, (colour, _) in zip(distance, SERIES)}
     for k, (title, its) in enumerate(drawn.items()):
+        colour = next((colour for label, colour in colours.items() if title.startswith(label)), DATA)
         small = first = fig.add_subplot(grid[k // 2, 2 + k % 2], sharex=first, sharey=first)
-        small.plot(time_ms, its.T, color=GENERATED if k else DATA, linewidth=0.4, alpha=0.5)
+        small.plot(time_ms, its.T, color=colour, linewidth=0.4, alpha=0.5)
         panel_title(small, title)
         small.tick_params(labelleft=k % 2 == 0, labelbottom=k > 1)
         if k % 2 == 0:

@@ -82,7 +82,7 @@ def spectra(frequency_hz: np.ndarray, power: Arrays, middle: np.ndarray, floor: 
     axes[1].fill_between(khz, -floor, floor, color=COLOURS["real"], alpha=0.2, linewidth=0)
     axes[1].axhline(0, color=COLOURS["real"], linewidth=0.8)
     axes[0].set(xlabel="frequency (kHz)", ylabel=f"mean power ({UNITS[unit]}²)")
-    axes[1].set(xlabel="frequency (kHz)", ylabel="log power, difference from real")
+    axes[1].set(xlabel="frequency (kHz)", ylabel="ln (power / power of real)")
     style.source_legend(fig, list(power))
     return fig
 
@@ -215,7 +215,6 @@ def density_coverage(points: Mapping[str, Mapping[str, Measured]]) -> Figure:
         _, colour, marker = SOURCES[source]
         axis.plot(across, [y, y], [x, x], along, color=colour, linewidth=1)
         axis.plot(x, y, marker=marker, color=colour, markersize=6, clip_on=False)
-    axis.axvline(1, color="0.7", linewidth=0.8, linestyle=":", zorder=0)
     axis.set(xlabel="density  (below the floor: windows unlike real ones; above: contracted modes)", ylabel="coverage")
     density, (low, high) = (_limits([its[score] for its in points.values()]) for score in ("density", "coverage"))
     if low < LOW:

@@ -28,7 +28,7 @@ def ablation(table: pd.DataFrame, verdicts: Mapping[tuple[str, str], str]) -> Fi
         places |= {name: height + 1 + i for i, name in enumerate(names)}
         height += len(names) + 1.6
     fig, (axes,) = style.panel_grid(1, 2 * len(recordings), 0.9 + 0.145 * height, sharey=True)
-    colours = {"helps": "#009E73", "hurts": DROPPED, "not significant": "0.6", "diverges": DROPPED, "": COLOURS["real"]}
+    colours = {"helps": "#56B4E9", "hurts": DROPPED, "not significant": "0.6", "diverges": "0.6", "": COLOURS["real"]}
     panels = [(recording, metric) for recording in recordings for metric in ("c2st_auc", "coverage")]
     for axis, (recording, metric) in zip(axes, panels):
         own = table[table["data"] == recording].set_index("variant")[metric].astype(float)

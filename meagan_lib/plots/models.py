@@ -25,6 +25,8 @@ def samples(time_ms: np.ndarray, real: np.ndarray, synthetic: np.ndarray, model:
     for axis in axes.values():
         axis.label_outer()
         style.set_ticks(axis, 3)
+    for side in ("real", "model"):
+        axes[side].tick_params("x", labelbottom=True)
     style.label_time_and_voltage(fig, unit)
     return fig
 
