@@ -5,7 +5,7 @@ around its trough (an observed sum, as in AmbientGAN: Bora et al. 2018, openrevi
 generator learns spikes without noise, although none was ever recorded.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ from meagan_lib.annotated.painting import taper
 from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.gan import GAN, GANConfig, GANTrainer
 from meagan_lib.models.generators import Generator
-from meagan_lib.training.trainer import seeded
+from meagan_lib.training.trainer import build_config, seeded
 from meagan_lib.windows.detection import window_lowpass
 from meagan_lib.workflow.progress import by_step
 
@@ -28,6 +28,7 @@ from meagan_lib.workflow.progress import by_step
 class PaintingConfig(GANConfig):
     """The config of a painting GAN: few spikes to learn from, so few steps."""
 
+    WITHOUT = frozenset({"generator", "conditioning", "prior", "on_gaussian"})
     steps: int = 600
     on_gaussian: bool = False
     """The painter has a base of its own: the kinds of spikes, without the noise."""
@@ -50,7 +51,7 @@ class PaintingGenerator(Generator):
     """
 
     def __init__(self, config: PaintingConfig, data: TrainingData, chip: Chip, scale: float, pool: Backgrounds):
-        super().__init__(replace(config, on_gaussian=False), data)
+        super().__init__(config, data)
         self.reach, self.half, self.slack = chip.observation.reach, chip.observation.half_window, chip.observation.slack
         base = chip.kinds.means / scale
         self.register_buffer("mean", torch.from_numpy(base.reshape(len(base), -1)))
@@ -109,7 +110,7 @@ class PaintingGAN(Painter):
         """Train on the footprints and the backgrounds of the training time."""
         n, electrodes, _ = chip.footprints.shape
         scale = float(chip.footprints.std(dtype=np.float64))
-        config = PaintingConfig(**{"seed": seed} | options)
+        config = build_config(PaintingConfig, **{"seed": seed} | options)
         train = (chip.footprints / scale).reshape(n, -1).astype(np.float32)
         taps = window_lowpass(chip.windows.detection, chip.windows.sampling_rate_hz)
         data = TrainingData(train, taps, electrodes=electrodes)

@@ -16,7 +16,7 @@ from meagan_lib.annotated.operating import FAINT, OperatingCurve, TrueSpikes, op
 from meagan_lib.annotated.painters import CopyPaste
 from meagan_lib.annotated.upside_down import upside_down
 from meagan_lib.recordings.simulation import GroundTruth
-from meagan_lib.windows.detection import filtered_templates
+from meagan_lib.windows.detection import filtered_shapes, filtered_templates
 from meagan_lib.windows.spike_windows import Split
 
 DEEPEST = 10.0
@@ -104,6 +104,7 @@ def hybrid(chip: Chip, seed: int) -> tuple[sc.BaseRecording, TrueSpikes]:
         around = chip.windows.around[place[u]]
         scaled = test.kinds.means[u] * depth[u] * chip.noise[place[u]] / test.kinds.depth[u]
         templates[u][:, around[around >= 0]] = scaled[around >= 0].T
+    templates = filtered_shapes(templates, chip.detection, chip.recording.get_sampling_frequency())  # as the hybrid is
     before, factor = chip.observation.half_window, np.ones(len(painted.frame), np.float32)
     true = TrueSpikes.of(templates, before, painted.frame, painted.unit, factor, chip.noise)
     return HybridRecording(chip.recording, painted), true

@@ -275,7 +275,7 @@ def compare(scores: Scores, asked: Iterable[tuple[str, str, str]]) -> dict[tuple
 
     Better is smaller, larger, or nearer to the floor, as the metric says: see :func:`distance`. The test is that of the
     normal distribution, on the margin over its standard error, to which each value, and the floor where it is between
-    the two, gives its 95 % interval over 2 · 1.96. All are held against the same real windows, which makes the test a
+    the two, gives the wider half of its 95 % interval over 1.96: the other may be cut where no score can be. All are held against the same real windows, which makes the test a
     cautious one.
     """
     found = {each: _margin(*(scores[model][each[2]] for model in each[:2]), ALL[each[2]].better) for each in asked}
@@ -286,9 +286,8 @@ def compare(scores: Scores, asked: Iterable[tuple[str, str, str]]) -> dict[tuple
 
 def _margin(mine: Mapping, its: Mapping, better: Better) -> tuple[float, float]:
     """Return how much smaller the :func:`distance` of one score is than another's, and the standard error of that."""
-    mine_error, its_error, floor_error = (
-        float(np.ptp(ends)) / (2 * 1.96) for ends in (mine["interval"], its["interval"], mine["floor_interval"])
-    )
+    known = (mine["value"], mine["interval"]), (its["value"], its["interval"]), (mine["floor"], mine["floor_interval"])
+    mine_error, its_error, floor_error = (max(high - value, value - low) / 1.96 for value, (low, high) in known)
     sides = np.sign([mine["value"] - mine["floor"], its["value"] - mine["floor"]])
     across = abs(float(np.subtract(*sides))) if better == "near the floor" else 0.0
     margin = distance(its, better) - distance(mine, better)

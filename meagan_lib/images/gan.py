@@ -34,6 +34,10 @@ BATCH = 100
 class ImageGANConfig(GANConfig):
     """The config of a GAN of crops: little data, small networks, some minutes of one core."""
 
+    WITHOUT = frozenset(
+        "generator patch depth heads positions conditioning on_gaussian g_dropout g_batch_norm discriminator d_dropout "
+        "d_batch_norm prior".split()
+    )
     steps: int = 250
     batch_size: int = 16
     width: int = 16
@@ -41,6 +45,13 @@ class ImageGANConfig(GANConfig):
     g_learning_rate: float = 1e-3
     ema: float = 0.995
     snapshots: int = 9
+
+
+@dataclass(frozen=True)
+class PainterConfig(ImageGANConfig):
+    """The config of the encoder–decoder."""
+
+    WITHOUT = ImageGANConfig.WITHOUT | {"latent"}
     margin: int = 6
     """Pixels around a mask within which the painter may paint, ever less."""
     likeness: float = 1.0
@@ -151,9 +162,9 @@ class Painter(Augmenter):
 
     @classmethod
     def fit(cls, images, masks, backgrounds, seed=0, folder=None, **options) -> Self:
-        """Train on crops and backgrounds; ``options`` are those of :class:`ImageGANConfig`."""
+        """Train on crops and backgrounds; ``options`` are those of :class:`PainterConfig`."""
         digest = sha256(np.ascontiguousarray(backgrounds).tobytes()).hexdigest()
-        config = build_config(ImageGANConfig, **{"seed": seed, "backgrounds": digest} | options)
+        config = build_config(PainterConfig, **{"seed": seed, "backgrounds": digest} | options)
         level, size = level_of(images, masks), images.shape[1]
         own = relative(without_defect(images, masks, backgrounds, seed), level)
         real = np.stack([relative(images, level), masks], axis=1).reshape(len(images), -1)

@@ -189,7 +189,9 @@ def _of_conditions(table: pd.DataFrame, measure: str, control: str) -> list[dict
         df = len(cells) - cells["culture"].nunique() - len(others)
     else:
         df, own, plain = len(cells) - len(others) - 1, {}, ""
-    found, how = (_mixed(scaled, f"y ~ C(condition){days}", **own), MIXED) if df > 0 else (None, NOT_TESTED)
+    how, found = MIXED if df > 0 else NOT_TESTED, None
+    if df > 0 and (is_within(table) or len(scaled) > len(cells)):  # else what cultures and recordings vary by is one
+        found = _mixed(scaled, f"y ~ C(condition){days}", **own)
     if df > 0 and found is None:
         days, how = " + day" if np.ptp(cells["day"]) > 1e-9 else "", ON_CULTURES
         found, df = _least_squares(cells, f"y ~ C(condition){plain}{days}"), df - bool(days)

@@ -222,13 +222,13 @@ def stretches(
                 frame - gap, int(sizes.sum()), 2 * half, config.split_fractions, config.split_cycles
             )
             around = stored_around(recording, segment, found.frame, found.channel)
-            holds = {  # of several reasons the first counts
+            holds = {  # of several reasons the first counts; what is no spike is none on another channel either
                 Reason.NOT_STORED: around[:, 0] == around[:, 1],
-                Reason.OTHER_CHANNEL: (found.channel != config.channel) & (config.channel >= 0),
                 Reason.BAD_CHANNEL: bad[found.channel],
                 Reason.EDGE_OF_RECORDING: (frame < first + reach) | (frame + reach > end),
                 Reason.CLIPPED: flags & streaming.CLIPPED,
                 Reason.ARTEFACT: flags & streaming.ARTEFACT,
+                Reason.OTHER_CHANNEL: (found.channel != config.channel) & (config.channel >= 0),
                 Reason.NEXT_TOO_CLOSE: flags & streaming.NEXT,
                 Reason.PREVIOUS_TOO_CLOSE: flags & previous,
                 Reason.GUARD_PEAK_IN_WINDOW: flags & streaming.GUARD,

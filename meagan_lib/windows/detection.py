@@ -143,8 +143,13 @@ class DetectionScore:
 
 def filtered_templates(truth: GroundTruth, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
     """Return the true spike shapes (units, samples, channels) as they stand in the filtered recording."""
+    return filtered_shapes(truth.templates_uv, config, sampling_rate_hz)
+
+
+def filtered_shapes(shapes: np.ndarray, config: DetectionConfig, sampling_rate_hz: float) -> np.ndarray:
+    """Filter shapes (units, samples, channels) that stand among zeros; returns float32 of the same shape."""
     pad = int(FILTER_MARGIN_MS * sampling_rate_hz / 1000)
-    padded = np.pad(truth.templates_uv, ((0, 0), (pad, pad), (0, 0)))
+    padded = np.pad(shapes, ((0, 0), (pad, pad), (0, 0)))
     filtered = scipy.signal.sosfiltfilt(config.filter(sampling_rate_hz).sos, padded, axis=1)
     return filtered[:, pad:-pad].astype(np.float32)
 

@@ -147,6 +147,12 @@ def test_a_comparison_is_signed_and_its_p_is_of_the_margin_over_its_error():
     assert not lead(row(0.2), row(0.3), "c2st_auc")["c2st_auc"].significant
 
 
+def test_an_interval_that_was_cut_where_no_score_can_be_gives_its_wider_half():
+    cut = {name: {**score, "value": 0.98, "interval": (0.78, 1.0)} for name, score in row(0.98).items()}
+    p = 2 * scipy.stats.norm.sf(0.48 / (np.hypot(0.2, 0.1) / 1.96))
+    assert lead(row(0.5), cut, "c2st_auc")["c2st_auc"].p == pytest.approx(p)
+
+
 def test_where_the_floor_is_the_aim_too_much_is_as_bad_as_too_little():
     rows = lead(row(0.0, floor=0.3), row(0.6, floor=0.3), "coverage", "authenticity")
     assert rows["coverage"].margin == pytest.approx(0) and not rows["coverage"].significant

@@ -1,6 +1,7 @@
 """The ablation: what a variant is, what a table of scores says; one variant is trained, scored and gathered."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,17 @@ def test_a_variant_is_trained_scored_and_gathered(windows, tmp_path, monkeypatch
         assert tuple(next(csv.reader(file))) == ("data", *ablation.COLUMNS)
     again = train(windows, variants(SECTION)[1], SECTION, 1)
     assert f"{again['c2st_auc']:.4f}" == f"{rows[-1]['c2st_auc']:.4f}"
+
+
+def test_of_footprints_the_own_electrode_is_ablated(windows):
+    windows = replace(windows, around=None, footprints=None)
+    beside = np.stack([windows.windows, 0.5 * windows.windows], axis=1)
+    around = np.tile([[0, 1]], (len(windows.noise_mad), 1)).astype(np.int32)
+    first, second = (
+        ablation.rows(its, "hinge_bare", SECTION | {"seeds": [0]})
+        for its in (windows, replace(windows, footprints=beside, around=around))
+    )
+    assert [r | {"seconds": 0} for r in first] == [r | {"seconds": 0} for r in second]
 
 
 def test_a_divergence_is_a_row_without_scores(windows):

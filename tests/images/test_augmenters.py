@@ -71,6 +71,12 @@ def test_a_training_that_stopped_is_resumed_to_the_same_bits(fitted, crops, tmp_
     np.testing.assert_array_equal(resumed.draw(3)[0], fitted[name].draw(3)[0])
 
 
+@pytest.mark.parametrize("name, option", [("painter", "latent"), ("decoder", "margin"), ("decoder", "depth")])
+def test_an_option_of_which_nothing_depends_is_refused(name, option, crops):
+    with pytest.raises(InputError, match=f"'{option}' is no option"):
+        fit_augmenter(name, *crops, **{option: 4})
+
+
 def test_beyond_the_margin_of_the_mask_the_painter_changes_no_bit(fitted, crops):
     _, masks, backgrounds = crops
     painter = fitted["painter"]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from meagan_lib import InputError
-from meagan_lib.evaluation import METRICS
+from meagan_lib.evaluation import METRICS, classifiers
 from meagan_lib.images import fidelity
 from meagan_lib.images.fidelity import C2ST, FEATURE_METRICS, REAL
+from tests.cheaper import cheaper
 
 
 def drawn(n: int, seed: int, depth: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
@@ -21,11 +22,11 @@ def drawn(n: int, seed: int, depth: float = 0.5) -> tuple[np.ndarray, np.ndarray
 
 @pytest.fixture(scope="module")
 def scores():
-    """Scores by augmenter and metric of the same distribution, of defects that are too pale, and of copies."""
+    """Scores by augmenter and metric of the same distribution, of defects that are bright, and of copies."""
     train = drawn(16, 1)
-    copies = tuple(np.repeat(a, 3, axis=0) for a in train)
-    others = {"same": drawn(48, 2), "pale": drawn(48, 3, 0.15), "copies": copies}
-    table = fidelity(drawn(64, 0), others, train, n_bootstrap=8)
+    copies = tuple(np.repeat(a, 4, axis=0) for a in train)
+    others = {"same": drawn(64, 2), "bright": drawn(64, 3, -0.3), "copies": copies}
+    table = fidelity(drawn(128, 0), others, train, n_bootstrap=8)
     return table.set_index(["augmenter", "metric"])
 
 
@@ -36,12 +37,12 @@ def test_crops_of_the_same_distribution_score_as_the_floor(scores):
 
 
 def test_wrong_defects_are_told_apart_and_cover_less(scores):
-    assert scores.loc["pale", METRICS[C2ST].label]["low"] > 0.6
+    assert scores.loc["bright", METRICS[C2ST].label]["low"] > 0.6
     assert (
-        scores.loc["pale", FEATURE_METRICS["coverage"]]["value"]
+        scores.loc["bright", FEATURE_METRICS["coverage"]]["value"]
         < scores.loc["same", FEATURE_METRICS["coverage"]]["low"]
     )
-    far, near = (scores.loc[name, FEATURE_METRICS["frechet_distance"]]["value"] for name in ("pale", "same"))
+    far, near = (scores.loc[name, FEATURE_METRICS["frechet_distance"]]["value"] for name in ("bright", "same"))
     assert far > 2 * near
 
 
@@ -54,3 +55,19 @@ def test_copies_are_found(scores):
 def test_too_few_crops_are_refused():
     with pytest.raises(InputError, match="hold out at least"):
         fidelity(drawn(5, 0), {}, drawn(5, 1))
+
+
+def test_what_is_no_different_scores_as_the_floor_and_not_better_for_there_are_more_of_it(monkeypatch):
+    """A score of 24 crops against 200 would be less than half of one of 12 against 12."""
+    for name, its in cheaper(classifiers).items():
+        monkeypatch.setattr(classifiers, name, its)
+    label, train = FEATURE_METRICS["frechet_distance"], drawn(16, 1)
+    found = [
+        fidelity(drawn(24, 10 + i), {"same": drawn(200, 50 + i)}, train, seed=i, n_bootstrap=2)
+        .set_index(["augmenter", "metric"])["value"]
+        .loc[[(REAL, label), ("same", label)]]
+        .to_numpy()
+        for i in range(6)
+    ]
+    floor, same = np.mean(found, axis=0)
+    assert 0.7 < same / floor < 1.4

@@ -129,6 +129,21 @@ def test_independent_trains_are_not_connected():
     assert np.mean(found) <= 0.125
 
 
+@pytest.mark.parametrize("spikes", [5, 20])
+def test_independent_electrodes_that_burst_are_not_connected(spikes):
+    """Were their bursts scattered, up to one in eleven pairs would pass for connected."""
+    false = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        onset = [rng.integers(0, 30 * RATE_HZ, 12) for _ in range(12)]
+        frame = [t[:, None] + rng.exponential(0.02 * RATE_HZ, (12, spikes)).cumsum(axis=1) for t in onset]
+        own = [np.unique(f.astype(np.int64).clip(0, int(30 * RATE_HZ) - 1)) for f in frame]
+        electrode = np.repeat(np.arange(12), [len(f) for f in own])
+        trains = SpikeTrains(np.concatenate(own), electrode, [*"abcdefghijkl"], int(30 * RATE_HZ), RATE_HZ)
+        false += functional_connectivity(trains, 50.0, 2000.0, 20, seed=seed).adjacency.sum() // 2
+    assert false <= 2  # of 264 pairs
+
+
 def test_planted_connections_are_found_and_no_others():
     rng = np.random.default_rng(0)
     trains = poisson(12, 3.0, 60, seed=1)

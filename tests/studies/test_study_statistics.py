@@ -31,6 +31,15 @@ def test_of_a_balanced_study_the_test_is_that_of_one_number_for_each_culture(see
     assert (found.p, found.low, found.high) == pytest.approx((test.pvalue, *test.confidence_interval()), rel=1e-3)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_of_cultures_recorded_once_the_test_is_students(seed):
+    """What cultures and what recordings vary by is then one: a mixed model has standard errors far too small."""
+    table = drawn(seed, of_culture=1.0, days=(14,))
+    (found,) = effects(table, ["y"], "condition 0").itertuples()
+    test = scipy.stats.ttest_ind(*[own["y"] for _, own in table.groupby("condition")][::-1])
+    assert (found.how, found.p) == (ON_CULTURES, pytest.approx(test.pvalue, rel=1e-6))
+
+
 def test_slopes_are_compared_between_cultures():
     table = drawn(3, of_culture=1.0, of_slope=3.0)
     own, other = development(table, ["y"], "condition 0").itertuples()

@@ -157,6 +157,8 @@ def test_of_a_fixed_channel_alone_spikes_become_windows_and_the_others_are_accou
     windows = cut_windows(recording, DetectionConfig(), WindowConfig(channel=1), path=tmp_path / "windows.h5")
     assert set(windows.channel) == {1} and windows.detection["channel"] == 1
     assert windows.ledger.counts()["other channel"] == 2
+    bad = np.array([True, False, False])  # what is no spike is none for the network either
+    assert reasons_of(recording, frames, channel=1, bad=bad)[0] == "BAD_CHANNEL"
     everywhere = cut_windows(recording, DetectionConfig(), WindowConfig())
     assert "channel" not in everywhere.detection and "other channel" not in everywhere.ledger.counts()
     np.testing.assert_array_equal(windows.windows, everywhere.windows[everywhere.channel == 1])
