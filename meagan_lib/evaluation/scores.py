@@ -275,8 +275,8 @@ def compare(scores: Scores, asked: Iterable[tuple[str, str, str]]) -> dict[tuple
 
     Better is smaller, larger, or nearer to the floor, as the metric says: see :func:`distance`. The test is that of the
     normal distribution, on the margin over its standard error, to which each value, and the floor where it is between
-    the two, gives the wider half of its 95 % interval over 1.96: the other may be cut where no score can be. All are held against the same real windows, which makes the test a
-    cautious one.
+    the two, gives the wider half of its 95 % interval over 1.96: the other may be cut where no score can be. All are
+    held against the same real windows, which makes the test a cautious one.
     """
     found = {each: _margin(*(scores[model][each[2]] for model in each[:2]), ALL[each[2]].better) for each in asked}
     margins, errors = np.array(list(found.values())).reshape(-1, 2).T

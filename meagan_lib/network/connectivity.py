@@ -98,13 +98,12 @@ def functional_connectivity(
 ) -> Connectivity:
     """Find pairs that fire together within ``within_ms`` more often than in trains jittered by ``jitter_ms``.
 
-    Surrogates keep the rate of each electrode on times longer than the jitter, and its own bursts, and lose what else is
-    finer (:meth:`SpikeTrains.jittered`). Each pair is
-    standardised by its own mean and spread over the trains and their surrogates, plus half the median spread, so that
-    pairs with hardly a spike in common do not stand out by one. Of the pairs that exceed a value, as many are false as
-    exceed it in a surrogate on average; q is that number over the number of pairs that exceed it, at best. The trains
-    count among their surrogates, so that q is never below 1 / (1 + n_surrogates), and however many pairs there are,
-    few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
+    Surrogates keep the rate of each electrode on times longer than the jitter and its own bursts, and lose what else is
+    finer (:meth:`SpikeTrains.jittered`). Each pair is standardised by its own mean and spread over the trains and their
+    surrogates, plus half the median spread, so that pairs with hardly a spike in common do not stand out by one. Of the
+    pairs that exceed a value, as many are false as exceed it in a surrogate on average; q is that number over the
+    number of pairs that exceed it, at best. The trains count among their surrogates, so that q is never below
+    1 / (1 + n_surrogates), and however many pairs there are, few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
     doi:10.1073/pnas.091062498). Only positive connections are sought.
 
     ``InputError``: surrogates too few for ``alpha``, or a jitter no longer than the window.

@@ -162,7 +162,7 @@ def test_held_out_spikes_of_a_recording_without_truth_are_where_they_were_painte
     own = true.own
     error = true.depth + traces[true.frame, true.channel]
     assert own.sum() > 10 and np.abs(np.median(error[own])) < 0.7
-    assert ((2.7 < true.depth[own]) & (true.depth[own] < 3)).all()  # painted 3 deep, and filtered once more
+    assert ((true.depth[own] > 2.7) & (true.depth[own] < 3)).all()  # painted 3 deep, and filtered once more
     test = HeldOut.of(chip)
     assert test.others and ((test.true.frame >= test.spans[0, 0]) & (test.true.frame < test.spans[0, 1])).all()
 
