@@ -103,8 +103,8 @@ def functional_connectivity(
     surrogates, plus half the median spread, so that pairs with hardly a spike in common do not stand out by one. Of the
     pairs that exceed a value, as many are false as exceed it in a surrogate on average; q is that number over the
     number of pairs that exceed it, at best. The trains count among their surrogates, so that q is never below
-    1 / (1 + n_surrogates), and however many pairs there are, few surrogates will do (significance analysis of microarrays: Tusher, Tibshirani & Chu 2001,
-    doi:10.1073/pnas.091062498). Only positive connections are sought.
+    1 / (1 + n_surrogates), and however many pairs there are, few surrogates will do (significance analysis of
+    microarrays: Tusher, Tibshirani & Chu 2001, doi:10.1073/pnas.091062498). Only positive connections are sought.
 
     ``InputError``: surrogates too few for ``alpha``, or a jitter no longer than the window.
     """

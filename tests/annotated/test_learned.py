@@ -6,12 +6,15 @@ import spikeinterface.core as sc
 
 from meagan_lib import InputError
 from meagan_lib.annotated import detector as module
+from meagan_lib.annotated import learned as learning
+from meagan_lib.annotated.chip import split_spans
 from meagan_lib.annotated.detector import DetectorConfig, find
 from meagan_lib.annotated.learned import AtTroughs, Learned, LearnedConfig, require_learnable
 from meagan_lib.annotated.upside_down import UpsideDown
 from meagan_lib.windows.cutting import WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces
 from meagan_lib.windows.detectors import require_detector
+from meagan_lib.windows.spike_windows import Split
 
 TINY = DetectorConfig(width=4, dilations=(1, 2), pieces=400, length=64, steps=120, batch_size=16)
 DETECTION = DetectionConfig(threshold_mad=4.0)
@@ -43,6 +46,14 @@ def test_more_true_spikes_are_found_than_by_the_threshold_at_nearly_the_asked_fa
     assert scores.loc["learned", "recall"] > scores.loc["threshold", "recall"]
     assert 0.4 < scores.loc["learned", "false positives"] / learned.config.false_positives < 2.5
     assert learned.null.rate(learned.limit) <= learned.config.false_positives
+
+
+def test_the_operating_point_is_set_in_the_training_time(recording, learned, monkeypatch):
+    searched = []
+    monkeypatch.setattr(learning, "upside_down", lambda chip, score, spans, *_: searched.append(spans))
+    learning.calibrate(learned.chip, AtTroughs(learned.detector), learned.chip.noise, 1.0)
+    ((first, end),) = split_spans(recording, learned.chip.config, Split.TRAIN)
+    assert searched[0].min() >= first and searched[0].max() <= end
 
 
 def test_windows_are_cut_around_what_it_found_and_say_so(recording, learned):

@@ -231,6 +231,19 @@ def test_a_lead_within_chance_is_called_no_lead():
     assert sorter_scores.verdict(close).startswith("no sorter is significantly the best")
 
 
+def test_a_lead_is_corrected_for_all_pairs_of_sorters(monkeypatch):
+    """Of five sorters ten pairs might have been first and second: each interval is one of 99.5 %."""
+    asked = []
+
+    def interval(values, seed, alpha=0.05):
+        asked.append(alpha)
+        return 0.1, 0.2
+
+    monkeypatch.setattr(sorter_scores, "interval", interval)
+    sorter_scores.verdict(units_of(dict.fromkeys("abcde", 0.5)))
+    assert asked == [pytest.approx(0.05 / 10)]
+
+
 def test_agreement_is_of_ranks_and_depth_alone_does_not_make_it():
     qualities = {name: 0.3 + 0.1 * i for i, name in enumerate("abcde")}
     hybrid = units_of(qualities, slope=0.02)

@@ -159,6 +159,22 @@ def test_seconds_are_those_of_the_training_and_not_of_its_scores(windows, monkey
     assert [row["seconds"] for row in curve] == [0.0, 2.0, 4.0]
 
 
+def test_a_target_is_trained_on_the_scale_of_its_own_training_windows_alone(windows, monkeypatch):
+    seen, build = [], GAN.trainer
+
+    def trainer(config, data, **given):
+        seen.append(data.train)
+        return build(config, data, **given)
+
+    monkeypatch.setattr(
+        GAN, "trainer", lambda config, data, **given: seen.append(data.train) or build(config, data, **given)
+    )
+    monkeypatch.setattr(ablation, "scores", lambda *_: dict.fromkeys(METRICS, 0.5))
+    list(transfer.learning_curve(windows, 40, [0], None, SECTION, 0))
+    assert seen[0].shape[0] == 40
+    np.testing.assert_allclose([seen[0].mean(), seen[0].std()], [0, 1], atol=1e-4)
+
+
 def test_windows_at_another_rate_become_those_that_would_have_been_cut(windows):
     """A band-limited wave is known between its samples: a window of every second sample gives the others back."""
     time_ms = windows.time_ms

@@ -212,6 +212,21 @@ def test_a_case_is_scored_for_every_n_and_gathered(tmp_path, monkeypatch):
     assert list(closing.iloc[0])[:2] == ["a", ALONE] and closing.iloc[0]["n = 8"] == f"{alone:.3f}"
 
 
+def test_every_seed_draws_its_own_few_windows_and_all_share_the_test_windows(monkeypatch):
+    drawn, draw = [], utility.draw_labelled
+
+    def drawing(windows, units, split, n, seed):
+        drawn.append((split.name, n, seed))
+        return draw(windows, units, split, n, seed)
+
+    monkeypatch.setattr(utility, "draw_labelled", drawing)
+    windows = recording({0: (8, 10), 1: (9, 10)})
+    for seed in (0, 3):
+        utility.rows(windows, f"{ALONE}-{seed}", SECTION | {"n": [5]})
+    assert [seed for split, _, seed in drawn if split == "TRAIN"] == [0, 3]
+    assert {seed for split, _, seed in drawn if split == "TEST"} == {0}
+
+
 def test_a_divergence_is_a_row_without_scores():
     wild = {"loss": "wasserstein", "gamma": 0.0, "d_learning_rate": 1e18, "steps": 60, "batch_size": 4}
     windows = recording({0: (8, 10), 1: (9, 10)})

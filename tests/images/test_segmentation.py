@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics
 
 from meagan_lib import InputError
@@ -51,6 +52,15 @@ def test_half_of_each_batch_is_synthetic_and_none_is_changed(halves, monkeypatch
     batches = [[sum(x.tobytes() in its for x in batch) for its in known.values()] for batch in seen]
     assert batches == [[6, 2]] * 3 + [[2, 2]] * 3
     np.testing.assert_array_equal(np.concatenate([batch[4:] for batch in seen[3:]]), synthetic)
+
+
+def test_the_loss_is_cross_entropy_and_what_dice_lacks():
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[:, :, 2:4, 2:6] = 1
+    p = torch.full(masks.shape, 0.3)
+    dice = (2 * 0.3 * 16 + 1) / (0.3 * 128 + 16 + 1)
+    wanted = torch.nn.functional.binary_cross_entropy(p, masks) + 1 - dice
+    assert module.loss(torch.logit(p), masks).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_scores_are_those_of_scikit_learn():

@@ -65,6 +65,7 @@ def test_a_planted_effect_is_found_and_none_where_nothing_is_planted():
     assert found.loc[("planted", "condition 1"), "q"] < 0.05
     assert found.loc[("planted", "condition 1"), ["low", "high"]].between(3, 9).all()
     assert found["q"].gt(0.05).sum() == 3
+    np.testing.assert_allclose(found["q"], scipy.stats.false_discovery_control(found["p"]))
 
 
 def test_counting_recordings_finds_what_is_not_there_and_counting_cultures_does_not():
