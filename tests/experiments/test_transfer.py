@@ -166,9 +166,7 @@ def test_a_target_is_trained_on_the_scale_of_its_own_training_windows_alone(wind
         seen.append(data.train)
         return build(config, data, **given)
 
-    monkeypatch.setattr(
-        GAN, "trainer", lambda config, data, **given: seen.append(data.train) or build(config, data, **given)
-    )
+    monkeypatch.setattr(GAN, "trainer", trainer)
     monkeypatch.setattr(ablation, "scores", lambda *_: dict.fromkeys(METRICS, 0.5))
     list(transfer.learning_curve(windows, 40, [0], None, SECTION, 0))
     assert seen[0].shape[0] == 40
