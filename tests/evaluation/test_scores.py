@@ -312,7 +312,7 @@ def test_a_difference_is_found_where_there_is_one_and_its_interval_holds_0_where
     assert low < 0 < high and p > 0.05
     assert scores.difference(metric, (good, good), (rows, rows, rows), 0, 20)[0] == 0
     wide, narrow = (
-        scores.difference(replace(metric, refitted=refitted), (worse, good), (rows, rows, rows), 0, 20)[1]
+        scores.difference(metric._replace(refitted=refitted), (worse, good), (rows, rows, rows), 0, 20)[1]
         for refitted in (lambda _: 3.0, None)
     )  # fitting anew adds three times the variance
     assert np.ptp(wide) == pytest.approx(2 * np.ptp(narrow))
