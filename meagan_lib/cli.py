@@ -211,6 +211,7 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
             f"those pictures (.png), and the command that made the run makes them again"
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
+    reference.require_products(name)
     kept = reference.load(name)
     found = reference.compare(name, kept) if kept and (RESULTS / name / "scores.json").is_file() else []
     for finding in found:
@@ -227,7 +228,8 @@ def keep(name: Annotated[str, typer.Argument(help="name of a finished run")]) ->
     """Keep the results of a run as its reference, figures/NAME/reference.json, which later ones are compared with."""
     from meagan_lib.experiments import reference
 
-    path = reference.keep(run_name(name))
+    reference.require_products(run_name(name))
+    path = reference.keep(name)
     console.print(f"the results of '{name}' are kept in {path.relative_to(ROOT)}")
 
 

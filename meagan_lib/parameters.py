@@ -102,7 +102,10 @@ def resolve(preset: str, recordings: list[str], overrides: list[str]) -> dict[st
                 f"--set {override}: run {preset} has no '{section}'{did_you_mean(section, parameters)}; "
                 f"it has {', '.join(parameters)}"
             )
-        parameters[section][parameter] = read_yaml(value, f"--set {override}") if value else ""
+        given = read_yaml(value, f"--set {override}") if value else ""
+        if parameter == "recording" and isinstance(given, str | list):
+            given = absolute(given) if isinstance(given, str) else [absolute(str(one)) for one in given]
+        parameters[section][parameter] = given
     if {merging.FIRST, ANNOTATED} <= set(parameters):
         first, own, default = parameters[merging.FIRST], parameters[ANNOTATED], declared(ANNOTATED)
         same = {name: first[name] for name in OF_RECORDING if own[name] == default[name]}

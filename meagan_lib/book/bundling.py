@@ -16,6 +16,8 @@ from nbconvert.preprocessors.sanitize import SanitizeHTML
 
 from meagan_lib import InputError
 from meagan_lib.book import building, explorer
+from meagan_lib.experiments.benchmark import SCORES
+from meagan_lib.experiments.reference import require_finished
 from meagan_lib.workflow import bundles, drawings, figures
 from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS
 from meagan_lib.workflow.files import read_json, sha256, together, write_json
@@ -47,6 +49,8 @@ def pack(run: str, out: Path) -> dict:
     """
     if not building.receipts(RESULTS / run):
         raise InputError(f"there is nothing of a run '{run}' yet: make it with meagan run")
+    if (RESULTS / run / SCORES).is_file():
+        require_finished(run)
     folders = {"": run} | {of.removeprefix(f"{run}/"): of for of in figures.parts(run)}
     drawn = {where: figures.manifest(of) for where, of in folders.items()}
     drawn = {where: lines for where, lines in drawn.items() if lines}

@@ -312,18 +312,15 @@ def whitened_in_half_the_time() -> bool:
 
 
 @claim
-def no_lead_in_full() -> bool:
-    """In 75 % of the seconds three AUCs of four are alike within .01; one is higher, by less than its seeds differ."""
-    gains = {}
+def as_good_in_less_time_in_full() -> bool:
+    """In 75 % of the seconds all four AUCs are alike within .015."""
     for recording, model in product(("simulated", "retina_hdmea"), ("Transformer-GAN", "VAE-GAN")):
         cases = [f"{model}, {case}" for case in ("Algorithm 1", "as it is")]
         before, now = (float(bench("EQUAL_TIME_FULL", f"{recording}: {case}", "seconds")) for case in cases)
-        if now > 0.75 * before:
+        gain = np.subtract(*(in_time(recording, case, "EQUAL_TIME_FULL")[0] for case in cases))
+        if now > 0.75 * before or abs(gain) >= 0.015:
             return False
-        gains[recording, model] = np.subtract(*(in_time(recording, case, "EQUAL_TIME_FULL")[0] for case in cases))
-    gain = gains.pop(("simulated", "Transformer-GAN"))
-    seeds = conclusions.kept("full")["scores"]["transformer_gan"]["c2st_auc"]["seeds"]
-    return -np.ptp(seeds) < gain < -0.015 and all(abs(other) < 0.01 for other in gains.values())
+    return True
 
 
 @claim

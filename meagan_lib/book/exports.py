@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from meagan_lib import InputError
 from meagan_lib.book.datasheets import datasheet, label_of_folder
-from meagan_lib.experiments.benchmark import MATCHED, SYNTHETIC
+from meagan_lib.experiments.benchmark import MATCHED, SCORES, SYNTHETIC
 from meagan_lib.experiments.portable import SpikeGenerator, folders, open_generator
+from meagan_lib.experiments.reference import require_finished
 from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.window_networks import WindowNetwork, as_network
 from meagan_lib.windows.spike_windows import SpikeWindows
+from meagan_lib.workflow.execution import RESULTS
 from meagan_lib.workflow.files import atomic, exported, write_if_changed
 
 BLOCK_BYTES = 2**24
@@ -103,6 +105,8 @@ def write_npz(path: Path, named: Mapping[str, np.ndarray | h5py.Dataset]) -> Non
 def to_dataset(run: str, folder: Path) -> list[str]:
     """Write the generated windows of a run, ``<model>.npz``, and ``datasheet.md``; return what was done."""
     made: dict[str, tuple[SpikeGenerator, Mapping[str, int]]] = {}
+    if (RESULTS / run / SCORES).is_file():  # which the datasheet quotes
+        require_finished(run)
     with exported(folder) as temporary:
         for name, source in folders(run).items():
             if not (source / SYNTHETIC).is_file():

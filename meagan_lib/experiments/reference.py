@@ -23,7 +23,7 @@ from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import RESULTS, read_receipt
-from meagan_lib.workflow.files import read_json, read_parameters, write_json
+from meagan_lib.workflow.files import read_json, read_parameters, sha256, write_json
 
 FILE = "reference.json"
 NOT_BITS = ("config.json", "cost.json")
@@ -35,16 +35,44 @@ def keep(run: str) -> Path:
 
     ``InputError``: no scores, or none of the parameters that the run has now, for its last attempt came to no end.
     """
-    path, folder = figures.folder(run) / FILE, RESULTS / run
-    for given in (folder / "params").glob("*.yaml"):
+    require_finished(run)
+    path = figures.folder(run) / FILE
+    write_json(path, _state(run))
+    return path
+
+
+def require_finished(run: str) -> None:
+    """Refuse a run some of whose scores are of other parameters than it has now: its last attempt came to no end."""
+    folder = RESULTS / run
+    for given in [path for of in ("*.yaml", "benchmark/*.yaml") for path in sorted((folder / "params").glob(of))]:
         notebook = given.stem if given.stem[0].isdigit() else "04_results_comparison"
         receipt = folder / "receipts" / f"{notebook}.json"
         if not receipt.is_file() or receipt.stat().st_mtime < given.stat().st_mtime:
             raise InputError(
                 f"run '{run}' has not ended with its parameters of {given.stem}: finish it with meagan run"
             )
-    write_json(path, _state(run))
-    return path
+
+
+def require_products(run: str) -> None:
+    """Refuse a run of which files are missing or are not as its notebooks and fits have written them."""
+    products = {
+        RESULTS / run / where / product: digest
+        for where, receipt in _receipts(run)
+        for product, digest in receipt.get("products", {}).items()
+        if Path(product).name not in NOT_BITS
+    }
+    for path, digest in products.items():
+        if not path.is_file() or sha256(path) != digest:
+            found = "is missing" if not path.is_file() else "is not as it was written"
+            raise InputError(f"{os.path.relpath(path)} {found}: delete what is left, and meagan run makes it again")
+
+
+def _receipts(run: str) -> list[tuple[Path, dict]]:
+    """Return all receipts of a run, each after the folder within it in which its products lie."""
+    folder = RESULTS / run
+    own = [(Path(), path) for path in sorted(folder.glob("benchmark/*/*/receipt.json"))]
+    files = [(path.parents[1].relative_to(folder), path) for path in sorted(folder.rglob("receipts/*.json"))] + own
+    return [(where, read_receipt(path)) for where, path in files]
 
 
 def _state(run: str) -> dict:
@@ -53,10 +81,7 @@ def _state(run: str) -> dict:
     if not (scores := benchmark.read_scores(folder / benchmark.SCORES)):
         raise InputError(f"there are no scores of a run '{run}': make them with meagan run")
     cpu = torch.backends.cpu.get_cpu_capability()
-    # The folder in which the products of a receipt lie, and the receipt.
-    own = [(Path(), path) for path in sorted(folder.glob("benchmark/*/*/receipt.json"))]
-    files = [(path.parents[1].relative_to(folder), path) for path in sorted(folder.rglob("receipts/*.json"))] + own
-    receipts = [(where, read_receipt(path)) for where, path in files]
+    receipts = _receipts(run)
     return {
         "fingerprint": {"torch": torch.__version__, "numpy": np.__version__, "cpu": cpu},
         "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True), "processor": platform.machine()},

@@ -119,7 +119,7 @@ def read_study(path: Path | str, **given: object) -> Study:
         raise InputError(f"there is no study {path}: give a YAML file with recordings, or a CSV")
     rows, options = _rows_of_csv(path) if path.suffix.lower() in (".csv", ".tsv") else _rows_of_yaml(path)
     options = DECLARED | check_names_and_types(path.name, options, DECLARED)
-    options |= _of_command(given)
+    options |= check_names_and_types("the command", _of_command(given), DECLARED)
     entries = tuple(_entry(path, place, row) for place, row in enumerate(rows, 1))
     if not entries:
         raise InputError(f"{path.name} names no recording: write a line for each, with {', '.join(REQUIRED)}")
