@@ -107,9 +107,7 @@ def choose_units(chip: Chip, config: HybridConfig) -> Units:
     positions = electrode_positions_um(chip.recording)
     if positions is None:
         if config.drift_um:
-            raise InputError(
-                "the recording does not say where its electrodes stand, so that no unit can drift"
-            )
+            raise InputError("the recording does not say where its electrodes stand, so that no unit can drift")
         if config.units > (most := REPEATED * near.any(axis=0).sum()):
             raise InputError(
                 f"{config.units} units are too many: the kinds of spikes of such a depth make at most {most}; ask for "

@@ -223,6 +223,12 @@ def test_the_command_names_every_painter():
     assert all(name in told for name in PAINTERS)
 
 
+def test_drift_over_electrodes_of_unknown_places_is_refused(chip, monkeypatch):
+    monkeypatch.setattr("meagan_lib.annotated.hybrid.electrode_positions_um", lambda _: None)
+    with pytest.raises(InputError, match="does not say where its electrodes stand"):
+        choose_units(chip, HybridConfig(units=1, drift_um=42.0))
+
+
 @pytest.mark.parametrize(
     "wrong, sentence",
     [

@@ -1,6 +1,7 @@
 """A run is held against its reference: the same bits, scores within their intervals, orders that hold."""
 
 import copy
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -15,6 +16,8 @@ from meagan_lib.workflow import figures
 from meagan_lib.workflow.execution import receipts
 from meagan_lib.workflow.files import write_json
 from tests.fixtures import score
+
+WHOLE = hashlib.sha256(b"whole").hexdigest()
 
 
 @pytest.fixture
@@ -38,6 +41,30 @@ def run(tmp_path, monkeypatch):
     )
     reference.keep("a")
     return folder
+
+
+def test_a_fit_of_other_parameters_than_the_scores_keeps_a_run_from_being_kept(run):
+    write_json(run / "receipts" / "04_results_comparison.json", {"notebook": "04", "seconds": 1.0, "figures": []})
+    given = run / "params" / "benchmark" / "vae.yaml"
+    given.parent.mkdir()
+    given.write_text("steps: 11\n")
+    os.utime(given, (0, 0))
+    reference.require_finished("a")
+    os.utime(given, (2**31, 2**31))
+    with pytest.raises(InputError, match="has not ended with its parameters of vae: finish it"):
+        reference.keep("a")
+
+
+def test_a_file_that_is_missing_cut_or_replaced_is_named(run):
+    with pytest.raises(InputError, match="windows.h5 is missing"):
+        reference.require_products("a")
+    (run / "windows.h5").write_text("whole")
+    change(run / "receipts" / "01.json", lambda receipt: receipt["products"].update({"windows.h5": WHOLE}))
+    change(run / "benchmark" / "vae" / "0" / "receipt.json", lambda receipt: receipt.update(products={}))
+    reference.require_products("a")
+    (run / "windows.h5").write_text("who")
+    with pytest.raises(InputError, match="windows.h5 is not as it was written"):
+        reference.require_products("a")
 
 
 def held(folder) -> dict[str, bool | None]:
