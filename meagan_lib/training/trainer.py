@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,8 +25,6 @@ from meagan_lib.values import of_type
 class TrainingConfig:
     """What every training has: its budget, the EMA, the validations, the files."""
 
-    WITHOUT: ClassVar[frozenset[str]] = frozenset()
-    """Fields of which nothing depends: no options of this config."""
     seed: int = 0
     steps: int = 4000
     batch_size: int = 64
@@ -55,7 +52,10 @@ class Diverged(InputError):
 
 
 def build_config(kind: type, **fields: object) -> object:
-    """Build a config of the ``kind``; InputError: a field that it does not know, another type, out of its range."""
+    """Build a config of the ``kind``; InputError: a field that it does not know, another type, out of its range.
+
+    Fields that ``kind.WITHOUT`` names, where there is such, are inherited and change nothing: they are no options.
+    """
     known = {f.name: f for f in dataclasses.fields(kind) if f.name not in getattr(kind, "WITHOUT", ())}
     for name, value in fields.items():
         if name not in known:
