@@ -211,8 +211,8 @@ def verify(name: Annotated[str, typer.Argument(help="name of a run")] = "quick")
             f"those pictures (.png), and the command that made the run makes them again"
         )
     console.print(f"{len(known)} figures of '{name}' are as made")
-    reference.require_products(name)
-    kept = reference.load(name)
+    if kept := reference.load(name):
+        reference.require_products(name)
     found = reference.compare(name, kept) if kept and (RESULTS / name / "scores.json").is_file() else []
     for finding in found:
         console.print(f"{finding.level}: {finding.sentence}")
