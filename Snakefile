@@ -38,7 +38,7 @@ else:
 # model and seed of each fit that notebook 04 compares; a sweep and the concepts have none
 BENCHMARK = benchmark.jobs(RUN) if Path(f"results/{RUN}/params/{benchmark.SECTION}.yaml").is_file() else []
 
-MODEL = ("model.safetensors", "model.json", "config.json", "history.csv", benchmark.SYNTHETIC, benchmark.MATCHED)
+MODEL = benchmark.KEPT
 
 # notebook: (notebooks it needs, files it writes under results/<run>/, threads)
 GRAPH = {

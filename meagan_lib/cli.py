@@ -8,6 +8,7 @@ import locale
 import os
 import pkgutil
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -498,20 +499,28 @@ def print_scores(name: str) -> None:
     console.print(f"All {len(scores['reach'])} scores, with intervals: results/{name}/scores.json and notebook 04")
 
 
+STOPPED = [128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+"""Exit codes of a command that somebody stopped."""
+
+
 def printable(words: str) -> str:
     """Return a line in which nothing moves the cursor of a terminal: names in a file may hold any characters."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
 
 
 def main() -> None:
-    """Run the command; bad input ends in one sentence and exit code 1, an interrupt in 130, a wrong option in 2."""
+    """Run the command; bad input ends in one sentence and exit code 1, a wrong option in 2.
+
+    An interrupt ends in 130, another signal that ends it in 128 and its number, after all is cleared away.
+    """
     if locale.getpreferredencoding(False).upper() not in ("UTF-8", "UTF8"):  # files are UTF-8 wherever they are read
         variables = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | variables)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except SystemExit as end:  # typer's, of a command that is done, interrupted or not understood
-        if end.code == 130:
+        if end.code in STOPPED:
             print("meagan: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         raise
     except InputError as error:

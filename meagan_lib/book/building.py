@@ -126,7 +126,9 @@ def build(run: str, strict: bool = False) -> Path:
     ``InputError``: A run without executed notebooks, pages that no longer say what the kept results say, or a page that
     Sphinx could not make.
     """
-    from sphinx.cmd.build import main as sphinx
+    from sphinx.application import Sphinx
+    from sphinx.errors import SphinxError
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     found = chapters(run)
     if not any(chapter.run != CONCEPTS for chapter in found):
@@ -134,7 +136,6 @@ def build(run: str, strict: bool = False) -> Path:
     work = RESULTS / run / ".book"
     shutil.rmtree(work, ignore_errors=True)
     pages = work / "pages"
-    options = ["-q", "-b", "html", "-j", "2", "-c", str(SOURCE), "-d", str(work / "doctrees")]
     # In a process beside this one, for Sphinx' own two often wait for one another.
     with ProcessPoolExecutor(1, get_context("fork"), torch.set_num_threads, (1,)) as beside:
         exported = beside.submit(export_networks, run, work / "networks")
@@ -143,8 +144,14 @@ def build(run: str, strict: bool = False) -> Path:
         usual = gc.get_threshold()
         gc.set_threshold(100_000)  # of the millions of nodes that Sphinx holds, few are garbage
         try:
-            if sphinx([*options, *(["-W", "--keep-going"] if strict else []), str(pages), str(work / "html")]):
+            with patch_docutils(SOURCE), docutils_namespace():  # its own command takes an interrupt for a fault
+                places = (pages, SOURCE, work / "html", work / "doctrees")
+                app = Sphinx(*places, "html", status=None, warningiserror=strict, parallel=2)
+                app.build()
+            if app.statuscode:
                 raise InputError("Sphinx could not make the book: its words stand above")
+        except (SphinxError, OSError) as error:
+            raise InputError(f"Sphinx could not make the book: {error}") from error
         finally:
             gc.set_threshold(*usual)
         exported.result()

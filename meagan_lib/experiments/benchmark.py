@@ -303,7 +303,7 @@ def costs(run: str) -> dict[str, dict[int, dict[str, float]]]:
         if not path.is_file():
             raise InputError(f"run '{run}' does not say what {model} with seed {seed} took: make it with meagan run")
         found.setdefault(model, {})[seed] = read_json(
-            path, lambda cost: {"parameters", "windows", "seconds"} <= {*cost}
+            path, lambda cost: all(is_number(cost.get(name)) for name in ("parameters", "windows", "seconds"))
         )
     return found
 

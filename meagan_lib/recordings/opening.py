@@ -22,7 +22,7 @@ from meagan_lib.recordings.formats import HDF5_SUFFIXES, READERS, open_known
 from meagan_lib.recordings.hdf5 import CUT_SHORT, first_line
 from meagan_lib.recordings.simulation import GroundTruth, SimulationConfig, simulate, simulated_path, truth_path
 from meagan_lib.recordings.streams import refuse_choice
-from meagan_lib.workflow.files import REFUSED, read_yaml, source_hash
+from meagan_lib.workflow.files import REFUSED, read_yaml, require_room, source_hash
 
 BINARY_KEYS = {"sampling_rate_hz", "n_channels", "dtype", "uv_per_step", "offset_uv", "positions_um"}
 BINARY_REQUIRED = {"sampling_rate_hz", "n_channels", "dtype"}
@@ -57,6 +57,8 @@ def open_recording(
         config = replace(simulation or SimulationConfig(), **SIMULATED[name])
         path = simulated_path(config, DATA)
         if not (path.exists() and truth_path(path).exists()):
+            frames = round(config.duration_s * config.sampling_rate_hz)
+            require_room(path, frames * config.patch**2 * 2)  # codes of 16 bits
             simulate(config, path)
         return _join([BrwRecording(path, well)], [path])
     if holds_windows(recording):

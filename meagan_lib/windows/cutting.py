@@ -23,7 +23,7 @@ from meagan_lib.windows.footprints import centred, electrodes_around, nearest_el
 from meagan_lib.windows.spike_windows import Ledger, Reason, SpikeWindows
 from meagan_lib.windows.splits import fingerprints, require_apart, require_enough, split_in_time
 from meagan_lib.windows.streaming import Found, Search
-from meagan_lib.workflow.files import Hashing, atomic
+from meagan_lib.workflow.files import Hashing, atomic, require_room
 
 
 @dataclass(frozen=True)
@@ -361,12 +361,18 @@ def cut_windows(
             footprints = file.create_dataset(
                 "footprints", (0, *size), np.float32, maxshape=(None, *size), chunks=(128, *size)
             )
+
+        def require(*arrays: np.ndarray) -> None:
+            if path:
+                require_room(Path(path), sum(array.nbytes for array in arrays))
+
         peaks, splits, prints, level = [], [], [], float(np.median(noise_mad))
         for n, part in enumerate(stretches(recording, detection, config, noise, bad, known), 1):
             hashing.reached(n * streaming.SEGMENT / recording.get_total_samples())
             peaks.append(part.peaks)
             splits.append(part.split)
             prints.append(fingerprints(part.windows, level))
+            require(part.windows, *([] if around is None else [part.footprints]))
             written.resize(len(written) + len(part.windows), axis=0)
             written[len(written) - len(part.windows) :] = part.windows
             if around is not None:
@@ -408,5 +414,6 @@ def cut_windows(
         if min_train is not None:
             require_enough(done, min_train)
         require_apart(done, np.concatenate(prints))
+        require(*vars(ledger).values())
         done.write(file)
         return SpikeWindows.read(file)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from meagan_lib import InputError, choose
-from meagan_lib.workflow.files import atomic
+from meagan_lib.workflow.files import atomic, require_room
 
 
 class Split(IntEnum):
@@ -323,6 +323,8 @@ class SpikeWindows:
 
     def save(self, path: Path | str) -> None:
         """Write to HDF5, atomically; the same windows give the same bytes."""
+        held = [*vars(self).values(), *(vars(self.ledger).values() if self.ledger else ())]
+        require_room(Path(path), sum(array.nbytes for array in held if isinstance(array, np.ndarray)))
         with atomic(path) as temporary, h5py.File(temporary, "w") as file:
             file.create_dataset("windows", data=self.windows)
             if self.footprints is not None:
@@ -392,7 +394,10 @@ def _refused(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path.name} is no file of spike windows ({error}): run notebook 01 again") from error
+        raise InputError(
+            f"{path.name} is no file of spike windows ({error}): if a run has written it, delete it, and meagan run "
+            f"makes it again"
+        ) from error
 
 
 def intervals_ms(peaks: Ledger, sampling_rate_hz: float, segment_starts: Sequence[int] = ()) -> np.ndarray:

@@ -26,8 +26,8 @@ from meagan_lib.workflow.machine import is_large
 DISK_FULL = "the disk is full: free some space and run again; what was finished is kept"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where there is no room left: on the disk, or in the user's quota of it."""
-SPARE = 2**20
-"""Bytes that stay free for what comes with a file."""
+SPARE = 2**22
+"""Bytes that stay free for what comes with a file, and for what HDF5 has been given and not written yet."""
 
 
 def is_disk_full(folder: Path, error: Exception | None = None) -> bool:
@@ -73,7 +73,7 @@ def require_room(path: Path, size: int) -> None:
     space = shutil.disk_usage(folder)
     if space.total and space.free < size + SPARE:
         raise InputError(
-            f"the disk is full: {size / 1e6:,.0f} MB are to be written, and {folder} has {space.free / 1e6:,.0f} MB "
+            f"the disk is full: {(size + SPARE) / 1e6:,.0f} MB are needed, and {folder} has {space.free / 1e6:,.0f} MB "
             f"free; free some space there and run again"
         )
 

@@ -2,13 +2,14 @@
 
 import base64
 import fcntl
-import json
 import os
 import re
 import shutil
 import signal
+from collections.abc import Container
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 import yaml
@@ -16,8 +17,8 @@ from rich.console import Console
 
 from meagan_lib import ROOT, InputError
 from meagan_lib.workflow import board, cluster, figures, progress
-from meagan_lib.workflow.execution import RESULTS, executed, part
-from meagan_lib.workflow.files import DISK_FULL, is_disk_full, read_json, write_if_changed
+from meagan_lib.workflow.execution import RESULTS, executed, part, read_receipt
+from meagan_lib.workflow.files import DISK_FULL, is_disk_full, read_json, sha256, write_if_changed
 from meagan_lib.workflow.machine import available_cores
 
 console = Console(markup=False, emoji=False)  # a path may hold [brackets] and :colons:
@@ -47,23 +48,37 @@ def remove_leftovers(name: str) -> None:
 
 
 def remove_stale(name: str) -> None:
-    """Clear what a killed run left, in a queue as well, and the receipts of results that have gone missing."""
-    results, pictures = RESULTS / name, figures.folder(name)
+    """Clear what a killed run left, in a queue as well, and the receipts of results that are not as they were written.
+
+    ``InputError``: a damaged manifest of figures.
+    """
+    results, known = RESULTS / name, figures.manifest(name)
     cluster.cancel(results / "snakemake.log")
     remove_leftovers(name)
     for path in [*results.glob("receipts/*.json"), *results.glob("*/*/*/receipt.json")]:
-        try:
-            receipt = json.loads(path.read_text())
-            made = [results / p for p in receipt.get("products", {})]
-            made += [pictures / f"{id}.png" for id in receipt["figures"]]
-            if receipt["notebook"] == path.stem:  # the merge of several recordings is no notebook
-                made.append(executed(path.stem, name))
-        except (ValueError, KeyError):
-            made = [path / "unreadable"]
-        if not all(file.exists() for file in made):
+        if not is_as_written(path, name, known):
             path.unlink()
     for folder in results.glob("recordings/*/"):
         remove_stale(part(name, folder.name))
+
+
+def is_as_written(receipt: Path, run: str, known: Container[str]) -> bool:
+    """Say whether a receipt of a run is sound, its figures are ``known``, its files there, and none changed since.
+
+    Files that are older than it are taken on trust: to hash them all takes seconds.
+    """
+    written = receipt.stat().st_mtime_ns
+    try:
+        told = read_receipt(receipt)
+        made = [figures.folder(run) / f"{id}.png" for id in told["figures"]]
+    except (InputError, KeyError):
+        return False
+    if told["notebook"] == receipt.stem:  # the merge of several recordings is no notebook
+        made.append(executed(receipt.stem, run))
+    products = {RESULTS / run / product: digest for product, digest in told.get("products", {}).items()}
+    if not all(id in known for id in told["figures"]) or not all(file.exists() for file in [*made, *products]):
+        return False
+    return all(file.stat().st_mtime_ns <= written or sha256(file) == digest for file, digest in products.items())
 
 
 def forget(name: str) -> None:
@@ -105,6 +120,7 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     ``InputError``: when a notebook failed, with its sentence, or a profile that cannot be used.
     """
     from snakemake.cli import main as snakemake
+    from snakemake.scheduling.job_scheduler import JobScheduler
 
     def complaints() -> list[Path]:
         folder = RESULTS / name
@@ -123,17 +139,23 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
     os.chdir(ROOT)
     interrupted = []
 
-    def remember(number, frame):  # Snakemake answers an interrupt by itself and only says that it failed
+    def remember(number, frame):  # Snakemake answers it by itself: it says that it failed, or lets the jobs end
         interrupted.append(number)
         for job in psutil.Process().children(recursive=True):  # they resume from their checkpoints
             with suppress(psutil.NoSuchProcess):
                 job.kill() if place else job.terminate()  # Snakemake would first submit what it has planned
         signal.default_int_handler(number, frame)
 
-    # the end of a session on a cluster, too: jobs would go on without anybody who looks after them
-    for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] if place else [signal.SIGINT]:
-        signal.signal(number, remember)
-    with board.shown(RESULTS / name, console, log, bool(place)), open(log, "w") as file, redirect_stderr(file):
+    # the end of a session, too: of a cluster, jobs would go on without anybody who looks after them
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
+            signal.signal(number, remember)
+    with (
+        board.shown(RESULTS / name, console, log, bool(place)),
+        open(log, "w") as file,
+        redirect_stderr(file),
+        patch.object(JobScheduler, "exit_gracefully", lambda _, *told: remember(*told)),
+    ):
         try:
             code = cluster.run_engine(arguments, file) if place else snakemake(arguments)
         except (SystemExit, KeyboardInterrupt) as end:
@@ -151,7 +173,7 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
         if place:
             cluster.cancel(log, place)
             console.print("  its jobs in the queue are cancelled")
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt if signal.SIGINT in interrupted else SystemExit(128 + interrupted[0])
     if sentences := "; ".join(filter(None, dict.fromkeys(failed.values()))):
         raise InputError(sentences)
     if is_disk_full(RESULTS / name):

@@ -211,9 +211,9 @@ def test_a_hybrid_for_which_there_is_no_room_is_refused_at_once_and_while_it_is_
     made, size = hybrid[0], hybrid[0].get_total_memory_size()
     free = iter([size - 1, 2 * size, size // 2])
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=2**30, free=next(free, 2**30)))
-    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written, and .* has \d+ MB free"):
+    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are needed, and .* has \d+ MB free"):
         require_writable(made, tmp_path / "hybrid.brw")
-    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are to be written"):
+    with pytest.raises(InputError, match=r"the disk is full: \d+ MB are needed"):
         write_hybrid(*hybrid[:2], {}, tmp_path / "hybrid.brw")
     assert not list(tmp_path.iterdir())
 

@@ -278,7 +278,7 @@ def test_where_an_nwb_file_has_no_room_nothing_is_written(run, windows, tmp_path
     pytest.importorskip("pynwb", reason="an extra: pip install .[nwb]")
     windows.save(run / "windows.h5")
     monkeypatch.setattr(nwb, "OF_NWB", 2**60)
-    with pytest.raises(InputError, match="the disk is full: .* are to be written"):
+    with pytest.raises(InputError, match="the disk is full: .* are needed"):
         nwb.to_nwb("x", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

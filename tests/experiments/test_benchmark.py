@@ -206,6 +206,12 @@ def test_fits_leave_models_windows_and_costs(run):
         costs["transformer_gan"][3]["steps"] == costs["vae"][0]["steps"] == 2
         and costs["vae"][0]["trained"] > costs["vae"][0]["parameters"]
     )
+    cost = run / "benchmark" / "vae" / "0" / "cost.json"
+    whole = cost.read_text()
+    cost.write_text('{"parameters": 1, "windows": 1, "seconds": "many"}')
+    with pytest.raises(InputError, match="cost.json is damaged: delete it, and run again what has written it"):
+        benchmark.costs("run")
+    cost.write_text(whole)
     assert costs["bootstrap"][0]["parameters"] == 200 * 16
     kept = benchmark.model_class("bootstrap").load(benchmark.place("run", "bootstrap", 3)).sample(200, 5)
     real = recorded().of(Split.TRAIN)

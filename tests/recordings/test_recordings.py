@@ -4,6 +4,7 @@ import errno
 import functools
 import http.server
 import os
+import shutil
 import threading
 import wave
 from pathlib import Path
@@ -250,6 +251,15 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
     monkeypatch.setattr(pooch, "retrieve", refuse)
     with pytest.raises(InputError, match="simulated|photographs of your own"):
         fetch(name, tmp_path)
+
+
+def test_a_disk_without_room_for_a_simulation_is_told_before_it_is_written(tmp_path, monkeypatch):
+    """HDF5 ends the process where the disk is full while it writes."""
+    monkeypatch.setattr(opening, "DATA", tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**30, 2**29, 2**24))
+    with pytest.raises(InputError, match=r"the disk is full: 158 MB are needed, and .* has 17 MB free"):
+        open_recording("simulated")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_during_a_download_is_told(tmp_path, monkeypatch):

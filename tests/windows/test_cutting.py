@@ -1,6 +1,8 @@
 """Isolation, alignment and contamination of windows, reason by reason."""
 
 import json
+import shutil
+from functools import partial
 
 import h5py
 import numpy as np
@@ -19,7 +21,7 @@ from meagan_lib.windows.cutting import Isolation, WindowConfig, cut_windows
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.filtering import noise_levels
 from meagan_lib.windows.spike_windows import Reason
-from meagan_lib.workflow.files import source_hash
+from meagan_lib.workflow.files import SPARE, source_hash
 from tests.fixtures import detect
 from tests.recordings.test_brw import write_4
 
@@ -247,6 +249,19 @@ def test_a_file_written_as_windows_come_is_the_one_that_is_saved(recording, dete
         np.testing.assert_array_equal(getattr(again, name), getattr(windows, name))
     np.testing.assert_array_equal(again.ledger.reason, windows.ledger.reason)
     assert again.detection == json.loads(json.dumps(windows.detection))
+
+
+def test_a_disk_that_fills_while_windows_are_cut_or_saved_is_told_and_what_stood_there_stays(
+    recording, detection, windows, tmp_path, monkeypatch
+):
+    """HDF5 ends the process where the disk is full while it writes."""
+    path, free = tmp_path / "windows.h5", SPARE + 1000
+    path.write_text("of an earlier run")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**30, 2**30 - free, free))
+    for write in (partial(cut_windows, recording, detection, WindowConfig(), path=path), partial(windows.save, path)):
+        with pytest.raises(InputError, match=r"the disk is full: \d+ MB are needed"):
+            write()
+        assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("windows.h5", "of an earlier run")]
 
 
 def test_a_recording_that_repeats_itself_leaves_no_windows_and_takes_none_away(detection, tmp_path):

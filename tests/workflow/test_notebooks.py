@@ -1,6 +1,7 @@
 """Parameters are strict, sources are stripped, and the graph knows which module a notebook needs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from meagan_lib.workflow.execution import (
     normalise,
 )
 from meagan_lib.workflow.figures import figures_of
-from meagan_lib.workflow.files import write_json
+from meagan_lib.workflow.files import sha256, write_json
 from tests.fixtures import score
 from tests.recordings.test_formats import write_nwb
 
@@ -224,6 +225,40 @@ def test_notebook_06_looks_at_the_recording_of_notebook_01_as_it_does_unless_tol
 def test_a_number_of_the_form_1e_4_is_one_though_yaml_takes_it_for_a_text():
     given = resolve("smoke", [], ["02_transformer_gan.g_learning_rate=1e-4"])["02_transformer_gan"]
     assert check_parameters("02_transformer_gan", given)["g_learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    "harm, stays",
+    [
+        ("nothing", True),
+        ("written again as it was", True),
+        ("cut", False),
+        ("gone", False),
+        ("without its manifest", False),
+        ("a receipt cut", False),
+    ],
+)
+def test_a_result_that_was_cut_or_a_figure_without_its_manifest_is_made_again(tmp_path, monkeypatch, harm, stays):
+    monkeypatch.setattr(graph, "RESULTS", tmp_path)
+    monkeypatch.setattr(figures, "folder", lambda run: tmp_path / "figures" / run)
+    product, manifest = tmp_path / "x" / "windows.h5", figures.folder("x") / "manifest.json"
+    receipt = tmp_path / "x" / "receipts" / "merge.json"
+    receipt.parent.mkdir(parents=True)
+    product.write_text("whole")
+    line = dict.fromkeys(("chapter", "notebook", "caption", "run", "data_sha256", "png_sha256"), "")
+    write_json(manifest, {"pca": line})
+    (figures.folder("x") / "pca.png").touch()
+    products = {"windows.h5": sha256(product)}
+    write_json(receipt, {"notebook": "another", "seconds": 1.0, "figures": ["pca"], "products": products})
+    if harm in ("written again as it was", "cut"):
+        product.write_text("whole" if stays else "who")
+        os.utime(product, (2**31, 2**31))
+    elif harm != "nothing":
+        {"gone": product, "without its manifest": manifest}.get(harm, tmp_path / "none").unlink(missing_ok=True)
+    if harm == "a receipt cut":
+        receipt.write_text('{"notebook": ')
+    graph.remove_stale("x")
+    assert receipt.is_file() == stays
 
 
 def test_what_another_kind_of_run_showed_under_this_name_is_gone_and_what_it_trained_stays(tmp_path, monkeypatch):

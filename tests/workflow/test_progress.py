@@ -16,6 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from rich.console import Console
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from meagan_lib import ROOT, InputError, cli
 from meagan_lib.models.contract import TrainingData
@@ -242,9 +243,9 @@ def test_an_edit_of_the_progress_makes_no_notebook_stale_and_imports_little():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == ""
 
 
-@pytest.mark.parametrize("how", ["interrupted", "failed"])
+@pytest.mark.parametrize("how", ["interrupted", "told to end", "failed"])
 def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatch, capsys, how):
-    run = "test-progress"
+    run, stops = "test-progress", {"interrupted": KeyboardInterrupt, "told to end": SystemExit, "failed": InputError}
     forget(run)
 
     def stopped(arguments):
@@ -255,23 +256,28 @@ def test_a_run_that_stops_says_what_is_done_where_it_is_and_what_next(monkeypatc
             receipt.write_text("{}")
         if how == "interrupted":
             os.kill(os.getpid(), signal.SIGINT)
+        if how == "told to end":
+            signal.signal(signal.SIGTERM, JobScheduler.__new__(JobScheduler).exit_gracefully)  # as Snakemake does
+            os.kill(os.getpid(), signal.SIGTERM)
         (folder / "receipts" / "02_transformer_gan.failed").write_text("training diverged\n")
         raise SystemExit(1)
 
     monkeypatch.setitem(sys.modules, "snakemake.cli", SimpleNamespace(main=stopped))
     # the children of this process are no jobs of the run: other tests need the one that forks kernels
     monkeypatch.setattr(graph.psutil, "Process", lambda: SimpleNamespace(children=lambda recursive: []))
-    handler = signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         (execution.RESULTS / run).mkdir(parents=True)
-        with pytest.raises(KeyboardInterrupt if how == "interrupted" else InputError) as error:
+        with pytest.raises(stops[how]) as error:
             graph.run_graph(run, 1)
         told = capsys.readouterr().out
         assert "01_preprocessing, 1 fit" in told and f"results/{run}" in told and f"figures/{run}" in told
         if how == "failed":
             assert "stopped in 02_transformer_gan" in told and str(error.value) == "training diverged"
+        assert how != "told to end" or error.value.code == 143
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         forget(run)
 
 
