@@ -7,12 +7,14 @@ sweep. A section holds only what differs from the defaults: those of the noteboo
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 import yaml
 
-from meagan_lib import ROOT, InputError, did_you_mean, network, recordings, windows
+from meagan_lib import ROOT, InputError, annotated, choose, did_you_mean, network, recordings, windows
 from meagan_lib.experiments import benchmark, sweep
 from meagan_lib.studies import jobs as study_jobs
 from meagan_lib.windows import merging
@@ -36,6 +38,17 @@ NETWORK = "05_organoid_network"
 ANNOTATED = "06_annotated_synthesis"
 OF_RECORDING = ("recording", "well", "stream", "duration_s", "seed", "band_low_hz", "band_high_hz", "threshold_mad")
 """What notebook 06 opens and searches the recording by: as notebook 01 does, unless it is given another."""
+CHOICES = {
+    "isolation": "meagan_lib.windows.cutting:SIDES",
+    "alignment": "meagan_lib.windows.cutting:ALIGNMENTS",
+    "normalisation": "meagan_lib.windows.normalisation:NORMALISATIONS",
+    "condition": "meagan_lib.windows.spike_windows:CLASSES",
+    "discriminator": "meagan_lib.models.discriminators:DISCRIMINATORS",
+    "generator": "meagan_lib.models.generators:GENERATORS",
+    "loss": "meagan_lib.training.losses:LOSSES",
+    "painters": "meagan_lib.annotated.painters:PAINTERS",
+}
+"""Where the names stand that a parameter of a notebook may have; imported where it has others than its default."""
 OF_NO_NOTEBOOK = ("merge", benchmark.SECTION, *sweep.SECTIONS)
 
 
@@ -184,6 +197,29 @@ def of_study(study: "Study", name: str) -> dict[Path, dict]:
     return {RESULTS / run / "params" / f"{file}.yaml": given for (run, file), given in files.items()}
 
 
+def _refuse_early(notebook: str, given: Mapping[str, object]) -> None:
+    """Refuse what the notebook itself would refuse after those before it have run: names, tables, options, ranges."""
+    default = declared(notebook)
+    changed = {parameter: value for parameter, value in given.items() if value != default[parameter]}
+    for parameter in [parameter for parameter in changed if parameter in CHOICES]:
+        known, names = resolve_name(CHOICES[parameter]), given[parameter]
+        if names == []:
+            raise InputError(f"{notebook}.{parameter} is an empty list: name one of {', '.join(known)}")
+        for one in names if isinstance(names, list) else [names]:
+            choose(f"{notebook}.{parameter}", one, known)
+    for parameter in [parameter for parameter in changed if parameter.endswith("_table")]:
+        if given[parameter] and not (ROOT / given[parameter]).is_file():
+            raise InputError(
+                f"{notebook}.{parameter}: there is no file {given[parameter]}; by default it is a table of data/"
+            )
+    for model in [model for model, its in benchmark.THESIS.items() if its == notebook and "options" in changed]:
+        benchmark.model_class(model).configure(options=given["options"])
+    if "split_fractions" in changed:
+        windows.require_fractions(given["split_fractions"])
+    if {"units", "rate_hz", "depth"} & changed.keys():
+        annotated.HybridConfig(given["units"], given["rate_hz"], tuple(given["depth"]))
+
+
 def _of_sweep(name: str, section: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
     """Check the parameters of a sweep, and of notebook 01 where it has recordings; (run, file) → contents."""
     of, given = sweep.module(section), parameters[section]
@@ -212,6 +248,8 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
     if parts:
         notebooks[merging.FIRST] = first | {"recording": "one of several"}
     checked = {(name, notebook): check_parameters(notebook, given) for notebook, given in notebooks.items()}
+    for notebook, given in notebooks.items():
+        _refuse_early(notebook, given)
     if not first:
         return checked
     if (least := first["min_train_windows"]) < 1:  # of one of several recordings it is 0

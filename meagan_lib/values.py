@@ -9,14 +9,18 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 KINDS |= {dict: "a mapping", type(None): "nothing"}
 """What a value of each type is called."""
 LEAST = {"channel": -1, "growth": -1.0, "vae_steps": 0, "snapshots": 0, "few": 0, "exposures": 0, "options.steps": 0}
-LEAST |= {"min_train_windows": 0, "drift": -10_000}
+LEAST |= {"min_train_windows": 0, "drift": -10_000, "threshold_mad": 0.5, "threshold": 0.5, "fuzziness": 1.01}
+LEAST |= dict.fromkeys(("n_windows", "n_planted"), 20) | {"n_embedding": 60}
+LEAST |= dict.fromkeys(("n_bootstrap", "n_resamples", "blocks", "cultures"), 2)
+LEAST |= dict.fromkeys(("duration_s", "culture_s", "length_s", "block_s", "jitter_ms", "fine_jitter_ms"), 1.0)
 """Least values of names for which they are not 0, or 1 for a count whose default is 1 or more."""
 MOST = dict.fromkeys(("seed", "split_seed", "seeds", "baseline_seeds"), 2**31 - 1)
 MOST |= dict.fromkeys(
     ("ema", "alpha", "kl_warmup_fraction", "flip_labels", "final_rate_fraction", "split_fractions"), 1.0
 )
 MOST |= {"d_dropout": 0.99, "g_dropout": 0.99, "threads": 1024, "workers": 1024, "split_cycles": 10_000}
-MOST |= {"units": 10_000, "duration_s": 86_400.0, "footprint_um": 500.0, "footprint-um": 500.0}
+MOST |= {"units": 10_000, "footprint_um": 500.0, "footprint-um": 500.0, "batch_size": 2**16}
+MOST |= {"detector_pieces": 10**6} | dict.fromkeys(("duration_s", "culture_s", "length_s"), 86_400.0)
 """Largest values of names that have one: what numpy takes for a seed, what is a fraction, what would take hours."""
 
 

@@ -43,6 +43,8 @@ class HybridConfig:
     seed: int = 0
 
     def __post_init__(self):
+        if len(self.depth) != 2:
+            raise InputError(f"the depth {list(self.depth)} is no range: give the shallowest and the deepest unit")
         low, high = self.depth
         if self.units < 1 or self.rate_hz <= 0:
             raise InputError(f"{self.units} units at {self.rate_hz:g} Hz are no spikes: ask for some, above 0 Hz")

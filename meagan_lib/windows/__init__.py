@@ -16,6 +16,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "looking": ["look"],
         "normalisation": ["Standardiser", "fit_normalisation"],
         "spike_windows": ["Split", "SpikeWindows", "intervals_ms", "spike_counts"],
-        "splits": ["require_enough"],
+        "splits": ["require_enough", "require_fractions"],
     },
 )

@@ -25,6 +25,8 @@ from meagan_lib.windows.splits import fingerprints, require_apart, require_enoug
 from meagan_lib.windows.streaming import Found, Search
 from meagan_lib.workflow.files import Hashing, atomic, require_room
 
+SIDES, ALIGNMENTS = ("both", "next"), ("trough", "interpolated")
+
 
 @dataclass(frozen=True)
 class Isolation:
@@ -40,7 +42,7 @@ class Isolation:
     """No electrode within this distance may peak within ``guard_ms``, but for the spike itself; 0: no rule."""
 
     def __post_init__(self):
-        choose("isolation", self.sides, ("both", "next"))
+        choose("isolation", self.sides, SIDES)
         if min(self.guard_ms, self.guard_mad, self.neighbours_um) < 0:
             raise InputError("guard_ms, guard_mad and neighbours_um cannot be negative: 0 turns a rule off")
 
@@ -74,7 +76,7 @@ class WindowConfig:
     """The fixed channel of the thesis (2.3.1): the one whose spikes become windows, counted from 0; −1: all."""
 
     def __post_init__(self):
-        choose("alignment", self.alignment, ("trough", "interpolated"))
+        choose("alignment", self.alignment, ALIGNMENTS)
         if self.artefact < 0:
             raise InputError(f"artefact is {self.artefact:g}: give the size that no spike exceeds, or 0 for no limit")
         if self.footprint_um < 0:

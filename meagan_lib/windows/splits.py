@@ -2,13 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from meagan_lib import InputError, choose
 from meagan_lib.windows.spike_windows import Ledger, SpikeWindows, Split
+
+
+def require_fractions(fractions: Sequence[float]) -> None:
+    """Refuse what is not three positive fractions with sum 1."""
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise InputError(f"the fractions of the split must be three positive numbers with sum 1, not {fractions}")
 
 
 def split_in_time(
@@ -24,10 +30,14 @@ def split_in_time(
     time with the given fractions. A peak within one window's length of a block's edge is not used, so that windows of
     different splits are more than a window apart.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise InputError(f"the fractions of the split must be three positive numbers with sum 1, not {fractions}")
+    require_fractions(fractions)
     if cycles < 1:
         raise InputError(f"split_cycles is {cycles}: it must be 1 or more")
+    if cycles > 1 and (shortest := min(fractions) * n_frames / cycles) <= 2 * n_samples:
+        raise InputError(
+            f"split_cycles is {cycles}, which makes stretches of {shortest:.0f} samples, and at either end of each a "
+            f"window's length, {n_samples} samples, is left out: lower it"
+        )
     edges = ((np.arange(cycles)[:, None] + np.cumsum(fractions)) * n_frames / cycles).ravel()[:-1]
     block = np.searchsorted(edges, frame, side="right")
     distance = np.abs(frame[:, None] - edges).min(axis=1)

@@ -198,6 +198,39 @@ def test_windows_that_cannot_be_read_are_refused_before_the_run(tmp_path, monkey
     check("x", resolve("smoke", recordings, asked))
 
 
+@pytest.mark.parametrize(
+    "override, sentence",
+    [
+        ("01_preprocessing.isolation=bth", "01_preprocessing.isolation 'bth' is not known: did you mean 'both'"),
+        ("01_preprocessing.alignment=peak", "alignment 'peak' is not known; choose one of trough, interpolated"),
+        ("01_preprocessing.split_fractions=[0.5, 0.5]", "three positive numbers with sum 1"),
+        ("01_preprocessing.threshold_mad=0", "it must be 0.5 or more"),
+        ("01_preprocessing.duration_s=0", "it must be between 1 and 86400"),
+        ("02_transformer_gan.loss=hing", "did you mean 'hinge'"),
+        ("02_transformer_gan.discriminator=white", "choose one of convolutional, whitened, transformer"),
+        ("02_transformer_gan.normalisation=zscore", "did you mean 'z_score'"),
+        ("02_transformer_gan.condition=unt", "did you mean 'unit'"),
+        ("02_transformer_gan.options={widht: 1}", "'widht' is no option of GANConfig: did you mean 'width'"),
+        ("02_transformer_gan.ablation_table=none.csv", "ablation_table: there is no file none.csv"),
+        ("02_transformer_gan.batch_size=100000000", "it must be between 1 and 65536"),
+        ("03_vae_gan.generator=none", "choose one of transformer, convolutional"),
+        ("04_results_comparison.n_windows=1", "it must be 20 or more"),
+        ("04_results_comparison.n_bootstrap=1", "it must be 2 or more"),
+        ("04_results_comparison.n_embedding=1", "it must be 60 or more"),
+        ("05_organoid_network.fuzziness=1", "it must be 1.01 or more"),
+        ("05_organoid_network.blocks=1", "it must be 2 or more"),
+        ("05_organoid_network.culture_s=1e9", "it must be between 1 and 86400"),
+        ("06_annotated_synthesis.painters=[]", "is an empty list: name one of painting_gan"),
+        ("06_annotated_synthesis.painters=[template, gan]", "painters 'gan' is not known"),
+        ("06_annotated_synthesis.depth=[3.0]", "is no range: give the shallowest and the deepest"),
+        ("06_annotated_synthesis.depth=[12.0, 3.0]", "give the shallowest first"),
+    ],
+)
+def test_what_a_notebook_would_refuse_is_refused_before_the_run(override, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check("x", resolve("quick", [], [override]))
+
+
 def test_spikes_and_treatment_of_notebook_05_are_checked_before_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spikes.csv").write_text("electrode,time_s\n1,0.5\n")
