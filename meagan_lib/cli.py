@@ -22,7 +22,15 @@ from meagan_lib.parameters import PARAMS, check, default_name, in_full, of_prese
 from meagan_lib.values import of_type
 from meagan_lib.windows import merging
 from meagan_lib.workflow import cluster
-from meagan_lib.workflow.execution import RESULTS, is_run, part, read_receipt, receipts, whole_and_label
+from meagan_lib.workflow.execution import (
+    RESULTS,
+    is_run,
+    part,
+    read_receipt,
+    receipts,
+    require_finished,
+    whole_and_label,
+)
 from meagan_lib.workflow.files import read_parameters, refusal
 from meagan_lib.workflow.graph import console, exclusive, remove_stale, run_graph, write_parameters
 
@@ -449,6 +457,10 @@ def summary(name: str) -> None:
     jobs = receipts(RESULTS / name)
     if (RESULTS / name / "scores.json").is_file() and any(job["notebook"].startswith("04") for job in jobs):
         print_scores(name)
+        try:
+            require_finished(name)
+        except InputError as error:
+            console.print(f"these are scores of before: {error}", soft_wrap=True)
     elif not jobs:
         raise InputError(f"there is nothing of a run '{name}' yet: make it with meagan run")
     recordings = {label: counts for receipt in jobs for label, counts in receipt.get("recordings", {}).items()}

@@ -24,10 +24,9 @@ import spikeinterface.core as sc
 from meagan_lib import ROOT, InputError, choose
 from meagan_lib.annotated.hybrid import unit_depths
 from meagan_lib.annotated.writing import sorting_of
-from meagan_lib.recordings.hdf5 import first_line
 from meagan_lib.recordings.opening import ground_truth, open_recording
 from meagan_lib.recordings.simulation import GroundTruth, truth_path
-from meagan_lib.windows.detection import DetectionConfig, segment_spans
+from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.filtering import noise_levels, signs_and_gains
 from meagan_lib.workflow.files import atomic, is_disk_full, sha256, write_json
 
@@ -114,20 +113,12 @@ def with_truth(name: str) -> tuple[Path, sc.BaseRecording, GroundTruth]:
     """Open a recording that has its truth beside it; ``InputError`` as of :meth:`Known.open`."""
     recording = open_recording(name)
     path = Path(recording.get_annotation("files")[0]).absolute()
-    try:
-        truth = ground_truth(recording)
-    except Exception as error:  # numpy on a damaged file raises anything
-        raise InputError(
-            f"{truth_path(path).name} could not be read ({first_line(error)}): make the hybrid again"
-        ) from error
+    truth = ground_truth(recording)
     if truth is None:
         raise InputError(
             f"there is no {truth_path(path).name} beside {path.name}, and its spikes are therefore not known: make a "
             f"hybrid of this recording and name that"
         )
-    fits = truth.templates_uv.shape[2] == recording.get_num_channels()
-    if not fits or truth.frame.max(initial=0) >= segment_spans(recording)[-1, 1]:
-        raise InputError(f"{truth_path(path).name} is of another recording than {path.name}: make the hybrid again")
     if not len(truth.frame):
         raise InputError(f"{truth_path(path).name} has no spikes: make a hybrid of more units or a higher rate")
     return path, recording, truth

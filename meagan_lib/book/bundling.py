@@ -17,9 +17,8 @@ from nbconvert.preprocessors.sanitize import SanitizeHTML
 from meagan_lib import InputError
 from meagan_lib.book import building, explorer
 from meagan_lib.experiments.benchmark import SCORES
-from meagan_lib.experiments.reference import require_finished
 from meagan_lib.workflow import bundles, drawings, figures
-from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS
+from meagan_lib.workflow.execution import NOTEBOOKS, RESULTS, require_finished
 from meagan_lib.workflow.files import read_json, sha256, together, write_json
 from meagan_lib.workflow.graph import forget
 

@@ -14,11 +14,10 @@ from meagan_lib import InputError
 from meagan_lib.book.datasheets import datasheet, label_of_folder
 from meagan_lib.experiments.benchmark import MATCHED, SCORES, SYNTHETIC
 from meagan_lib.experiments.portable import SpikeGenerator, folders, open_generator
-from meagan_lib.experiments.reference import require_finished
 from meagan_lib.models.exporting import onnx_bytes
 from meagan_lib.models.window_networks import WindowNetwork, as_network
 from meagan_lib.windows.spike_windows import SpikeWindows
-from meagan_lib.workflow.execution import RESULTS
+from meagan_lib.workflow.execution import RESULTS, require_finished
 from meagan_lib.workflow.files import atomic, exported, write_if_changed
 
 BLOCK_BYTES = 2**24

@@ -22,7 +22,7 @@ from meagan_lib.evaluation.scores import LEADING, REACH
 from meagan_lib.evaluation.scores import compare as compare_models
 from meagan_lib.experiments import benchmark
 from meagan_lib.workflow import figures
-from meagan_lib.workflow.execution import RESULTS, read_receipt
+from meagan_lib.workflow.execution import RESULTS, read_receipt, require_finished
 from meagan_lib.workflow.files import read_json, read_parameters, sha256, write_json
 
 FILE = "reference.json"
@@ -39,18 +39,6 @@ def keep(run: str) -> Path:
     path = figures.folder(run) / FILE
     write_json(path, _state(run))
     return path
-
-
-def require_finished(run: str) -> None:
-    """Refuse a run some of whose scores are of other parameters than it has now: its last attempt came to no end."""
-    folder = RESULTS / run
-    for given in [path for of in ("*.yaml", "benchmark/*.yaml") for path in sorted((folder / "params").glob(of))]:
-        notebook = given.stem if given.stem[0].isdigit() else "04_results_comparison"
-        receipt = folder / "receipts" / f"{notebook}.json"
-        if not receipt.is_file() or receipt.stat().st_mtime < given.stat().st_mtime:
-            raise InputError(
-                f"run '{run}' has not ended with its parameters of {given.stem}: finish it with meagan run"
-            )
 
 
 def require_products(run: str) -> None:

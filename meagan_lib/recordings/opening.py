@@ -157,9 +157,27 @@ def source_hashes(recording: sc.BaseRecording) -> list[str]:
 
 
 def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:
-    """Load the ground truth that lies beside a simulated recording; None for a real one."""
-    path = truth_path(recording.get_annotation("files")[0])
-    return GroundTruth.load(path) if path.is_file() else None
+    """Load the ground truth that lies beside a simulated recording; None for a real one.
+
+    ``InputError``: a damaged truth, or one of another recording.
+    """
+    file = Path(recording.get_annotation("files")[0])
+    path, again = truth_path(file), "delete it, or make the hybrid again"
+    if not path.is_file():
+        return None
+    try:
+        truth = GroundTruth.load(path)
+        n_units, _, n_channels = truth.templates_uv.shape
+        inside = len(truth.frame) == len(truth.unit) == len(truth.amplitude_factor)
+    except Exception as error:  # numpy on a damaged file raises anything
+        raise InputError(f"{path.name} could not be read ({first_line(error)}): {again}") from error
+    begun_s, ended_s = recording.get_start_time(0), recording.get_end_time(recording.get_num_segments() - 1)
+    lasted = round((ended_s - begun_s) * recording.get_sampling_frequency()) + 1
+    for values, end in ((truth.unit, n_units), (truth.frame, max(lasted, recording.get_total_samples()))):
+        inside = inside and values.min(initial=0) >= 0 and values.max(initial=0) < end
+    if not inside or n_channels != recording.get_num_channels():
+        raise InputError(f"{path.name} is of another recording than {file.name}: {again}")
+    return truth
 
 
 def electrode_positions_um(recording: sc.BaseRecording) -> np.ndarray | None:

@@ -20,6 +20,7 @@ from meagan_lib.windows.cutting import WindowConfig, cut_windows, footprint_elec
 from meagan_lib.windows.detection import DetectionConfig, filtered_traces, segment_spans
 from meagan_lib.windows.imported import open_windows
 from meagan_lib.windows.spike_windows import Ledger, Reason
+from meagan_lib.windows.splits import require_enough
 from meagan_lib.workflow.measured import bench
 
 FOOTPRINT = 4
@@ -79,7 +80,7 @@ def look(recording: str | Path, well: str | None, stream: str | None, min_train:
     """
     if holds_windows(recording):
         refuse_choice(Path(recording).name, stream=stream)
-        return _look_at_windows(recording, well)
+        return _look_at_windows(recording, well, min_train)
     source = open_recording(recording, well=well, stream=stream)
     found = Look(_facts(source))
     _glance(source, found, min_train)
@@ -87,9 +88,9 @@ def look(recording: str | Path, well: str | None, stream: str | None, min_train:
     return found
 
 
-def _look_at_windows(recording: str | Path, well: str | None) -> Look:
+def _look_at_windows(recording: str | Path, well: str | None, min_train: int) -> Look:
     windows = open_windows(recording, well=well)
-    return Look(
+    found = Look(
         {
             "format": KINDS["windows"].name,
             "windows": f"{len(windows)} of {windows.windows.shape[1]} samples at {windows.sampling_rate_hz:g} Hz",
@@ -101,6 +102,8 @@ def _look_at_windows(recording: str | Path, well: str | None) -> Look:
             "voltage": "none: no notebook detects spikes in it, or paints into it",
         }
     )
+    found.attempt(require_enough, windows, min_train)
+    return found
 
 
 def _facts(source: sc.BaseRecording) -> dict[str, str]:

@@ -42,6 +42,7 @@ NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
 ASKED_FOR = {"a learned detector": ("detector", "learned")}
 """What cells need that a run has if it asks for it: by which parameter, and with which value."""
+NO_MEMORY = "there is not enough memory ({}): ask for less, such as a shorter recording or smaller batches"
 GLIBC = "glibc.malloc.mmap_threshold=4194304:glibc.malloc.hugetlb=1"
 """Settings of Linux's malloc: an array of 4 MB goes back to the system when it is freed, and lies in large pages."""
 
@@ -230,6 +231,8 @@ def _sentence(error: Exception, failed: Path) -> str:
     if name == "DeadKernelError":
         return f"the notebook's Python was killed (out of memory?); see {failed.relative_to(ROOT)}"
     first = value.splitlines()[0] if value else ""
+    if name.endswith("MemoryError") or "can't allocate memory" in first:  # numpy, and torch
+        return NO_MEMORY.format(first)
     return f"{name}: {first} (in {failed.stem.removesuffix('.failed')}; the traceback is in {failed.relative_to(ROOT)})"
 
 
@@ -250,6 +253,18 @@ def read_receipt(path: Path) -> dict:
         return all(isinstance(word, str) for word in (found.get("notebook"), *names, *files.values()))
 
     return read_json(path, sound)
+
+
+def require_finished(run: str) -> None:
+    """Refuse a run some of whose scores are of other parameters than it has now: its last attempt came to no end."""
+    folder = RESULTS / run
+    for given in [path for of in ("*.yaml", "benchmark/*.yaml") for path in sorted((folder / "params").glob(of))]:
+        notebook = given.stem if given.stem[0].isdigit() else "04_results_comparison"
+        receipt = folder / "receipts" / f"{notebook}.json"
+        if not receipt.is_file() or receipt.stat().st_mtime < given.stat().st_mtime:
+            raise InputError(
+                f"run '{run}' has not ended with its parameters of {given.stem}: finish it with meagan run"
+            )
 
 
 def results_folder(run: str) -> Path:
@@ -293,6 +308,8 @@ def job(name: str, run: str, work: Callable[[], dict], instead: Path | None = No
             sentence = DISK_FULL
         elif isinstance(error, OSError) and refusal(error):
             sentence = refusal(error)
+        elif isinstance(error, MemoryError):
+            sentence = NO_MEMORY.format(error)
         elif isinstance(error, InputError):
             sentence = f"recording {label}: {error}" if label else str(error)
         else:

@@ -179,7 +179,9 @@ def test_bad_input_ends_in_one_sentence_before_anything_is_sorted(hybrid, perfec
     with pytest.raises(InputError, match="did you mean 'lupin'"):
         sorters.compare(str(hybrid), ["lupine"])
     truth = GroundTruth.load(truth_path(hybrid))
-    for other in ({"frame": truth.frame + 10**9}, {"templates_uv": truth.templates_uv[:, :, 1:]}):
+    others = [{"frame": truth.frame + 10**9}, {"frame": truth.frame - 10**9}, {"unit": truth.unit + 1000}]
+    others += [{"unit": truth.unit - 1}, {"unit": truth.unit[1:]}, {"templates_uv": truth.templates_uv[:, :, 1:]}]
+    for other in others:
         replace(truth, **other).save(truth_path(hybrid))
         with pytest.raises(InputError, match="chip.truth.npz is of another recording than chip.brw"):
             sorters.compare(str(hybrid))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meagan_lib import InputError
+from meagan_lib import InputError, cli
 from meagan_lib.experiments import reference
-from meagan_lib.workflow import figures
+from meagan_lib.workflow import execution, figures
 from meagan_lib.workflow.execution import receipts
 from meagan_lib.workflow.files import write_json
 from tests.fixtures import score
@@ -23,7 +23,8 @@ WHOLE = hashlib.sha256(b"whole").hexdigest()
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A finished run with two models, and the folder of its results."""
-    monkeypatch.setattr(reference, "RESULTS", tmp_path / "results")
+    for module in (reference, execution):
+        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(figures, "folder", lambda name: tmp_path / "figures" / name)
     folder = tmp_path / "results" / "a"
     aucs = {"reach": 0.52, "gaussian": 0.75, "vae_gan": 0.6, "transformer_gan": 0.59}
@@ -43,14 +44,19 @@ def run(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_fit_of_other_parameters_than_the_scores_keeps_a_run_from_being_kept(run):
+def test_a_fit_of_other_parameters_than_the_scores_is_told_and_keeps_a_run_from_being_kept(run, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "RESULTS", run.parent)
     write_json(run / "receipts" / "04_results_comparison.json", {"notebook": "04", "seconds": 1.0, "figures": []})
     given = run / "params" / "benchmark" / "vae.yaml"
     given.parent.mkdir()
     given.write_text("steps: 11\n")
     os.utime(given, (0, 0))
     reference.require_finished("a")
+    cli.summary("a")
+    assert "scores of before" not in capsys.readouterr().out
     os.utime(given, (2**31, 2**31))
+    cli.summary("a")
+    assert "these are scores of before: run 'a' has not ended with its parameters of vae" in capsys.readouterr().out
     with pytest.raises(InputError, match="has not ended with its parameters of vae: finish it"):
         reference.keep("a")
 

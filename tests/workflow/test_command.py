@@ -48,7 +48,7 @@ from tests.fixtures import forget, meagan, without_home
         (["run", "smoke", "--set", "02_transformer_gan.gamma=.nan"], "gamma is nan: it must be 0 or more"),
         (
             ["run", "smoke", "--set", "01_preprocessing.threshold_mad=.inf"],
-            "threshold_mad is inf: it must be 0 or more",
+            "threshold_mad is inf: it must be 0.5 or more",
         ),
         (["run", "smoke", "--set", "03_vae_gan.batch_size=0"], "batch_size is 0: it must be between 1 and 65536"),
         (["run", "smoke", "--set", "02_transformer_gan.ema=2"], "ema is 2.0: it must be between 0 and 1"),

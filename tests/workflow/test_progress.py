@@ -315,6 +315,12 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(monkeypatch, ca
         ("FileExistsError", "[Errno 17] File exists: 'a'", "a is a file, and a folder is needed there"),
         ("OSError", "a library: No space left on device", "the disk is full"),
         ("OSError", "[Errno 5] Input/output error", "OSError: [Errno 5]"),
+        (
+            "_ArrayMemoryError",
+            "Unable to allocate 119. GiB",
+            "there is not enough memory (Unable to allocate 119. GiB)",
+        ),
+        ("RuntimeError", "DefaultCPUAllocator: can't allocate memory: 9", "there is not enough memory (DefaultCPU"),
     ],
 )
 def test_a_notebook_that_cannot_write_is_told_in_the_same_words(name, value, words):
