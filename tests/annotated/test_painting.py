@@ -13,7 +13,15 @@ from typer.testing import CliRunner
 from meagan_lib import InputError, cli
 from meagan_lib.annotated import painters
 from meagan_lib.annotated.chip import Chip, footprint_windows
-from meagan_lib.annotated.hybrid import HybridConfig, choose_units, describe, make_hybrid, threshold_misses
+from meagan_lib.annotated.hybrid import (
+    HybridConfig,
+    HybridRecording,
+    Painted,
+    choose_units,
+    describe,
+    make_hybrid,
+    threshold_misses,
+)
 from meagan_lib.annotated.judging import REAL, judge
 from meagan_lib.annotated.kinds import Kinds
 from meagan_lib.annotated.painters import PAINTERS, fit_painter
@@ -24,7 +32,7 @@ from meagan_lib.models.contract import TrainingData
 from meagan_lib.models.flow_matching import FlowMatching
 from meagan_lib.models.gan import GAN
 from meagan_lib.models.vae_gan import VAEGAN
-from meagan_lib.recordings.opening import ground_truth, open_recording
+from meagan_lib.recordings.opening import ground_truth, open_recording, rails
 from meagan_lib.windows.detection import DetectionConfig
 from meagan_lib.windows.spike_windows import Split
 from meagan_lib.workflow.files import sha256
@@ -133,6 +141,15 @@ def test_a_hybrid_is_bit_identical_where_nothing_was_painted(chip, hybrid, recor
     np.testing.assert_array_equal(before[~painted], after[~painted])
     assert (before[painted] != after[painted]).mean() > 0.3
     np.testing.assert_array_equal(made.get_traces(0, 5000, 9000), after[5000:9000])
+
+
+def test_a_spike_beyond_what_the_converter_can_say_is_cut_off_there_and_does_not_wrap_around(recording):
+    low, high = rails(recording)
+    delta = np.stack([np.full((1, 4), sign * 1e5, np.float32) for sign in (-1, 1)])
+    spikes = Painted(np.array([500, 600]), np.zeros(2, np.int32), np.array([[0], [1]], np.int32), delta, 2)
+    made = HybridRecording(recording, spikes).get_traces(0, 0, 1000)
+    assert (made[498:502, 0] == low).all() and (made[598:602, 1] == high).all()
+    assert made.dtype == recording.get_dtype()
 
 
 def test_units_keep_their_refractory_period_and_are_found_by_their_depth(chip, hybrid):

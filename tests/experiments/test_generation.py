@@ -49,6 +49,16 @@ def test_a_window_passes_where_one_electrode_would_have_accepted_it():
     assert gate.passes(window), "on the noisier electrode it is a spike, and its second trough is noise"
 
 
+def test_what_is_larger_than_an_artefact_is_refused_and_a_rule_that_real_windows_break_is_not_asked(windows):
+    real = windows.of(Split.TRAIN)
+    largest = float(np.abs(real).max())
+    gate = Gate.of(replace(windows, detection=windows.detection | {"artefact": largest}))
+    assert gate.artefact == largest and gate.passes(real).all()
+    assert not gate.passes(real[np.abs(real).max(axis=1) > 0.9 * largest] * 1.2).any()
+    broken = Gate.of(replace(windows, detection=windows.detection | {"artefact": largest / 3}))
+    assert broken.artefact == np.inf and broken.passes(real).all()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_the_second_trough_is_the_deepest_other_one(seed, dead):

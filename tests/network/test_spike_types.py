@@ -35,6 +35,19 @@ def test_a_model_of_one_type_differs_and_one_of_both_does_not(real):
     assert table["outside"].tolist() == [found.share[model][-1] for model in ("both", "one")]
 
 
+def test_what_several_electrodes_hear_of_one_spike_is_on_one_side_of_the_floor(real):
+    """Copies on both sides would make the floor of 30 spikes as low as that of 600."""
+    heard = np.repeat(real.of(Split.TEST)[:30], 20, axis=0)
+    windows, split = np.concatenate([real.of(Split.TRAIN), heard]), np.repeat([Split.TRAIN, Split.TEST], N)
+    known = SimpleNamespace(of=lambda asked: windows[split == asked], split=split, sampling_rate_hz=20_000.0)
+    floors = []
+    for events in (np.r_[:N, np.repeat(np.arange(30), 20)], np.arange(2 * N)):
+        known.events = events
+        by_seed = [compare_spike_types(known, {"both": spikes(N, seed=1)}, 3, 2.0, 3, seed) for seed in range(4)]
+        floors.append(np.mean([found.table.loc["both", "floor"] for found in by_seed]))
+    assert floors[0] > 3 * floors[1]
+
+
 def test_windows_of_another_kind_lie_outside(real):
     noise = {"noise": 9 * np.random.default_rng(0).standard_normal((N, 32))}
     assert compare_spike_types(real, noise, 3, n_bootstrap=19).table.loc["noise", "outside"] > 0.5

@@ -1,15 +1,20 @@
 """Effects are found where they are and as often as promised where they are not; one culture is one sample."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from meagan_lib.studies import statistics
+from meagan_lib.network.treatment import FEATURES
+from meagan_lib.studies import measures, statistics
+from meagan_lib.studies.findings import Findings
+from meagan_lib.studies.measures import measure
 from meagan_lib.studies.simulation import drawn_table
 from meagan_lib.studies.statistics import MIXED, NO_SPREAD, NOT_TESTED, ON_CULTURES, by_recordings, development, effects
+from tests.network.test_spike_trains import trains_of
 
 
 def drawn(seed: int, **options) -> pd.DataFrame:
@@ -92,6 +97,37 @@ def test_what_cannot_be_tested_is_told_in_words_and_warns_of_nothing():
     assert found["how"].to_dict() == {"y": ON_CULTURES, "alike": NO_SPREAD}
     assert np.isnan(found.loc["alike", "p"]) and found.loc["y", "q"] == found.loc["y", "p"]
     assert single["how"].tolist() == [NOT_TESTED] and single["p"].isna().all() and none.empty
+
+
+def test_rescues_of_several_treatments_have_q_values_of_all_of_them():
+    rng, rows = np.random.default_rng(0), []
+    for condition, mean in {"control": 0.0, "sick": 2.0, "half": 1.0, "vain": 2.0, "whole": 0.0}.items():
+        for i in range(5):
+            numbers = dict(zip(FEATURES, mean + rng.standard_normal(len(FEATURES))))
+            known = {"culture": f"{condition} {i}", "condition": condition, "day": 14.0, "electrodes": 9}
+            rows.append(known | numbers)
+    found = Findings(pd.DataFrame(rows), pd.DataFrame(), "control", "sick").rescue(199, 0)
+    assert list(found.index) == ["half", "vain", "whole"] and found.loc["whole", "fraction"] > 0.5
+    np.testing.assert_allclose(found["q"], scipy.stats.false_discovery_control(found["p"]))
+    assert (found["q"] > found["p"]).any()
+
+
+def test_an_echo_counts_in_no_measure_of_a_study(monkeypatch):
+    """Of two electrodes that hear one cell both would fire, together; a third hears nothing of it."""
+    monkeypatch.setattr(measures, "functional_connectivity", lambda trains, *_: SimpleNamespace(adjacency=np.eye(2)))
+    rng = np.random.default_rng(0)
+    own, other = (np.sort(rng.choice(1_200_000, 200, replace=False)) for _ in range(2))
+    heard = trains_of(
+        own,
+        own + 3,
+        other,
+        n_frames=1_200_000,
+        positions_um=np.array([[0, 0], [42, 0], [400, 0]], np.float32),
+        amplitude=-np.repeat([9.0, 5.0, 9.0], 200),
+    )
+    found = measure(heard, {"n_surrogates": 1})
+    assert found["electrodes"] == 2 and found["synchrony"] < 0.2
+    assert measure(heard, {"n_surrogates": 1, "echo_um": 0.0})["electrodes"] == 3
 
 
 def test_how_often_a_fit_is_singular_is_counted():
