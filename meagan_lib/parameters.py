@@ -237,7 +237,10 @@ def _of_sweep(name: str, section: str, parameters: dict[str, dict]) -> dict[tupl
 
 def _of_parts(name: str, parts: dict[str, dict]) -> dict[tuple[str, str], dict]:
     """Check the parameters of notebook 01 for each of several recordings; (run, file) → contents."""
-    return {(part(name, label), merging.FIRST): check_parameters(merging.FIRST, its) for label, its in parts.items()}
+    checked = {(part(name, label), merging.FIRST): check_parameters(merging.FIRST, its) for label, its in parts.items()}
+    for its in checked.values():
+        _refuse_early(merging.FIRST, its)
+    return checked
 
 
 def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str], dict]:
@@ -248,7 +251,7 @@ def _of_notebooks(name: str, parameters: dict[str, dict]) -> dict[tuple[str, str
     if parts:
         notebooks[merging.FIRST] = first | {"recording": "one of several"}
     checked = {(name, notebook): check_parameters(notebook, given) for notebook, given in notebooks.items()}
-    for notebook, given in notebooks.items():
+    for (_, notebook), given in checked.items():
         _refuse_early(notebook, given)
     if not first:
         return checked

@@ -11,7 +11,7 @@ KINDS |= {dict: "a mapping", type(None): "nothing"}
 LEAST = {"channel": -1, "growth": -1.0, "vae_steps": 0, "snapshots": 0, "few": 0, "exposures": 0, "options.steps": 0}
 LEAST |= {"min_train_windows": 0, "drift": -10_000, "threshold_mad": 0.5, "threshold": 0.5, "fuzziness": 1.01}
 LEAST |= dict.fromkeys(("n_windows", "n_planted"), 20) | {"n_embedding": 60}
-LEAST |= dict.fromkeys(("n_bootstrap", "n_resamples", "blocks", "cultures"), 2)
+LEAST |= dict.fromkeys(("n_bootstrap", "n_resamples", "blocks"), 2) | {"cultures": 3}
 LEAST |= dict.fromkeys(("duration_s", "culture_s", "length_s", "block_s", "jitter_ms", "fine_jitter_ms"), 1.0)
 """Least values of names for which they are not 0, or 1 for a count whose default is 1 or more."""
 MOST = dict.fromkeys(("seed", "split_seed", "seeds", "baseline_seeds"), 2**31 - 1)

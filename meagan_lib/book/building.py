@@ -127,7 +127,6 @@ def build(run: str, strict: bool = False) -> Path:
     Sphinx could not make.
     """
     from sphinx.application import Sphinx
-    from sphinx.errors import SphinxError
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     found = chapters(run)
@@ -148,12 +147,12 @@ def build(run: str, strict: bool = False) -> Path:
                 places = (pages, SOURCE, work / "html", work / "doctrees")
                 app = Sphinx(*places, "html", status=None, warningiserror=strict, parallel=2)
                 app.build()
-            if app.statuscode:
-                raise InputError("Sphinx could not make the book: its words stand above")
-        except (SphinxError, OSError) as error:
+        except Exception as error:  # an extension's may be any
             raise InputError(f"Sphinx could not make the book: {error}") from error
         finally:
             gc.set_threshold(*usual)
+        if app.statuscode:
+            raise InputError("Sphinx could not make the book: its words stand above")
         exported.result()
     shutil.copytree(work / "networks", work / "html" / "_static", dirs_exist_ok=True)
     for page in (work / "html" / "api").glob("*.html"):  # of a path that is a constant, Sphinx shows the value

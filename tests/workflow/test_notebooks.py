@@ -219,6 +219,7 @@ def test_windows_that_cannot_be_read_are_refused_before_the_run(tmp_path, monkey
         ("04_results_comparison.n_embedding=1", "it must be 60 or more"),
         ("05_organoid_network.fuzziness=1", "it must be 1.01 or more"),
         ("05_organoid_network.blocks=1", "it must be 2 or more"),
+        ("05_organoid_network.cultures=2", "it must be 3 or more"),
         ("05_organoid_network.culture_s=1e9", "it must be between 1 and 86400"),
         ("06_annotated_synthesis.painters=[]", "is an empty list: name one of painting_gan"),
         ("06_annotated_synthesis.painters=[template, gan]", "painters 'gan' is not known"),
@@ -229,6 +230,12 @@ def test_windows_that_cannot_be_read_are_refused_before_the_run(tmp_path, monkey
 def test_what_a_notebook_would_refuse_is_refused_before_the_run(override, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
         check("x", resolve("quick", [], [override]))
+
+
+@pytest.mark.parametrize("preset", ["ablation", "quick"])
+def test_so_it_is_where_there_are_several_recordings_or_a_sweep(preset):
+    with pytest.raises(InputError, match="isolation 'bth' is not known: did you mean 'both'"):
+        check("x", resolve(preset, ["simulated", "simulated_2"], ["01_preprocessing.isolation=bth"]))
 
 
 def test_spikes_and_treatment_of_notebook_05_are_checked_before_the_run(tmp_path, monkeypatch):
