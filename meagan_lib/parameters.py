@@ -49,6 +49,8 @@ CHOICES = {
     "painters": "meagan_lib.annotated.painters:PAINTERS",
 }
 """Where the names stand that a parameter of a notebook may have; imported where it has others than its default."""
+TABLES = ("ablation_table", "total_loss_table", "utility_table", "transfer_table")
+"""Tables without which a notebook does not end; of others its section is left out."""
 OF_NO_NOTEBOOK = ("merge", benchmark.SECTION, *sweep.SECTIONS)
 
 
@@ -207,7 +209,7 @@ def _refuse_early(notebook: str, given: Mapping[str, object]) -> None:
             raise InputError(f"{notebook}.{parameter} is an empty list: name one of {', '.join(known)}")
         for one in names if isinstance(names, list) else [names]:
             choose(f"{notebook}.{parameter}", one, known)
-    for parameter in [parameter for parameter in changed if parameter.endswith("_table")]:
+    for parameter in [parameter for parameter in changed if parameter in TABLES]:
         if given[parameter] and not (ROOT / given[parameter]).is_file():
             raise InputError(
                 f"{notebook}.{parameter}: there is no file {given[parameter]}; by default it is a table of data/"
@@ -216,7 +218,7 @@ def _refuse_early(notebook: str, given: Mapping[str, object]) -> None:
         benchmark.model_class(model).configure(options=given["options"])
     if "split_fractions" in changed:
         windows.require_fractions(given["split_fractions"])
-    if {"units", "rate_hz", "depth"} & changed.keys():
+    if notebook == ANNOTATED and {"units", "rate_hz", "depth"} & changed.keys():
         annotated.HybridConfig(given["units"], given["rate_hz"], tuple(given["depth"]))
 
 
