@@ -162,7 +162,7 @@ def ground_truth(recording: sc.BaseRecording) -> GroundTruth | None:
     ``InputError``: a damaged truth, or one of another recording.
     """
     file = Path(recording.get_annotation("files")[0])
-    path, again = truth_path(file), "delete it, or make the hybrid again"
+    path, again = truth_path(file), "move it away, or make the hybrid again"
     if not path.is_file():
         return None
     try:

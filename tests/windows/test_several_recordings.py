@@ -30,15 +30,16 @@ def several(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for seed, label in enumerate("ab"):
         simulate(SimulationConfig(seed=seed, duration_s=4.0, patch=4, n_units=12), tmp_path / f"{label}.brw")
-    rng.normal(0, 10, (40_000, 16)).astype(np.int16).tofile(tmp_path / "b.raw")
-    (tmp_path / "b.yaml").write_text("{sampling_rate_hz: 20000, n_channels: 16, dtype: int16, uv_per_step: 1.0}")
+    (tmp_path / "noise").mkdir()
+    rng.normal(0, 10, (40_000, 16)).astype(np.int16).tofile(tmp_path / "noise" / "b.raw")
+    (tmp_path / "noise" / "b.yaml").write_text("{sampling_rate_hz: 20000, n_channels: 16, dtype: int16, uv_per_step: 1.0}")
     yield tmp_path
     forget(MANY)
 
 
 def test_of_several_recordings_one_fails_the_others_are_kept_and_all_are_merged(several, warm_kernels, capsys):
     asked = ["merge.split_by=time", "01_preprocessing.min_train_windows=60"]
-    a, noise, b = (str(several / file) for file in ("a.brw", "b.raw", "b.brw"))
+    a, noise, b = (str(several / file) for file in ("a.brw", "noise/b.raw", "b.brw"))
     receipts = [RESULTS / MANY / "recordings" / label / "receipts" / "01_preprocessing.json" for label in "ab"]
     given = ["--recording", a, "--recording", noise, "--name", MANY, *(f"--set={one}" for one in asked)]
     told = meagan("run", "smoke", *given, python=warm_kernels)
