@@ -32,7 +32,8 @@ def several(tmp_path, monkeypatch):
         simulate(SimulationConfig(seed=seed, duration_s=4.0, patch=4, n_units=12), tmp_path / f"{label}.brw")
     (tmp_path / "noise").mkdir()
     rng.normal(0, 10, (40_000, 16)).astype(np.int16).tofile(tmp_path / "noise" / "b.raw")
-    (tmp_path / "noise" / "b.yaml").write_text("{sampling_rate_hz: 20000, n_channels: 16, dtype: int16, uv_per_step: 1.0}")
+    stated = "{sampling_rate_hz: 20000, n_channels: 16, dtype: int16, uv_per_step: 1.0}"
+    (tmp_path / "noise" / "b.yaml").write_text(stated)
     yield tmp_path
     forget(MANY)
 
