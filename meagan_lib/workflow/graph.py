@@ -148,7 +148,7 @@ def run_graph(name: str, cores: int | None, profile: str = "") -> None:
 
     # the end of a session, too: of a cluster, jobs would go on without anybody who looks after them
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
             signal.signal(number, remember)
     with (
         board.shown(RESULTS / name, console, log, bool(place)),
