@@ -43,6 +43,7 @@ RESULTS = ROOT / "results"
 ASKED_FOR = {"a learned detector": ("detector", "learned")}
 """What cells need that a run has if it asks for it: by which parameter, and with which value."""
 NO_MEMORY = "there is not enough memory ({}): ask for less, such as a shorter recording or smaller batches"
+"""What is said where numpy or torch find none, with their words."""
 GLIBC = "glibc.malloc.mmap_threshold=4194304:glibc.malloc.hugetlb=1"
 """Settings of Linux's malloc: an array of 4 MB goes back to the system when it is freed, and lies in large pages."""
 

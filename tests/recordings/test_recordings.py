@@ -8,6 +8,7 @@ import shutil
 import threading
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -256,7 +257,7 @@ def test_offline_without_a_mirror_suggests_the_simulation(tmp_path, monkeypatch,
 def test_a_disk_without_room_for_a_simulation_is_told_before_it_is_written(tmp_path, monkeypatch):
     """HDF5 ends the process where the disk is full while it writes."""
     monkeypatch.setattr(opening, "DATA", tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**30, 2**29, 2**24))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**30, free=2**24))
     with pytest.raises(InputError, match=r"the disk is full: 158 MB are needed, and .* has 17 MB free"):
         open_recording("simulated")
     assert list(tmp_path.iterdir()) == []

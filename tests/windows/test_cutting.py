@@ -3,6 +3,7 @@
 import json
 import shutil
 from functools import partial
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -257,7 +258,7 @@ def test_a_disk_that_fills_while_windows_are_cut_or_saved_is_told_and_what_stood
     """HDF5 ends the process where the disk is full while it writes."""
     path, free = tmp_path / "windows.h5", SPARE + 1000
     path.write_text("of an earlier run")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**30, 2**30 - free, free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**30, free=free))
     for write in (partial(cut_windows, recording, detection, WindowConfig(), path=path), partial(windows.save, path)):
         with pytest.raises(InputError, match=r"the disk is full: \d+ MB are needed"):
             write()
